@@ -1,0 +1,21 @@
+/*
+ * What time it is.  A thread that ticks (a worker, once per turn of its loop) sees the time of its last tick; others see the present.
+ * Wall time is read once, at start, and goes on with the monotonic clock from there: it never goes back, and a step of the system's
+ * clock neither expires everything nor makes anything immortal.
+ */
+#ifndef BASE_CLOCK_H
+#define BASE_CLOCK_H
+
+#include <stdint.h>
+
+/* Reads the clocks for this thread; rend_now() and rend_wall() of this thread stand still until the next tick. */
+void clock_tick(void);
+
+/* Monotonic ns, really now.  Any thread. */
+uint64_t clock_mono(void);
+
+/* For tests: from here on all threads see these, until clock_unfake(); clock_tick() does not move them. */
+void clock_fake(uint64_t mono_ns, int64_t wall_s);
+void clock_unfake(void);
+
+#endif

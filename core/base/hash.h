@@ -1,0 +1,16 @@
+/* The one key hash: 64 bits, seeded once per process, so that nobody outside can choose keys that collide. */
+#ifndef BASE_HASH_H
+#define BASE_HASH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Draws a seed from the kernel.  Before the first hash, on the main thread. */
+void hash_seed_random(void);
+
+/* A given seed, for tests. */
+void hash_seed(uint64_t seed);
+
+uint64_t hash_key(const void *key, size_t len);
+
+#endif

@@ -1,0 +1,33 @@
+/*
+ * Where rend_log() lines go.  Until log_start() they are written at once; from then on a thread of ours writes them, from a bounded
+ * ring, so that a full disk or a pipe that nobody reads stops no worker.  What does not fit is dropped and counted.
+ */
+#ifndef BASE_LOG_H
+#define BASE_LOG_H
+
+#include <stdint.h>
+
+#include "rend/log.h"
+
+/* "stderr", or a file to append to (0640).  Lines above level are not written.  0, or -1 and errno; stderr stays then.  Main thread. */
+int log_open(const char *to, enum rend_log_level level);
+
+/* "error", "warn", "info", "debug" to a level.  0, or -1: no such level. */
+int log_level_parse(const char *name, enum rend_log_level *level);
+
+/* Changes the level.  Any thread. */
+void log_set_level(enum rend_log_level level);
+
+/* Opens the file again, after it was renamed.  Any thread; not from a signal handler. */
+void log_reopen(void);
+
+/* Starts the writing thread (after fork and daemonising).  0, or -1 and errno: lines are written at once as before. */
+int log_start(void);
+
+/* Writes what is waiting and ends the thread; lines are written at once again. */
+void log_stop(void);
+
+/* Lines that were dropped since the start. */
+uint64_t log_dropped(void);
+
+#endif

@@ -1,0 +1,25 @@
+/*
+ * Walks a policy's tables: one row asks one tier, its outcome names the next row.
+ *
+ *	client's op ──► [1 l1 get] ──no──► [2 l2 get] ──yes──► [3 fill] ──► reply
+ *	     walk in its scratch      a child op per row
+ */
+#ifndef ENGINE_FLOW_H
+#define ENGINE_FLOW_H
+
+#include "engine/node.h"
+
+/* Scratch a client's op needs for a walk. */
+extern const size_t flow_scratch_size;
+
+/* Begins the walk for op at a policy's instance; ends in rend_done(op).  On the worker. */
+void flow_start(struct instance *in, struct rend_op *op);
+
+/* Rows are counted by outcome: makes and frees the counters of a policy node.  0 or -1: no memory.  Main thread. */
+int flow_counts_new(struct rend_node *n);
+void flow_counts_free(struct rend_node *n);
+
+/* How often a row ended so, over all workers. */
+uint64_t flow_row_ended(const struct rend_node *n, unsigned verb, unsigned row, enum rend_outcome outcome);
+
+#endif

@@ -1,0 +1,30 @@
+/* What plugins register, and how it is read: see rend/metrics.h for the writing side. */
+#ifndef ENGINE_METRICS_H
+#define ENGINE_METRICS_H
+
+#include <stdint.h>
+
+#include "base/histogram.h"
+
+struct rend_node;
+
+enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
+
+/* One number, or one histogram, as it is now. */
+struct metric_reading {
+	enum metric_kind kind;
+	const char *name, *doc;
+	uint64_t value;			   /* counter, gauge */
+	const struct histogram *histogram; /* histogram: the sum over the workers; valid during the call */
+};
+
+/* Calls fn for each of a node's metrics, in the order of registration.  Any thread between open and close. */
+void metrics_each(const struct rend_node *n, void (*fn)(const struct metric_reading *reading, void *arg), void *arg);
+
+/* The sum of a counter or gauge of that name over nodes; 0 if none has it. */
+uint64_t metrics_sum(struct rend_node *const *nodes, unsigned long count, const char *name);
+
+/* Frees a node's metrics. */
+void metrics_free(struct rend_node *n);
+
+#endif

@@ -1,0 +1,91 @@
+/* A node: one named block of rend.conf, as the whole process sees it (its store) and as each worker sees it (its instances). */
+#ifndef ENGINE_NODE_H
+#define ENGINE_NODE_H
+
+#include "base/error.h"
+#include "base/histogram.h"
+#include "base/list.h"
+#include "engine/plugin_load.h"
+#include "rend/plugin.h"
+
+struct guard;
+struct metric;
+
+/* What one worker counts at one node; relaxed atomics, written by that worker only. */
+struct node_counts {
+	uint64_t ended[REND_VERB_COUNT][REND_STATUS_COUNT];
+	struct histogram latency; /* submit to done, ns, by the loop's clock */
+	uint64_t late;		  /* given up at their deadline */
+	uint64_t refused;	  /* BUSY: too many in flight */
+};
+
+/* A node on one worker. */
+struct instance {
+	const struct rend_node *node;
+	struct rend_worker *worker;
+	void *self;		/* what attach() made */
+	struct list pending;	/* ops in the handler's hands, by deadline */
+	uint32_t in_flight;	/* those, and the late ones */
+	struct link touched;	/* got an op this turn */
+	struct link attached;	/* in worker.instances */
+	struct node_counts *counts;
+};
+
+#define NODE_WORKERS_MAX 128
+
+struct rend_node {
+	unsigned magic;
+#define NODE_MAGIC 0x40de40deU
+	char *name;
+	struct plugin *plugin;
+	void *conf;  /* the plugin's conf struct; the node frees it, through free_conf */
+	void (*free_conf)(void *conf);
+	void *store;
+	struct rend_limits limits;
+	bool opened;
+	/* a policy with tables */
+	const struct rend_walk *walks; /* NULL: a handler */
+	const struct rend_node *tiers[REND_TIERS_MAX];
+	int tier_count;
+	struct row_counts *rows; /* per worker, verb and row: flow.c's */
+	struct guard *guard;	 /* of the node that is tier 0 of somebody with guarded walks; made when first needed */
+	struct metric *metrics;	 /* what the plugin registered */
+	struct instance *instances[NODE_WORKERS_MAX];
+};
+
+/*
+ * A node that is not open yet.  It takes over conf; free_conf(conf) is called when it is freed (NULL: nothing to free).  NULL: no memory.
+ * Main thread.
+ */
+struct rend_node *node_new(const char *name, struct plugin *plugin, void *conf, void (*free_conf)(void *));
+
+/*
+ * For a policy: picks its tables (tiers must be set) and checks them.  For any node: the plugin's check().  Opens nothing.
+ * 0, or -1 with the reason.  Main thread.
+ */
+int node_check(struct rend_node *n, struct rend_error *err);
+
+/* open(), limits.  0, or -1 with the reason.  Main thread. */
+int node_open(struct rend_node *n, struct rend_error *err);
+
+/* close().  Main thread; every instance is detached. */
+void node_close(struct rend_node *n);
+void node_free(struct rend_node **np);
+
+/* Makes the instance of this worker.  0, or -1 with the reason.  On the worker. */
+int node_attach(struct rend_node *n, struct rend_worker *w, struct rend_error *err);
+void node_detach(struct rend_node *n, struct rend_worker *w);
+
+/* flush(), tick() of an instance. */
+void instance_flush(struct instance *in);
+void instance_tick(struct instance *in);
+
+/* Is the node reachable, as far as this worker's instance knows? */
+bool instance_up(const struct instance *in);
+
+/* Adds up one number over the workers. */
+uint64_t node_ended(const struct rend_node *n, unsigned verb, unsigned status);
+void node_latency(const struct rend_node *n, struct histogram *sum);
+uint64_t node_in_flight(const struct rend_node *n);
+
+#endif

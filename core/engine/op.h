@@ -1,0 +1,64 @@
+/*
+ * An op's life.
+ *
+ *	rend_submit                                  rend_done
+ *	  state = SUBMITTING                           from another thread: posted home, and on from there
+ *	  the handler runs  ─── it may be done ───►    SUBMITTING: state = DONE, submit says true
+ *	  state = PENDING, on its instance's list      PENDING: off the list, to the worker's ready list; its loop calls op->done
+ *	                                               LATE: nobody waits any more; what is left of it is freed
+ *	the deadline passes: state = LATE, op->done is called with TIMEOUT
+ *
+ * Memory: an op stays until its owner has freed it, the handler is finished with it, and its last child is gone: children borrow its key.
+ */
+#ifndef ENGINE_OP_H
+#define ENGINE_OP_H
+
+#include "base/list.h"
+#include "rend/op.h"
+#include "rend/worker.h"
+
+struct instance;
+struct generation;
+
+enum op_state {
+	OP_IDLE,       /* its owner's */
+	OP_SUBMITTING, /* in the handler's hands, submit has not returned */
+	OP_PENDING,    /* in the handler's hands */
+	OP_READY,      /* answered, on the ready list */
+	OP_DONE,       /* its owner's again */
+	OP_LATE,       /* given up: still in the handler's hands, its owner has been told TIMEOUT */
+};
+
+/* What the core keeps in rend_op.core. */
+struct op_core {
+	struct link link;	  /* the instance's pending list, or the worker's ready list */
+	struct instance *at;	  /* where it was submitted */
+	struct generation *pinned; /* a client's op: the generation it keeps alive */
+	struct rend_call *home;	  /* answered elsewhere: the call that brings it home lies over link */
+	uint32_t holds;		  /* the owner, a handler past its deadline, each child */
+	uint8_t elsewhere;	  /* atomic: answered from another thread */
+};
+_Static_assert(sizeof(struct op_core) <= sizeof(((struct rend_op *)0)->core), "rend_op.core is too small");
+
+static inline struct op_core *
+op_core(struct rend_op *op)
+{
+	return (struct op_core *)(void *)op->core;
+}
+
+/* Bytes of scratch every op has; set before the first worker begins, from the largest that any plugin asked for. */
+extern size_t op_scratch_size;
+
+/*
+ * An op for a client's command, with its own copy of the key (at most REND_KEY_MAX bytes), pinning the worker's newest generation.
+ * ask and item are empty.  NULL: no memory.  On w.
+ */
+struct rend_op *op_new(struct rend_worker *w, const void *key, size_t keylen);
+
+/* Gives up the ops at this instance whose deadline is not after now: each becomes LATE and its done is called.  On the worker. */
+void op_expire(struct instance *in, uint64_t now);
+
+/* Writes the chain of the op whose handler or done runs on this thread, from the client's op down, for a panic. */
+void op_panic_context(int fd);
+
+#endif

@@ -1,0 +1,63 @@
+/*
+ * What the engine knows of a worker: its pools, its ready list, its inbox.  The loop around it is net's.
+ *
+ *	one turn:  sockets (net) ─► worker_turn: inbox, ready list ─► worker_flush: the instances that got ops ─► writes (net)
+ */
+#ifndef ENGINE_WORKER_H
+#define ENGINE_WORKER_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "base/inbox.h"
+#include "base/list.h"
+#include "base/pool.h"
+#include "rend/worker.h"
+
+struct generation;
+struct instance;
+struct event_base;
+
+struct rend_worker {
+	unsigned magic;
+#define WORKER_MAGIC 0x30c4e77aU
+	int index;
+	struct event_base *base; /* net's, or NULL */
+	struct inbox inbox;
+	struct list ready;	     /* answered ops whose done is to be called */
+	struct list touched;	     /* instances that got an op this turn */
+	struct list instances;	     /* all that are attached here */
+	struct pool roots, kids;     /* clients' ops (with room for a key), and the others */
+	struct generation *newest;   /* what the next client's op pins; NULL before the first */
+	uint64_t ticked;	     /* when instances were last given their second */
+};
+
+/* How many there will be.  Before the first worker_init() and the first open(); main thread. */
+void worker_set_count(int count);
+
+/* 0, or -1 and errno.  On any thread; worker_enter() makes it the calling thread's. */
+int worker_init(struct rend_worker *w, int index);
+void worker_fini(struct rend_worker *w);
+
+/* The calling thread is w's from now on; NULL: nobody's. */
+void worker_enter(struct rend_worker *w);
+
+/* The worker whose thread this is, or NULL. */
+struct rend_worker *worker_self(void);
+
+/*
+ * Runs the calls in the inbox, then the done of each op that was ready when this turn began, then what is past its deadline.  true: more is
+ * ready, come back at once.
+ */
+bool worker_turn(struct rend_worker *w);
+
+/* Tells each instance that got an op that no more come this turn; once a second, gives each its tick. */
+void worker_flush(struct rend_worker *w);
+
+/* When worker_turn() has something to do even if nothing arrives: monotonic ns; UINT64_MAX: never. */
+uint64_t worker_due(struct rend_worker *w);
+
+/* Ops that are not freed yet, clients' and children's. */
+size_t worker_ops(const struct rend_worker *w);
+
+#endif

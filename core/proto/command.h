@@ -1,0 +1,49 @@
+/* One parsed request, the same for all protocols. */
+#ifndef PROTO_COMMAND_H
+#define PROTO_COMMAND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "rend/op.h"
+
+enum command_kind {
+	COMMAND_OP,	   /* verb on key; one per key of a multi-get */
+	COMMAND_FLUSH_ALL, /* after `delay` seconds */
+	COMMAND_REFUSED,   /* answered with asked.sentence */
+	COMMAND_TOO_LARGE, /* the same, and an older value under key is dropped first */
+	COMMAND_VERSION,
+	COMMAND_VERBOSITY,
+	COMMAND_STATS, /* of args */
+	COMMAND_SHUTDOWN,
+	COMMAND_QUIT, /* answered by closing, when all before it is answered */
+};
+
+/* What a reply has to know of the command it answers.  Copied; owns nothing. */
+struct asked {
+	uint8_t kind; /* enum command_kind */
+	uint8_t verb; /* enum rend_verb */
+	bool quiet;   /* noreply */
+	bool with_cas; /* gets, gats */
+	bool last;    /* of a text get: END comes behind this key's answer */
+	bool close;   /* the connection ends behind this answer */
+	const char *sentence; /* static: the whole line of a refusal, with its line end */
+};
+
+/* key and args point into the bytes that were parsed: they are valid until the next parse. */
+struct command {
+	struct asked asked;
+	const char *key;
+	size_t keylen;
+	struct rend_ask ask;
+	uint32_t flags;	  /* storing verbs */
+	int64_t exptime;  /* storing verbs; absolute unix seconds, 0 never */
+	size_t body;	  /* storing verbs: bytes of value that follow */
+	bool has_body;
+	int64_t delay;	  /* flush_all: seconds; 0 now */
+	const char *args; /* stats: what comes behind the word, without spaces around it */
+	size_t args_len;
+};
+
+#endif

@@ -1,0 +1,84 @@
+/*
+ * Bytes to commands, answers to bytes.  No I/O, no threads: whoever has the socket feeds a dialog and sends what it says.
+ *
+ *	            dialog_parse()                    engine
+ *	bytes in ─────────────────► struct command ────────────► status, item
+ *	bytes out ◄───────────────────────────────────────────── dialog_reply()
+ */
+#ifndef PROTO_PROTO_H
+#define PROTO_PROTO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/chain.h"
+#include "proto/command.h"
+
+/* Bounds, the same for all connections of a server. */
+struct proto_limits {
+	size_t item_size_max; /* bytes of value */
+	size_t line_max;      /* of any line but a get's: then the connection closes */
+	size_t get_line_max;  /* of a get's line: then the connection closes */
+	bool flush_enabled, shutdown_enabled, cas_enabled;
+};
+
+/* memcached's own numbers, 1 MiB values, and a bound of 1 MiB + 64 KiB for a line of keys. */
+extern const struct proto_limits proto_limits_default;
+
+enum parse {
+	PARSE_MORE,    /* a whole command is not there yet; *used bytes are dealt with */
+	PARSE_COMMAND, /* *cmd is one; *used bytes belong to it */
+	PARSE_CLOSE,   /* nothing more can be said to this client; close when what is owed is sent */
+};
+
+struct dialog;
+
+/* What a protocol can. */
+struct protocol {
+	const char *name;
+	enum parse (*parse)(struct dialog *d, const char *in, size_t len, size_t *used, struct command *cmd);
+	enum parse (*body_end)(struct dialog *d, const char *in, size_t len, size_t *used, struct command *cmd);
+	void (*reply)(struct dialog *d, struct chain *out, const struct asked *asked, const struct rend_op *op);
+	void (*stat)(struct dialog *d, struct chain *out, const struct asked *asked, const char *name, const char *value);
+	void (*stat_end)(struct dialog *d, struct chain *out, const struct asked *asked);
+};
+
+/* What one connection's protocol has to remember.  All-zero but for limits is the beginning. */
+struct dialog {
+	const struct protocol *protocol;
+	const struct proto_limits *limits;
+	/* parsing */
+	size_t swallow;	    /* bytes of a refused value still to be dropped */
+	bool swallow_line;  /* then everything up to a line end */
+	bool in_keys;	    /* the line was checked; the next byte belongs to its keys */
+	struct command get; /* in_keys: what each key becomes */
+	/* replying */
+	uint8_t failed; /* the status of a key that failed, of the get being answered */
+};
+
+/*
+ * Looks at len bytes.  PARSE_COMMAND: *cmd is filled; with has_body the caller takes cmd->body bytes from behind *used and then calls
+ * dialog_body_end() before the next parse.  Needs no more memory for a claim: nothing is kept here but counters.
+ */
+enum parse dialog_parse(struct dialog *d, const char *in, size_t len, size_t *used, struct command *cmd);
+
+/*
+ * What follows a body.  PARSE_COMMAND: the body was well ended, *cmd (the command that had it) may be carried out, or, if cmd's kind is
+ * now COMMAND_REFUSED, is to be answered so and its body dropped.
+ */
+enum parse dialog_body_end(struct dialog *d, const char *in, size_t len, size_t *used, struct command *cmd);
+
+/*
+ * Appends the answer to a command.  op: its op, finished (key, status, item are read); NULL for the kinds without one.
+ * Answers must be given in the order of the commands.
+ */
+void dialog_reply(struct dialog *d, struct chain *out, const struct asked *asked, const struct rend_op *op);
+
+/* One line of stats, and its end. */
+void dialog_stat(struct dialog *d, struct chain *out, const struct asked *asked, const char *name, const char *value);
+void dialog_stat_end(struct dialog *d, struct chain *out, const struct asked *asked);
+
+extern const struct protocol text_protocol;
+
+#endif

@@ -1,0 +1,81 @@
+/* A policy written as tables: ask this tier that; then, depending on the answer, go on. */
+#ifndef REND_FLOW_H
+#define REND_FLOW_H
+
+#include "rend/guard.h"
+#include "rend/op.h"
+
+REND_BEGIN
+
+/* What a row with a function sees of the walk it stands in. */
+struct rend_flow {
+	struct rend_op *op;	   /* the client's; item is what it sent, or what was found last */
+	const struct rend_op *kid; /* what the last row asked; NULL before the first.  After a TIMEOUT only its status may be read */
+	const void *conf;	   /* the policy's options */
+};
+
+#define REND_REPLY	0   /* where a row goes if it does not say: answer the client */
+#define REND_REPLY_FAIL 254 /* answer with this row's error although the row is aside */
+#define REND_REPLY_OK	255 /* answer OK */
+
+/*
+ * A row asks one tier one thing.
+ *
+ * What goes out: a row with the verb of the client carries the client's ask; any other row, and every guarded one, an empty ask but
+ * for want, mode, exptime (the client's) and, when it stores, cas_new = the version found.  A storing row is given a share of the
+ * client's item, or of the item the last get found; other rows carry none.
+ *
+ * What comes back: a get that says yes leaves its item with the op, for the rows after it and for the client.  Any other row that is
+ * not aside leaves cas and number with it.  The status of the last row that was not aside is the answer.
+ */
+struct rend_step {
+	const char *name;      /* in stats, drawings and panics */
+	uint8_t tier;	       /* which of rend_policy.tiers */
+	uint8_t verb;	       /* what to ask it */
+	uint32_t want;	       /* of a get, beside what the client wants: REND_WANT_* */
+	uint32_t mode;	       /* of a row that does not carry the client's ask */
+	uint8_t yes, no, fail; /* the next row for each outcome */
+	struct {
+		uint8_t status, row;
+	} but[2];     /* exceptions, looked at first; a status of 0 ends the list */
+	bool aside;   /* its status is not the answer */
+	bool guarded; /* store only while the guard holds; the handler asks rend_guard_holds() */
+	bool late;    /* this row and all after it run when the client has its answer */
+	enum rend_outcome (*run)(struct rend_flow *flow); /* instead of tier and verb: a decision, not an op.  Worker's thread */
+};
+
+/* One verb of a policy. */
+struct rend_walk {
+	/*
+	 * The engine takes and gives back the key's guard word, on every path.  READS looks at it before the first row that does not ask
+	 * tier 0; WRITES changes it before the first row, and holds it until the last, or until a late answer has come.  flush_all with
+	 * WRITES takes every word.
+	 */
+	enum rend_guarding { REND_UNGUARDED, REND_READS, REND_WRITES } guard;
+	const struct rend_step *steps; /* row 1 is the first; row 0 is not used; ends with a row whose name is NULL */
+};
+
+#define REND_TIERS_MAX 8
+
+/* The descriptor of a policy plugin. */
+struct rend_policy {
+	const char *name;
+	const char *doc; /* one sentence */
+	/* Names of REND_NODE options that say which nodes are the tiers; tier 0 is the one that the guard protects. */
+	const char *tiers[REND_TIERS_MAX];
+	size_t conf_size; /* of the struct that options fill */
+	const struct rend_option *options;
+	/*
+	 * The tables, REND_VERB_SLOTS of them; a verb whose steps are NULL answers UNSUPPORTED.  A get with REND_ALSO_TOUCH takes the slot
+	 * REND_GET_TOUCH if that one has steps.  l1_can: what tier 0's descriptor says it can.  Main thread, once per block of rend.conf; the
+	 * tables must live as long as the process.
+	 */
+	const struct rend_walk *(*pick)(const void *conf, uint32_t l1_can);
+};
+
+/* Is the tier's node reachable, as far as it knows?  For a row that refuses before it asks.  Worker's thread. */
+REND_API bool rend_flow_up(const struct rend_flow *flow, uint8_t tier);
+
+REND_END
+
+#endif

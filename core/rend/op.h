@@ -1,0 +1,151 @@
+/* One question to one handler, and its answer. */
+#ifndef REND_OP_H
+#define REND_OP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "rend/api.h"
+#include "rend/status.h"
+#include "rend/value.h"
+
+REND_BEGIN
+
+#define REND_KEY_MAX 250   /* bytes; memcached's limit */
+#define REND_VERB_SLOTS 32 /* room for verbs to come without a new ABI */
+
+enum rend_verb {
+	REND_GET, /* the one read: ask.want says what of the item, ask.mode what it does on the way */
+	REND_SET,
+	REND_ADD,
+	REND_REPLACE,
+	REND_APPEND,
+	REND_PREPEND,
+	REND_INCR,
+	REND_DECR,
+	REND_DELETE,
+	REND_TOUCH,
+	REND_GET_TOUCH, /* a slot of policies' tables only: a get with REND_ALSO_TOUCH.  Handlers see REND_GET. */
+	REND_FLUSH_ALL, /* has no key */
+	REND_VERB_COUNT
+};
+
+/* "get", "set", ...; "?" for a number that is no verb.  Any thread; the string is static. */
+REND_API const char *rend_verb_name(unsigned verb);
+
+/* Does this verb bring a value to be stored? */
+static inline bool
+rend_verb_stores(unsigned verb)
+{
+	return verb >= REND_SET && verb <= REND_PREPEND;
+}
+
+/* What a get wants to know.  flags always come with a hit. */
+enum {
+	REND_WANT_VALUE = 1 << 0,
+	REND_WANT_EXPTIME = 1 << 1,
+	REND_WANT_CAS = 1 << 2,
+};
+
+enum {
+	/* get: on a hit, the item's exptime becomes ask.exptime (gat).  The answer's exptime is the new one. */
+	REND_ALSO_TOUCH = 1 << 0,
+	/* set, add, replace, append, prepend, incr, decr, delete: only if the item's version is ask.cas; else EXISTS, or MISS without one. */
+	REND_IF_CAS = 1 << 1,
+};
+
+/* The question, besides verb and key.  The handler reads it and leaves it alone. */
+struct rend_ask {
+	uint32_t want;	  /* REND_WANT_*, for get */
+	uint32_t mode;	  /* REND_ALSO_TOUCH, REND_IF_CAS */
+	int64_t exptime;  /* unix seconds, 0 never: for touch, and get with REND_ALSO_TOUCH */
+	uint64_t cas;	  /* with REND_IF_CAS */
+	uint64_t cas_new; /* the version to give the item; 0: the handler's own */
+	uint64_t delta;	  /* incr, decr */
+};
+
+/* What is stored, or what was found.  Owns its value. */
+struct rend_item {
+	struct rend_value value;
+	uint32_t flags;	 /* the client's */
+	uint32_t have;	 /* REND_WANT_*: what this answer really gave */
+	int64_t exptime; /* unix seconds; 0 never; a time that has passed: gone at once */
+	uint64_t cas;	 /* the version.  A handler that has versions returns the new one with every mutation; else 0 */
+	uint64_t number; /* incr, decr: the number after it */
+};
+
+struct rend_op;
+struct rend_node;   /* one named block of rend.conf: ask it with rend_submit() */
+struct rend_worker; /* the thread an op lives on: see worker.h */
+struct rend_guard;  /* see guard.h */
+
+typedef void rend_op_f(void *inst, struct rend_op *op);
+typedef void rend_done_f(struct rend_op *op);
+
+/*
+ * Whoever makes an op sets verb, ask, item, done and up, submits it, and frees it.  In between it belongs to the handler, which
+ * calls rend_done() once.  A verb that returns no value leaves item.value, item.flags and item.exptime alone: a storing verb's
+ * caller still holds what it sent.
+ *
+ * What the handler fills in, with REND_OK:
+ *   get                  value (if wanted), flags, and as far as wanted and known exptime and cas; have says which
+ *   storing verbs        cas
+ *   incr, decr           number, cas
+ *   touch, delete, flush nothing
+ * With any other status, nothing.
+ */
+struct rend_op {
+	unsigned magic;
+#define REND_OP_MAGIC 0x6f70a11eU
+	uint8_t verb;	/* enum rend_verb */
+	uint8_t status; /* enum rend_status, once it is done */
+	uint8_t state;	/* the core's */
+	uint8_t keylen;
+	const char *key; /* keylen bytes, not NUL-terminated; valid until the handler calls rend_done() */
+	uint64_t hash;	 /* of the key, the same in the whole process, unguessable outside */
+	struct rend_ask ask;
+	struct rend_item item;
+	rend_done_f *done;	      /* called on the op's worker, from its loop, if rend_submit() said false */
+	void *up;		      /* for whoever submits */
+	struct rend_worker *worker;   /* home */
+	struct rend_op *parent;	      /* whose child this is; NULL: a client's */
+	uint64_t born;		      /* when it was submitted: monotonic ns, as rend_now() */
+	uint64_t deadline;	      /* when its submitter gives up: monotonic ns */
+	const struct rend_guard *guard; /* NULL: none; see guard.h */
+	void *link;		      /* for queues of the handler that has it */
+	uint64_t core[6];	      /* the core's */
+	/* rend_handler.scratch_size bytes for the handler that has it; not cleared. */
+	char scratch[] __attribute__((aligned(16)));
+};
+
+/*
+ * A child of parent: same key, same worker, no later deadline; ask and item are empty.  The caller owns it.  NULL: no memory.
+ * On the parent's worker.
+ */
+REND_API struct rend_op *rend_op_child(struct rend_op *parent);
+
+/*
+ * Frees an op that is not in a handler's hands, and what its item owns; *opp becomes NULL.  An op whose done was called with TIMEOUT
+ * may be freed too: its memory stays until the handler is finished with it.  On the op's worker.
+ */
+REND_API void rend_op_free(struct rend_op **opp);
+
+/*
+ * Asks a node.  true: it has answered already, op->status says what, and done is not called.  false: done will be called, later,
+ * once, from the worker's loop, never from inside a function of a plugin.  On the op's worker.  A finished op may be submitted again.
+ *
+ * Its submitter waits no longer than the node's time limit (rend_handler.limits) or the parent's deadline: then done is called with
+ * TIMEOUT, and the submitter may do nothing with that op but free it.  A node with too many ops in flight answers BUSY by itself.
+ */
+REND_API bool rend_submit(const struct rend_node *to, struct rend_op *op);
+
+/*
+ * The answer: once per submitted op, from any thread, at once or later.  The caller must not touch the op afterwards.  It runs
+ * nobody's code, so it is safe in the middle of a loop.  Answering twice ends the program and names the handler.
+ */
+REND_API void rend_done(struct rend_op *op, enum rend_status status);
+
+REND_END
+
+#endif

@@ -1,0 +1,166 @@
+/*
+ * What a plugin tells the core about itself.  A plugin includes this header and nothing else of ours, and exports one symbol,
+ * rend_plugin, which REND_PLUGIN() writes.  docs/plugins.md has a plugin in ten minutes; plugins/skeleton is the one to copy.
+ */
+#ifndef REND_PLUGIN_H
+#define REND_PLUGIN_H
+
+#include "rend/check.h"
+#include "rend/flow.h"
+#include "rend/guard.h"
+#include "rend/log.h"
+#include "rend/metrics.h"
+#include "rend/op.h"
+#include "rend/worker.h"
+
+REND_BEGIN
+
+/* ---- options: the plugin's part of rend.conf ---- */
+
+enum rend_option_type {
+	REND_BOOL,     /* bool			true, false */
+	REND_INT,      /* int64_t		12 */
+	REND_SIZE,     /* uint64_t, bytes	"64MiB", "1.5GiB", 4096 */
+	REND_DURATION, /* uint64_t, ns		"250ms", "1.5s", "2min", "1h"; a bare 0 */
+	REND_STRING,   /* const char *		"text" */
+	REND_STRINGS,  /* struct rend_strings	[ "a", "b" ] */
+	REND_CHOICE,   /* int, which of range	"lru" */
+	REND_HANDLER,  /* const struct rend_node *	the name of a block under handlers */
+	REND_NODE,     /* const struct rend_node *	the name of a block under handlers or policies */
+};
+
+struct rend_strings {
+	size_t count;
+	const char *const *strings;
+};
+
+/* One option.  From these rows come parsing, errors with file and line, `rend --describe`, and the tables in docs/config.md. */
+struct rend_option {
+	const char *name;
+	enum rend_option_type type;
+	size_t at;	      /* where in the plugin's conf struct */
+	const char *fallback; /* as one would write it between the quotes; NULL: must be given; "" for STRINGS: none */
+	const char *doc;      /* one sentence */
+	const char *range;    /* INT, SIZE, DURATION: "1..64", "1KiB..", "..1h"; CHOICE: "lru|fifo"; NULL: anything */
+};
+
+#define REND_OPTION(name, type, strct, field, fallback, range, doc)                       \
+	{                                                                                 \
+		name, type, offsetof(struct strct, field), fallback, doc, range           \
+	}
+
+/* Says what is wrong; the core adds which file, line and block.  Returns -1. */
+struct rend_error;
+REND_API int rend_error(struct rend_error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* A node's name in rend.conf; lives as long as the node.  Any thread. */
+REND_API const char *rend_node_name(const struct rend_node *node);
+
+/* ---- a handler: keeps things, or asks others that do ---- */
+
+/* What a handler promises. */
+enum {
+	REND_CAN_GUARD = 1 << 0, /* asks rend_guard_holds() where guard.h says */
+};
+
+/* What one node lets in.  Zero means the core's default. */
+struct rend_limits {
+	uint64_t time;	/* ns until an op's submitter gives up; default 30 s */
+	uint32_t queue; /* ops in flight per worker, those given up included; then BUSY; default 16,384 */
+};
+
+struct rend_handler {
+	const char *name;
+	const char *doc; /* one sentence */
+	size_t conf_size; /* of the struct that options fill */
+	const struct rend_option *options; /* ends with a row whose name is NULL; NULL: none */
+	size_t scratch_size; /* bytes this handler uses in each op it holds; at most REND_SCRATCH_MAX */
+	uint32_t can;	     /* REND_CAN_* */
+	bool policy;	     /* stands under policies instead of handlers: it asks other nodes */
+
+	/*
+	 * Is this configuration one that open() could take?  Touches nothing outside the process: `rend -t` calls it, open() is for real
+	 * starts only.  0 or -1 after rend_error().  Main thread; may be NULL.
+	 */
+	int (*check)(const void *conf, struct rend_error *err);
+
+	/*
+	 * Makes the store, once per block of rend.conf, before any worker runs.  Nodes named by options are open already.  conf lives until
+	 * close() is over.  May block.  0 or -1 after rend_error().  Main thread; may be NULL: *store is conf then.
+	 */
+	int (*open)(void **store, const void *conf, struct rend_node *self, struct rend_error *err);
+
+	/* Ends the store; every instance has been detached.  Main thread; may be NULL. */
+	void (*close)(void *store);
+
+	/* Makes one worker's view of the store.  0 or -1 after rend_error().  Worker's thread; may be NULL: *inst is store then. */
+	int (*attach)(void **inst, void *store, struct rend_worker *worker, struct rend_error *err);
+
+	/* Ends it.  No op is in flight.  Worker's thread; may be NULL. */
+	void (*detach)(void *inst);
+
+	/* Sets what differs from the defaults in *limits.  Main thread; may be NULL. */
+	void (*limits)(const void *conf, struct rend_limits *limits);
+
+	/* on[verb], else any, else UNSUPPORTED.  Worker's thread; must not block; rend_done() now or later. */
+	rend_op_f *on[REND_VERB_SLOTS];
+	rend_op_f *any;
+
+	/* No more ops this turn: send what was queued.  Called in each turn in which this instance got an op.  Worker's thread; may be NULL. */
+	void (*flush)(void *inst);
+
+	/* About once a second.  Worker's thread; may be NULL. */
+	void (*tick)(void *inst);
+
+	/* Reachable, as far as one knows?  Worker's thread; NULL: always. */
+	bool (*up)(void *inst);
+};
+
+#define REND_SCRATCH_MAX 512 /* bytes */
+
+/* ---- the one symbol a plugin exports ---- */
+
+/*
+ * The rule for numbers: while major is 0, minor must be equal.  From 1.0 on: added at the end is a new minor, anything else a new major.
+ * History
+ *	0.1	ops, values, options, handlers, policies as tables, guard, metrics
+ */
+#define REND_ABI_MAGIC 0x72656e64U
+#define REND_ABI_MAJOR 0
+#define REND_ABI_MINOR 1
+
+struct rend_plugin {
+	uint32_t magic;
+	uint16_t abi_major, abi_minor;
+	uint32_t plugin_size, handler_size, policy_size, op_size; /* of the structs as the plugin was compiled */
+	const char *version;			      /* the plugin's own */
+	const char *build;			      /* the compiler; for the log */
+	const struct rend_handler *handler;	      /* one of these two */
+	const struct rend_policy *policy;
+};
+
+typedef const struct rend_plugin *rend_plugin_f(void);
+
+/* REND_PLUGIN(.version = "1.0", .handler = &mine) at the end of a plugin's source. */
+#define REND_PLUGIN(...)                                              \
+	REND_API const struct rend_plugin *rend_plugin(void);         \
+	REND_API const struct rend_plugin *rend_plugin(void)          \
+	{                                                             \
+		static const struct rend_plugin self = {              \
+			.magic = REND_ABI_MAGIC,                      \
+			.abi_major = REND_ABI_MAJOR,                  \
+			.abi_minor = REND_ABI_MINOR,                  \
+			.plugin_size = sizeof(struct rend_plugin),    \
+			.handler_size = sizeof(struct rend_handler),  \
+			.policy_size = sizeof(struct rend_policy),    \
+			.op_size = sizeof(struct rend_op),            \
+			.build = __VERSION__,                         \
+			__VA_ARGS__                                   \
+		};                                                    \
+		return &self;                                         \
+	}                                                             \
+	struct rend_plugin_ends_with_a_semicolon
+
+REND_END
+
+#endif

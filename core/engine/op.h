@@ -34,7 +34,7 @@ struct op_core {
 	struct link link;	  /* the instance's pending list, or the worker's ready list */
 	struct instance *at;	  /* where it was submitted */
 	struct generation *pinned; /* a client's op: the generation it keeps alive */
-	struct rend_call *home;	  /* answered elsewhere: the call that brings it home lies over link */
+	struct rend_call home;	  /* answered on another thread: brings it home */
 	uint32_t holds;		  /* the owner, a handler past its deadline, each child */
 	uint8_t elsewhere;	  /* atomic: answered from another thread */
 };

@@ -114,7 +114,7 @@ struct rend_op {
 	uint64_t deadline;	      /* when its submitter gives up: monotonic ns */
 	const struct rend_guard *guard; /* NULL: none; see guard.h */
 	void *link;		      /* for queues of the handler that has it */
-	uint64_t core[6];	      /* the core's */
+	uint64_t core[8];	      /* the core's */
 	/* rend_handler.scratch_size bytes for the handler that has it; not cleared. */
 	char scratch[] __attribute__((aligned(16)));
 };

@@ -1,0 +1,39 @@
+/* What a server can be told: plain data, filled from rend.conf and the command line, read by the rest of net. */
+#ifndef NET_SETTINGS_H
+#define NET_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct rend_node;
+struct generation;
+
+enum listener_protocol { LISTENER_AUTO, LISTENER_TEXT, LISTENER_BINARY };
+
+/* One listener: TCP (address, port), or unix (path). */
+struct listener_settings {
+	char *address; /* an IPv4 or IPv6 address; NULL: 127.0.0.1 */
+	int port;      /* 0: the kernel chooses, and the log says */
+	char *path;    /* a unix socket instead; NULL: TCP */
+	int mode;      /* of the unix socket: permission bits */
+	enum listener_protocol protocol;
+	const struct rend_node *policy; /* who is asked */
+};
+
+struct server_settings {
+	int workers;
+	int disk_threads;
+	int max_connections;
+	int backlog;
+	uint64_t idle_timeout;	  /* ns; 0: none */
+	uint64_t request_timeout; /* ns a request may be half there, and a client may not read; 0: none */
+	uint64_t drain_timeout;	  /* ns that SIGTERM waits for what is under way */
+	uint64_t item_size_max;	  /* bytes */
+	bool cas, flush_enabled, shutdown_enabled;
+	struct listener_settings *listeners;
+	size_t listener_count;
+	struct generation *generation; /* the graph */
+};
+
+#endif

@@ -22,4 +22,10 @@ void flow_counts_free(struct rend_node *n);
 /* How often a row ended so, over all workers. */
 uint64_t flow_row_ended(const struct rend_node *n, unsigned verb, unsigned row, enum rend_outcome outcome);
 
+/*
+ * Where a verb's ops may go at once: the tier of a walk that is nothing but one plain row with the client's verb (l1only's are).  NULL: it
+ * has to be walked.  Main thread, when the node is opened.
+ */
+const struct rend_node *flow_passes(const struct rend_node *policy, unsigned verb);
+
 #endif

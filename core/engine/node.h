@@ -43,10 +43,12 @@ struct rend_node {
 	void *store;
 	struct rend_limits limits;
 	bool opened;
+	rend_op_f *on[REND_VERB_SLOTS];	/* what a submit calls; never NULL once it is open */
 	/* a policy with tables */
 	const struct rend_walk *walks; /* NULL: a handler */
 	const struct rend_node *tiers[REND_TIERS_MAX];
 	int tier_count;
+	const struct rend_node *passes[REND_VERB_SLOTS]; /* who answers for it when a walk is nothing but one plain row */
 	struct row_counts *rows; /* per worker, verb and row: flow.c's */
 	struct guard *guard;	 /* of the node that is tier 0 of somebody with guarded walks; made when first needed */
 	struct metric *metrics;	 /* what the plugin registered */

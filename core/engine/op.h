@@ -14,6 +14,7 @@
 #define ENGINE_OP_H
 
 #include "base/list.h"
+#include "rend/plugin.h"
 #include "rend/op.h"
 #include "rend/worker.h"
 
@@ -31,12 +32,19 @@ enum op_state {
 
 /* What the core keeps in rend_op.core. */
 struct op_core {
-	struct link link;	  /* the instance's pending list, or the worker's ready list */
-	struct instance *at;	  /* where it was submitted */
+	struct link link;	   /* the instance's pending list, or the worker's ready list */
+	struct instance *at;	   /* where it was submitted */
+	struct instance *via;	   /* the policy that only passed it on, and counts it too; NULL: none */
 	struct generation *pinned; /* a client's op: the generation it keeps alive */
-	struct rend_call home;	  /* answered on another thread: brings it home */
-	uint32_t holds;		  /* the owner, a handler past its deadline, each child */
-	uint8_t elsewhere;	  /* atomic: answered from another thread */
+	union {
+		struct rend_call home; /* answered on another thread: brings it home */
+		struct {
+			rend_work_f *work;
+			struct rend_op *next;
+		} job; /* waits for a disk thread */
+	};
+	uint32_t holds;	   /* the owner, a handler past its deadline, each child */
+	uint8_t elsewhere; /* atomic: 1 + the status that another thread answered with */
 };
 _Static_assert(sizeof(struct op_core) <= sizeof(((struct rend_op *)0)->core), "rend_op.core is too small");
 
@@ -46,8 +54,9 @@ op_core(struct rend_op *op)
 	return (struct op_core *)(void *)op->core;
 }
 
-/* Bytes of scratch every op has; set before the first worker begins, from the largest that any plugin asked for. */
-extern size_t op_scratch_size;
+/* Bytes of an op, and of a client's op, which has room for the key behind its scratch: all ops are equal, so they come from free lists. */
+#define OP_KID_SIZE (sizeof(struct rend_op) + REND_SCRATCH_MAX)
+#define OP_ROOT_SIZE (OP_KID_SIZE + REND_KEY_MAX + 6)
 
 /*
  * An op for a client's command, with its own copy of the key (at most REND_KEY_MAX bytes), pinning the worker's newest generation.
@@ -57,6 +66,13 @@ struct rend_op *op_new(struct rend_worker *w, const void *key, size_t keylen);
 
 /* Gives up the ops at this instance whose deadline is not after now: each becomes LATE and its done is called.  On the worker. */
 void op_expire(struct instance *in, uint64_t now);
+
+/* Takes the first op from a ready list, or NULL; calls its done.  On the worker. */
+struct rend_op *op_take_ready(struct list *ready);
+void op_finish(struct rend_op *op);
+
+/* The earliest deadline of the ops in an instance's hands; UINT64_MAX: none.  On the worker. */
+uint64_t op_first_deadline(struct instance *in);
 
 /* Writes the chain of the op whose handler or done runs on this thread, from the client's op down, for a panic. */
 void op_panic_context(int fd);

@@ -6,7 +6,6 @@
 #ifndef ENGINE_WORKER_H
 #define ENGINE_WORKER_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "base/inbox.h"
@@ -29,6 +28,7 @@ struct rend_worker {
 	struct list instances;	     /* all that are attached here */
 	struct pool roots, kids;     /* clients' ops (with room for a key), and the others */
 	struct generation *newest;   /* what the next client's op pins; NULL before the first */
+	struct rend_op *running;     /* whose handler or done runs now, for a panic */
 	uint64_t ticked;	     /* when instances were last given their second */
 };
 
@@ -46,13 +46,16 @@ void worker_enter(struct rend_worker *w);
 struct rend_worker *worker_self(void);
 
 /*
- * Runs the calls in the inbox, then the done of each op that was ready when this turn began, then what is past its deadline.  true: more is
- * ready, come back at once.
+ * Gives up what is past its deadline, runs the calls in the inbox, then the done of each op that was ready when that was over.  What gets
+ * ready meanwhile waits for the next turn.
  */
-bool worker_turn(struct rend_worker *w);
+void worker_turn(struct rend_worker *w);
 
 /* Tells each instance that got an op that no more come this turn; once a second, gives each its tick. */
 void worker_flush(struct rend_worker *w);
+
+/* Is an answered op waiting for the next turn?  Then it should come at once. */
+bool worker_ready(const struct rend_worker *w);
 
 /* When worker_turn() has something to do even if nothing arrives: monotonic ns; UINT64_MAX: never. */
 uint64_t worker_due(struct rend_worker *w);

@@ -1,0 +1,98 @@
+/* The graph of one rend.conf: see generation.h. */
+#include "engine/generation.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/worker.h"
+
+struct generation *
+generation_new(struct rend_node **nodes, size_t count)
+{
+	static uint64_t numbers;
+	struct generation *g = calloc(1, sizeof *g);
+
+	if (g == NULL)
+		return NULL;
+	g->magic = GENERATION_MAGIC;
+	g->number = ++numbers;
+	g->nodes = nodes;
+	g->count = count;
+	return g;
+}
+
+/* Parents first: nobody is closed while somebody above could still ask. */
+static void
+close_below(struct generation *g, size_t count)
+{
+	while (count > 0)
+		node_close(g->nodes[--count]);
+}
+
+int
+generation_open(struct generation *g, struct rend_error *err)
+{
+	REND_CHECK(g, GENERATION_MAGIC);
+	for (size_t i = 0; i < g->count; i++)
+		if (node_open(g->nodes[i], err) != 0) {
+			close_below(g, i);
+			return -1;
+		}
+	return 0;
+}
+
+static void
+detach_below(struct generation *g, struct rend_worker *w, size_t count)
+{
+	while (count > 0)
+		node_detach(g->nodes[--count], w);
+}
+
+int
+generation_attach(struct generation *g, struct rend_worker *w, struct rend_error *err)
+{
+	REND_CHECK(g, GENERATION_MAGIC);
+	for (size_t i = 0; i < g->count; i++)
+		if (node_attach(g->nodes[i], w, err) != 0) {
+			detach_below(g, w, i);
+			return -1;
+		}
+	w->newest = g;
+	return 0;
+}
+
+void
+generation_detach(struct generation *g, struct rend_worker *w)
+{
+	REND_CHECK(g, GENERATION_MAGIC);
+	REND_ASSERT(g->pins[w->index] == 0);
+	if (w->newest == g)
+		w->newest = NULL;
+	detach_below(g, w, g->count);
+}
+
+void
+generation_free(struct generation **gp)
+{
+	struct generation *g = *gp;
+
+	*gp = NULL;
+	if (g == NULL)
+		return;
+	REND_CHECK(g, GENERATION_MAGIC);
+	close_below(g, g->count);
+	for (size_t i = 0; i < g->count; i++)
+		node_free(&g->nodes[i]);
+	free(g->nodes);
+	g->magic = 0;
+	free(g);
+}
+
+struct rend_node *
+generation_node(const struct generation *g, const char *name)
+{
+	for (size_t i = 0; i < g->count; i++)
+		if (strcmp(g->nodes[i]->name, name) == 0)
+			return g->nodes[i];
+	return NULL;
+}

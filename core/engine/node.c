@@ -1,0 +1,279 @@
+/* Nodes, their stores and their instances: see node.h. */
+#include "engine/node.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "engine/flow.h"
+#include "engine/flow_check.h"
+#include "engine/guard.h"
+#include "engine/metrics.h"
+#include "engine/op.h"
+#include "engine/worker.h"
+
+/* What a node lets in if its plugin does not say. */
+#define TIME_DEFAULT  30000000000ULL
+#define QUEUE_DEFAULT 16384
+
+struct rend_node *
+node_new(const char *name, struct plugin *plugin, void *conf, void (*free_conf)(void *))
+{
+	struct rend_node *n = calloc(1, sizeof *n);
+
+	if (n != NULL)
+		n->name = strdup(name);
+	if (n == NULL || n->name == NULL) {
+		free(n);
+		if (free_conf != NULL)
+			free_conf(conf);
+		return NULL;
+	}
+	n->magic = NODE_MAGIC;
+	n->plugin = plugin;
+	n->conf = conf;
+	n->free_conf = free_conf;
+	return n;
+}
+
+static bool
+is_policy(const struct rend_node *n)
+{
+	return n->plugin->policy.name != NULL;
+}
+
+int
+node_check(struct rend_node *n, struct rend_error *err)
+{
+	const struct rend_policy *p = &n->plugin->policy;
+	uint32_t l1_can;
+
+	if (!is_policy(n)) {
+		const struct rend_handler *h = &n->plugin->handler;
+
+		return h->check == NULL ? 0 : h->check(n->conf, err);
+	}
+	l1_can = n->tier_count > 0 ? n->tiers[0]->plugin->handler.can : 0;
+	n->walks = p->pick(n->conf, l1_can);
+	if (n->walks == NULL)
+		return error_set(err, EX_SOFTWARE, "%s has no tables for these options", p->name);
+	return flow_check(p, n->walks, n->tier_count, l1_can, err);
+}
+
+static void
+unsupported(void *inst, struct rend_op *op)
+{
+	(void)inst;
+	rend_done(op, REND_UNSUPPORTED);
+}
+
+static void
+walk(void *inst, struct rend_op *op)
+{
+	flow_start(inst, op);
+}
+
+static int
+policy_open(struct rend_node *n, struct rend_error *err)
+{
+	for (unsigned v = 0; v < REND_VERB_COUNT; v++) {
+		n->on[v] = n->walks[v].steps == NULL ? unsupported : walk;
+		n->passes[v] = flow_passes(n, v);
+		if (n->walks[v].guard != REND_UNGUARDED && n->tiers[0]->guard == NULL) {
+			/* The words are the L1 node's, so that every policy over it shares them. */
+			struct rend_node *l1 = (struct rend_node *)(uintptr_t)n->tiers[0];
+
+			l1->guard = guard_new();
+			if (l1->guard == NULL)
+				return error_set(err, EX_OSERR, "no memory for the guard of %s", l1->name);
+		}
+	}
+	if (flow_counts_new(n) != 0)
+		return error_set(err, EX_OSERR, "no memory for counters");
+	return 0;
+}
+
+static int
+handler_open(struct rend_node *n, struct rend_error *err)
+{
+	const struct rend_handler *h = &n->plugin->handler;
+
+	for (unsigned v = 0; v < REND_VERB_COUNT; v++)
+		n->on[v] = h->on[v] != NULL ? h->on[v] : h->any != NULL ? h->any : unsupported;
+	if (h->limits != NULL)
+		h->limits(n->conf, &n->limits);
+	n->store = n->conf;
+	return h->open == NULL ? 0 : h->open(&n->store, n->conf, n, err);
+}
+
+int
+node_open(struct rend_node *n, struct rend_error *err)
+{
+	REND_CHECK(n, NODE_MAGIC);
+	if ((is_policy(n) ? policy_open(n, err) : handler_open(n, err)) != 0) {
+		metrics_free(n);
+		flow_counts_free(n);
+		return -1;
+	}
+	if (n->limits.time == 0)
+		n->limits.time = TIME_DEFAULT;
+	if (n->limits.queue == 0)
+		n->limits.queue = QUEUE_DEFAULT;
+	n->opened = true;
+	return 0;
+}
+
+void
+node_close(struct rend_node *n)
+{
+	const struct rend_handler *h = &n->plugin->handler;
+
+	REND_CHECK(n, NODE_MAGIC);
+	if (!n->opened)
+		return;
+	n->opened = false;
+	if (!is_policy(n) && h->close != NULL)
+		h->close(n->store);
+	n->store = NULL;
+	metrics_free(n);
+	flow_counts_free(n);
+}
+
+void
+node_free(struct rend_node **np)
+{
+	struct rend_node *n = *np;
+
+	*np = NULL;
+	if (n == NULL)
+		return;
+	REND_CHECK(n, NODE_MAGIC);
+	REND_ASSERT(!n->opened);
+	guard_free(&n->guard);
+	if (n->free_conf != NULL)
+		n->free_conf(n->conf);
+	free(n->name);
+	n->magic = 0;
+	free(n);
+}
+
+const char *
+rend_node_name(const struct rend_node *node)
+{
+	return node->name;
+}
+
+int
+node_attach(struct rend_node *n, struct rend_worker *w, struct rend_error *err)
+{
+	const struct rend_handler *h = &n->plugin->handler;
+	struct instance *in = calloc(1, sizeof *in);
+
+	/* A line of its own for each worker, or counting would pass lines between them. */
+	if (in == NULL || posix_memalign((void **)&in->counts, 64, sizeof *in->counts) != 0) {
+		free(in);
+		return error_set(err, EX_OSERR, "no memory for %s on worker %d", n->name, w->index);
+	}
+	memset(in->counts, 0, sizeof *in->counts);
+	in->node = n;
+	in->worker = w;
+	in->self = is_policy(n) ? (void *)in : n->store;
+	if (!is_policy(n) && h->attach != NULL && h->attach(&in->self, n->store, w, err) != 0) {
+		free(in->counts);
+		free(in);
+		return -1;
+	}
+	list_append(&w->instances, &in->attached);
+	/* Readers of counters look from other threads. */
+	__atomic_store_n(&n->instances[w->index], in, __ATOMIC_RELEASE);
+	return 0;
+}
+
+void
+node_detach(struct rend_node *n, struct rend_worker *w)
+{
+	const struct rend_handler *h = &n->plugin->handler;
+	struct instance *in = n->instances[w->index];
+
+	if (in == NULL)
+		return;
+	REND_ASSERT(in->in_flight == 0);
+	__atomic_store_n(&n->instances[w->index], NULL, __ATOMIC_RELEASE);
+	link_remove(&in->attached);
+	link_remove(&in->touched);
+	if (!is_policy(n) && h->detach != NULL)
+		h->detach(in->self);
+	free(in->counts);
+	free(in);
+}
+
+void
+instance_flush(struct instance *in)
+{
+	const struct rend_handler *h = &in->node->plugin->handler;
+
+	if (h->flush != NULL)
+		h->flush(in->self);
+}
+
+void
+instance_tick(struct instance *in)
+{
+	const struct rend_handler *h = &in->node->plugin->handler;
+
+	if (h->tick != NULL)
+		h->tick(in->self);
+}
+
+bool
+instance_up(const struct instance *in)
+{
+	const struct rend_handler *h = &in->node->plugin->handler;
+
+	return h->up == NULL || h->up(in->self);
+}
+
+static const struct instance *
+instance_at(const struct rend_node *n, int worker)
+{
+	return __atomic_load_n(&n->instances[worker], __ATOMIC_ACQUIRE);
+}
+
+uint64_t
+node_ended(const struct rend_node *n, unsigned verb, unsigned status)
+{
+	uint64_t sum = 0;
+
+	for (int i = 0; i < rend_worker_count(); i++) {
+		const struct instance *in = instance_at(n, i);
+
+		if (in != NULL)
+			sum += __atomic_load_n(&in->counts->ended[verb][status], __ATOMIC_RELAXED);
+	}
+	return sum;
+}
+
+void
+node_latency(const struct rend_node *n, struct histogram *sum)
+{
+	for (int i = 0; i < rend_worker_count(); i++) {
+		const struct instance *in = instance_at(n, i);
+
+		if (in != NULL)
+			histogram_merge(sum, &in->counts->latency);
+	}
+}
+
+uint64_t
+node_in_flight(const struct rend_node *n)
+{
+	uint64_t sum = 0;
+
+	for (int i = 0; i < rend_worker_count(); i++) {
+		const struct instance *in = instance_at(n, i);
+
+		if (in != NULL)
+			sum += __atomic_load_n(&in->in_flight, __ATOMIC_RELAXED);
+	}
+	return sum;
+}

@@ -1,0 +1,112 @@
+/* Disk threads: see offload.h. */
+#include "engine/offload.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+
+#include "engine/op.h"
+#include "rend/log.h"
+#include "rend/worker.h"
+
+#define THREADS_MAX 256
+#define QUEUE_MAX   16384 /* ops waiting for a thread */
+
+static struct {
+	pthread_mutex_t lock; /* guards everything here; nothing else is taken under it */
+	pthread_cond_t work;
+	struct rend_op *first, *last;
+	unsigned waiting, idle;
+	pthread_t threads[THREADS_MAX];
+	int started, wanted;
+	bool stop;
+} disk = { .lock = PTHREAD_MUTEX_INITIALIZER, .work = PTHREAD_COND_INITIALIZER, .wanted = 4 };
+
+void
+offload_set_threads(int threads)
+{
+	disk.wanted = threads < 1 ? 1 : threads > THREADS_MAX ? THREADS_MAX : threads;
+}
+
+static struct rend_op *
+take(void)
+{
+	struct rend_op *op;
+
+	pthread_mutex_lock(&disk.lock);
+	disk.idle++;
+	while (disk.first == NULL && !disk.stop)
+		pthread_cond_wait(&disk.work, &disk.lock);
+	disk.idle--;
+	op = disk.first;
+	if (op != NULL) {
+		disk.first = op_core(op)->job.next;
+		disk.waiting--;
+	}
+	pthread_mutex_unlock(&disk.lock);
+	return op;
+}
+
+static void *
+disk_thread(void *arg)
+{
+	struct rend_op *op;
+
+	(void)arg;
+	while ((op = take()) != NULL)
+		rend_done(op, op_core(op)->job.work(op));
+	return NULL;
+}
+
+/* A thread that cannot be had is no loss as long as there is one; signals belong to the main thread. */
+static void
+start_thread(void)
+{
+	sigset_t all, before;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	if (pthread_create(&disk.threads[disk.started], NULL, disk_thread, NULL) == 0)
+		disk.started++;
+	else
+		rend_log(REND_LOG_WARN, "a disk thread could not be started: %d run", disk.started);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+void
+rend_offload(struct rend_op *op, rend_work_f *work)
+{
+	bool taken = false;
+
+	op_core(op)->job.work = work;
+	op_core(op)->job.next = NULL;
+	pthread_mutex_lock(&disk.lock);
+	if (disk.idle == 0 && disk.started < disk.wanted)
+		start_thread();
+	if (disk.started > 0 && disk.waiting < QUEUE_MAX) {
+		if (disk.first == NULL)
+			disk.first = op;
+		else
+			op_core(disk.last)->job.next = op;
+		disk.last = op;
+		disk.waiting++;
+		taken = true;
+		pthread_cond_signal(&disk.work);
+	}
+	pthread_mutex_unlock(&disk.lock);
+	if (!taken)
+		rend_done(op, REND_BUSY);
+}
+
+void
+offload_stop(void)
+{
+	pthread_mutex_lock(&disk.lock);
+	disk.stop = true;
+	pthread_cond_broadcast(&disk.work);
+	pthread_mutex_unlock(&disk.lock);
+	for (int i = 0; i < disk.started; i++)
+		pthread_join(disk.threads[i], NULL);
+	disk.started = 0;
+	disk.stop = false;
+}

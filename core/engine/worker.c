@@ -1,0 +1,150 @@
+/* What the engine knows of a worker: see worker.h. */
+#include "engine/worker.h"
+
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/panic.h"
+#include "engine/node.h"
+#include "engine/op.h"
+
+#define TICK_NS 1000000000ULL
+
+/* Free ops a worker keeps: enough for what a busy turn has in flight. */
+#define OPS_KEPT 4096
+
+static int worker_count = 1;
+static __thread struct rend_worker *self;
+
+void
+worker_set_count(int count)
+{
+	REND_ASSERT(count >= 1 && count <= NODE_WORKERS_MAX);
+	worker_count = count;
+	panic_context = op_panic_context;
+}
+
+int
+rend_worker_count(void)
+{
+	return worker_count;
+}
+
+int
+rend_worker_index(const struct rend_worker *w)
+{
+	return w->index;
+}
+
+struct event_base *
+rend_worker_base(struct rend_worker *w)
+{
+	return w->base;
+}
+
+int
+worker_init(struct rend_worker *w, int index)
+{
+	*w = (struct rend_worker){ .magic = WORKER_MAGIC, .index = index };
+	if (inbox_init(&w->inbox) != 0)
+		return -1;
+	pool_init(&w->roots, OP_ROOT_SIZE, OPS_KEPT);
+	pool_init(&w->kids, OP_KID_SIZE, OPS_KEPT);
+	return 0;
+}
+
+void
+worker_fini(struct rend_worker *w)
+{
+	REND_CHECK(w, WORKER_MAGIC);
+	REND_ASSERT(list_empty(&w->instances));
+	pool_fini(&w->roots);
+	pool_fini(&w->kids);
+	inbox_fini(&w->inbox);
+	w->magic = 0;
+}
+
+void
+worker_enter(struct rend_worker *w)
+{
+	self = w;
+	if (w != NULL)
+		clock_tick();
+}
+
+struct rend_worker *
+worker_self(void)
+{
+	return self;
+}
+
+void
+rend_post(struct rend_worker *w, struct rend_call *call)
+{
+	inbox_put(&w->inbox, call);
+}
+
+void
+worker_turn(struct rend_worker *w)
+{
+	struct rend_call *call;
+	struct list ready = { 0 };
+	struct rend_op *op;
+	uint64_t now = rend_now();
+
+	LIST_EACH (k, &w->instances)
+		op_expire(LIST_OBJ(k, struct instance, attached), now);
+	for (call = inbox_take(&w->inbox); call != NULL;) {
+		struct rend_call *next = call->next; /* the call may be gone after it ran */
+
+		call->fn(call);
+		call = next;
+	}
+	list_move(&ready, &w->ready);
+	while ((op = op_take_ready(&ready)) != NULL)
+		op_finish(op);
+}
+
+bool
+worker_ready(const struct rend_worker *w)
+{
+	return !list_empty(&w->ready);
+}
+
+void
+worker_flush(struct rend_worker *w)
+{
+	struct link *k;
+	uint64_t now = rend_now();
+
+	while ((k = list_take(&w->touched)) != NULL)
+		instance_flush(LIST_OBJ(k, struct instance, touched));
+	if (now - w->ticked < TICK_NS)
+		return;
+	w->ticked = now;
+	LIST_EACH (at, &w->instances)
+		instance_tick(LIST_OBJ(at, struct instance, attached));
+}
+
+uint64_t
+worker_due(struct rend_worker *w)
+{
+	uint64_t due = UINT64_MAX;
+
+	LIST_EACH (k, &w->instances) {
+		struct instance *in = LIST_OBJ(k, struct instance, attached);
+		uint64_t first = op_first_deadline(in);
+
+		if (in->node->plugin->handler.tick != NULL && w->ticked + TICK_NS < first)
+			first = w->ticked + TICK_NS;
+		if (first < due)
+			due = first;
+	}
+	return due;
+}
+
+size_t
+worker_ops(const struct rend_worker *w)
+{
+	return w->roots.out + w->kids.out;
+}

@@ -1,6 +1,6 @@
 /*
  * What time it is.  A thread that ticks (a worker, once per turn of its loop) sees the time of its last tick; others see the present.
- * Wall time is read once, at start, and goes on with the monotonic clock from there: it never goes back, and a step of the system's
+ * Wall time is read once, at start, and goes on with the time since boot, sleep included: it never goes back, and a step of the system's
  * clock neither expires everything nor makes anything immortal.
  */
 #ifndef BASE_CLOCK_H

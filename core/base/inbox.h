@@ -8,12 +8,14 @@
 #define BASE_INBOX_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "rend/worker.h"
 
 struct inbox {
 	struct rend_call *top; /* atomic */
 	int fd;		       /* an eventfd, non-blocking, close-on-exec; for the owner's poll */
+	uint64_t owed;	       /* the owner's: wakes of batches it has taken that it has not yet read from fd */
 };
 
 /* 0, or -1 and errno. */

@@ -1,0 +1,38 @@
+/* The key hash: XXH3 with a seed. */
+#include <sys/auxv.h>
+#include <sys/random.h>
+
+#include <string.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "base/hash.h"
+
+static uint64_t seed;
+
+void
+hash_seed_random(void)
+{
+	const void *given;
+
+	/* Eight bytes come whole or not at all, and not only if a sandbox forbids the call: then what the kernel gave
+	 * us at exec must do. */
+	if (getrandom(&seed, sizeof(seed), 0) == sizeof(seed))
+		return;
+	given = (const void *)getauxval(AT_RANDOM);
+	if (given != NULL)
+		memcpy(&seed, given, sizeof(seed));
+}
+
+void
+hash_seed(uint64_t s)
+{
+	seed = s;
+}
+
+uint64_t
+hash_key(const void *key, size_t len)
+{
+	return XXH3_64bits_withSeed(key, len, seed);
+}

@@ -1,0 +1,108 @@
+/* Durations in buckets that grow with them. */
+#include <stddef.h>
+
+#include "base/histogram.h"
+
+#define EXACT	  64 /* below, a bucket per ns */
+#define EXACT_LOG 6
+#define SUB	  32 /* buckets per doubling */
+#define SUB_LOG	  5
+#define LONGEST	  ((UINT64_C(1) << 40) - 1)
+
+static uint64_t
+load(const uint64_t *p)
+{
+	return __atomic_load_n(p, __ATOMIC_RELAXED);
+}
+
+/* One writer: a load and a store are enough, and a locked instruction would be paid for nothing. */
+static void
+add(uint64_t *p, uint64_t n)
+{
+	__atomic_store_n(p, load(p) + n, __ATOMIC_RELAXED);
+}
+
+static size_t
+bucket_of(uint64_t ns)
+{
+	unsigned log;
+
+	if (ns < EXACT)
+		return ns;
+	log = 63 - (unsigned)__builtin_clzll(ns);
+	return EXACT + (log - EXACT_LOG) * SUB + ((ns >> (log - SUB_LOG)) & (SUB - 1));
+}
+
+/* The longest duration that falls into the bucket. */
+static uint64_t
+bucket_end(size_t i)
+{
+	size_t doubling, sub;
+
+	if (i < EXACT)
+		return i;
+	doubling = (i - EXACT) / SUB;
+	sub = (i - EXACT) % SUB;
+	return ((SUB + sub + 1) << (doubling + EXACT_LOG - SUB_LOG)) - 1;
+}
+
+void
+histogram_add(struct histogram *h, uint64_t ns)
+{
+	if (ns > LONGEST)
+		ns = LONGEST;
+	add(&h->counts[bucket_of(ns)], 1);
+	add(&h->sum, ns);
+}
+
+void
+histogram_merge(struct histogram *to, const struct histogram *from)
+{
+	for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
+		add(&to->counts[i], load(&from->counts[i]));
+	add(&to->sum, load(&from->sum));
+}
+
+uint64_t
+histogram_count(const struct histogram *h)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
+		n += load(&h->counts[i]);
+	return n;
+}
+
+/* Which one of n, counted from 1 up, is the first that `share` of them do not exceed. */
+static uint64_t
+rank_of(uint64_t n, double share)
+{
+	/* 0.07 * 100 is a little more than 7 in doubles; it means 7. */
+	double exact = share * (double)n * (1 - 1e-12);
+	uint64_t rank;
+
+	if (!(exact > 0))
+		return 1;
+	if (exact >= (double)n)
+		return n;
+	rank = (uint64_t)exact;
+	if ((double)rank < exact)
+		rank++;
+	return rank;
+}
+
+uint64_t
+histogram_quantile(const struct histogram *h, double share)
+{
+	uint64_t n = histogram_count(h), rank, seen = 0;
+
+	if (n == 0)
+		return 0;
+	rank = rank_of(n, share);
+	for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
+		seen += load(&h->counts[i]);
+		if (seen >= rank)
+			return bucket_end(i);
+	}
+	return LONGEST;
+}

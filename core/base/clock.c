@@ -13,7 +13,7 @@ static int64_t epoch;
 
 /* What the calling thread saw at its last tick. */
 static _Thread_local struct {
-	bool ticks;
+	enum { PRESENT, TICKED, STALE } state;
 	uint64_t mono;
 	int64_t wall;
 } cached;
@@ -57,7 +57,13 @@ clock_tick(void)
 {
 	cached.mono = (uint64_t)clock_read(CLOCK_MONOTONIC);
 	cached.wall = clock_wall();
-	cached.ticks = true;
+	cached.state = TICKED;
+}
+
+void
+clock_stale(void)
+{
+	cached.state = STALE;
 }
 
 uint64_t
@@ -71,9 +77,11 @@ clock_mono(void)
 uint64_t
 rend_now(void)
 {
-	if (cached.ticks && !clock_faked())
-		return cached.mono;
-	return clock_mono();
+	if (cached.state == PRESENT || clock_faked())
+		return clock_mono();
+	if (cached.state == STALE)
+		clock_tick();
+	return cached.mono;
 }
 
 int64_t
@@ -81,7 +89,11 @@ rend_wall(void)
 {
 	if (clock_faked())
 		return fake.wall;
-	return cached.ticks ? cached.wall : clock_wall();
+	if (cached.state == PRESENT)
+		return clock_wall();
+	if (cached.state == STALE)
+		clock_tick();
+	return cached.wall;
 }
 
 void

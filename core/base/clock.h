@@ -11,6 +11,9 @@
 /* Reads the clocks for this thread; rend_now() and rend_wall() of this thread stand still until the next tick. */
 void clock_tick(void);
 
+/* The next rend_now() or rend_wall() of this thread ticks: for a loop that is about to wait for it does not know how long. */
+void clock_stale(void);
+
 /* Monotonic ns, really now.  Any thread. */
 uint64_t clock_mono(void);
 

@@ -16,8 +16,7 @@ hash_seed_random(void)
 {
 	const void *given;
 
-	/* Eight bytes come whole or not at all, and not only if a sandbox forbids the call: then what the kernel gave
-	 * us at exec must do. */
+	/* A sandbox may forbid the call: then what the kernel gave us at exec must do. */
 	if (getrandom(&seed, sizeof(seed), 0) == sizeof(seed))
 		return;
 	given = (const void *)getauxval(AT_RANDOM);

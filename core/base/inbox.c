@@ -58,8 +58,10 @@ inbox_take(struct inbox *in)
 {
 	struct rend_call *call, *next, *oldest = NULL;
 
-	/* Each batch brings one write to the fd, perhaps after we took it.  When none is owed, an empty inbox costs no
-	 * system call. */
+	/*
+	 * Each batch brings one write to the fd, perhaps after we took it.  When none is owed, an empty inbox costs no
+	 * system call.
+	 */
 	if (in->owed == 0 && __atomic_load_n(&in->top, __ATOMIC_RELAXED) == NULL)
 		return NULL;
 

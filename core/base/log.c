@@ -47,8 +47,7 @@ static _Atomic uint64_t dropped_total;
 static atomic_uint unwritten; /* lines that somebody gave us and no write has returned for */
 static atomic_int sink = STDERR_FILENO;
 
-/* All below the lock, but batch and failing, which are the writer's: the thread, or whoever holds the lock in
- * LOG_DIRECT. */
+/* All of it under the lock, but batch is the writer's: the thread, or whoever has the lock in LOG_DIRECT. */
 static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t work; /* for the thread */

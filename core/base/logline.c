@@ -55,8 +55,10 @@ utf8_len(const unsigned char *p, size_t left)
 	return 0;
 }
 
-/* One character of from, as it is to be read, to unit (at least 5 bytes, unit_len of them).  Returns how many bytes it
- * took. */
+/*
+ * Puts one character, as it is to be read, into unit (at least 4 bytes, unit_len of them).  Returns how many bytes it
+ * took from `from`.
+ */
 static size_t
 escape(const unsigned char *from, size_t left, char *unit, size_t *unit_len)
 {

@@ -1,5 +1,7 @@
-/* The end: what cannot happen did.  No memory is allocated and no lock taken here: the panic may have come from inside
- * malloc(). */
+/*
+ * The end: what cannot happen did.  No memory is allocated and no lock taken here, since the panic may have come from
+ * inside malloc().
+ */
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 

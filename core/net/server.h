@@ -10,12 +10,42 @@
 #ifndef NET_SERVER_H
 #define NET_SERVER_H
 
+#include <pthread.h>
+#include <stdbool.h>
+
 #include "base/error.h"
+#include "net/counts.h"
+#include "net/flush_timer.h"
+#include "net/loop.h"
 #include "net/settings.h"
 
-struct server;
+struct event;
+struct event_base;
+struct listener;
 
-/* settings must outlive it.  The generation is the server's from server_start() on.  NULL with the reason: EX_OSERR names address and port. */
+struct server {
+	const struct server_settings *settings;
+	struct generation *generation;
+	struct event_base *base; /* the main thread's */
+	struct event *signals[3];
+	struct listener *listeners;
+	struct loop *loops;
+	int loop_count; /* that run */
+	int next_loop;	/* gets the next connection */
+	bool draining;
+	struct flush_timer flush_timer;
+	time_t started;
+	/* relaxed atomics */
+	unsigned connections;
+	uint64_t accepted, rejected, accept_pauses;
+	/* stats reset: what had been counted by then */
+	pthread_mutex_t reset_lock;
+	struct counts reset_counts;
+	uint64_t reset_accepted, reset_rejected;
+};
+
+/* settings must outlive it.  The generation is the server's from server_start() on.  NULL with the reason: EX_OSERR
+ * names address and port. */
 struct server *server_new(const struct server_settings *settings, struct rend_error *err);
 
 /* 0, or -1 with the reason; server_free() then. */
@@ -25,5 +55,20 @@ int server_start(struct server *s, struct rend_error *err);
 void server_run(struct server *s);
 
 void server_free(struct server **sp);
+
+/* ---- for the rest of net ---- */
+
+/* A connection has been accepted and counted: gives it to a worker.  Main thread. */
+void server_conn_accepted(struct server *s, int fd, const struct listener_settings *listener);
+
+/* One connection less.  Any thread. */
+void server_conn_closed(struct server *s);
+
+/* flush_all in `delay` seconds at a listener's policy; an earlier one that has not come yet is forgotten; 0 or less
+ * only forgets it.  A worker. */
+void server_flush_later(struct server *s, const struct listener_settings *listener, int64_t delay);
+
+/* As SIGTERM does.  Any thread. */
+void server_shut_down(struct server *s);
 
 #endif

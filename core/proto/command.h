@@ -12,6 +12,7 @@ enum command_kind {
 	COMMAND_OP,	   /* verb on key; one per key of a multi-get */
 	COMMAND_FLUSH_ALL, /* after `delay` seconds */
 	COMMAND_REFUSED,   /* answered with asked.sentence */
+	COMMAND_NO_MEMORY, /* there was no memory to carry it out: made by the caller, not by a parser */
 	COMMAND_TOO_LARGE, /* the same, and an older value under key is dropped first */
 	COMMAND_VERSION,
 	COMMAND_VERBOSITY,
@@ -28,6 +29,7 @@ struct asked {
 	bool with_cas; /* gets, gats */
 	bool last;    /* of a text get: END comes behind this key's answer */
 	bool close;   /* the connection ends behind this answer */
+	uint8_t group; /* of stats: the caller's, who alone knows what groups there are */
 	const char *sentence; /* static: the whole line of a refusal, with its line end */
 };
 

@@ -1,0 +1,225 @@
+/* What is owed to a client: see answers.h. */
+#include "net/answers.h"
+
+#include <string.h>
+
+#include "net/conn.h"
+#include "net/stats.h"
+#include "rend/plugin.h"
+
+static bool
+op_mutates(const struct rend_op *op)
+{
+	return op->verb != REND_GET || (op->ask.mode & REND_ALSO_TOUCH);
+}
+
+static bool
+is_barrier(const struct answer *a)
+{
+	return a->op != NULL && a->op->verb == REND_FLUSH_ALL;
+}
+
+static uint64_t
+bit_of(const struct rend_op *op)
+{
+	return 1ULL << (op->hash & 63);
+}
+
+static bool
+same_key(const struct rend_op *a, const struct rend_op *b)
+{
+	return a->hash == b->hash && a->keylen == b->keylen && memcmp(a->key, b->key, a->keylen) == 0;
+}
+
+/* Must `later` wait for `earlier`? */
+static bool
+stands_against(const struct answer *earlier, const struct answer *later)
+{
+	if (earlier->state == ANSWER_DONE || earlier->op == NULL)
+		return false;
+	if (is_barrier(earlier) || is_barrier(later))
+		return true;
+	return (earlier->mutates || later->mutates) && same_key(earlier->op, later->op);
+}
+
+/* Is anything between the oldest and a, a itself not counted, against a's being asked? */
+static bool
+must_wait(struct answers *as, const struct answer *a)
+{
+	LIST_EACH (k, &as->list) {
+		const struct answer *earlier = LIST_OBJ(k, struct answer, link);
+
+		if (earlier == a)
+			return false;
+		if (stands_against(earlier, a))
+			return true;
+	}
+	return false;
+}
+
+/* The same for one that is about to be added, in the common cases without a look at the list. */
+static bool
+new_must_wait(struct answers *as, const struct answer *a)
+{
+	if (as->count == 0)
+		return false;
+	if (as->barriers == 0 && !is_barrier(a)) {
+		if (as->mutating == 0 && !a->mutates)
+			return false;
+		if (!(as->seen & bit_of(a->op)))
+			return false;
+	}
+	return must_wait(as, a);
+}
+
+static void
+count_answer(struct conn *c, const struct rend_op *op)
+{
+	count_add(&c->loop->counts.answered[count_slot(op->verb, op->ask.mode)][op->status], 1);
+}
+
+static void
+answer_free(struct conn *c, struct answer **ap)
+{
+	struct answer *a = *ap;
+
+	*ap = NULL;
+	link_remove(&a->link);
+	if (a->op != NULL)
+		rend_op_free(&a->op);
+	pool_put(&c->loop->answers, a);
+}
+
+static void
+say(struct conn *c, const struct asked *asked, const struct rend_op *op)
+{
+	if (op != NULL)
+		count_answer(c, op);
+	if (c->gone)
+		return;
+	if (asked->kind == COMMAND_STATS)
+		stats_say(c, asked);
+	else
+		dialog_reply(&c->dialog, &c->out, asked, op);
+	if (asked->close)
+		conn_finish(c);
+}
+
+void
+answers_say(struct conn *c)
+{
+	struct answers *as = &c->answers;
+	struct link *k;
+
+	while ((k = list_first(&as->list)) != NULL) {
+		struct answer *a = LIST_OBJ(k, struct answer, link);
+
+		if (a->state != ANSWER_DONE)
+			return;
+		say(c, &a->asked, a->op);
+		as->count--;
+		answer_free(c, &a);
+	}
+	as->seen = 0;
+}
+
+static void
+set_done(struct answers *as, struct answer *a)
+{
+	a->state = ANSWER_DONE;
+	as->mutating -= a->mutates;
+	as->barriers -= is_barrier(a);
+}
+
+static void answer_done(struct rend_op *op);
+
+/* true: it was answered at once. */
+static bool
+answer_ask(struct answer *a)
+{
+	a->state = ANSWER_ASKED;
+	a->op->up = a;
+	a->op->done = answer_done;
+	if (!rend_submit(a->conn->listener->policy, a->op))
+		return false;
+	set_done(&a->conn->answers, a);
+	return true;
+}
+
+/* `done` stands against nobody any more: asks those behind it that waited for it, and those that waited for them. */
+static void
+release_held(struct conn *c, struct answer *done)
+{
+	struct answers *as = &c->answers;
+	bool all = is_barrier(done);
+	struct link *k = list_next(&as->list, &done->link);
+
+	for (; k != NULL && as->held > 0; k = list_next(&as->list, k)) {
+		struct answer *a = LIST_OBJ(k, struct answer, link);
+
+		if (a->state != ANSWER_HELD)
+			continue;
+		if (!all && !is_barrier(a) && !same_key(a->op, done->op))
+			continue;
+		if (must_wait(as, a))
+			continue;
+		as->held--;
+		/* What is answered at once may let those behind it go, in this same walk; a flush_all that is lets all
+		 * go. */
+		if (answer_ask(a) && is_barrier(a))
+			all = true;
+	}
+}
+
+static void
+answer_done(struct rend_op *op)
+{
+	struct answer *a = op->up;
+	struct conn *c = a->conn;
+
+	set_done(&c->answers, a);
+	if (c->answers.held > 0)
+		release_held(c, a);
+	answers_say(c);
+	conn_answered(c);
+}
+
+bool
+answers_add(struct conn *c, const struct asked *asked, struct rend_op *op)
+{
+	struct answers *as = &c->answers;
+	struct answer *a;
+	bool wait;
+
+	if (op == NULL && as->count == 0) {
+		say(c, asked, NULL);
+		return true;
+	}
+	a = pool_get(&c->loop->answers);
+	if (a == NULL) {
+		if (op != NULL)
+			rend_op_free(&op);
+		return false;
+	}
+	*a = (struct answer){ .conn = c, .op = op, .asked = *asked, .state = ANSWER_DONE };
+	if (op == NULL) {
+		list_append(&as->list, &a->link);
+		as->count++;
+		return true;
+	}
+	a->mutates = op_mutates(op);
+	a->state = ANSWER_HELD;
+	wait = new_must_wait(as, a);
+	list_append(&as->list, &a->link);
+	as->count++;
+	as->seen |= bit_of(op);
+	as->mutating += a->mutates;
+	as->barriers += is_barrier(a);
+	if (wait) {
+		as->held++;
+		return true;
+	}
+	if (answer_ask(a))
+		answers_say(c);
+	return true;
+}

@@ -1,0 +1,650 @@
+/*
+ * A client's connection.
+ *
+ *	socket ─► loop.readbuf ─► dialog_parse ─► op ─► answers_add
+ *	             │ half a command                        │
+ *	             └► in (its own) or body                 ▼ in order
+ *	socket ◄──────────────── outq_write ◄──────────── out
+ */
+#include "net/conn.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "engine/op.h"
+#include "net/outq.h"
+#include "net/patience.h"
+#include "net/server.h"
+#include "net/stats.h"
+
+/* One connection's share of a turn. */
+#define COMMANDS_MAX 64
+#define KEYS_MAX     1024
+
+/* A client that is owed more than the first is not read from, until it is owed less than the second. */
+#define OWED_MAX      256
+#define OWED_LOW      128
+#define OUT_BYTES_MAX (256 * 1024)
+#define OUT_BYTES_LOW (64 * 1024)
+
+/* Bytes of a body that count as progress. */
+#define PROGRESS (16 * 1024)
+
+static void
+mark_dirty(struct conn *c)
+{
+	if (!link_listed(&c->dirty))
+		list_append(&c->loop->dirty, &c->dirty);
+}
+
+static void
+mark_runnable(struct conn *c)
+{
+	if (!link_listed(&c->runnable))
+		list_append(&c->loop->runnable, &c->runnable);
+}
+
+static void on_event(evutil_socket_t fd, short what, void *arg);
+
+/* Makes the event wait for what the connection's state asks for. */
+static void
+arm(struct conn *c)
+{
+	short wanted = 0;
+
+	if (!c->ended && !c->finishing && !c->paused && !link_listed(&c->runnable))
+		wanted |= EV_READ;
+	if (c->blocked)
+		wanted |= EV_WRITE;
+	if (wanted == c->waits)
+		return;
+	if (c->waits != 0)
+		event_del(&c->event);
+	c->waits = wanted;
+	if (wanted == 0)
+		return;
+	event_assign(&c->event, c->loop->worker.base, c->fd, (short)(wanted | EV_PERSIST), on_event, c);
+	if (event_add(&c->event, NULL) != 0) {
+		c->waits = 0;
+		conn_close(c);
+	}
+}
+
+static bool
+nothing_half_there(const struct conn *c)
+{
+	return c->answers.count == 0 && c->out.len == 0 && c->body == NULL && c->in_len == 0 &&
+	       c->dialog.swallow == 0 && !c->dialog.swallow_line;
+}
+
+/* After anything has happened to it: what it waits for, how long, and whether it is through. */
+static void
+settle(struct conn *c, int progress)
+{
+	bool through;
+
+	if (c->gone)
+		return;
+	through = c->finishing ? c->answers.count == 0 && c->out.len == 0 : c->loop->draining && nothing_half_there(c);
+	if (through || c->out.broken) {
+		conn_close(c);
+		return;
+	}
+	arm(c);
+	patience_update(c, progress);
+}
+
+static bool
+owes_too_much(struct conn *c)
+{
+	if (c->paused)
+		c->paused = c->answers.count > OWED_LOW || c->out.len > OUT_BYTES_LOW;
+	else
+		c->paused = c->answers.count >= OWED_MAX || c->out.len >= OUT_BYTES_MAX;
+	return c->paused;
+}
+
+static void
+add_answer(struct conn *c, const struct asked *asked, struct rend_op *op)
+{
+	if (!answers_add(c, asked, op))
+		conn_close(c);
+}
+
+/* There was no memory for a command's op. */
+static void
+add_no_memory(struct conn *c, const struct command *cmd)
+{
+	struct asked asked = cmd->asked;
+
+	asked.kind = COMMAND_NO_MEMORY;
+	add_answer(c, &asked, NULL);
+}
+
+static struct rend_op *
+op_of(struct conn *c, const struct command *cmd)
+{
+	struct rend_op *op = op_new(&c->loop->worker, cmd->key, cmd->keylen);
+
+	if (op == NULL)
+		return NULL;
+	op->verb = cmd->asked.verb;
+	op->ask = cmd->ask;
+	op->item.flags = cmd->flags;
+	op->item.exptime = cmd->exptime;
+	return op;
+}
+
+/* A storing command whose body is all there, and well ended or refused. */
+static void
+add_stored(struct conn *c, const struct command *cmd, struct rend_op *op)
+{
+	if (op == NULL) {
+		add_no_memory(c, cmd);
+		return;
+	}
+	if (cmd->asked.kind == COMMAND_REFUSED) {
+		rend_op_free(&op);
+		count_add(&c->loop->counts.refused, 1);
+	}
+	add_answer(c, &cmd->asked, op);
+}
+
+/* The value as it lies in the input: by reference if that is the worker's buffer. */
+static int
+take_value(struct conn *c, struct rend_op *op, const char *p, size_t len)
+{
+	struct readbuf *rb = &c->loop->readbuf;
+
+	if (len == 0)
+		return 0;
+	if (!readbuf_has(rb, p))
+		return rend_value_copy_in(&op->item.value, p, len);
+	rend_buf_ref(rb->buf);
+	return rend_value_add(&op->item.value, rb->buf, p, len);
+}
+
+/* A value begins at p + *at.  If it is all there it is taken at once, else it gets a body to come into. */
+static void
+begin_body(struct conn *c, struct command *cmd, const char *p, size_t len, size_t *at)
+{
+	struct rend_op *op = op_of(c, cmd);
+	size_t used = 0;
+
+	if (op != NULL && len - *at > cmd->body) {
+		const char *end = p + *at + cmd->body;
+		struct dialog before = c->dialog;
+
+		switch (dialog_body_end(&c->dialog, end, len - *at - cmd->body, &used, cmd)) {
+		case PARSE_COMMAND:
+			if (take_value(c, op, p + *at, cmd->body) != 0)
+				rend_op_free(&op);
+			*at += cmd->body + used;
+			add_stored(c, cmd, op);
+			return;
+		case PARSE_CLOSE:
+			rend_op_free(&op);
+			conn_finish(c);
+			return;
+		case PARSE_MORE:
+			c->dialog = before; /* asked again when the body has it all */
+		}
+	}
+	c->body = body_new(cmd, op);
+	if (c->body == NULL)
+		conn_close(c);
+}
+
+/* Goes on with a value that is on its way.  false: more bytes are needed. */
+static bool
+go_on_with_body(struct conn *c, const char *p, size_t len, size_t *at)
+{
+	struct body *b = c->body;
+	struct command cmd;
+	struct rend_op *op;
+	size_t used = 0;
+	enum parse r;
+
+	if (!b->ended)
+		*at += body_feed(b, p + *at, len - *at);
+	if (!b->ended || *at == len)
+		return false;
+	r = dialog_body_end(&c->dialog, p + *at, len - *at, &used, &b->cmd);
+	*at += used;
+	if (r == PARSE_MORE)
+		return false;
+	if (r == PARSE_CLOSE) {
+		conn_finish(c);
+		return false;
+	}
+	cmd = b->cmd;
+	op = b->op;
+	b->op = NULL;
+	body_free(&c->body);
+	add_stored(c, &cmd, op);
+	return true;
+}
+
+static void
+add_flush(struct conn *c, const struct command *cmd)
+{
+	struct rend_op *op;
+
+	server_flush_later(c->loop->server, c->listener, cmd->delay);
+	if (cmd->delay > 0) {
+		add_answer(c, &cmd->asked, NULL);
+		return;
+	}
+	op = op_new(&c->loop->worker, "", 0);
+	if (op == NULL) {
+		add_no_memory(c, cmd);
+		return;
+	}
+	op->verb = REND_FLUSH_ALL;
+	add_answer(c, &cmd->asked, op);
+}
+
+/* An older value must not outlive the set that was too large to take its place. */
+static void
+add_too_large(struct conn *c, const struct command *cmd)
+{
+	struct rend_op *op = op_new(&c->loop->worker, cmd->key, cmd->keylen);
+
+	if (op == NULL) {
+		add_no_memory(c, cmd);
+		return;
+	}
+	op->verb = REND_DELETE;
+	add_answer(c, &cmd->asked, op);
+}
+
+static void
+add_op(struct conn *c, const struct command *cmd)
+{
+	struct rend_op *op = op_of(c, cmd);
+
+	if (op == NULL)
+		add_no_memory(c, cmd);
+	else
+		add_answer(c, &cmd->asked, op);
+}
+
+static void
+carry_out(struct conn *c, struct command *cmd, const char *p, size_t len, size_t *at)
+{
+	if (cmd->has_body) {
+		begin_body(c, cmd, p, len, at);
+		return;
+	}
+	switch (cmd->asked.kind) {
+	case COMMAND_OP:
+		add_op(c, cmd);
+		return;
+	case COMMAND_FLUSH_ALL:
+		add_flush(c, cmd);
+		return;
+	case COMMAND_TOO_LARGE:
+		add_too_large(c, cmd);
+		return;
+	case COMMAND_STATS:
+		/* The words behind it are gone when its turn to be answered comes. */
+		cmd->asked.group = stats_group(cmd->args, cmd->args_len);
+		break;
+	case COMMAND_SHUTDOWN:
+		server_shut_down(c->loop->server);
+		break;
+	case COMMAND_QUIT:
+		cmd->asked.close = true;
+		break;
+	case COMMAND_REFUSED:
+		count_add(&c->loop->counts.refused, 1);
+		break;
+	default:
+		break;
+	}
+	add_answer(c, &cmd->asked, NULL);
+	if (cmd->asked.close)
+		c->deaf = true;
+}
+
+/* Carries out what is in the input, as far as it goes.  Returns the bytes that are dealt with. */
+static size_t
+run(struct conn *c, const char *p, size_t len)
+{
+	unsigned commands = 0, keys = 0;
+	size_t at = 0;
+
+	while (!c->finishing && !c->gone && !c->deaf) {
+		struct command cmd;
+		size_t used = 0;
+		enum parse r;
+
+		if (c->body != NULL) {
+			if (!go_on_with_body(c, p, len, &at))
+				break;
+			continue;
+		}
+		if (at == len || owes_too_much(c))
+			break;
+		if (commands >= COMMANDS_MAX || keys >= KEYS_MAX) {
+			count_add(&c->loop->counts.yields, 1);
+			mark_runnable(c);
+			break;
+		}
+		r = dialog_parse(&c->dialog, p + at, len - at, &used, &cmd);
+		at += used;
+		if (r == PARSE_MORE)
+			break;
+		if (r == PARSE_CLOSE) {
+			conn_finish(c);
+			break;
+		}
+		keys++;
+		if (cmd.asked.kind != COMMAND_OP || cmd.asked.verb != REND_GET || cmd.asked.last)
+			commands++;
+		carry_out(c, &cmd, p, len, &at);
+	}
+	/* What a client says behind `quit`, or behind what ended its connection, is nobody's. */
+	return c->finishing || c->deaf ? len : at;
+}
+
+/* Keeps what is left of the worker's buffer. */
+static void
+keep_rest(struct conn *c, const char *p, size_t len)
+{
+	if (len == 0 || c->gone)
+		return;
+	if (c->in_room < len) {
+		char *in = realloc(c->in, len);
+
+		if (in == NULL) {
+			conn_close(c);
+			return;
+		}
+		c->in = in;
+		c->in_room = len;
+	}
+	memcpy(c->in, p, len);
+	c->in_len = len;
+}
+
+/* Runs what it kept. */
+static void
+run_kept(struct conn *c)
+{
+	size_t used = run(c, c->in, c->in_len);
+
+	if (c->gone)
+		return;
+	if (used < c->in_len) {
+		memmove(c->in, c->in + used, c->in_len - used);
+		c->in_len -= used;
+		return;
+	}
+	free(c->in);
+	c->in = NULL;
+	c->in_len = c->in_room = 0;
+}
+
+/* At the end of the input: what is whole is still answered, what is half there is nobody's. */
+static void
+check_end(struct conn *c)
+{
+	if (c->ended && !c->gone && !c->paused && !link_listed(&c->runnable))
+		conn_finish(c);
+}
+
+/* Room behind what it kept: the parser decides when a line is too long, so growth ends there. */
+static char *
+room_behind(struct conn *c, size_t *room)
+{
+	size_t want = c->in_len + (c->in_len < READBUF_LEAST ? READBUF_LEAST : c->in_len);
+
+	if (c->in_room < c->in_len + READBUF_LEAST / 4) {
+		char *in = realloc(c->in, want);
+
+		if (in == NULL)
+			return NULL;
+		c->in = in;
+		c->in_room = want;
+	}
+	*room = c->in_room - c->in_len;
+	return c->in + c->in_len;
+}
+
+/* true: go on with the n bytes. */
+static bool
+have_read(struct conn *c, ssize_t n)
+{
+	count_add(&c->loop->counts.reads, 1);
+	if (n > 0) {
+		count_add(&c->loop->counts.bytes_read, (uint64_t)n);
+		return true;
+	}
+	if (n == 0)
+		c->ended = true;
+	else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
+		conn_close(c);
+	return false;
+}
+
+static void
+read_kept(struct conn *c)
+{
+	size_t room;
+	char *to = room_behind(c, &room);
+	ssize_t n;
+
+	if (to == NULL) {
+		conn_close(c);
+		return;
+	}
+	n = recv(c->fd, to, room, MSG_DONTWAIT);
+	if (!have_read(c, n))
+		return;
+	c->in_len += (size_t)n;
+	run_kept(c);
+}
+
+/* What fits into the value's own memory goes straight there, what comes behind it into the worker's buffer. */
+static void
+read_fresh(struct conn *c)
+{
+	struct iovec iov[2];
+	struct msghdr msg = { .msg_iov = iov };
+	size_t room, direct = 0, used, rest;
+	char *own = c->body == NULL ? NULL : body_room(c->body, &direct);
+	char *to = readbuf_room(&c->loop->readbuf, &room);
+	ssize_t n;
+
+	if (to == NULL) {
+		conn_close(c);
+		return;
+	}
+	if (own != NULL)
+		iov[msg.msg_iovlen++] = (struct iovec){ own, direct };
+	else
+		direct = 0;
+	iov[msg.msg_iovlen++] = (struct iovec){ to, room };
+	n = msg.msg_iovlen == 1 ? recv(c->fd, to, room, MSG_DONTWAIT) : recvmsg(c->fd, &msg, MSG_DONTWAIT);
+	if (!have_read(c, n))
+		return;
+	if (direct > (size_t)n)
+		direct = (size_t)n;
+	if (direct > 0)
+		body_took(c->body, direct);
+	rest = (size_t)n - direct;
+	readbuf_took(&c->loop->readbuf, rest);
+	used = run(c, to, rest);
+	keep_rest(c, to + used, rest - used);
+}
+
+static void
+conn_read(struct conn *c)
+{
+	size_t left = c->body == NULL ? 0 : c->body->left;
+	bool progress;
+
+	if (c->in_len > 0)
+		read_kept(c);
+	else
+		read_fresh(c);
+	check_end(c);
+	if (c->gone)
+		return;
+	progress = c->body != NULL && (left == 0 || left - c->body->left >= PROGRESS);
+	/* Nobody else is to be waited for: the answer goes out while it is in the cache. */
+	if (c->answers.count == 0 && c->out.len > 0 && !c->blocked)
+		conn_write(c);
+	settle(c, progress);
+}
+
+static void
+on_event(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn *c = arg;
+
+	(void)fd;
+	REND_CHECK(c, CONN_MAGIC);
+	if (what & EV_WRITE) {
+		c->blocked = false;
+		mark_dirty(c);
+	}
+	if ((what & EV_READ) && !c->gone)
+		conn_read(c);
+}
+
+void
+conn_run_again(struct conn *c)
+{
+	if (c->gone)
+		return;
+	if (c->in_len > 0)
+		run_kept(c);
+	check_end(c);
+	if (c->out.len > 0)
+		mark_dirty(c);
+	settle(c, 0);
+}
+
+void
+conn_answered(struct conn *c)
+{
+	mark_dirty(c);
+	if (!c->gone && c->paused && !owes_too_much(c))
+		mark_runnable(c);
+}
+
+void
+conn_write(struct conn *c)
+{
+	size_t before = c->out.len;
+
+	link_remove(&c->dirty);
+	if (c->gone) {
+		if (c->answers.count == 0)
+			conn_free(&c);
+		return;
+	}
+	if (c->out.len > 0 && !c->blocked) {
+		switch (outq_write(c->fd, &c->out, &c->loop->counts)) {
+		case OUTQ_EMPTY:
+			break;
+		case OUTQ_BLOCKED:
+			c->blocked = true;
+			break;
+		case OUTQ_BUSY:
+			mark_dirty(c);
+			break;
+		case OUTQ_BROKEN:
+			conn_close(c);
+			return;
+		}
+	}
+	if (c->paused && !owes_too_much(c))
+		mark_runnable(c);
+	settle(c, c->out.len < before);
+}
+
+void
+conn_finish(struct conn *c)
+{
+	if (c->finishing || c->gone)
+		return;
+	c->finishing = true;
+	body_free(&c->body);
+	mark_dirty(c);
+}
+
+void
+conn_close(struct conn *c)
+{
+	if (c->gone)
+		return;
+	c->gone = true;
+	if (c->waits != 0)
+		event_del(&c->event);
+	c->waits = 0;
+	close(c->fd);
+	c->fd = -1;
+	chain_drop(&c->out);
+	body_free(&c->body);
+	free(c->in);
+	c->in = NULL;
+	c->in_len = c->in_room = 0;
+	link_remove(&c->runnable);
+	link_remove(&c->patience);
+	server_conn_closed(c->loop->server);
+	mark_dirty(c); /* it is freed at the end of a turn, when nothing is owed to it any more */
+}
+
+void
+conn_drain(struct conn *c)
+{
+	if (c->gone || c->finishing || c->ended)
+		return;
+	if (!c->paused && !link_listed(&c->runnable))
+		conn_read(c);
+	settle(c, 0);
+}
+
+int
+conn_new(struct loop *l, int fd, const struct listener_settings *listener)
+{
+	struct conn *c = pool_get(&l->conns_pool);
+
+	if (c == NULL) {
+		close(fd);
+		server_conn_closed(l->server);
+		return -1;
+	}
+	*c = (struct conn){ .magic = CONN_MAGIC, .fd = fd, .loop = l, .listener = listener };
+	c->dialog.limits = &l->limits;
+	if (listener->protocol == LISTENER_TEXT)
+		c->dialog.protocol = &text_protocol;
+	c->out.pools = &l->chains;
+	list_append(&l->conns, &c->listed);
+	__atomic_store_n(&l->conn_count, l->conn_count + 1, __ATOMIC_RELAXED);
+	settle(c, 0);
+	return 0;
+}
+
+void
+conn_free(struct conn **cp)
+{
+	struct conn *c = *cp;
+	struct loop *l = c->loop;
+
+	*cp = NULL;
+	REND_CHECK(c, CONN_MAGIC);
+	REND_ASSERT(c->gone && c->answers.count == 0);
+	link_remove(&c->listed);
+	link_remove(&c->dirty);
+	link_remove(&c->runnable);
+	c->magic = 0;
+	pool_put(&l->conns_pool, c);
+	__atomic_store_n(&l->conn_count, l->conn_count - 1, __ATOMIC_RELAXED);
+}

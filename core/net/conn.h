@@ -1,0 +1,69 @@
+/* A client's connection: bytes to commands to ops, and their answers back, on one worker for life. */
+#ifndef NET_CONN_H
+#define NET_CONN_H
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <stdbool.h>
+
+#include "base/chain.h"
+#include "base/list.h"
+#include "net/answers.h"
+#include "net/body.h"
+#include "net/loop.h"
+#include "net/settings.h"
+#include "proto/proto.h"
+
+struct conn {
+	unsigned magic;
+#define CONN_MAGIC 0xc0221ec7U
+	int fd;
+	short waits;	 /* EV_READ, EV_WRITE: what its event is armed for */
+	bool ended;	 /* the client says no more */
+	bool deaf;	 /* it has said quit: what follows is not heard */
+	bool paused;	 /* it is owed too much to be read from */
+	bool finishing;	 /* we listen no more: close when what is owed is written */
+	bool gone;	 /* the socket is closed; ops are still out */
+	bool blocked;	 /* the kernel takes no more bytes now */
+	bool in_stalled; /* patience is in loop.stalled, not loop.idle */
+	struct loop *loop;
+	const struct listener_settings *listener;
+	struct event event;
+	struct dialog dialog;
+	struct answers answers;
+	struct chain out;
+	char *in; /* what is left of the input, when a command is half there or has to wait; owned */
+	size_t in_len, in_room;
+	struct body *body;    /* a value on its way */
+	uint64_t since;	      /* when it stalled, or was last heard of: monotonic ns */
+	struct link listed;   /* loop.conns */
+	struct link runnable; /* loop.runnable */
+	struct link dirty;    /* loop.dirty */
+	struct link patience; /* loop.stalled or loop.idle */
+};
+
+/* Takes over a connected, non-blocking socket.  -1: no memory; fd is closed. */
+int conn_new(struct loop *l, int fd, const struct listener_settings *listener);
+
+/* Goes on with a connection whose turn it is again. */
+void conn_run_again(struct conn *c);
+
+/* Writes what is owed, at the end of a turn, and closes what is through. */
+void conn_write(struct conn *c);
+
+/* An answer has come: there is something to write, and maybe room for more questions. */
+void conn_answered(struct conn *c);
+
+/* No more is read; it closes when what is owed is written. */
+void conn_finish(struct conn *c);
+
+/* Closes the socket now.  What is owed is thrown away as it comes. */
+void conn_close(struct conn *c);
+
+/* Reads what has arrived, answers it, and closes at the next moment when nothing is half there. */
+void conn_drain(struct conn *c);
+
+/* Frees one that is gone and is owed nothing; at the end of a turn. */
+void conn_free(struct conn **cp);
+
+#endif

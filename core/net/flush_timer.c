@@ -1,0 +1,93 @@
+/* flush_all with a delay: see flush_timer.h. */
+#include "net/flush_timer.h"
+
+#include <stdlib.h>
+
+#include "engine/op.h"
+#include "rend/log.h"
+#include "rend/plugin.h"
+
+int
+flush_timer_init(struct flush_timer *t, size_t count)
+{
+	pthread_mutex_init(&t->lock, NULL);
+	t->count = count;
+	t->policies = calloc(count + 1, sizeof *t->policies);
+	t->due = calloc(count + 1, sizeof *t->due);
+	return t->policies == NULL || t->due == NULL ? -1 : 0;
+}
+
+void
+flush_timer_fini(struct flush_timer *t)
+{
+	free(t->policies);
+	free(t->due);
+	pthread_mutex_destroy(&t->lock);
+}
+
+void
+flush_timer_set(struct flush_timer *t, const struct rend_node *policy, uint64_t due)
+{
+	pthread_mutex_lock(&t->lock);
+	for (size_t i = 0; i < t->count; i++)
+		if (t->policies[i] == policy || t->policies[i] == NULL) {
+			t->policies[i] = policy;
+			t->due[i] = due;
+			break;
+		}
+	pthread_mutex_unlock(&t->lock);
+}
+
+uint64_t
+flush_timer_due(struct flush_timer *t)
+{
+	uint64_t due = UINT64_MAX;
+
+	pthread_mutex_lock(&t->lock);
+	for (size_t i = 0; i < t->count; i++)
+		if (t->due[i] != 0 && t->due[i] < due)
+			due = t->due[i];
+	pthread_mutex_unlock(&t->lock);
+	return due;
+}
+
+static void
+flushed(struct rend_op *op)
+{
+	if (op->status != REND_OK)
+		rend_log(REND_LOG_ERROR, "the flush_all that was to come now failed: %s", rend_status_name(op->status));
+	rend_op_free(&op);
+}
+
+static void
+flush(const struct rend_node *policy, struct rend_worker *w)
+{
+	struct rend_op *op = op_new(w, "", 0);
+
+	if (op == NULL) {
+		rend_log(
+		    REND_LOG_ERROR, "no memory for the flush_all of %s that was to come now", rend_node_name(policy));
+		return;
+	}
+	op->verb = REND_FLUSH_ALL;
+	op->done = flushed;
+	if (rend_submit(policy, op))
+		flushed(op);
+}
+
+void
+flush_timer_fire(struct flush_timer *t, struct rend_worker *w)
+{
+	for (size_t i = 0; i < t->count; i++) {
+		const struct rend_node *policy = NULL;
+
+		pthread_mutex_lock(&t->lock);
+		if (t->due[i] != 0 && t->due[i] <= rend_now()) {
+			policy = t->policies[i];
+			t->due[i] = 0;
+		}
+		pthread_mutex_unlock(&t->lock);
+		if (policy != NULL)
+			flush(policy, w);
+	}
+}

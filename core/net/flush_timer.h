@@ -1,0 +1,35 @@
+/*
+ * flush_all with a delay: a timer of ours, so that all tiers behind a policy are flushed at one instant.  One per
+ * listener's policy; the latest command wins.  The first worker fires it.
+ */
+#ifndef NET_FLUSH_TIMER_H
+#define NET_FLUSH_TIMER_H
+
+#include <pthread.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "rend/worker.h"
+
+struct flush_timer {
+	pthread_mutex_t lock; /* guards due */
+	size_t count;
+	const struct rend_node **policies; /* the listeners', in their order */
+	uint64_t *due;			   /* monotonic ns; 0: not set */
+};
+
+/* 0, or -1: no memory. */
+int flush_timer_init(struct flush_timer *t, size_t count);
+void flush_timer_fini(struct flush_timer *t);
+
+/* Sets, or with due 0 forgets, the flush of a policy.  Any thread; the first worker has to look at flush_timer_due()
+ * again. */
+void flush_timer_set(struct flush_timer *t, const struct rend_node *policy, uint64_t due);
+
+/* The earliest; UINT64_MAX: none.  Any thread. */
+uint64_t flush_timer_due(struct flush_timer *t);
+
+/* Flushes what is due.  The first worker. */
+void flush_timer_fire(struct flush_timer *t, struct rend_worker *w);
+
+#endif

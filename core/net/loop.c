@@ -1,0 +1,284 @@
+/* One worker's thread: see loop.h. */
+#include "net/loop.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "base/clock.h"
+#include "engine/generation.h"
+#include "net/conn.h"
+#include "net/patience.h"
+#include "net/server.h"
+
+/* Free connections and answers a worker keeps. */
+#define CONNS_KEPT   1024
+#define ANSWERS_KEPT 4096
+
+/* How long, after the last connection, ops may take to come back: longer than any node waits by default. */
+#define OPS_GRACE_NS 2000000000ULL
+
+/* The eventfd only has to end the wait: worker_turn() empties the inbox. */
+static void
+on_inbox(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+}
+
+static void
+on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct loop *l = arg;
+
+	(void)fd;
+	(void)what;
+	l->timer_due = 0;
+}
+
+static uint64_t
+least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* The timer is only ever moved forward: one that fires early costs a turn, moving it costs more each turn. */
+static void
+set_timer(struct loop *l)
+{
+	uint64_t due = least(worker_due(&l->worker), patience_due(l)), wait;
+	struct timeval tv;
+
+	if (l->worker.index == 0)
+		due = least(due, flush_timer_due(&l->server->flush_timer));
+	if (l->stop)
+		due = least(due, l->stop_by);
+	if (due == UINT64_MAX || (l->timer_due != 0 && l->timer_due <= due))
+		return;
+	wait = due > rend_now() ? due - rend_now() : 0;
+	wait += 1000000; /* not a moment too early, or it would fire for nothing */
+	tv = (struct timeval){ .tv_sec = (time_t)(wait / 1000000000),
+		.tv_usec = (suseconds_t)(wait % 1000000000 / 1000) };
+	event_add(l->timer, &tv);
+	l->timer_due = due;
+}
+
+static struct conn *
+take_conn(struct list *from, size_t offset)
+{
+	struct link *k = list_take(from);
+
+	return k == NULL ? NULL : (struct conn *)(void *)((char *)k - offset);
+}
+
+static void
+run_runnable(struct loop *l)
+{
+	struct list now = { 0 };
+	struct conn *c;
+
+	list_move(&now, &l->runnable);
+	while ((c = take_conn(&now, offsetof(struct conn, runnable))) != NULL)
+		conn_run_again(c);
+}
+
+static void
+write_dirty(struct loop *l)
+{
+	struct list now = { 0 };
+	struct conn *c;
+
+	list_move(&now, &l->dirty);
+	while ((c = take_conn(&now, offsetof(struct conn, dirty))) != NULL)
+		conn_write(c);
+}
+
+static bool
+has_work(const struct loop *l)
+{
+	return worker_ready(&l->worker) || !list_empty(&l->runnable) || !list_empty(&l->dirty);
+}
+
+static void
+turn(struct loop *l)
+{
+	bool more = has_work(l);
+
+	if (!more)
+		set_timer(l);
+	clock_stale();
+	if (event_base_loop(l->worker.base, EVLOOP_ONCE | (more ? EVLOOP_NONBLOCK : 0)) < 0)
+		rend_panic(
+		    __FILE__, __LINE__, "the event loop of worker %d failed: %s", l->worker.index, strerror(errno));
+	run_runnable(l);
+	worker_turn(&l->worker);
+	worker_flush(&l->worker);
+	patience_expire(l);
+	if (l->worker.index == 0)
+		flush_timer_fire(&l->server->flush_timer, &l->worker);
+	write_dirty(l);
+}
+
+static bool
+is_through(const struct loop *l)
+{
+	return l->stop && list_empty(&l->conns) && (worker_ops(&l->worker) == 0 || rend_now() >= l->stop_by);
+}
+
+static void *
+loop_thread(void *arg)
+{
+	struct loop *l = arg;
+	struct generation *g = l->server->generation;
+
+	worker_enter(&l->worker);
+	l->attached = generation_attach(g, &l->worker, &l->error) == 0;
+	pthread_barrier_wait(&l->started);
+	if (!l->attached)
+		return NULL;
+	while (!is_through(l))
+		turn(l);
+	if (worker_ops(&l->worker) == 0) {
+		generation_detach(g, &l->worker);
+		l->attached = false;
+	}
+	worker_enter(NULL);
+	return NULL;
+}
+
+static int
+make_events(struct loop *l)
+{
+	struct event_config *cfg = event_config_new();
+
+	if (cfg == NULL)
+		return -1;
+	/* Nobody but this thread uses the base, and its own time is never asked for. */
+	event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
+	l->worker.base = event_base_new_with_config(cfg);
+	event_config_free(cfg);
+	if (l->worker.base == NULL)
+		return -1;
+	l->inbox_event = event_new(l->worker.base, l->worker.inbox.fd, EV_READ | EV_PERSIST, on_inbox, l);
+	l->timer = event_new(l->worker.base, -1, 0, on_timer, l);
+	if (l->inbox_event == NULL || l->timer == NULL)
+		return -1;
+	return event_add(l->inbox_event, NULL);
+}
+
+static void
+loop_fini(struct loop *l)
+{
+	if (l->inbox_event != NULL)
+		event_free(l->inbox_event);
+	if (l->timer != NULL)
+		event_free(l->timer);
+	if (l->worker.base != NULL)
+		event_base_free(l->worker.base);
+	readbuf_fini(&l->readbuf);
+	chain_pools_fini(&l->chains);
+	pool_fini(&l->answers);
+	pool_fini(&l->conns_pool);
+	worker_fini(&l->worker);
+}
+
+static void
+set_limits(struct loop *l, const struct server_settings *s)
+{
+	l->limits = proto_limits_default;
+	l->limits.item_size_max = s->item_size_max;
+	l->limits.flush_enabled = s->flush_enabled;
+	l->limits.shutdown_enabled = s->shutdown_enabled;
+	l->limits.cas_enabled = s->cas;
+}
+
+int
+loop_start(struct loop *l, struct server *server, int index, struct rend_error *err)
+{
+	sigset_t all, before;
+	int e;
+
+	memset(l, 0, sizeof *l);
+	l->server = server;
+	if (worker_init(&l->worker, index) != 0)
+		return error_set(err, EX_OSERR, "worker %d: %s", index, strerror(errno));
+	pool_init(&l->answers, sizeof(struct answer), ANSWERS_KEPT);
+	pool_init(&l->conns_pool, sizeof(struct conn), CONNS_KEPT);
+	chain_pools_init(&l->chains);
+	set_limits(l, server->settings);
+	if (make_events(l) != 0) {
+		loop_fini(l);
+		return error_set(err, EX_OSERR, "worker %d: no event base", index);
+	}
+	/* Signals are the main thread's. */
+	pthread_barrier_init(&l->started, NULL, 2);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	e = pthread_create(&l->thread, NULL, loop_thread, l);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (e != 0) {
+		pthread_barrier_destroy(&l->started);
+		loop_fini(l);
+		return error_set(err, EX_OSERR, "worker %d: no thread: %s", index, strerror(e));
+	}
+	pthread_barrier_wait(&l->started);
+	if (l->attached)
+		return 0;
+	pthread_join(l->thread, NULL);
+	pthread_barrier_destroy(&l->started);
+	*err = l->error;
+	loop_fini(l);
+	return -1;
+}
+
+static void
+drain_here(struct rend_call *call)
+{
+	struct loop *l = LIST_OBJ(call, struct loop, drain_call);
+
+	l->draining = true;
+	LIST_EACH (k, &l->conns)
+		conn_drain(LIST_OBJ(k, struct conn, listed));
+}
+
+void
+loop_drain(struct loop *l)
+{
+	l->drain_call.fn = drain_here;
+	rend_post(&l->worker, &l->drain_call);
+}
+
+static void
+stop_here(struct rend_call *call)
+{
+	struct loop *l = LIST_OBJ(call, struct loop, stop_call);
+
+	l->stop = true;
+	l->stop_by = rend_now() + OPS_GRACE_NS;
+	LIST_EACH (k, &l->conns)
+		conn_close(LIST_OBJ(k, struct conn, listed));
+}
+
+bool
+loop_stop(struct loop *l)
+{
+	bool detached;
+
+	l->stop_call.fn = stop_here;
+	rend_post(&l->worker, &l->stop_call);
+	pthread_join(l->thread, NULL);
+	pthread_barrier_destroy(&l->started);
+	detached = !l->attached;
+	if (detached)
+		loop_fini(l);
+	return detached;
+}
+
+unsigned
+loop_connections(const struct loop *l)
+{
+	return __atomic_load_n(&l->conn_count, __ATOMIC_RELAXED);
+}

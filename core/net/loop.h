@@ -1,0 +1,73 @@
+/*
+ * One worker's thread: its libevent base, its connections, and the order in which a turn goes.
+ *
+ *	┌─► sockets that are ready: read, parse, submit
+ *	│   connections that had more than their share last turn
+ *	│   worker_turn: deadlines, inbox, answers that came
+ *	│   worker_flush: backends get what was queued for them
+ *	└── one write for each connection that is owed something
+ */
+#ifndef NET_LOOP_H
+#define NET_LOOP_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "base/chain.h"
+#include "base/error.h"
+#include "base/list.h"
+#include "base/pool.h"
+#include "engine/worker.h"
+#include "net/counts.h"
+#include "net/readbuf.h"
+#include "proto/proto.h"
+
+struct event;
+struct server;
+
+struct loop {
+	struct rend_worker worker; /* first, so that a worker is its loop */
+	struct server *server;
+	struct event *inbox_event, *timer;
+	uint64_t timer_due; /* when the timer fires: monotonic ns; 0: it is not set */
+	pthread_t thread;
+	pthread_barrier_t started;
+	bool attached, stop, draining;
+	uint64_t stop_by;	   /* when it no longer waits for ops: monotonic ns */
+	struct list conns;	   /* all of them */
+	struct list runnable;	   /* have input and may go on next turn */
+	struct list dirty;	   /* may have something to write at the end of this turn */
+	struct list stalled, idle; /* by since: half a request or a client that does not read; nothing going on */
+	struct readbuf readbuf;
+	struct chain_pools chains;
+	struct pool answers;
+	struct pool conns_pool;
+	unsigned conn_count; /* relaxed atomic: others look */
+	struct proto_limits limits;
+	struct counts counts;
+	struct rend_error error; /* of attach */
+	struct rend_call stop_call, drain_call;
+};
+
+/* Starts the thread and attaches the server's generation to its worker.  0, or -1 with the reason. */
+int loop_start(struct loop *l, struct server *server, int index, struct rend_error *err);
+
+/* Asks it to end its connections: each when it is owed nothing and has no request half there.  Any thread. */
+void loop_drain(struct loop *l);
+
+/* How many connections it has.  Any thread. */
+unsigned loop_connections(const struct loop *l);
+
+/*
+ * Closes what is left, ends the thread and waits for it.  true: its worker is detached; false: ops did not come back in
+ * time, and what they hold must stay where it is.
+ */
+bool loop_stop(struct loop *l);
+
+static inline struct loop *
+loop_of(struct rend_worker *w)
+{
+	return (struct loop *)(void *)w;
+}
+
+#endif

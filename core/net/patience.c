@@ -1,0 +1,88 @@
+/* How long a connection may take: see patience.h. */
+#include "net/patience.h"
+
+#include "net/conn.h"
+#include "net/server.h"
+
+/* Half a request is there, or the client does not take what we say. */
+static bool
+is_stalled(const struct conn *c)
+{
+	if (c->blocked)
+		return true;
+	if (c->answers.count > 0)
+		return false;
+	return c->body != NULL || c->in_len > 0 || c->dialog.swallow > 0 || c->dialog.swallow_line;
+}
+
+static bool
+is_idle(const struct conn *c)
+{
+	return c->answers.count == 0;
+}
+
+void
+patience_update(struct conn *c, int progress)
+{
+	const struct server_settings *s = c->loop->server->settings;
+	struct loop *l = c->loop;
+	struct list *to = NULL;
+
+	if (c->gone)
+		to = NULL;
+	else if (s->request_timeout != 0 && is_stalled(c))
+		to = &l->stalled;
+	else if (s->idle_timeout != 0 && !is_stalled(c) && is_idle(c))
+		to = &l->idle;
+	if (to == NULL) {
+		link_remove(&c->patience);
+		return;
+	}
+	/* A request that comes a byte at a time gets no more time by it. */
+	if (to == &l->stalled && c->in_stalled && link_listed(&c->patience) && !progress)
+		return;
+	link_remove(&c->patience);
+	c->in_stalled = to == &l->stalled;
+	c->since = rend_now();
+	list_append(to, &c->patience);
+}
+
+static uint64_t
+head_due(struct list *l, uint64_t timeout)
+{
+	struct link *k = list_first(l);
+
+	return k == NULL ? UINT64_MAX : LIST_OBJ(k, struct conn, patience)->since + timeout;
+}
+
+static void
+expire_list(struct list *l, uint64_t timeout, uint64_t *kicks)
+{
+	uint64_t now = rend_now();
+
+	while (head_due(l, timeout) <= now) {
+		struct conn *c = LIST_OBJ(list_first(l), struct conn, patience);
+
+		count_add(kicks, 1);
+		conn_close(c);
+	}
+}
+
+void
+patience_expire(struct loop *l)
+{
+	const struct server_settings *s = l->server->settings;
+
+	expire_list(&l->stalled, s->request_timeout, &l->counts.stall_kicks);
+	expire_list(&l->idle, s->idle_timeout, &l->counts.idle_kicks);
+}
+
+uint64_t
+patience_due(struct loop *l)
+{
+	const struct server_settings *s = l->server->settings;
+	uint64_t stalled = head_due(&l->stalled, s->request_timeout);
+	uint64_t idle = head_due(&l->idle, s->idle_timeout);
+
+	return stalled < idle ? stalled : idle;
+}

@@ -184,29 +184,36 @@ plugin_check_descriptor(const struct plugin *p, struct rend_error *err)
 
 /* ---- was it built for us? ---- */
 
-/* Sizes of a struct: as it began, as the plugin has it, as we have it. */
-static int
-plugin_check_size(const char *path, const char *name, size_t least, size_t theirs, size_t ours, struct rend_error *err)
-{
-	if (theirs > ours)
-		return error_set(err, EX_CONFIG,
-		    "%s has a struct %s of %zu bytes, this rend's has %zu: it was built with newer headers", path, name,
-		    theirs, ours);
-	if (theirs < least)
-		return error_set(err, EX_CONFIG,
-		    "%s has a struct %s of %zu bytes, which cannot be: the first one had %zu", path, name, theirs,
-		    least);
-	return 0;
-}
-
-/* As far as ABI 0.1 reaches: what a plugin must at least bring. */
+/* As far as ABI 0.1 reaches: what a plugin must at least bring.  A struct that ends earlier than ours is an older
+ * minor's. */
 #define END_OF(strct, member) (offsetof(struct strct, member) + sizeof(((struct strct *)0)->member))
 #define PLUGIN_LEAST	      END_OF(rend_plugin, policy)
 #define HANDLER_LEAST	      END_OF(rend_handler, any)
 #define POLICY_LEAST	      END_OF(rend_policy, pick)
 
-/* Nothing but magic and ABI numbers may be read before they are found right: they are what every version has in the
- * same place. */
+static int
+plugin_check_sizes(const char *path, const struct rend_plugin *self, struct rend_error *err)
+{
+	const struct {
+		const char *name;
+		size_t least, theirs, ours;
+	} sizes[] = {
+		{ "rend_plugin", PLUGIN_LEAST, self->plugin_size, sizeof(struct rend_plugin) },
+		{ "rend_handler", HANDLER_LEAST, self->handler_size, sizeof(struct rend_handler) },
+		{ "rend_policy", POLICY_LEAST, self->policy_size, sizeof(struct rend_policy) },
+		{ "rend_op", sizeof(struct rend_op), self->op_size, sizeof(struct rend_op) },
+	};
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+		if (sizes[i].theirs < sizes[i].least || sizes[i].theirs > sizes[i].ours)
+			return error_set(err, EX_CONFIG,
+			    "%s was built with other headers: its struct %s has %zu bytes, this rend's has %zu", path,
+			    sizes[i].name, sizes[i].theirs, sizes[i].ours);
+	return 0;
+}
+
+/* Magic and ABI numbers are what every version has in the same place: nothing else may be read before they are right.
+ */
 static int
 plugin_check_self(const char *path, const struct rend_plugin *self, struct rend_error *err)
 {
@@ -220,16 +227,8 @@ plugin_check_self(const char *path, const struct rend_plugin *self, struct rend_
 		return error_set(err, EX_CONFIG, "%s was built for plugin ABI %d.%d, this rend has %d.%d", path,
 		    self->abi_major, self->abi_minor, REND_ABI_MAJOR, REND_ABI_MINOR);
 
-	if (plugin_check_size(path, "rend_plugin", PLUGIN_LEAST, self->plugin_size, sizeof(*self), err) != 0 ||
-	    plugin_check_size(
-		path, "rend_handler", HANDLER_LEAST, self->handler_size, sizeof(struct rend_handler), err) != 0 ||
-	    plugin_check_size(path, "rend_policy", POLICY_LEAST, self->policy_size, sizeof(struct rend_policy), err) !=
-		0)
+	if (plugin_check_sizes(path, self, err) != 0)
 		return -1;
-	if (self->op_size != sizeof(struct rend_op))
-		return error_set(err, EX_CONFIG, "%s has a struct rend_op of %u bytes, this rend's has %zu", path,
-		    self->op_size, sizeof(struct rend_op));
-
 	if (self->handler != NULL && self->policy != NULL)
 		return error_set(err, EX_CONFIG, "%s brings both a handler and a policy: it must be one", path);
 	if (self->handler == NULL && self->policy == NULL)

@@ -1,0 +1,132 @@
+/* What is wrong with a configuration: see messages.h. */
+#include "conf/messages.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+/* `-o workers` already says what `workers: ` would say again. */
+static bool
+says_subject(const struct place *place, const char *subject)
+{
+	return strncmp(place->file, "-o ", 3) == 0 && strcmp(place->file + 3, subject) == 0;
+}
+
+static void
+add(struct messages *m, struct place place, int exit_code, const char *subject, const char *fmt, va_list ap)
+{
+	char text[1400];
+	size_t used = 0;
+
+	if (exit_code != 0)
+		m->errors++;
+	if (m->count == MESSAGES_MAX) {
+		m->left_off++;
+		return;
+	}
+	if (place.file == NULL)
+		place.file = "";
+	if (subject != NULL && !says_subject(&place, subject))
+		used = snprintf(text, sizeof text, "%.300s: ", subject);
+	vsnprintf(text + used, sizeof text - used, fmt, ap);
+	m->all[m->count++] = (struct message){ place, exit_code, strdup(text) };
+}
+
+void
+messages_error(struct messages *m, struct place place, int exit_code, const char *subject, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	add(m, place, exit_code == 0 ? EX_CONFIG : exit_code, subject, fmt, ap);
+	va_end(ap);
+}
+
+void
+messages_warn(struct messages *m, struct place place, const char *subject, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	add(m, place, 0, subject, fmt, ap);
+	va_end(ap);
+}
+
+void
+messages_take(struct messages *m, struct place place, const char *subject, const struct rend_error *err)
+{
+	messages_error(
+	    m, place, err->exit_code, subject, "%s", err->text[0] == '\0' ? "refused without a reason" : err->text);
+}
+
+/* Stable, so that what was found first at a line stays first: lines of one file in order, files in the order they were met in. */
+static void
+sort(struct messages *m)
+{
+	for (size_t i = 1; i < m->count; i++) {
+		struct message it = m->all[i];
+		size_t at = i;
+
+		while (at > 0 && strcmp(m->all[at - 1].place.file, it.place.file) == 0 &&
+		    m->all[at - 1].place.line > it.place.line) {
+			m->all[at] = m->all[at - 1];
+			at--;
+		}
+		m->all[at] = it;
+	}
+}
+
+/* A name from a file may hold anything; a terminal should not obey it. */
+static void
+print_safely(const char *text, FILE *out)
+{
+	for (const unsigned char *p = (const unsigned char *)text; *p != '\0'; p++) {
+		if (*p < 0x20 || *p == 0x7f)
+			fprintf(out, "\\x%02x", *p);
+		else
+			fputc(*p, out);
+	}
+}
+
+void
+messages_print(struct messages *m, FILE *out)
+{
+	sort(m);
+	for (size_t i = 0; i < m->count; i++) {
+		const struct message *it = &m->all[i];
+
+		print_safely(it->place.file, out);
+		if (it->place.line != 0)
+			fprintf(out, ":%u", it->place.line);
+		fprintf(out, "%s%s", it->place.file[0] == '\0' ? "" : ": ", it->exit_code == 0 ? "warning: " : "");
+		print_safely(it->text == NULL ? "(no memory for the message)" : it->text, out);
+		fputc('\n', out);
+	}
+	if (m->left_off > 0)
+		fprintf(out, "and %zu more\n", m->left_off);
+}
+
+int
+messages_exit_code(const struct messages *m)
+{
+	int code = 0;
+
+	if (m->errors == 0)
+		return 0;
+	for (size_t i = 0; i < m->count; i++) {
+		if (m->all[i].exit_code == 0)
+			continue;
+		if (code != 0 && code != m->all[i].exit_code)
+			return EX_CONFIG;
+		code = m->all[i].exit_code;
+	}
+	return code == 0 ? EX_CONFIG : code;
+}
+
+void
+messages_fini(struct messages *m)
+{
+	for (size_t i = 0; i < m->count; i++)
+		free(m->all[i].text);
+	memset(m, 0, sizeof *m);
+}

@@ -1,0 +1,300 @@
+#!/usr/bin/python3
+"""Bad input and bad manners: nobody else is disturbed, and memory and descriptors stay bounded."""
+import os
+import resource
+import signal
+import socket
+import struct
+
+import harness
+from harness import Client, Rend, wait_for
+
+MIB = 1024  # in KiB, as /proc counts
+
+
+def still_serves(rend):
+    with rend.client() as c:
+        c.ask(b"set ok 0 0 2\r\nok\r\n", b"STORED\r\n").ask(b"get ok\r\n", b"VALUE ok 0 2\r\nok\r\nEND\r\n")
+
+
+def connections(rend):
+    return int(rend.stats()["curr_connections"]) - 1
+
+
+def test_claims_cost_nothing():
+    with Rend(fields='item_size_max = "1GiB"; max_connections = 300;') as rend:
+        still_serves(rend)
+        before = rend.rss_kb()
+        clients = [rend.client() for _ in range(200)]
+        for c in clients:
+            c.say(b"set k 0 0 1000000000\r\nonly a few bytes")
+        wait_for("all to be read", lambda: int(rend.stats()["bytes_read"]) > 200 * 30)
+        grown = rend.rss_kb() - before
+        assert grown < 64 * MIB, f"{grown} KiB for 200 claims of 1 GB"
+        for c in clients:
+            c.close()
+        wait_for("them to be gone", lambda: connections(rend) == 0)
+
+
+def test_forged_lengths_are_refused_and_the_connection_goes_on():
+    with Rend() as rend:
+        for length in (b"-1", b"2147483647", b"4294967295", b"99999999999999999999", b"1x", b""):
+            with rend.client() as c:
+                line = c.say(b"set k 0 0 %s\r\n" % length).line()
+                assert line.startswith((b"CLIENT_ERROR", b"SERVER_ERROR", b"ERROR")), line
+        still_serves(rend)
+
+
+def test_a_line_without_end_closes():
+    with Rend() as rend:
+        for text in (b"x" * 100000, b"set " + b"k" * 100000, b"delete " + b" " * 5000):
+            with rend.client() as c:
+                try:
+                    c.say(text)
+                    c.until(b"\r\n")
+                    c.hear_end()
+                except (AssertionError, ConnectionError):
+                    pass
+                wait_for("it to be closed", lambda: connections(rend) == 0 or c.sock.recv(1) == b"")
+        still_serves(rend)
+
+
+def test_a_get_without_end_is_bounded():
+    with Rend() as rend:
+        still_serves(rend)
+        before = rend.rss_kb()
+        with rend.client() as c:
+            try:
+                c.say(b"get " + b"key " * (4 << 20))
+                c.until(b"\r\n")
+                c.hear_end()
+            except (AssertionError, ConnectionError):
+                pass
+        wait_for("it to be gone", lambda: connections(rend) == 0)
+        assert rend.rss_kb() - before < 16 * MIB
+        still_serves(rend)
+
+
+def test_http_is_no_protocol_of_ours():
+    with Rend() as rend:
+        with rend.client() as c:
+            c.say(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            c.until(b"\r\n") if False else None
+            data = b""
+            try:
+                while True:
+                    more = c.sock.recv(4096)
+                    if not more:
+                        break
+                    data += more
+            except ConnectionError:
+                pass
+            assert b"VALUE" not in data
+        still_serves(rend)
+
+
+def test_a_client_that_never_reads_is_not_read_from():
+    with Rend(fields='request_timeout = "60s";') as rend:
+        with rend.client() as c:
+            c.ask(b"set big 0 0 1000000\r\n" + b"x" * 1000000 + b"\r\n", b"STORED\r\n")
+            before = rend.rss_kb()
+            c.sock.setblocking(False)
+            said = 0
+            try:
+                while said < 2000000:
+                    said += c.sock.send(b"get big\r\n" * 100)
+            except BlockingIOError:
+                pass
+            still_serves(rend)
+            assert rend.rss_kb() - before < 32 * MIB
+            # It is served when it reads after all.
+            c.sock.settimeout(harness.PATIENCE)
+            for _ in range(20):
+                c.hear(b"VALUE big 0 1000000\r\n" + b"x" * 1000000 + b"\r\nEND\r\n")
+
+
+def test_a_client_that_does_not_read_in_time_is_closed():
+    with Rend(fields='request_timeout = "300ms";') as rend:
+        with rend.client() as setter:
+            setter.ask(b"set big 0 0 1000000\r\n" + b"x" * 1000000 + b"\r\n", b"STORED\r\n")
+        c = rend.client()
+        c.say(b"get big\r\n" * 100)
+        wait_for("it to be closed", lambda: connections(rend) == 0)
+        c.close()
+        still_serves(rend)
+
+
+def test_half_a_request_is_closed_in_time_and_an_idle_client_is_not():
+    with Rend(fields='request_timeout = "300ms";') as rend:
+        idle = rend.client()
+        idle.ask(b"get k\r\n", b"END\r\n")
+        for half in (b"se", b"set k 0 0 10\r\n", b"set k 0 0 10\r\nabc", b"set k 0 0 3\r\nabc", b"set k 0 0 3\r\nabc\r"):
+            c = rend.client()
+            c.say(half)
+            c.hear_end()
+            c.close()
+        idle.ask(b"get k\r\n", b"END\r\n")
+        idle.close()
+
+
+def test_a_byte_at_a_time_gets_no_more_time():
+    with Rend(fields='request_timeout = "500ms";') as rend:
+        c = rend.client()
+        c.sock.settimeout(0.02)
+
+        def dribble():
+            try:
+                c.sock.send(b"x")
+                return c.sock.recv(1) == b""
+            except socket.timeout:
+                return False
+            except ConnectionError:
+                return True
+        wait_for("the slow one to be closed", dribble, 10)
+        c.close()
+        still_serves(rend)
+
+
+def test_an_idle_client_is_closed_when_asked_for():
+    with Rend(fields='idle_timeout = "300ms";') as rend:
+        with rend.client() as c:
+            c.ask(b"get k\r\n", b"END\r\n")
+            c.hear_end()
+        assert int(rend.stats()["idle_kicks"]) >= 1
+
+
+def test_one_connection_too_many_is_told_so():
+    with Rend(fields="max_connections = 10;") as rend:
+        clients = [rend.client() for _ in range(10)]
+        for c in clients:
+            c.ask(b"get k\r\n", b"END\r\n")
+        with rend.client() as c:
+            c.hear(b"ERROR Too many open connections\r\n").hear_end()
+        clients.pop().close()
+        wait_for("room", lambda: one_more_is_served(rend))
+        assert int(clients[0].stats()["rejected_connections"]) >= 1
+        for c in clients:
+            c.close()
+
+
+def one_more_is_served(rend):
+    with rend.client() as c:
+        c.say(b"get k\r\n")
+        try:
+            return c.line() == b"END"
+        except (AssertionError, ConnectionError):
+            return False
+
+
+def test_no_descriptors_left_is_survived():
+    def few():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
+    with Rend(preexec=few, fields="max_connections = 1000;") as rend:
+        clients = []
+        for _ in range(60):
+            clients.append(Client(rend.address()))
+        clients[0].ask(b"get k\r\n", b"END\r\n")
+        wait_for("it to be said", lambda: rend.said("accept: .*no connection is taken in"))
+        assert rend.alive()
+        for c in clients[20:]:
+            c.close()
+        clients[1].ask(b"get k\r\n", b"END\r\n")
+        wait_for("connections to be taken in again", lambda: one_more_is_served(rend))
+        for c in clients:
+            c.close()
+
+
+def test_a_thousand_clients_that_vanish_leave_nothing_behind():
+    with Rend(fields="max_connections = 2000;") as rend:
+        still_serves(rend)
+        fds = rend.fds()
+        halves = (b"get ", b"set k 0 0 100\r\nabc", b"set k 0 0 1\r\nx\r\nget k\r\nget", b"", b"incr k 1\r")
+        for again in range(2):
+            clients = [rend.client() for _ in range(500)]
+            for i, c in enumerate(clients):
+                c.say(halves[i % len(halves)])
+            for i, c in enumerate(clients):
+                if i % 2:
+                    c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                c.close()
+        wait_for("all to be gone", lambda: connections(rend) == 0)
+        assert rend.fds() <= fds + 1, (fds, rend.fds())
+        still_serves(rend)
+
+
+def test_half_close_is_answered():
+    with Rend() as rend:
+        with rend.client() as c:
+            c.say(b"set k 0 0 1\r\nx\r\nget k\r\nget k k\r\nset half 0 0")
+            c.sock.shutdown(socket.SHUT_WR)
+            c.hear(b"STORED\r\nVALUE k 0 1\r\nx\r\nEND\r\nVALUE k 0 1\r\nx\r\nVALUE k 0 1\r\nx\r\nEND\r\n").hear_end()
+        with rend.client() as c:
+            c.say(b"get nothing\r\n" * 5000)
+            c.sock.shutdown(socket.SHUT_WR)
+            c.hear(b"END\r\n" * 5000).hear_end()
+
+
+def test_a_deep_pipeline_is_answered_whole():
+    with Rend() as rend, rend.client() as c:
+        c.say(b"set k 0 0 3\r\nabc\r\n" + b"get k\r\n" * 20000)
+        c.hear(b"STORED\r\n" + b"VALUE k 0 3\r\nabc\r\nEND\r\n" * 20000)
+
+
+def test_sigterm_answers_what_was_asked():
+    rend = Rend()
+    with rend:
+        c = rend.client()
+        c.ask(b"set k 0 0 3\r\nabc\r\n", b"STORED\r\n")
+        half = rend.client()
+        half.say(b"set h 0 0 3\r\nab")
+        wait_for("half a request to be read", lambda: int(rend.stats()["bytes_read"]) > 30)
+        rend.signal(signal.SIGTERM)
+        wait_for("the drain", lambda: rend.said("no connection is taken in any more"))
+        half.say(b"c\r\n").hear(b"STORED\r\n").hear_end()
+        c.hear_end()
+        wait_for("rend to end", lambda: not rend.alive())
+
+
+def test_a_second_sigterm_does_not_wait():
+    rend = Rend(fields='drain_timeout = "60s";')
+    with rend:
+        half = rend.client()
+        half.say(b"set h 0 0 3\r\nab")
+        wait_for("half a request to be read", lambda: int(rend.stats()["bytes_read"]) >= 16)
+        rend.signal(signal.SIGTERM)
+        wait_for("the drain", lambda: rend.said("no connection is taken in any more"))
+        rend.signal(signal.SIGTERM)
+        wait_for("rend to end", lambda: not rend.alive(), 10)
+        half.close()
+
+
+def test_a_stale_unix_socket_is_replaced_and_a_file_is_not():
+    path = None
+    conf = harness.INMEM.replace("port = 0", 'path = "SOCK"; mode = "0600"')
+    first = Rend(conf)
+    path = os.path.join(first.folder, "r.sock")
+    set_path(first, path)
+    with first:
+        assert os.stat(path).st_mode & 0o777 == 0o600
+        with Client(path) as c:
+            c.ask(b"get k\r\n", b"END\r\n")
+        first.end(signal.SIGKILL)
+        assert os.path.exists(path)
+        second = Rend(conf)
+        set_path(second, path)
+        with second:
+            with Client(path) as c:
+                c.ask(b"get k\r\n", b"END\r\n")
+        first.child.returncode = 0
+    assert not os.path.exists(path)
+
+
+def set_path(rend, path):
+    with open(rend.conf_file) as f:
+        text = f.read()
+    with open(rend.conf_file, "w") as f:
+        f.write(text.replace("SOCK", path))
+
+
+if __name__ == "__main__":
+    harness.main()

@@ -1,0 +1,59 @@
+/*
+ * One stored item: a single block from malloc, counted by its users through the rend_buf inside it.
+ *
+ *	[ rend_buf | links, version, time ... | key | value ]
+ *	     └──────── data ─────────────────────────┘
+ *
+ * The table is one user; every value that was handed out is another.  The bytes of a value never change while anybody
+ *but the table uses it.  Links, version, exptime and the rest are the table's, under its stripe's lock.
+ */
+#ifndef INMEM_ITEM_H
+#define INMEM_ITEM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "budget.h"
+#include "rend/value.h"
+
+struct item {
+	struct rend_buf buf; /* first: its release comes back to the item */
+	struct item *next;   /* in its hash chain, or in a list of items to drop */
+	struct item *newer, *older;
+	struct budget *budget;
+	size_t cost; /* bytes taken from the budget */
+	uint64_t hash;
+	uint64_t cas;
+	uint64_t epoch; /* which flush it came after */
+	uint64_t used;	/* last asked for: rend_now() */
+	int64_t exptime;
+	uint32_t flags;
+	bool fetched; /* has a get ever found it? */
+	uint8_t keylen;
+	char key[]; /* the value follows */
+};
+
+/* Bytes an item asks malloc for. */
+static inline size_t
+item_size(size_t keylen, size_t len)
+{
+	return sizeof(struct item) + keylen + len;
+}
+
+/*
+ * An item with room for len bytes of value, the caller's, who must take its cost from the budget (then item->budget is
+ * set) before anybody else sees it.  NULL: no memory.
+ */
+struct item *item_new(const char *key, size_t keylen, uint64_t hash, size_t len);
+
+/* One user less; *itp becomes NULL.  NULL in it is fine. */
+void item_drop(struct item **itp);
+
+/* Drops a list of items, linked by next. */
+void item_drop_all(struct item *first);
+
+/* Does nobody but the table use it?  Under the lock of its stripe, where alone new users come from. */
+bool item_alone(const struct item *it);
+
+#endif

@@ -1,0 +1,173 @@
+/* Stripes: see stripe.h. */
+#include "stripe.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "rend/check.h"
+
+void
+stripe_init(struct stripe *s, struct item **chains)
+{
+	memset(s, 0, sizeof *s);
+	pthread_mutex_init(&s->lock, NULL);
+	s->chains = chains;
+	s->mask = STRIPE_CHAINS_MIN - 1;
+	s->idle = UINT64_MAX;
+}
+
+void
+stripe_fini(struct stripe *s)
+{
+	while (s->oldest != NULL) {
+		struct item *it = s->oldest;
+
+		s->oldest = it->newer;
+		item_drop(&it);
+	}
+	free(s->chains);
+	free(s->old);
+	pthread_mutex_destroy(&s->lock);
+}
+
+static struct item **
+chain(const struct stripe *s, uint64_t hash)
+{
+	size_t old = hash & s->old_mask;
+
+	if (s->old != NULL && old >= s->moved)
+		return &s->old[old];
+	return &s->chains[hash & s->mask];
+}
+
+struct item *
+stripe_find(const struct stripe *s, const char *key, size_t keylen, uint64_t hash)
+{
+	for (struct item *it = *chain(s, hash); it != NULL; it = it->next)
+		if (it->hash == hash && it->keylen == keylen && memcmp(it->key, key, keylen) == 0)
+			return it;
+	return NULL;
+}
+
+static void
+set_count(struct stripe *s, uint64_t count)
+{
+	__atomic_store_n(&s->count, count, __ATOMIC_RELAXED);
+}
+
+static void
+set_idle(struct stripe *s)
+{
+	__atomic_store_n(&s->idle, s->oldest == NULL ? UINT64_MAX : s->oldest->used, __ATOMIC_RELAXED);
+}
+
+static void
+age_in(struct stripe *s, struct item *it)
+{
+	it->newer = NULL;
+	it->older = s->newest;
+	if (s->newest != NULL)
+		s->newest->newer = it;
+	else
+		s->oldest = it;
+	s->newest = it;
+}
+
+static void
+age_out(struct stripe *s, struct item *it)
+{
+	if (it->newer != NULL)
+		it->newer->older = it->older;
+	else
+		s->newest = it->older;
+	if (it->older != NULL)
+		it->older->newer = it->newer;
+	else
+		s->oldest = it->newer;
+	it->newer = it->older = NULL;
+}
+
+void
+stripe_link(struct stripe *s, struct item *it)
+{
+	struct item **at = chain(s, it->hash);
+
+	it->next = *at;
+	*at = it;
+	age_in(s, it);
+	set_count(s, s->count + 1);
+	set_idle(s);
+}
+
+void
+stripe_unlink(struct stripe *s, struct item *it)
+{
+	struct item **at = chain(s, it->hash);
+
+	while (*at != it) {
+		REND_ASSERT(*at != NULL);
+		at = &(*at)->next;
+	}
+	*at = it->next;
+	it->next = NULL;
+	age_out(s, it);
+	set_count(s, s->count - 1);
+	set_idle(s);
+}
+
+void
+stripe_use(struct stripe *s, struct item *it, uint64_t now)
+{
+	it->used = now;
+	if (it != s->newest) {
+		age_out(s, it);
+		age_in(s, it);
+	}
+	set_idle(s);
+}
+
+size_t
+stripe_wants(const struct stripe *s)
+{
+	size_t chains = s->mask + 1;
+
+	return s->old == NULL && s->count > chains + chains / 2 ? chains * 2 : 0;
+}
+
+bool
+stripe_grow(struct stripe *s, struct item **chains, size_t count)
+{
+	if (s->old != NULL || count <= s->mask + 1)
+		return false;
+	s->old = s->chains;
+	s->old_mask = s->mask;
+	s->moved = 0;
+	s->chains = chains;
+	s->mask = count - 1;
+	return true;
+}
+
+struct item **
+stripe_move(struct stripe *s, size_t chains)
+{
+	struct item **old = s->old;
+
+	if (old == NULL)
+		return NULL;
+	for (; chains > 0 && s->moved <= s->old_mask; chains--) {
+		struct item *it = old[s->moved++];
+
+		while (it != NULL) {
+			struct item *next = it->next, **to = &s->chains[it->hash & s->mask];
+
+			it->next = *to;
+			*to = it;
+			it = next;
+		}
+	}
+	if (s->moved <= s->old_mask)
+		return NULL;
+	s->old = NULL;
+	s->old_mask = s->moved = 0;
+	return old;
+}

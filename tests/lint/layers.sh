@@ -1,0 +1,81 @@
+#!/bin/bash
+# Who may include whom.  Arrows only downwards:
+#
+#       main ─► conf ─► net ─► engine ─► base ─► rend (the public headers)
+#                         └──► proto ──►
+#
+# A plugin includes rend/ and its own files.  libevent: net and plugins only.  libconfig: conf only.  Tests may include anything.
+#
+# usage: layers.sh [SOURCE TREE]
+set -u
+root=${1:-$(dirname "$0")/../..}
+. "$(dirname "$0")/count.sh"
+
+declare -A below=(
+    [rend]="rend"
+    [base]="rend base"
+    [engine]="rend base engine"
+    [proto]="rend base proto"
+    [net]="rend base engine proto net"
+    [conf]="rend base engine proto net conf"
+    [main]="rend base engine proto net conf"
+    [plugin]="rend"
+)
+declare -A library=([event2]="net plugin" [event.h]="net plugin" [evutil.h]="net plugin" [libconfig.h]="conf" [libconfig.h++]="")
+
+# layer_of FILE
+layer_of() {
+    case $1 in
+    *_test.c | */*_test.h) echo test ;;
+    core/*/*) echo "$1" | cut -d/ -f2 ;;
+    core/*) echo main ;;
+    plugins/*) echo plugin ;;
+    esac
+}
+
+# may LAYER FILE WHAT: may this file include "WHAT"?
+may() {
+    local folder=${3%%/*}
+    case " ${below[$1]:-} " in
+    *" $folder "*) return 0 ;;
+    esac
+    # A file of the same folder: a plugin's, or main's.  Inside the core, names say the layer.
+    [[ $1 == plugin || $1 == main ]] && [[ $3 != ../* && $3 != */../* ]] && [ -f "$root/$(dirname "$2")/$3" ]
+}
+
+# may_use LAYER WHAT: may it include <WHAT>?
+may_use() {
+    local allowed=${library[${2%%/*}]-any}
+    [ "$allowed" = any ] && return 0
+    case " $allowed " in
+    *" $1 "*) return 0 ;;
+    esac
+    return 1
+}
+
+while read -r file; do
+    layer=$(layer_of "$file")
+    [ "$layer" = test ] && continue
+    before=$failed
+    if [ -z "${below[$layer]:-}" ]; then
+        bad "$file:1: $layer is no layer"
+        continue
+    fi
+    while IFS=: read -r line text; do
+        what=$(sed -E 's/^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]*).*/\1\2/' <<<"$text")
+        case $what in
+        '"'*)
+            may "$layer" "$file" "${what#?}" || bad "$file:$line: $layer may not include \"${what#?}\""
+            ;;
+        '<'*)
+            may_use "$layer" "${what#?}" || bad "$file:$line: $layer may not use <${what#?}>"
+            if [ -f "$root/core/${what#?}" ]; then
+                bad "$file:$line: <${what#?}> is ours: it stands in quotes"
+            fi
+            ;;
+        *) bad "$file:$line: cannot read this include: $text" ;;
+        esac
+    done < <(grep -nE '^[ \t]*#[ \t]*include' "$root/$file")
+    [ "$failed" = "$before" ] && good
+done < <(sources core plugins)
+finish

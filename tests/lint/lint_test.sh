@@ -1,0 +1,147 @@
+#!/bin/bash
+# Do the lints find what they are for?  Each kind of mistake is planted into a copy of the tree, and its lint must name it.
+#
+# usage: lint_test.sh [SOURCE TREE]
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "${1:-$here/../..}" && pwd)
+. "$here/count.sh"
+copy=$(mktemp -d) || exit 1
+trap 'rm -rf "$copy"' EXIT
+
+# A small tree in which everything is right.
+fresh() {
+    rm -rf "${copy:?}"/*
+    cp "$root/.clang-format" "$copy/"
+    mkdir -p "$copy"/core/{base,engine,proto,net,conf} "$copy/plugins/own"
+    cp -r "$root/core/rend" "$copy/core/rend"
+    (cd "$copy" && clang-format -i --style=file core/rend/*.h)
+    for layer in base engine proto net conf; do
+        printf '/* A header of %s. */\n#include "rend/op.h"\n' $layer >"$copy/core/$layer/$layer.h"
+    done
+    printf '/* A plugin. */\n#include <event2/event.h>\n#include "rend/plugin.h"\n#include "own.h"\n' >"$copy/plugins/own/own.c"
+    printf '/* Its header. */\n#define OWN_MAGIC 0x123U\n' >"$copy/plugins/own/own.h"
+    printf '/* The top. */\n#include "conf/conf.h"\n#include "args.h"\n' >"$copy/core/main.c"
+    printf '/* What main includes. */\n' >"$copy/core/args.h"
+}
+
+# found LINT SENTENCE [ARGUMENT...]: the lint fails and says this.
+found() {
+    local lint=$1 sentence=$2 said
+    shift 2
+    if said=$("$here/$lint.sh" "$@" "$copy" 2>&1); then
+        bad "$lint.sh passes, and should say: $sentence"
+    elif ! grep -qF -- "$sentence" <<<"$said"; then
+        bad "$lint.sh does not say: $sentence"
+        echo "$said"
+    else
+        good
+    fi
+}
+
+# clean LINT [ARGUMENT...]: it has nothing to say.
+clean() {
+    local lint=$1 said
+    shift
+    if said=$("$here/$lint.sh" "$@" "$copy" 2>&1); then
+        good
+    else
+        bad "$lint.sh fails on a tree in which everything is right:"
+        echo "$said"
+    fi
+}
+
+# planted FILE TEXT: a line more.
+planted() {
+    printf '%s\n' "$2" >>"$copy/$1"
+}
+
+fresh
+clean layers
+clean magics
+clean headers
+clean format
+
+# layer, what it must not include
+while read -r file what says; do
+    fresh
+    planted "$file" "#include $what"
+    found layers "$file:$(wc -l <"$copy/$file"): $says $what"
+done <<'PLANTS'
+core/rend/op.h "base/list.h" rend may not include
+core/base/base.h "engine/engine.h" base may not include
+core/base/base.h "proto/proto.h" base may not include
+core/base/base.h <event2/event.h> base may not use
+core/base/base.h <libconfig.h> base may not use
+core/engine/engine.h "proto/proto.h" engine may not include
+core/engine/engine.h "net/net.h" engine may not include
+core/engine/engine.h <event2/event.h> engine may not use
+core/proto/proto.h "engine/engine.h" proto may not include
+core/proto/proto.h "../engine/engine.h" proto may not include
+core/net/net.h "conf/conf.h" net may not include
+core/net/net.h <libconfig.h> net may not use
+core/conf/conf.h <event2/event.h> conf may not use
+core/conf/conf.h "conf.h" conf may not include
+core/main.c <libconfig.h> main may not use
+plugins/own/own.c "base/list.h" plugin may not include
+plugins/own/own.c "../other/other.h" plugin may not include
+plugins/own/own.c <libconfig.h> plugin may not use
+PLANTS
+fresh
+planted core/base/base.h '#include <engine/engine.h>'
+found layers 'core/base/base.h:3: <engine/engine.h> is ours'
+fresh
+mkdir "$copy/core/stray" && echo '/* Of no layer. */' >"$copy/core/stray/stray.h"
+found layers 'core/stray/stray.h:1: stray is no layer'
+
+fresh
+planted core/net/net.h '#define NET_MAGIC 0x6f70A11eU'
+found magics 'REND_OP_MAGIC is 0x6f70a11e, and so is NET_MAGIC'
+
+fresh
+planted core/rend/status.h 'size_t rend_forgot_an_include(void);'
+found headers 'core/rend/status.h: not as c:'
+fresh
+planted core/rend/status.h 'static inline char *rend_c_only(void *p) { return p; }'
+found headers 'core/rend/status.h: not as c++:'
+
+fresh
+planted core/main.c 'int   main( void ) {return 0;}'
+found format 'core/main.c: not as clang-format leaves it'
+fresh
+sed -i 1d "$copy/core/main.c"
+found format 'core/main.c:1: does not open with a comment'
+fresh
+yes 'extern int one;' | head -700 >>"$copy/core/main.c"
+found format 'core/main.c:703: longer than 600 lines'
+
+# A program and a plugin, as small as they can be.
+built() {
+    fresh
+    find "$copy/core/rend" -type f ! -name api.h -delete
+    printf '/* One function. */\n#include "rend/api.h"\nREND_API int\nrend_one(\n    int x);\n' >"$copy/core/rend/one.h"
+    mkdir -p "$copy/.libs"
+    gcc -fPIC -shared -fvisibility=hidden -I"$copy/core" -o "$copy/.libs/own.so" -x c - <<<"#include \"rend/api.h\"
+REND_API int rend_plugin(void); int rend_plugin(void) { return 1; } $1" &&
+        gcc -fvisibility=hidden -rdynamic -I"$copy/core" -o "$copy/rend" -x c - <<<"#include \"rend/one.h\"
+$2 int main(void) { return 0; }"
+}
+one='int rend_one(int x) { return x; }'
+built '' "$one" || bad "the compiler does not work"
+clean symbols "$copy"
+built 'REND_API int leaked; int leaked;' "$one"
+found symbols 'shows leaked rend_plugin instead of rend_plugin alone' "$copy"
+built '' ''
+found symbols 'does not show rend_one, which a header promises' "$copy"
+built '' "$one REND_API int rend_two(void); int rend_two(void) { return 2; }"
+found symbols 'shows rend_two, which no header promises' "$copy"
+built '' "$one"
+rm "$copy/.libs/own.so"
+found symbols 'no plugins in' "$copy"
+
+# Looking at nothing is no success.
+rm -rf "${copy:?}"/*
+for lint in layers magics headers; do
+    found $lint 'nothing was looked at'
+done
+finish

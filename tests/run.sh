@@ -1,0 +1,21 @@
+#!/bin/bash
+# Runs one test of `make check`, in the build folder: with a temporary folder of its own, the paths it may want, and a limit of time.
+#
+# usage: run.sh COMMAND...
+set -u
+umask 022
+build=$PWD
+TMPDIR=$(mktemp -d /tmp/rend-test.XXXXXX) || exit 1
+trap 'rm -rf "$TMPDIR"' EXIT
+export TMPDIR
+export REND=$build/rend
+export REND_PLUGINS=$build/.libs
+export REND_PREFIX=$build/tests/prefix
+export PYTHONDONTWRITEBYTECODE=1
+export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:detect_stack_use_after_return=1}
+export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
+export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1:second_deadlock_stack=1}
+timeout --kill-after=10 "${REND_TEST_SECONDS:-600}" "$@"
+code=$?
+[ $code = 124 ] && echo "run.sh: ended after ${REND_TEST_SECONDS:-600} s"
+exit $code

@@ -36,7 +36,8 @@ plugin_word(struct graph_block *b, const struct graph *g, struct messages *m)
 	if (t != NULL && (t->kind == TREE_STRING || t->kind == TREE_TEXT))
 		return t->text;
 	if (t != NULL)
-		messages_error(m, t->place, 0, path, "the name of a plugin in quotes is wanted, not %s", tree_kind_name(t->kind));
+		messages_error(
+		    m, t->place, 0, path, "the name of a plugin in quotes is wanted, not %s", tree_kind_name(t->kind));
 	else if (b->tree->place.line == 0) {
 		/* Only the command line spoke of this block: its name is the likelier mistake. */
 		struct suggest s = { .wrong = b->tree->name };
@@ -44,25 +45,37 @@ plugin_word(struct graph_block *b, const struct graph *g, struct messages *m)
 		for (size_t i = 0; i < g->count; i++)
 			if (g->blocks[i].tree->place.line != 0)
 				suggest_try(&s, g->blocks[i].tree->name);
-		messages_error(m, b->tree->place, 0, NULL, "there is no block %s%s", b->path,
-		    suggest_text(&s, near, sizeof near));
+		messages_error(
+		    m, b->tree->place, 0, NULL, "there is no block %s%s", b->path, suggest_text(&s, near, sizeof near));
 	} else
 		messages_error(m, b->tree->place, 0, path, "must be given: which plugin it is");
 	return NULL;
 }
 
+/* Who is to be named if a plugin ends the rehearsal: where it is asked for, and which it is. */
+static void
+doing(const struct graph_block *b, const char *name, const char *what)
+{
+	struct place place = tree_get(b->tree, "plugin")->place;
+	char who[300];
+
+	if (place.line != 0)
+		snprintf(who, sizeof who, "%.120s:%u: %.80s: plugin %.64s", place.file, place.line, b->path, name);
+	else
+		snprintf(who, sizeof who, "%.120s: plugin %.64s", place.file, name);
+	rehearse_doing(who, what);
+}
+
 static int
 load(struct graph_block *b, const char *name, const char *plugin_dir, struct messages *m)
 {
-	char path[TREE_PATH_MAX + 8], who[300];
+	char path[TREE_PATH_MAX + 8];
 	struct rend_error err = { 0 };
 	struct place place = tree_get(b->tree, "plugin")->place;
 
 	snprintf(path, sizeof path, "%s.plugin", b->path);
-	snprintf(who, sizeof who, "plugin %s", name);
-	rehearse_doing(who, "while it was loaded");
+	doing(b, name, "while it was loaded");
 	b->plugin = plugin_load(name, plugin_dir, &err);
-	rehearse_doing("rend", "after that");
 	if (b->plugin == NULL) {
 		messages_take(m, place, path, &err);
 		return -1;
@@ -82,23 +95,26 @@ load(struct graph_block *b, const char *name, const char *plugin_dir, struct mes
 	return 0;
 }
 
-/* handlers = {}, or policies = {}. */
+/* handlers = {}, or policies = {}; of another kind it has no named kids. */
 static void
 read_blocks(struct graph *g, const struct tree *group, bool policy, struct messages *m)
 {
-	for (const struct tree *t = group == NULL ? NULL : group->kids; t != NULL; t = t->next) {
+	for (const struct tree *t = group == NULL || group->kind != TREE_GROUP ? NULL : group->kids; t != NULL;
+	     t = t->next) {
 		struct graph_block *b = &g->blocks[g->count], *other = block_of(g, t->name);
 
 		b->tree = t;
 		b->policy = policy;
 		snprintf(b->path, sizeof b->path, "%s.%.200s", group->name, t->name);
 		if (t->kind != TREE_GROUP)
-			messages_error(m, t->place, 0, b->path, "a group { } is wanted, not %s", tree_kind_name(t->kind));
+			messages_error(
+			    m, t->place, 0, b->path, "a group { } is wanted, not %s", tree_kind_name(t->kind));
 		else if (strlen(t->name) > 64)
 			messages_error(m, t->place, 0, b->path, "a name may have 64 letters");
 		else if (other != NULL)
-			messages_error(m, t->place, 0, b->path, "there is %s already, in line %u: the names of blocks are one list",
-			    other->path, other->tree->place.line);
+			messages_error(m, t->place, 0, b->path,
+			    "there is %s already, in line %u: the names of blocks are one list", other->path,
+			    other->tree->place.line);
 		else {
 			g->count++;
 			continue;
@@ -225,7 +241,6 @@ static void
 check(struct graph_block *b, struct messages *m)
 {
 	struct rend_error err = { 0 };
-	char who[300];
 
 	if (b->plugin->policy.name != NULL)
 		set_tiers(b);
@@ -235,13 +250,11 @@ check(struct graph_block *b, struct messages *m)
 			messages_error(m, b->tree->place, 0, b->path, "%s must be given", b->plugin->policy.tiers[i]);
 			return;
 		}
-	snprintf(who, sizeof who, "plugin %s", plugin_name(b->plugin));
-	rehearse_doing(who, "while it checked its options");
+	doing(b, plugin_name(b->plugin), "while it checked its options");
 	if (node_check(b->node, &err) != 0) {
 		b->bad = true;
 		messages_take(m, b->tree->place, b->path, &err);
 	}
-	rehearse_doing("rend", "after that");
 }
 
 static bool
@@ -254,8 +267,8 @@ guards(const struct graph_block *b)
 }
 
 /*
- * What lies in an L1 is a copy of what lies in its L2, and the guard keeps it so.  Somebody who stores there without the guard, or for
- * another L2, would make it answer with values that were never theirs.
+ * What lies in an L1 is a copy of what lies in its L2, and the guard keeps it so.  Somebody who stores there without
+ * the guard, or for another L2, would make it answer with values that were never theirs.
  */
 static void
 check_shared_l1(const struct graph *g, const struct graph_block *p, struct messages *m)
@@ -264,13 +277,14 @@ check_shared_l1(const struct graph *g, const struct graph_block *p, struct messa
 
 	for (size_t i = 0; i < g->count; i++) {
 		const struct graph_block *b = &g->blocks[i];
-		bool same = b->node != NULL && b->node->tier_count == p->node->tier_count &&
-		    b->node->tiers[0] == l1 && b->node->tiers[1] == l2;
+		bool same = b->node != NULL && b->node->tier_count == p->node->tier_count && b->node->tiers[0] == l1 &&
+			    b->node->tiers[1] == l2;
 
 		for (size_t k = 0; b != p && !b->bad && !same && k < b->asks_count; k++)
 			if (g->blocks[b->asks[k]].node == l1) {
 				messages_error(m, b->tree->place, 0, b->path,
-				    "asks %s, which is the L1 of %s over %s: nobody else may, but for policies over the same two",
+				    "asks %s, which is the L1 of %s over %s: nobody else may, but for policies over "
+				    "the same two",
 				    rend_node_name(l1), p->path, rend_node_name(l2));
 				break;
 			}

@@ -1,7 +1,8 @@
 /*
  * Blocks to nodes.  Each block of handlers = {} and policies = {} is one; options that name others are the edges:
  *
- *	read: load each block's plugin, make its node ──► fill: options, edges ──► sort: children first, no cycle ──► check
+ *	read: load each block's plugin, make its node ──► fill: options, edges ──► sort: children first, no cycle ──►
+ *check
  */
 #ifndef CONF_GRAPH_H
 #define CONF_GRAPH_H
@@ -20,8 +21,8 @@ struct graph_block {
 	bool used;		  /* a listener leads to it */
 	struct plugin *plugin;	  /* NULL: could not be loaded */
 	struct rend_node *node;
-	void *conf;	    /* the node's */
-	size_t *asks;	    /* blocks its options name */
+	void *conf;   /* the node's */
+	size_t *asks; /* blocks its options name */
 	size_t asks_count;
 	enum { GRAPH_NEW, GRAPH_ENTERED, GRAPH_SORTED } state;
 };
@@ -38,8 +39,8 @@ struct graph {
 void graph_build(struct graph *g, const struct tree *root, const char *plugin_dir, struct messages *m);
 
 /*
- * The node of a policy's block that a listener names.  NULL after rend_error(), or, without a sentence, if enough was said about it
- * already.  It and all below it are used.
+ * The node of a policy's block that a listener names.  NULL after rend_error(), or, without a sentence, if enough was
+ * said about it already.  It and all below it are used.
  */
 const struct rend_node *graph_policy(struct graph *g, const char *name, struct rend_error *err);
 

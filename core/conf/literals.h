@@ -1,6 +1,6 @@
 /*
- * Reads the raw text of a configuration for what libconfig would not tell.  Its integers are 32 bits wide unless they end with L, and it
- * cuts longer ones down without a word; and it opens the files that @include names by itself.
+ * Reads the raw text of a configuration for what libconfig would not tell.  Its integers are 32 bits wide unless they
+ * end with L, and it cuts longer ones down without a word; and it opens the files that @include names by itself.
  */
 #ifndef CONF_LITERALS_H
 #define CONF_LITERALS_H
@@ -17,8 +17,8 @@ enum literal {
 /* text and end are set by the caller; all-zero but for those is the beginning. */
 struct literals {
 	const char *at, *end;
-	unsigned breaks;     /* line ends passed */
-	bool in_line;	     /* something other than spaces stood in this line */
+	unsigned breaks; /* line ends passed */
+	bool in_line;	 /* something other than spaces stood in this line */
 	/* what was found last */
 	unsigned line;
 	const char *text;

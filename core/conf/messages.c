@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "rend/log.h"
+
 /* `-o workers` already says what `workers: ` would say again. */
 static bool
 says_subject(const struct place *place, const char *subject)
@@ -59,7 +61,8 @@ messages_take(struct messages *m, struct place place, const char *subject, const
 	    m, place, err->exit_code, subject, "%s", err->text[0] == '\0' ? "refused without a reason" : err->text);
 }
 
-/* Stable, so that what was found first at a line stays first: lines of one file in order, files in the order they were met in. */
+/* Stable, so that what was found first at a line stays first: lines of one file in order, files in the order they were
+ * met in. */
 static void
 sort(struct messages *m)
 {
@@ -68,7 +71,7 @@ sort(struct messages *m)
 		size_t at = i;
 
 		while (at > 0 && strcmp(m->all[at - 1].place.file, it.place.file) == 0 &&
-		    m->all[at - 1].place.line > it.place.line) {
+		       m->all[at - 1].place.line > it.place.line) {
 			m->all[at] = m->all[at - 1];
 			at--;
 		}
@@ -104,6 +107,21 @@ messages_print(struct messages *m, FILE *out)
 	}
 	if (m->left_off > 0)
 		fprintf(out, "and %zu more\n", m->left_off);
+}
+
+void
+messages_log(struct messages *m)
+{
+	sort(m);
+	for (size_t i = 0; i < m->count; i++) {
+		const struct message *it = &m->all[i];
+		char line[16] = "";
+
+		if (it->place.line != 0)
+			snprintf(line, sizeof line, ":%u", it->place.line);
+		rend_log(it->exit_code == 0 ? REND_LOG_WARN : REND_LOG_ERROR, "%s%s: %s", it->place.file, line,
+		    it->text == NULL ? "(no memory for the message)" : it->text);
+	}
 }
 
 int

@@ -28,7 +28,7 @@ struct message {
 struct messages {
 	struct message all[MESSAGES_MAX];
 	size_t count;
-	size_t errors;	  /* counted even if not kept */
+	size_t errors; /* counted even if not kept */
 	size_t left_off;
 };
 
@@ -45,6 +45,9 @@ void messages_take(struct messages *m, struct place place, const char *subject, 
 
 /* One line each, in the order of file and line: `rend.conf:3: listeners.0.port: ...`. */
 void messages_print(struct messages *m, FILE *out);
+
+/* The same to the log: warnings that stand in the way of nothing. */
+void messages_log(struct messages *m);
 
 /* What the program should exit with: 0 without errors; what all errors agree on, or EX_CONFIG. */
 int messages_exit_code(const struct messages *m);

@@ -18,7 +18,8 @@ struct filling {
 };
 
 /* Takes a value as one would write it between quotes: a fallback, or the command line's word. */
-typedef int take_text_f(const struct filling *f, const struct rend_option *opt, const char *text, struct rend_error *err);
+typedef int take_text_f(
+    const struct filling *f, const struct rend_option *opt, const char *text, struct rend_error *err);
 static take_text_f take_bool, take_number, take_string, take_strings, take_choice, take_node;
 
 #define KIND(k) (1U << (k))
@@ -27,22 +28,21 @@ static const struct {
 	const char *name;
 	const char *want;
 	unsigned kinds; /* of setting that may say it */
-	size_t size; /* of the field */
+	size_t size;	/* of the field */
 	take_text_f *take;
 } types[] = {
 	[REND_BOOL] = { "bool", "true or false", KIND(TREE_BOOL), sizeof(bool), take_bool },
 	[REND_INT] = { "number", "a number", KIND(TREE_INT), sizeof(int64_t), take_number },
-	[REND_SIZE] = { "size", "a size, like \"64MiB\"", KIND(TREE_INT) | KIND(TREE_STRING), sizeof(uint64_t), take_number },
+	[REND_SIZE] = { "size", "a size, like \"64MiB\"", KIND(TREE_INT) | KIND(TREE_STRING), sizeof(uint64_t),
+	    take_number },
 	[REND_DURATION] = { "duration", "a duration, like \"250ms\"", KIND(TREE_INT) | KIND(TREE_STRING),
 	    sizeof(uint64_t), take_number },
 	[REND_STRING] = { "string", "a string", KIND(TREE_STRING), sizeof(char *), take_string },
 	[REND_STRINGS] = { "strings", "a list of strings, [ \"a\", \"b\" ]", KIND(TREE_LIST),
 	    sizeof(struct rend_strings), take_strings },
 	[REND_CHOICE] = { "choice", "a string", KIND(TREE_STRING), sizeof(int), take_choice },
-	[REND_HANDLER] = { "handler", "the name of a handler", KIND(TREE_STRING), sizeof(void *),
-	    take_node },
-	[REND_NODE] = { "node", "the name of a handler or policy", KIND(TREE_STRING), sizeof(void *),
-	    take_node },
+	[REND_HANDLER] = { "handler", "the name of a handler", KIND(TREE_STRING), sizeof(void *), take_node },
+	[REND_NODE] = { "node", "the name of a handler or policy", KIND(TREE_STRING), sizeof(void *), take_node },
 };
 
 #define TYPES (sizeof types / sizeof *types)
@@ -136,7 +136,8 @@ take_list(const struct filling *f, const struct rend_option *opt, const struct t
 		return error_set(err, EX_OSERR, "no memory");
 	for (const struct tree *t = list->kids; t != NULL; t = t->next) {
 		if (t->kind != TREE_STRING && t->kind != TREE_TEXT)
-			return rend_error(err, "a list of strings is wanted, but there is %s in it", tree_kind_name(t->kind));
+			return rend_error(
+			    err, "a list of strings is wanted, but there is %s in it", tree_kind_name(t->kind));
 		strings[all.count] = arena_copy(f->conf, t->text, strlen(t->text));
 		if (strings[all.count++] == NULL)
 			return error_set(err, EX_OSERR, "no memory");
@@ -189,7 +190,7 @@ wrong_kind(const struct rend_option *opt, const struct tree *t, struct rend_erro
 	if (t->kind == TREE_STRING && (types[opt->type].kinds & (KIND(TREE_INT) | KIND(TREE_BOOL))) != 0)
 		hint = ": leave out the quotes";
 	else if ((types[opt->type].kinds & KIND(TREE_STRING)) != 0 &&
-	    (t->kind == TREE_INT || t->kind == TREE_FLOAT || t->kind == TREE_BOOL))
+		 (t->kind == TREE_INT || t->kind == TREE_FLOAT || t->kind == TREE_BOOL))
 		hint = ": put it in quotes";
 	return rend_error(err, "%s is wanted, not %s%s", types[opt->type].want, tree_kind_name(t->kind), hint);
 }
@@ -257,8 +258,7 @@ unknown(const struct options *o, const struct tree *t, struct messages *m)
 	for (const char *const *p = o->others; p != NULL && *p != NULL; p++)
 		suggest_try(&s, *p);
 	path_of(o, t->name, path);
-	messages_error(
-	    m, t->place, 0, path, "%s has no such option%s", o->whose, suggest_text(&s, near, sizeof near));
+	messages_error(m, t->place, 0, path, "%s has no such option%s", o->whose, suggest_text(&s, near, sizeof near));
 }
 
 void
@@ -267,6 +267,8 @@ options_fill(const struct options *o, const struct tree *block, struct place pla
 	struct filling f = { o, conf, m };
 	char path[TREE_PATH_MAX];
 
+	if (block != NULL && block->kind != TREE_GROUP)
+		block = NULL;
 	for (const struct tree *t = block == NULL ? NULL : block->kids; t != NULL; t = t->next)
 		if (row_of(o, t->name) == NULL && !is_others(o, t->name))
 			unknown(o, t, m);

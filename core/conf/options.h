@@ -13,19 +13,20 @@ typedef const struct rend_node *options_find_f(
 /* One block and its table. */
 struct options {
 	const struct rend_option *table; /* NULL: none */
-	size_t conf_size;
 	const char *whose;		 /* in messages: "inmem", "a listener" */
 	const char *path;		 /* "handlers.mem"; "": the top of the file */
-	const char *const *others;	 /* names in the same block that are somebody else's; ends with NULL; NULL: none */
+	const char *const *others; /* names in the same block that are somebody else's; ends with NULL; NULL: none */
 	options_find_f *find;
 	void *find_arg;
 };
 
 /*
- * Fills conf, which arena_new() made, all zero, with conf_size bytes: what the block says, else the fallbacks.  What is wrong becomes
- * messages: names the table does not have, wrong types, values out of range, options that must be given.  block NULL: nothing was given.
+ * Fills conf, all zero and made by arena_new() with the size the table is for: what the block says, else the fallbacks.
+ * What is wrong becomes messages: names the table does not have, wrong types, values out of range, options that must be
+ * given.  block NULL: nothing was given.
  */
-void options_fill(const struct options *o, const struct tree *block, struct place place, void *conf, struct messages *m);
+void options_fill(
+    const struct options *o, const struct tree *block, struct place place, void *conf, struct messages *m);
 
 /* "number", "size", ... */
 const char *options_type_name(enum rend_option_type type);

@@ -126,8 +126,7 @@ judge(struct page *p, int status, bool in_time, unsigned seconds, struct rend_er
 int
 rehearse(void (*fn)(void *arg), void *arg, unsigned seconds, struct rend_error *err)
 {
-	struct page *shared =
-	    mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct page *shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	int said = memfd_create("rehearsal", MFD_CLOEXEC), status = 0, rc = -1;
 	pid_t parent = getpid(), pid;
 	sigset_t chld, before;

@@ -14,11 +14,11 @@
 #include "conf/literals.h"
 #include "engine/trust.h"
 
-#define FILE_SIZE_MAX	(1024 * 1024)
-#define INCLUDES_MAX	10 /* deep; libconfig's own limit */
-#define INCLUDED_MAX	64 /* files: two that include a third twice, ten deep, would be a thousand */
-#define DEPTH_MAX	8  /* of settings: a string in a list in a handler is at 4 */
-#define KIDS_MAX	4096
+#define FILE_SIZE_MAX (1024 * 1024)
+#define INCLUDES_MAX  10 /* deep; libconfig's own limit */
+#define INCLUDED_MAX  64 /* files: two that include a third twice, ten deep, would be a thousand */
+#define DEPTH_MAX     8	 /* of settings: a string in a list in a handler is at 4 */
+#define KIDS_MAX      4096
 
 struct reading {
 	void *arena;
@@ -127,8 +127,10 @@ scan_include(struct reading *r, struct place from, const char *file, size_t file
 	size_t len;
 	char *path, *text;
 
-	if (filelen == 0 || *file == '/' || memchr(file, '\\', filelen) != NULL || memchr(file, '\n', filelen) != NULL) {
-		messages_error(r->m, from, 0, "@include", "a file name relative to the folder of the configuration is wanted");
+	if (filelen == 0 || *file == '/' || memchr(file, '\\', filelen) != NULL ||
+	    memchr(file, '\n', filelen) != NULL) {
+		messages_error(
+		    r->m, from, 0, "@include", "a file name relative to the folder of the configuration is wanted");
 		return false;
 	}
 	if (r->dir == NULL) {
@@ -167,7 +169,8 @@ scan(struct reading *r, const char *name, const char *text, size_t len, unsigned
 			fit &= scan_include(r, place, l.text, l.len, depth);
 		else
 			messages_error(r->m, place, 0, NULL,
-			    "%.*s does not fit into 32 bits: write sizes and times as \"4GiB\", other numbers with an L behind",
+			    "%.*s does not fit into 32 bits: write sizes and times as \"4GiB\", other numbers with an "
+			    "L behind",
 			    l.len > 40 ? 40 : (int)l.len, l.text);
 	}
 	return fit;
@@ -318,7 +321,7 @@ static bool
 name_is_fit(const char *word)
 {
 	return ((*word | 0x20) >= 'a' && (*word | 0x20) <= 'z') &&
-	    word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")] == '\0';
+	       word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")] == '\0';
 }
 
 static bool
@@ -331,7 +334,8 @@ can_hold(const struct tree *t, const char *word)
 }
 
 void
-tree_override(void *arena, struct tree *root, const char *path, const char *value, struct place place, struct messages *m)
+tree_override(
+    void *arena, struct tree *root, const char *path, const char *value, struct place place, struct messages *m)
 {
 	char *words = arena_copy(arena, path, strlen(path)), *rest = words, *word;
 	struct tree *t = root;

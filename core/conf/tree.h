@@ -1,6 +1,6 @@
 /*
- * A configuration as it is written, before anybody knows what it means: groups of named settings, each with its place.  From here on nobody
- * needs libconfig, whose getters take a wrong type for an absent setting.
+ * A configuration as it is written, before anybody knows what it means: groups of named settings, each with its place.
+ * From here on nobody needs libconfig, whose getters take a wrong type for an absent setting.
  */
 #ifndef CONF_TREE_H
 #define CONF_TREE_H
@@ -33,8 +33,9 @@ struct tree {
 #define TREE_PATH_MAX 320
 
 /*
- * Reads a file and all that it includes; only files that nobody else may write.  Errors become messages; what could be read is returned
- * (never NULL but without memory), so that more can be said about it.  Lives in arena.  name: what messages call the file.
+ * Reads a file and all that it includes; only files that nobody else may write.  Errors become messages; what could be
+ * read is returned (never NULL but without memory), so that more can be said about it.  Lives in arena.  name: what
+ * messages call the file.
  */
 struct tree *tree_read(void *arena, const char *path, struct messages *m);
 
@@ -42,10 +43,11 @@ struct tree *tree_read(void *arena, const char *path, struct messages *m);
 struct tree *tree_parse(void *arena, const char *name, const char *text, struct messages *m);
 
 /*
- * Sets one setting, "listeners.0.port", making the groups on the way to it as needed; value NULL takes it out.  The place is what the
- * command line said.
+ * Sets one setting, "listeners.0.port", making the groups on the way to it as needed; value NULL takes it out.  The
+ * place is what the command line said.
  */
-void tree_override(void *arena, struct tree *root, const char *path, const char *value, struct place place, struct messages *m);
+void tree_override(
+    void *arena, struct tree *root, const char *path, const char *value, struct place place, struct messages *m);
 
 /* The setting of that name in a group, or NULL. */
 struct tree *tree_get(const struct tree *group, const char *name);

@@ -1,0 +1,65 @@
+/*
+ * rend.conf, and what the command line adds to it: from text to what the server is told, and the graph it asks.
+ *
+ *	text ──tree.c──► settings ──options.c──► structs ──┐
+ *	  ▲ literals.c      ▲ -o                           ├──► struct conf
+ *	                    └──graph.c──► nodes, sorted ───┘
+ */
+#ifndef CONF_CONF_H
+#define CONF_CONF_H
+
+#include "base/log.h"
+#include "conf/messages.h"
+#include "net/settings.h"
+#include "rend/plugin.h"
+
+/* One thing that the command line says about a setting. */
+struct conf_override {
+	const char *path;   /* "listeners.0.port" */
+	const char *value;  /* NULL: the setting is taken out */
+	const char *origin; /* in messages: "-o listeners.0.port", "-p" */
+};
+
+struct conf_source {
+	const char *file; /* NULL: the one that is built in, inmem under l1only */
+	const struct conf_override *overrides;
+	size_t override_count;
+	const char *memory; /* -m: for the one block of inmem, wherever it is; NULL: not said */
+};
+
+/* All-zero: nothing. */
+struct conf {
+	struct server_settings server;
+	struct generation *generation; /* of server; freed with conf: NULL it when somebody else has it */
+	const char *plugin_dir;
+	const char *user, *pid_file; /* "": none */
+	const char *log_to;
+	enum rend_log_level log_level;
+	size_t handlers, policies;
+	void *arena;
+};
+
+/*
+ * All of it, but nothing is opened.  Plugins are loaded in a child first: what one of them does to it is a message.  0,
+ * or the exit code that fits the messages; there may be warnings in any case.  Main thread.
+ */
+int conf_load(struct conf *c, const struct conf_source *source, struct messages *m);
+
+/* Only what stands at the top of the file: plugin_dir, user, ...; the rest may be wrong.  0, or the exit code. */
+int conf_load_top(struct conf *c, const struct conf_source *source, struct messages *m);
+
+void conf_fini(struct conf *c);
+
+/* Seconds a plugin has to be loaded and to check its options. */
+#define CONF_REHEARSAL 10
+
+/* What the server itself can be told: the top of the file, log = {}, an element of listeners. */
+struct conf_table {
+	const char *name; /* "rend", "log", "listener" */
+	const char *doc;
+	const struct rend_option *options;
+};
+
+extern const struct conf_table conf_tables[]; /* ends with one without a name */
+
+#endif

@@ -1,0 +1,227 @@
+/*
+ * rend: from the command line to a server, and back.
+ *
+ *	args ─► conf ─► log ─► (background) ─► bind ─► user ─► pid file ─► open, serve ─► drain, close
+ */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "args.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "conf/conf.h"
+#include "conf/describe.h"
+#include "conf/draw.h"
+#include "daemon.h"
+#include "net/server.h"
+
+#ifndef PACKAGE_VERSION
+#define PACKAGE_VERSION "0"
+#endif
+
+/* Whoever starts a server looks at the terminal, wherever the log goes. */
+static bool log_in_file;
+
+static int
+fail(const struct rend_error *err)
+{
+	rend_log(REND_LOG_ERROR, "%s", err->text);
+	if (log_in_file)
+		fprintf(stderr, "rend: %s\n", err->text);
+	return err->exit_code == 0 ? EX_CONFIG : err->exit_code;
+}
+
+/* What was written is there, or it is said that it is not: a full disk, a closed pipe. */
+static int
+written(void)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return 0;
+	fprintf(stderr, "rend: cannot write: %s\n", strerror(errno));
+	return EX_IOERR;
+}
+
+/* ---- what one can ask for instead of a server ---- */
+
+static int
+print_version(const struct args *a)
+{
+	(void)a;
+	printf("rend %s (plugin ABI %d.%d)\n", PACKAGE_VERSION, REND_ABI_MAJOR, REND_ABI_MINOR);
+	return written();
+}
+
+static int
+print_help(const struct args *a)
+{
+	(void)a;
+	args_help();
+	return written();
+}
+
+static int
+print_plugins(const struct args *a)
+{
+	struct messages m = { 0 };
+	struct rend_error err = { 0 };
+	struct conf c = { 0 };
+	int rc = conf_load_top(&c, &a->source, &m);
+
+	messages_print(&m, stderr);
+	if (rc == 0)
+		rc = (a->mode == ARGS_DESCRIBE ? describe_plugin(a->plugin, c.plugin_dir, stdout, &err)
+					       : describe_all(c.plugin_dir, stdout, &err)) == 0
+			 ? written()
+			 : fail(&err);
+	conf_fini(&c);
+	messages_fini(&m);
+	return rc;
+}
+
+static const char *
+plural(size_t n)
+{
+	return n == 1 ? "" : "s";
+}
+
+static int
+print_checked(const struct args *a, const struct conf *c)
+{
+	size_t policies = c->policies;
+
+	printf("%s: ok, %zu handler%s, %zu polic%s, %zu listener%s\n",
+	    a->source.file == NULL ? "(built in)" : a->source.file, c->handlers, plural(c->handlers), policies,
+	    policies == 1 ? "y" : "ies", c->server.listener_count, plural(c->server.listener_count));
+	return written();
+}
+
+static int
+print_conf(const struct args *a)
+{
+	struct messages m = { 0 };
+	struct conf c = { 0 };
+	int rc = conf_load(&c, &a->source, &m);
+
+	messages_print(&m, stderr);
+	if (rc == 0 && a->mode == ARGS_DRAW)
+		draw_graph(&c, stdout);
+	if (rc == 0 && a->mode == ARGS_PATHS)
+		draw_paths(&c, stdout);
+	if (rc == 0)
+		rc = a->mode == ARGS_CHECK ? print_checked(a, &c) : written();
+	conf_fini(&c);
+	messages_fini(&m);
+	return rc;
+}
+
+/* ---- the server ---- */
+
+/* What was bound by root is to be the user's: it will remove the sockets, and open the log again. */
+static void
+give_files(const struct conf *c, const struct daemon_user *user)
+{
+	for (size_t i = 0; i < c->server.listener_count; i++)
+		if (c->server.listeners[i].path != NULL)
+			daemon_user_give(user, c->server.listeners[i].path);
+	if (strcmp(c->log_to, "stderr") != 0)
+		daemon_user_give(user, c->log_to);
+}
+
+/* From a bound server to a served one.  0, or -1. */
+static int
+start(struct server *s, struct conf *c, const struct daemon_user *user, struct rend_error *err)
+{
+	give_files(c, user);
+	if (daemon_user_become(user, err) != 0 || daemon_pid_write(c->pid_file, err) != 0)
+		return -1;
+	if (log_start() != 0)
+		return error_set(err, EX_OSERR, "cannot start the log: %s", strerror(errno));
+	/* The graph is the server's from here on, whatever comes of it. */
+	c->generation = NULL;
+	return server_start(s, err);
+}
+
+static int
+serve_conf(const struct args *a, struct conf *c)
+{
+	struct rend_error err = { 0 };
+	struct daemon_user user;
+	struct server *s = NULL;
+	int rc = 0;
+
+	if (daemon_user_find(&user, c->user, &err) != 0 || daemon_open_files(&c->server, &err) != 0)
+		return fail(&err);
+	if (a->background && daemon_begin(&err) != 0)
+		return fail(&err);
+	s = server_new(&c->server, &err);
+	if (s == NULL)
+		return fail(&err);
+	if (start(s, c, &user, &err) == 0) {
+		daemon_ready();
+		server_run(s);
+	} else
+		rc = fail(&err);
+	server_free(&s);
+	daemon_pid_remove();
+	log_stop();
+	return rc;
+}
+
+static int
+serve(const struct args *a)
+{
+	struct messages m = { 0 };
+	struct conf c = { 0 };
+	int rc = conf_load(&c, &a->source, &m);
+
+	if (rc != 0)
+		messages_print(&m, stderr);
+	else if (log_open(c.log_to, c.log_level) != 0) {
+		fprintf(stderr, "rend: cannot log to %s: %s\n", c.log_to, strerror(errno));
+		rc = EX_CANTCREAT;
+	} else {
+		log_in_file = strcmp(c.log_to, "stderr") != 0;
+		messages_log(&m);
+		rc = serve_conf(a, &c);
+	}
+	conf_fini(&c);
+	messages_fini(&m);
+	return rc;
+}
+
+static int (*const modes[])(const struct args *) = {
+	[ARGS_SERVE] = serve,
+	[ARGS_CHECK] = print_conf,
+	[ARGS_DRAW] = print_conf,
+	[ARGS_PATHS] = print_conf,
+	[ARGS_DESCRIBE] = print_plugins,
+	[ARGS_LIST_PLUGINS] = print_plugins,
+	[ARGS_VERSION] = print_version,
+	[ARGS_HELP] = print_help,
+};
+
+int
+main(int argc, char **argv)
+{
+	static struct args args;
+	int rc;
+
+	daemon_standard_files();
+	/* Whoever started us may have turned it off, and then no child could be waited for. */
+	signal(SIGCHLD, SIG_DFL);
+	signal(SIGPIPE, SIG_IGN);
+	hash_seed_random();
+	rc = args_parse(&args, argc, argv);
+	if (rc == 0)
+		rc = modes[args.mode](&args);
+	return rc;
+}

@@ -1,0 +1,465 @@
+/*
+ * Walks a policy's tables: see flow.h.
+ *
+ * An op's children keep its memory, and that is what carries a walk over the things that outlive each other:
+ *
+ *	client's op ◄── holder ◄── shadow ◄── kid
+ *	    │             │           │        └ what a row asks.  One for all rows; a new one when it timed out,
+ *because the │             │           │          handler still has it │             │           └ from the first late
+ *row on: has the walk and the item, so that the client's op can be │             │             finished and freed │ └
+ *in a walk with a guard: has the guard.  It is gone, and the guard ended, when the last kid is: a write │ that was
+ *given up may still happen, so its writer has not ended └ has the walk in its scratch
+ *
+ * Not handled: a write whose status is LOST may happen later, too, and there is no answer left to wait for.  The guard
+ *should be kept for the longest time such a write can be under way (30 s); it is ended with the walk.
+ */
+#include "engine/flow.h"
+
+#include "engine/flow_check.h"
+#include "engine/flow_counts.h"
+#include "engine/guard.h"
+#include "engine/op.h"
+#include "engine/worker.h"
+
+/* In the scratch of the op that it belongs to (its home): the client's, then its shadow's. */
+struct walk {
+	struct instance *in; /* the policy's */
+	const struct rend_step *steps;
+	struct rend_op *kid;	/* never NULL while the walk goes */
+	struct rend_op *under;	/* whose child the next kid is */
+	struct rend_op *holder; /* NULL: the guard has not begun */
+	uint8_t slot, row;
+	uint8_t answer; /* a status */
+	bool asked;	/* the kid has been used */
+	bool late;	/* the answer is settled */
+	bool owed;	/* the home is the client's op, and not answered */
+};
+_Static_assert(sizeof(struct walk) <= REND_SCRATCH_MAX, "a walk does not fit into an op's scratch");
+
+const size_t flow_scratch_size = sizeof(struct walk);
+
+/* In the scratch of the holder. */
+struct held {
+	struct rend_guard guard;
+	struct rend_buf end; /* whose release ends it */
+};
+_Static_assert(sizeof(struct held) <= REND_SCRATCH_MAX, "a guard does not fit into an op's scratch");
+
+/* What a row with a function is given; rend_flow_up() finds the rest from there. */
+struct flow_view {
+	struct rend_flow flow;
+	const struct instance *in;
+};
+
+static struct walk *
+walk_of(struct rend_op *home)
+{
+	return (struct walk *)(void *)home->scratch;
+}
+
+/* ---- the guard ---- */
+
+static void
+held_release(struct rend_buf *buf)
+{
+	guard_end(&LIST_OBJ(buf, struct held, end)->guard);
+}
+
+static bool
+held_begin(const struct rend_node *policy, unsigned slot, struct rend_op *holder)
+{
+	struct held *held = (struct held *)(void *)holder->scratch;
+	struct guard *words = policy->tiers[0]->guard;
+
+	if (policy->walks[slot].guard == REND_READS)
+		guard_read(words, holder->hash, &held->guard);
+	else if (slot == REND_FLUSH_ALL)
+		return guard_write_all(words, &held->guard);
+	else
+		return guard_write(words, holder->hash, &held->guard);
+	return true;
+}
+
+/* Begins the guard; from here on kids are children of its holder.  OK, BUSY or NO_MEMORY. */
+static enum rend_status
+walk_guard(struct walk *w)
+{
+	struct rend_op *holder = rend_op_child(w->under);
+	struct held *held;
+
+	if (holder == NULL)
+		return REND_NO_MEMORY;
+	if (!held_begin(w->in->node, w->slot, holder)) {
+		rend_op_free(&holder);
+		return REND_BUSY;
+	}
+	held = (struct held *)(void *)holder->scratch;
+	holder->deadline = w->under->deadline;
+	/* A value lasts as long as its op's memory; this one piece fits in without an allocation. */
+	rend_buf_init(&held->end, &held->guard, sizeof held->guard, held_release);
+	rend_value_add(&holder->item.value, &held->end, held->end.data, held->end.size);
+	w->holder = w->under = holder;
+	return REND_OK;
+}
+
+/* The walk needs it no longer; its late kids may. */
+static void
+holder_leave(struct rend_op **holder)
+{
+	/* An op that its owner frees loses its value at once, unless it is late: and it is what its late kids make it.
+	 */
+	(*holder)->state = OP_LATE;
+	rend_op_free(holder);
+}
+
+static const struct rend_guard *
+walk_guard_of(const struct walk *w)
+{
+	return &((const struct held *)(const void *)w->holder->scratch)->guard;
+}
+
+/* READS begins as late as it may: an L1 hit does not pay for it. */
+static bool
+row_begins_guard(const struct walk *w, const struct rend_step *step)
+{
+	return w->holder == NULL && w->in->node->walks[w->slot].guard != REND_UNGUARDED &&
+	       (step->tier != 0 || step->guarded);
+}
+
+/* ---- asking ---- */
+
+static void flow_resume(struct rend_op *kid);
+
+/* Makes w->kid one that can be submitted.  false: no memory, the old one is still there. */
+static bool
+walk_renew_kid(struct rend_op *home)
+{
+	struct walk *w = walk_of(home);
+	struct rend_op *kid = w->kid;
+
+	/* A late kid is still its handler's; one with another parent would not keep what later rows need. */
+	if (kid == NULL || kid->state == OP_LATE || kid->parent != w->under) {
+		kid = rend_op_child(w->under);
+		if (kid == NULL)
+			return false;
+		if (w->kid != NULL)
+			rend_op_free(&w->kid);
+		w->kid = kid;
+	}
+	rend_value_drop(&kid->item.value);
+	kid->item = (struct rend_item){ 0 };
+	kid->ask = (struct rend_ask){ 0 };
+	kid->guard = NULL;
+	kid->done = flow_resume;
+	kid->up = home;
+	return true;
+}
+
+/* Fills in what a row asks.  false: no memory. */
+static bool
+row_fill(struct rend_op *kid, const struct rend_op *home, const struct rend_step *step)
+{
+	bool clients = step->verb == home->verb;
+
+	kid->verb = step->verb;
+	if (clients && !step->guarded) {
+		kid->ask = home->ask;
+	} else {
+		kid->ask.mode = step->mode;
+		kid->ask.exptime = home->ask.exptime;
+		if (clients)
+			kid->ask.want = home->ask.want;
+		if (rend_verb_stores(step->verb))
+			kid->ask.cas_new = home->item.cas;
+	}
+	if (step->verb == REND_GET)
+		kid->ask.want |= step->want;
+	if (!rend_verb_stores(step->verb))
+		return true;
+	kid->item.flags = home->item.flags;
+	kid->item.exptime = home->item.exptime;
+	return rend_value_share(&kid->item.value, &home->item.value) == 0;
+}
+
+/* Asks what the row says.  true: *status is the answer; false: flow_resume() will get it. */
+static bool
+walk_ask(struct rend_op *home, const struct rend_step *step, enum rend_status *status)
+{
+	struct walk *w = walk_of(home);
+
+	*status = REND_NO_MEMORY;
+	/* Late rows ahead of the answer, for want of a shadow: the item is the client's. */
+	if (w->late && w->owed && step->verb == REND_GET)
+		goto failed;
+	if (row_begins_guard(w, step) && (*status = walk_guard(w)) != REND_OK)
+		goto failed;
+	*status = REND_NO_MEMORY;
+	if (!walk_renew_kid(home))
+		goto failed;
+	w->asked = true;
+	if (!row_fill(w->kid, home, step))
+		goto failed;
+	if (step->guarded)
+		w->kid->guard = walk_guard_of(w);
+	if (!rend_submit(w->in->node->tiers[step->tier], w->kid))
+		return false;
+	*status = (enum rend_status)w->kid->status;
+	return true;
+failed:
+	/* For a row with a function, which looks at it. */
+	w->kid->status = (uint8_t)*status;
+	return true;
+}
+
+static enum rend_outcome
+walk_decide(struct rend_op *home, const struct rend_step *step)
+{
+	struct walk *w = walk_of(home);
+	struct flow_view view = { .flow = { .op = home, .conf = w->in->node->conf }, .in = w->in };
+	enum rend_outcome o;
+
+	if (w->asked)
+		view.flow.kid = w->kid;
+	o = step->run(&view.flow);
+	return (unsigned)o > REND_FAIL ? REND_FAIL : o;
+}
+
+bool
+rend_flow_up(const struct rend_flow *flow, uint8_t tier)
+{
+	const struct instance *in = LIST_OBJ(flow, const struct flow_view, flow)->in;
+
+	if (tier >= in->node->tier_count)
+		return false;
+	return instance_up(in->node->tiers[tier]->instances[in->worker->index]);
+}
+
+/* ---- going on ---- */
+
+/* A yes brings something home. */
+static void
+walk_take_in(struct rend_op *home, const struct rend_step *step)
+{
+	struct rend_op *kid = walk_of(home)->kid;
+
+	if (step->verb == REND_GET) {
+		struct rend_value *v = &home->item.value;
+		struct rend_value old = *v;
+
+		*v = (struct rend_value){ 0 };
+		home->item = kid->item;
+		kid->item = (struct rend_item){ 0 };
+		rend_value_drop(&old);
+	} else if (!step->aside) {
+		home->item.cas = kid->item.cas;
+		home->item.number = kid->item.number;
+	}
+}
+
+static void
+walk_end(struct rend_op *home)
+{
+	struct walk w = *walk_of(home);
+
+	rend_op_free(&w.kid);
+	if (w.holder != NULL)
+		holder_leave(&w.holder);
+	if (w.owed)
+		rend_done(home, (enum rend_status)w.answer);
+	else
+		rend_op_free(&home);
+}
+
+/* Goes to the next row.  false: there is none, the walk has ended. */
+static bool
+walk_go(struct rend_op *home, uint8_t next, enum rend_status status)
+{
+	struct walk *w = walk_of(home);
+
+	switch (next) {
+	case REND_REPLY_OK:
+		status = REND_OK;
+		/* fall through */
+	case REND_REPLY_FAIL:
+		if (!w->late)
+			w->answer = (uint8_t)status;
+		/* fall through */
+	case REND_REPLY:
+		walk_end(home);
+		return false;
+	default:
+		w->row = next;
+		return true;
+	}
+}
+
+static uint8_t
+row_edge(const struct rend_step *step, enum rend_outcome o)
+{
+	return o == REND_YES ? step->yes : o == REND_NO ? step->no : step->fail;
+}
+
+static uint8_t
+row_next(const struct rend_step *step, enum rend_status status)
+{
+	if (status != REND_OK)
+		for (size_t i = 0; i < sizeof step->but / sizeof step->but[0] && step->but[i].status != 0; i++)
+			if (step->but[i].status == status)
+				return step->but[i].row;
+	return row_edge(step, rend_outcome(status));
+}
+
+/* The row asked, and status is what came of it. */
+static bool
+walk_on(struct rend_op *home, enum rend_status status)
+{
+	struct walk *w = walk_of(home);
+	const struct rend_step *step = &w->steps[w->row];
+	enum rend_outcome o = rend_outcome(status);
+
+	flow_count(w->in, w->slot, w->row, o);
+	if (o == REND_YES)
+		walk_take_in(home, step);
+	if (!step->aside && !w->late)
+		w->answer = (uint8_t)status;
+	return walk_go(home, row_next(step, status), status);
+}
+
+/* A row with a function has no status; when it refuses, nothing has been changed, and DOWN says that. */
+static bool
+walk_on_decided(struct rend_op *home, enum rend_outcome o)
+{
+	struct walk *w = walk_of(home);
+
+	flow_count(w->in, w->slot, w->row, o);
+	return walk_go(home, row_edge(&w->steps[w->row], o), REND_DOWN);
+}
+
+/*
+ * The answer is settled: gives it to the client, and the walk a home of its own.  Without memory for one the rows run
+ * nevertheless, and the client waits.
+ */
+static struct rend_op *
+walk_leave(struct rend_op *op)
+{
+	struct walk *w = walk_of(op);
+	struct rend_op *shadow = rend_op_child(w->under);
+	struct walk *moved;
+
+	w->late = true;
+	if (shadow == NULL)
+		return op;
+	if (rend_value_share(&shadow->item.value, &op->item.value) != 0) {
+		rend_op_free(&shadow);
+		return op;
+	}
+	shadow->verb = op->verb;
+	shadow->ask = op->ask;
+	shadow->item.flags = op->item.flags;
+	shadow->item.have = op->item.have;
+	shadow->item.exptime = op->item.exptime;
+	shadow->item.cas = op->item.cas;
+	shadow->item.number = op->item.number;
+	moved = walk_of(shadow);
+	*moved = *w;
+	moved->under = shadow;
+	moved->owed = false;
+	rend_done(op, (enum rend_status)moved->answer);
+	return shadow;
+}
+
+static void
+walk_run(struct rend_op *home)
+{
+	bool more = true;
+
+	while (more) {
+		struct walk *w = walk_of(home);
+		const struct rend_step *step = &w->steps[w->row];
+		enum rend_status status;
+
+		if (step->late && !w->late) {
+			home = walk_leave(home);
+			w = walk_of(home);
+		}
+		if (step->run != NULL)
+			more = walk_on_decided(home, walk_decide(home, step));
+		else if (walk_ask(home, step, &status))
+			more = walk_on(home, status);
+		else
+			return;
+	}
+}
+
+static void
+flow_resume(struct rend_op *kid)
+{
+	struct rend_op *home = kid->up;
+
+	if (walk_on(home, (enum rend_status)kid->status))
+		walk_run(home);
+}
+
+static unsigned
+walk_slot(const struct rend_node *policy, const struct rend_op *op)
+{
+	if (op->verb == REND_GET && (op->ask.mode & REND_ALSO_TOUCH) && policy->walks[REND_GET_TOUCH].steps != NULL)
+		return REND_GET_TOUCH;
+	return op->verb;
+}
+
+void
+flow_start(struct instance *in, struct rend_op *op)
+{
+	struct walk *w = walk_of(op);
+	unsigned slot = walk_slot(in->node, op);
+	enum rend_status status = REND_OK;
+
+	if (in->node->walks[slot].steps == NULL) {
+		rend_done(op, REND_UNSUPPORTED);
+		return;
+	}
+	*w = (struct walk){
+		.in = in, .steps = in->node->walks[slot].steps, .under = op, .slot = (uint8_t)slot, .row = 1
+	};
+	w->owed = true;
+	if (in->node->walks[slot].guard == REND_WRITES)
+		status = walk_guard(w);
+	/* What cannot even begin is refused before anything was changed. */
+	if (status == REND_OK && !walk_renew_kid(op)) {
+		if (w->holder != NULL)
+			holder_leave(&w->holder);
+		status = REND_NO_MEMORY;
+	}
+	if (status == REND_OK)
+		walk_run(op);
+	else
+		rend_done(op, status);
+}
+
+/* ---- passing on ---- */
+
+/* Would a walk of this row do nothing but hand the question down and the answer up? */
+static bool
+row_is_plain(const struct rend_step *step, unsigned verb)
+{
+	return step->run == NULL && step->verb == verb && step->want == 0 && !step->aside && !step->guarded &&
+	       !step->late && step->yes == REND_REPLY && step->no == REND_REPLY && step->fail == REND_REPLY &&
+	       step->but[0].status == 0;
+}
+
+const struct rend_node *
+flow_passes(const struct rend_node *policy, unsigned verb)
+{
+	const struct rend_walk *walk;
+
+	if (verb >= REND_VERB_COUNT || verb == REND_GET_TOUCH)
+		return NULL;
+	/* Ops are counted by verb.  A get that has two tables counts its rows apart, and so walks. */
+	if (verb == REND_GET && policy->walks[REND_GET_TOUCH].steps != NULL)
+		return NULL;
+	walk = &policy->walks[verb];
+	if (walk->steps == NULL || walk->guard != REND_UNGUARDED || flow_rows(walk->steps) != 2)
+		return NULL;
+	return row_is_plain(&walk->steps[1], verb) ? policy->tiers[walk->steps[1].tier] : NULL;
+}

@@ -49,6 +49,7 @@ struct dialog {
 	const struct protocol *protocol;
 	const struct proto_limits *limits;
 	/* parsing */
+	size_t scanned;	    /* bytes at the beginning of what comes next that hold no line end: not looked at again */
 	size_t swallow;	    /* bytes of a refused value still to be dropped */
 	bool swallow_line;  /* then everything up to a line end */
 	bool in_keys;	    /* the line was checked; the next byte belongs to its keys */

@@ -1,0 +1,75 @@
+/* Which protocol a connection speaks; all else is the protocol's. */
+#include "proto/proto.h"
+#include "proto/text.h"
+#include "rend/check.h"
+
+/* The first byte of every request of the binary protocol, and of nothing else. */
+#define BINARY_REQUEST 0x80
+
+const struct proto_limits proto_limits_default = {
+	.item_size_max = 1024 * 1024,
+	.line_max = 2048,
+	.get_line_max = 1024 * 1024 + 64 * 1024,
+	.flush_enabled = true,
+	.shutdown_enabled = false,
+	.cas_enabled = true,
+};
+
+const struct protocol text_protocol = {
+	.name = "text",
+	.parse = text_parse,
+	.body_end = text_body_end,
+	.reply = text_reply,
+	.stat = text_stat,
+	.stat_end = text_stat_end,
+};
+
+static const struct protocol *
+protocol_of(char first)
+{
+	return (unsigned char)first == BINARY_REQUEST ? NULL : &text_protocol;
+}
+
+enum parse
+dialog_parse(struct dialog *d, const char *in, size_t len, size_t *used, struct command *cmd)
+{
+	*used = 0;
+	if (len == 0)
+		return PARSE_MORE;
+	if (d->protocol == NULL)
+		d->protocol = protocol_of(*in);
+	if (d->protocol == NULL)
+		return PARSE_CLOSE;
+	return d->protocol->parse(d, in, len, used, cmd);
+}
+
+enum parse
+dialog_body_end(struct dialog *d, const char *in, size_t len, size_t *used, struct command *cmd)
+{
+	REND_ASSERT(d->protocol != NULL);
+	*used = 0;
+	if (len == 0)
+		return PARSE_MORE;
+	return d->protocol->body_end(d, in, len, used, cmd);
+}
+
+void
+dialog_reply(struct dialog *d, struct chain *out, const struct asked *asked, const struct rend_op *op)
+{
+	REND_ASSERT(d->protocol != NULL);
+	d->protocol->reply(d, out, asked, op);
+}
+
+void
+dialog_stat(struct dialog *d, struct chain *out, const struct asked *asked, const char *name, const char *value)
+{
+	REND_ASSERT(d->protocol != NULL);
+	d->protocol->stat(d, out, asked, name, value);
+}
+
+void
+dialog_stat_end(struct dialog *d, struct chain *out, const struct asked *asked)
+{
+	REND_ASSERT(d->protocol != NULL);
+	d->protocol->stat_end(d, out, asked);
+}

@@ -1,5 +1,4 @@
 /* What the process is to the system: see daemon.h. */
-#define _GNU_SOURCE
 #include "daemon.h"
 
 #include <errno.h>

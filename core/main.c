@@ -28,15 +28,10 @@
 #define PACKAGE_VERSION "0"
 #endif
 
-/* Whoever starts a server looks at the terminal, wherever the log goes. */
-static bool log_in_file;
-
 static int
-fail(const struct rend_error *err)
+complain(const struct rend_error *err)
 {
-	rend_log(REND_LOG_ERROR, "%s", err->text);
-	if (log_in_file)
-		fprintf(stderr, "rend: %s\n", err->text);
+	fprintf(stderr, "rend: %s\n", err->text);
 	return err->exit_code == 0 ? EX_CONFIG : err->exit_code;
 }
 
@@ -125,6 +120,18 @@ print_conf(const struct args *a)
 
 /* ---- the server ---- */
 
+/* Whoever starts a server looks at the terminal, wherever the log goes. */
+static bool log_in_file;
+
+static int
+fail(const struct rend_error *err)
+{
+	rend_log(REND_LOG_ERROR, "%s", err->text);
+	if (log_in_file)
+		return complain(err);
+	return err->exit_code == 0 ? EX_CONFIG : err->exit_code;
+}
+
 /* What was bound by root is to be the user's: it will remove the sockets, and open the log again. */
 static void
 give_files(const struct conf *c, const struct daemon_user *user)
@@ -180,14 +187,15 @@ static int
 serve(const struct args *a)
 {
 	struct messages m = { 0 };
+	struct rend_error err = { 0 };
 	struct conf c = { 0 };
 	int rc = conf_load(&c, &a->source, &m);
 
 	if (rc != 0)
 		messages_print(&m, stderr);
 	else if (log_open(c.log_to, c.log_level) != 0) {
-		fprintf(stderr, "rend: cannot log to %s: %s\n", c.log_to, strerror(errno));
-		rc = EX_CANTCREAT;
+		error_set(&err, EX_CANTCREAT, "cannot log to %s: %s", c.log_to, strerror(errno));
+		rc = complain(&err);
 	} else {
 		log_in_file = strcmp(c.log_to, "stderr") != 0;
 		messages_log(&m);

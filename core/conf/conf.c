@@ -1,5 +1,4 @@
 /* rend.conf: see conf.h. */
-#define _GNU_SOURCE
 #include "conf/conf.h"
 
 #include <arpa/inet.h>

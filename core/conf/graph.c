@@ -1,6 +1,7 @@
 /* Blocks to nodes: see graph.h. */
 #include "conf/graph.h"
 
+#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -67,9 +68,39 @@ doing(const struct graph_block *b, const char *name, const char *what)
 }
 
 static int
+is_so(const struct dirent *d)
+{
+	size_t len = strlen(d->d_name);
+
+	return len > 3 && strcmp(d->d_name + len - 3, ".so") == 0;
+}
+
+/* "; did you mean inmem?": the nearest of the plugins in the folder, unless it is there under just this name. */
+static const char *
+near_plugin(const char *name, const char *plugin_dir, char *buf, size_t size)
+{
+	struct suggest s = { .wrong = name };
+	struct dirent **files;
+	int count = *name == '/' ? -1 : scandir(plugin_dir, &files, is_so, alphasort);
+
+	*buf = '\0';
+	for (int i = 0; i < count; i++) {
+		files[i]->d_name[strlen(files[i]->d_name) - 3] = '\0';
+		suggest_try(&s, files[i]->d_name);
+	}
+	if (s.best != NULL && s.distance > 0)
+		suggest_text(&s, buf, size);
+	for (int i = 0; i < count; i++)
+		free(files[i]);
+	if (count >= 0)
+		free(files);
+	return buf;
+}
+
+static int
 load(struct graph_block *b, const char *name, const char *plugin_dir, struct messages *m)
 {
-	char path[TREE_PATH_MAX + 8];
+	char path[TREE_PATH_MAX + 8], near[300];
 	struct rend_error err = { 0 };
 	struct place place = tree_get(b->tree, "plugin")->place;
 
@@ -77,7 +108,8 @@ load(struct graph_block *b, const char *name, const char *plugin_dir, struct mes
 	doing(b, name, "while it was loaded");
 	b->plugin = plugin_load(name, plugin_dir, &err);
 	if (b->plugin == NULL) {
-		messages_take(m, place, path, &err);
+		messages_error(
+		    m, place, err.exit_code, path, "%s%s", err.text, near_plugin(name, plugin_dir, near, sizeof near));
 		return -1;
 	}
 	if (plugin_is_handler(b->plugin) == b->policy) {

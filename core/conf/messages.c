@@ -31,7 +31,9 @@ add(struct messages *m, struct place place, int exit_code, const char *subject, 
 	if (subject != NULL && !says_subject(&place, subject))
 		used = snprintf(text, sizeof text, "%.300s: ", subject);
 	vsnprintf(text + used, sizeof text - used, fmt, ap);
-	m->all[m->count++] = (struct message){ place, exit_code, strdup(text) };
+	m->all[m->count] =
+	    (struct message){ .place = place, .exit_code = exit_code, .text = strdup(text), .number = m->count };
+	m->count++;
 }
 
 void
@@ -61,22 +63,37 @@ messages_take(struct messages *m, struct place place, const char *subject, const
 	    m, place, err->exit_code, subject, "%s", err->text[0] == '\0' ? "refused without a reason" : err->text);
 }
 
-/* Stable, so that what was found first at a line stays first: lines of one file in order, files in the order they were
- * met in. */
+/* Files in the order in which they were met, then what the command line said. */
+static size_t
+rank(const struct messages *m, const struct place *place)
+{
+	size_t i = 0;
+
+	if (place->line == 0)
+		return MESSAGES_MAX;
+	while (m->all[i].place.line == 0 || strcmp(m->all[i].place.file, place->file) != 0)
+		i++;
+	return i;
+}
+
+static int
+compare(const void *a, const void *b)
+{
+	const struct message *x = a, *y = b;
+
+	if (x->rank != y->rank)
+		return x->rank < y->rank ? -1 : 1;
+	if (x->place.line != y->place.line)
+		return x->place.line < y->place.line ? -1 : 1;
+	return x->number < y->number ? -1 : x->number > y->number;
+}
+
 static void
 sort(struct messages *m)
 {
-	for (size_t i = 1; i < m->count; i++) {
-		struct message it = m->all[i];
-		size_t at = i;
-
-		while (at > 0 && strcmp(m->all[at - 1].place.file, it.place.file) == 0 &&
-		       m->all[at - 1].place.line > it.place.line) {
-			m->all[at] = m->all[at - 1];
-			at--;
-		}
-		m->all[at] = it;
-	}
+	for (size_t i = 0; i < m->count; i++)
+		m->all[i].rank = rank(m, &m->all[i].place);
+	qsort(m->all, m->count, sizeof *m->all, compare);
 }
 
 /* A name from a file may hold anything; a terminal should not obey it. */

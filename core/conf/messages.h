@@ -19,6 +19,7 @@ struct message {
 	struct place place;
 	int exit_code; /* 0: a warning */
 	char *text;
+	size_t number, rank; /* what it is sorted by */
 };
 
 /* More than so many help nobody; the rest is counted. */

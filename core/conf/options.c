@@ -281,7 +281,7 @@ options_fill(const struct options *o, const struct tree *block, struct place pla
 			if (take(&f, opt, t, &err) != 0)
 				messages_take(m, t->place, path, &err);
 		} else if (opt->fallback == NULL)
-			messages_error(m, place, 0, path, "must be given: %s (%s)", types[opt->type].want, opt->doc);
+			messages_error(m, place, 0, path, "must be given: %s", opt->doc);
 		else if (types[opt->type].take(&f, opt, opt->fallback, &err) != 0)
 			messages_error(m, place, EX_SOFTWARE, path, "its own default is wrong: %s", err.text);
 	}

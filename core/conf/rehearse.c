@@ -1,5 +1,4 @@
 /* Does something in a child first: see rehearse.h. */
-#define _GNU_SOURCE
 #include "conf/rehearse.h"
 
 #include <errno.h>

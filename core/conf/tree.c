@@ -270,7 +270,7 @@ tree_read(void *arena, const char *path, struct messages *m)
 {
 	const char *slash = strrchr(path, '/');
 	struct reading r = { .arena = arena, .m = m };
-	const char *name = arena_print(arena, "%s", path);
+	const char *name = arena_copy(arena, path, strlen(path));
 	size_t len;
 	char *text;
 
@@ -324,6 +324,24 @@ name_is_fit(const char *word)
 	       word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")] == '\0';
 }
 
+/* Names with dots between them, and numbers for elements: "listeners.0.port". */
+static bool
+path_is_fit(const char *path)
+{
+	char word[TREE_PATH_MAX];
+
+	for (size_t len; *path != '\0'; path += len + (path[len] == '.')) {
+		len = strcspn(path, ".");
+		if (len >= sizeof word || (path[len] == '.' && path[len + 1] == '\0'))
+			return false;
+		memcpy(word, path, len);
+		word[len] = '\0';
+		if (!name_is_fit(word) && (len == 0 || !is_index(word)))
+			return false;
+	}
+	return true;
+}
+
 static bool
 can_hold(const struct tree *t, const char *word)
 {
@@ -342,6 +360,10 @@ tree_override(
 
 	if (words == NULL) {
 		messages_error(m, place, EX_OSERR, NULL, "no memory");
+		return;
+	}
+	if (!path_is_fit(path)) {
+		messages_error(m, place, 0, NULL, "\"%.80s\" cannot be the name of a setting", path);
 		return;
 	}
 	while ((word = strsep(&rest, ".")) != NULL) {

@@ -1,0 +1,514 @@
+/*
+ * Reads one answer:
+ *
+ *	LINE ──► BODY ──► BODY_END ──► TAIL ──► ready
+ *	  │       value     \r\n     │  END\r\n, classic get
+ *	  └──► ready                 └──► ready
+ *
+ * Nothing in it is believed: it must be of a kind that fits the question, carry its opaque or key, have lengths that
+ *add up, and numbers that are numbers.
+ */
+#include "answer.h"
+
+#include <string.h>
+
+/* Room for 2^64 - 1 and the spaces that decr leaves behind a number that got shorter. */
+#define NUMBER_MAX 40
+
+/* One line without its end, and how far it was read. */
+struct line {
+	const char *p, *end;
+};
+
+struct word {
+	const char *p;
+	size_t len;
+};
+
+static struct word
+line_word(struct line *l)
+{
+	struct word w = { .p = l->p };
+
+	while (l->p < l->end && *l->p != ' ')
+		l->p++;
+	w.len = (size_t)(l->p - w.p);
+	if (l->p < l->end)
+		l->p++;
+	return w;
+}
+
+static bool
+word_is(struct word w, const char *s)
+{
+	return w.len == strlen(s) && memcmp(w.p, s, w.len) == 0;
+}
+
+static bool
+word_number(struct word w, uint64_t max, uint64_t *n)
+{
+	*n = 0;
+	if (w.len == 0)
+		return false;
+	for (size_t i = 0; i < w.len; i++) {
+		unsigned digit = (unsigned)(w.p[i] - '0');
+
+		if (digit > 9 || *n > (UINT64_MAX - digit) / 10)
+			return false;
+		*n = *n * 10 + digit;
+	}
+	return *n <= max;
+}
+
+static enum answer_parse
+garbage(struct answer *a, const char *why)
+{
+	a->why = why;
+	return ANSWER_GARBAGE;
+}
+
+/* ---- answers that are one line ---- */
+
+struct answer_row {
+	const char *line;
+	uint16_t forms;
+	uint8_t status;
+};
+
+static const struct answer_row plain[] = {
+	{ "HD", FORM_META, REND_OK },
+	{ "EN", FORM_MG, REND_MISS },
+	{ "NF", FORM_MS | FORM_MD | FORM_MA, REND_MISS },
+	{ "NS", FORM_MS | FORM_MA, REND_NOT_STORED },
+	{ "EX", FORM_MS | FORM_MD | FORM_MA, REND_EXISTS },
+	{ "END", FORM_GET, REND_MISS },
+	{ "STORED", FORM_STORE, REND_OK },
+	{ "NOT_STORED", FORM_STORE, REND_NOT_STORED },
+	{ "EXISTS", FORM_STORE, REND_EXISTS },
+	{ "NOT_FOUND", FORM_STORE | FORM_DELETE | FORM_TOUCH | FORM_ARITH, REND_MISS },
+	{ "DELETED", FORM_DELETE, REND_OK },
+	{ "TOUCHED", FORM_TOUCH, REND_OK },
+	{ "OK", FORM_FLUSH, REND_OK },
+	{ NULL, 0, 0 },
+};
+
+/* Beginnings of lines; the first that fits counts.  in_step: after it, a value that was sent has been read by the
+ * backend. */
+static const struct {
+	const char *begins;
+	uint8_t status;
+	bool in_step;
+} errors[] = {
+	{ "SERVER_ERROR object too large for cache", REND_TOO_BIG, true },
+	{ "SERVER_ERROR out of memory", REND_NO_MEMORY, true },
+	{ "SERVER_ERROR backend down", REND_DOWN, true },
+	{ "SERVER_ERROR backend busy", REND_BUSY, true },
+	{ "SERVER_ERROR", REND_IO, true },
+	{ "CLIENT_ERROR cannot increment or decrement non-numeric value", REND_NOT_A_NUMBER, true },
+	{ "CLIENT_ERROR flush_all not allowed", REND_UNSUPPORTED, true },
+	{ "CLIENT_ERROR", REND_IO, false },
+	{ "ERROR", REND_UNSUPPORTED, false },
+};
+
+static bool
+read_error(struct answer *a, struct line l, const struct question *asked)
+{
+	size_t len = (size_t)(l.end - l.p);
+
+	for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
+		size_t n = strlen(errors[i].begins);
+
+		if (len < n || memcmp(l.p, errors[i].begins, n) != 0)
+			continue;
+		if (len > n && l.p[n] != ' ')
+			continue;
+		a->status = errors[i].status;
+		a->suspect = !errors[i].in_step && rend_verb_stores(asked->verb);
+		return true;
+	}
+	return false;
+}
+
+static const struct answer_row *
+plain_row(struct word w, uint16_t form)
+{
+	const struct answer_row *row;
+
+	for (row = plain; row->line != NULL; row++)
+		if ((row->forms & form) && word_is(w, row->line))
+			return row;
+	return NULL;
+}
+
+/* ---- meta ---- */
+
+/* Which flags of an answer came. */
+struct came {
+	bool opaque, flags;
+};
+
+static const char *
+flag_opaque(struct answer *a, struct word w, const struct question *asked, int64_t wall, struct came *came)
+{
+	uint64_t n;
+
+	if (!word_number(w, UINT32_MAX, &n) || n != asked->token)
+		return "the opaque is of another request";
+	came->opaque = true;
+	return NULL;
+}
+
+static const char *
+flag_flags(struct answer *a, struct word w, const struct question *asked, int64_t wall, struct came *came)
+{
+	uint64_t n;
+
+	if (!word_number(w, UINT32_MAX, &n))
+		return "the client flags are no number of 32 bits";
+	a->item.flags = (uint32_t)n;
+	came->flags = true;
+	return NULL;
+}
+
+static const char *
+flag_cas(struct answer *a, struct word w, const struct question *asked, int64_t wall, struct came *came)
+{
+	if (!word_number(w, UINT64_MAX, &a->item.cas))
+		return "the cas is no number";
+	a->item.have |= REND_WANT_CAS;
+	return NULL;
+}
+
+static const char *
+flag_ttl(struct answer *a, struct word w, const struct question *asked, int64_t wall, struct came *came)
+{
+	uint64_t n;
+
+	a->item.have |= REND_WANT_EXPTIME;
+	if (word_is(w, "-1")) {
+		a->item.exptime = 0;
+		return NULL;
+	}
+	if (!word_number(w, INT32_MAX, &n))
+		return "the time to live is no number";
+	a->item.exptime = wall + (int64_t)n;
+	return NULL;
+}
+
+static const char *
+flag_stale(struct answer *a, struct word w, const struct question *asked, int64_t wall, struct came *came)
+{
+	a->stale = true;
+	return NULL;
+}
+
+typedef const char *flag_f(
+    struct answer *a, struct word w, const struct question *asked, int64_t wall, struct came *came);
+
+/* What we read of an answer; other flags are left alone. */
+static flag_f *const flags[128] = {
+	['O'] = flag_opaque,
+	['f'] = flag_flags,
+	['c'] = flag_cas,
+	['t'] = flag_ttl,
+	['X'] = flag_stale,
+};
+
+static enum answer_parse
+read_flags(struct answer *a, struct line *l, const struct question *asked, int64_t wall)
+{
+	struct came came = { false, false };
+
+	while (l->p < l->end) {
+		struct word w = line_word(l);
+		unsigned letter = w.len == 0 ? 0 : (unsigned char)w.p[0];
+		const char *why = NULL;
+
+		if (w.len == 0)
+			continue;
+		if (letter >= 128 || letter <= ' ')
+			return garbage(a, "a flag is no letter");
+		if (flags[letter] != NULL)
+			why = flags[letter](a, (struct word){ w.p + 1, w.len - 1 }, asked, wall, &came);
+		if (why != NULL)
+			return garbage(a, why);
+	}
+	if (!came.opaque)
+		return garbage(a, "the opaque is missing");
+	if (a->hit && asked->form == FORM_MG && !came.flags)
+		return garbage(a, "the client flags are missing");
+	return ANSWER_READY;
+}
+
+static enum answer_parse
+read_length(struct answer *a, struct word w, uint64_t max)
+{
+	uint64_t n;
+
+	if (!word_number(w, UINT64_MAX, &n))
+		return garbage(a, "the length is no number");
+	if (n > max)
+		return garbage(a, "the length is more than a value can have");
+	a->left = (size_t)n;
+	return ANSWER_READY;
+}
+
+static enum answer_parse
+read_meta_line(struct answer *a, struct line l, const struct question *asked, int64_t wall)
+{
+	struct word code = line_word(&l);
+	const struct answer_row *row = plain_row(code, asked->form);
+	enum answer_parse parse;
+
+	a->meta = true;
+	if (row != NULL) {
+		a->status = row->status;
+		a->hit = row->status == REND_OK;
+		return read_flags(a, &l, asked, wall);
+	}
+	if (!word_is(code, "VA") || !(asked->form & (FORM_MG | FORM_MA)))
+		return garbage(a, "no answer to what was asked");
+	if (asked->form == FORM_MG && !(asked->want & REND_WANT_VALUE))
+		return garbage(a, "a value that nobody asked for");
+	a->hit = true;
+	a->stage = ANSWER_BODY;
+	parse = read_length(a, line_word(&l), asked->form == FORM_MA ? NUMBER_MAX : ANSWER_VALUE_MAX);
+	return parse == ANSWER_READY ? read_flags(a, &l, asked, wall) : parse;
+}
+
+/* ---- classic ---- */
+
+/* VALUE key flags length[ cas] */
+static enum answer_parse
+read_value_line(struct answer *a, struct line l, const struct question *asked)
+{
+	struct word key = line_word(&l), flags_word = line_word(&l), length = line_word(&l), cas;
+	uint64_t n;
+
+	if (key.len != asked->keylen || memcmp(key.p, asked->key, key.len) != 0)
+		return garbage(a, "the key is of another request");
+	if (!word_number(flags_word, UINT32_MAX, &n))
+		return garbage(a, "the client flags are no number of 32 bits");
+	a->item.flags = (uint32_t)n;
+	a->hit = true;
+	a->stage = ANSWER_BODY;
+	if (l.p < l.end) {
+		cas = line_word(&l);
+		if (!word_number(cas, UINT64_MAX, &a->item.cas) || l.p != l.end)
+			return garbage(a, "the cas is no number");
+		a->item.have |= REND_WANT_CAS;
+	}
+	return read_length(a, length, ANSWER_VALUE_MAX);
+}
+
+/* A version that is no number is one too: other servers have their own. */
+static void
+read_version(struct answer *a, struct line l)
+{
+	unsigned parts[3] = { 0 }, i = 0;
+
+	for (; l.p < l.end && i < 3; l.p++) {
+		if (*l.p == '.')
+			i++;
+		else if (*l.p >= '0' && *l.p <= '9' && parts[i] < 100)
+			parts[i] = parts[i] * 10 + (unsigned)(*l.p - '0');
+		else
+			break;
+	}
+	a->version = i == 2 && parts[1] < 100 && parts[2] < 100 ? parts[0] * 10000 + parts[1] * 100 + parts[2] : 0;
+}
+
+static enum answer_parse
+read_text_line(struct answer *a, struct line l, const struct question *asked)
+{
+	struct line rest = l;
+	struct word first = line_word(&rest), whole = { l.p, (size_t)(l.end - l.p) };
+	const struct answer_row *row = plain_row(whole, asked->form);
+
+	if (row != NULL) {
+		a->status = row->status;
+		return ANSWER_READY;
+	}
+	if (asked->form == FORM_GET && word_is(first, "VALUE"))
+		return read_value_line(a, rest, asked);
+	if (asked->form == FORM_VERSION && word_is(first, "VERSION")) {
+		read_version(a, rest);
+		return ANSWER_READY;
+	}
+	while (whole.len > 0 && whole.p[whole.len - 1] == ' ')
+		whole.len--;
+	if (asked->form == FORM_ARITH && word_number(whole, UINT64_MAX, &a->item.number))
+		return ANSWER_READY;
+	return garbage(a, "no answer to what was asked");
+}
+
+/* ---- stages ---- */
+
+static enum answer_parse
+stage_line(struct answer *a, struct recvq *q, const struct question *asked, int64_t wall)
+{
+	size_t len;
+	const char *p = recvq_bytes(q, &len);
+	const char *nl = len == 0 ? NULL : memchr(p, '\n', len < ANSWER_LINE_MAX ? len : ANSWER_LINE_MAX);
+	enum answer_parse parse;
+	struct line l;
+
+	if (nl == NULL)
+		return len < ANSWER_LINE_MAX ? ANSWER_MORE : garbage(a, "a line without an end");
+	if (nl == p || nl[-1] != '\r')
+		return garbage(a, "a line that does not end in CRLF");
+	l = (struct line){ p, nl - 1 };
+	if (read_error(a, l, asked))
+		parse = ANSWER_READY;
+	else if (asked->form & FORM_META)
+		parse = read_meta_line(a, l, asked, wall);
+	else
+		parse = read_text_line(a, l, asked);
+	if (parse != ANSWER_GARBAGE)
+		recvq_eat(q, (size_t)(nl + 1 - p));
+	return parse;
+}
+
+static enum answer_parse
+stage_body(struct answer *a, struct recvq *q)
+{
+	size_t moved;
+
+	if (recvq_take(q, a->left, &a->item.value, &moved) != 0) {
+		a->why = "no memory for a value's pieces";
+		return ANSWER_MEMORY;
+	}
+	a->left -= moved;
+	if (a->left > 0)
+		return ANSWER_MORE;
+	a->stage = ANSWER_BODY_END;
+	return ANSWER_READY;
+}
+
+/* Exactly these bytes come next. */
+static enum answer_parse
+stage_literal(struct answer *a, struct recvq *q, const char *s, const char *why)
+{
+	size_t len, n = strlen(s);
+	const char *p = recvq_bytes(q, &len);
+
+	if (memcmp(p, s, len < n ? len : n) != 0)
+		return garbage(a, why);
+	if (len < n)
+		return ANSWER_MORE;
+	recvq_eat(q, n);
+	return ANSWER_READY;
+}
+
+static bool
+body_number(struct answer *a)
+{
+	char digits[NUMBER_MAX];
+	struct word w = { digits, rend_value_copy_out(&a->item.value, 0, digits, sizeof digits) };
+
+	while (w.len > 0 && digits[w.len - 1] == ' ')
+		w.len--;
+	return word_number(w, UINT64_MAX, &a->item.number);
+}
+
+/* It is all there: what is left is to see it as the one who asked does. */
+static enum answer_parse
+conclude(struct answer *a, const struct question *asked)
+{
+	bool reads = asked->verb == REND_GET, wants_value = reads && (asked->want & REND_WANT_VALUE);
+
+	if (asked->form == FORM_MA && a->hit && !body_number(a))
+		return garbage(a, "the number is none");
+	if (asked->form == FORM_MG && a->hit && wants_value && a->stage == ANSWER_LINE)
+		return garbage(a, "the value is missing");
+	if (wants_value)
+		a->item.have |= REND_WANT_VALUE;
+	else
+		rend_value_drop(&a->item.value);
+	if (a->stale && a->status == REND_OK)
+		a->status = REND_MISS;
+	if (reads && (asked->mode & REND_ALSO_TOUCH)) {
+		a->item.exptime = asked->exptime;
+		a->item.have |= REND_WANT_EXPTIME;
+	}
+	if (reads)
+		a->item.have &= asked->want;
+	/* The one who asks for a version hears MISS where there is none; memcached says NS. */
+	if ((asked->mode & REND_IF_CAS) && a->status == REND_NOT_STORED)
+		a->status = REND_MISS;
+	return ANSWER_READY;
+}
+
+enum answer_parse
+answer_read(struct answer *a, struct recvq *q, const struct question *asked, int64_t wall)
+{
+	enum answer_parse parse = ANSWER_READY;
+
+	if (a->stage == ANSWER_LINE) {
+		parse = stage_line(a, q, asked, wall);
+		if (parse == ANSWER_READY && a->stage == ANSWER_LINE)
+			return conclude(a, asked);
+	}
+	if (parse == ANSWER_READY && a->stage == ANSWER_BODY)
+		parse = stage_body(a, q);
+	if (parse == ANSWER_READY && a->stage == ANSWER_BODY_END) {
+		parse = stage_literal(a, q, "\r\n", "a value that does not end in CRLF");
+		if (parse == ANSWER_READY && asked->form != FORM_GET)
+			return conclude(a, asked);
+		if (parse == ANSWER_READY)
+			a->stage = ANSWER_TAIL;
+	}
+	if (parse == ANSWER_READY && a->stage == ANSWER_TAIL) {
+		parse = stage_literal(a, q, "END\r\n", "END is missing behind a value");
+		if (parse == ANSWER_READY)
+			return conclude(a, asked);
+	}
+	return parse;
+}
+
+static void
+give_item(struct answer *a, struct rend_op *op)
+{
+	rend_value_move(&op->item.value, &a->item.value);
+	op->item.flags = a->item.flags;
+	op->item.exptime = a->item.have & REND_WANT_EXPTIME ? a->item.exptime : 0;
+	op->item.cas = a->item.have & REND_WANT_CAS ? a->item.cas : 0;
+	op->item.have = a->item.have;
+}
+
+static void
+give_version(struct answer *a, struct rend_op *op)
+{
+	op->item.cas = a->item.cas;
+	op->item.number = a->item.number;
+}
+
+/* What a verb brings back with REND_OK; the others bring nothing. */
+static void (*const gives[REND_VERB_COUNT])(struct answer *a, struct rend_op *op) = {
+	[REND_GET] = give_item,
+	[REND_SET] = give_version,
+	[REND_ADD] = give_version,
+	[REND_REPLACE] = give_version,
+	[REND_APPEND] = give_version,
+	[REND_PREPEND] = give_version,
+	[REND_INCR] = give_version,
+	[REND_DECR] = give_version,
+};
+
+enum rend_status
+answer_give(struct answer *a, struct rend_op *op)
+{
+	enum rend_status status = a->status;
+
+	if (status == REND_OK && gives[op->verb] != NULL)
+		gives[op->verb](a, op);
+	answer_drop(a);
+	return status;
+}
+
+void
+answer_drop(struct answer *a)
+{
+	rend_value_drop(&a->item.value);
+	*a = (struct answer){ 0 };
+}

@@ -76,7 +76,7 @@ print_plugins(const struct args *a)
 		rc = (a->mode == ARGS_DESCRIBE ? describe_plugin(a->plugin, c.plugin_dir, stdout, &err)
 					       : describe_all(c.plugin_dir, stdout, &err)) == 0
 			 ? written()
-			 : fail(&err);
+			 : complain(&err);
 	conf_fini(&c);
 	messages_fini(&m);
 	return rc;

@@ -81,7 +81,7 @@ class Process:
     def alive(self):
         return self.child is not None and self.child.poll() is None
 
-    def signal(self, number):
+    def send_signal(self, number):
         os.kill(self.child.pid, number)
 
     def end(self, number=signal.SIGTERM):
@@ -89,7 +89,7 @@ class Process:
         if self.child is None:
             return None
         if self.child.poll() is None:
-            self.signal(number)
+            self.send_signal(number)
         try:
             status = self.child.wait(PATIENCE)
         except subprocess.TimeoutExpired:
@@ -209,7 +209,7 @@ class Memcached(Process):
 
     def __exit__(self, *_):
         if self.alive():
-            self.signal(signal.SIGCONT)
+            self.send_signal(signal.SIGCONT)
         self.end(signal.SIGKILL)
         self.remove()
 

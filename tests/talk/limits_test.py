@@ -45,17 +45,20 @@ def test_forged_lengths_are_refused_and_the_connection_goes_on():
         still_serves(rend)
 
 
+def say_as_much_as_goes(c, data):
+    """The server may close in the middle of it."""
+    try:
+        c.say(data)
+    except ConnectionError:
+        pass
+
+
 def test_a_line_without_end_closes():
     with Rend() as rend:
         for text in (b"x" * 100000, b"set " + b"k" * 100000, b"delete " + b" " * 5000):
             with rend.client() as c:
-                try:
-                    c.say(text)
-                    c.until(b"\r\n")
-                    c.hear_end()
-                except (AssertionError, ConnectionError):
-                    pass
-                wait_for("it to be closed", lambda: connections(rend) == 0 or c.sock.recv(1) == b"")
+                say_as_much_as_goes(c, text)
+                c.hear_end()
         still_serves(rend)
 
 
@@ -64,13 +67,9 @@ def test_a_get_without_end_is_bounded():
         still_serves(rend)
         before = rend.rss_kb()
         with rend.client() as c:
-            try:
-                c.say(b"get " + b"key " * (4 << 20))
-                c.until(b"\r\n")
-                c.hear_end()
-            except (AssertionError, ConnectionError):
-                pass
-        wait_for("it to be gone", lambda: connections(rend) == 0)
+            say_as_much_as_goes(c, b"get " + b"key " * (4 << 20))
+            c.heard = b""
+            wait_for("it to be closed", lambda: connections(rend) == 0)
         assert rend.rss_kb() - before < 16 * MIB
         still_serves(rend)
 
@@ -78,18 +77,7 @@ def test_a_get_without_end_is_bounded():
 def test_http_is_no_protocol_of_ours():
     with Rend() as rend:
         with rend.client() as c:
-            c.say(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-            c.until(b"\r\n") if False else None
-            data = b""
-            try:
-                while True:
-                    more = c.sock.recv(4096)
-                    if not more:
-                        break
-                    data += more
-            except ConnectionError:
-                pass
-            assert b"VALUE" not in data
+            c.say(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").hear_end()
         still_serves(rend)
 
 
@@ -187,9 +175,8 @@ def one_more_is_served(rend):
 
 
 def test_no_descriptors_left_is_survived():
-    def few():
-        resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
-    with Rend(preexec=few, fields="max_connections = 1000;") as rend:
+    with Rend(fields="max_connections = 1000;") as rend:
+        resource.prlimit(rend.child.pid, resource.RLIMIT_NOFILE, (40, 40))
         clients = []
         for _ in range(60):
             clients.append(Client(rend.address()))
@@ -248,7 +235,7 @@ def test_sigterm_answers_what_was_asked():
         half = rend.client()
         half.say(b"set h 0 0 3\r\nab")
         wait_for("half a request to be read", lambda: int(rend.stats()["bytes_read"]) > 30)
-        rend.signal(signal.SIGTERM)
+        rend.send_signal(signal.SIGTERM)
         wait_for("the drain", lambda: rend.said("no connection is taken in any more"))
         half.say(b"c\r\n").hear(b"STORED\r\n").hear_end()
         c.hear_end()
@@ -261,9 +248,9 @@ def test_a_second_sigterm_does_not_wait():
         half = rend.client()
         half.say(b"set h 0 0 3\r\nab")
         wait_for("half a request to be read", lambda: int(rend.stats()["bytes_read"]) >= 16)
-        rend.signal(signal.SIGTERM)
+        rend.send_signal(signal.SIGTERM)
         wait_for("the drain", lambda: rend.said("no connection is taken in any more"))
-        rend.signal(signal.SIGTERM)
+        rend.send_signal(signal.SIGTERM)
         wait_for("rend to end", lambda: not rend.alive(), 10)
         half.close()
 

@@ -8,9 +8,9 @@ build=$1
 root=${2:-$(dirname "$0")/../..}
 . "$(dirname "$0")/count.sh"
 
-# shown FILE: the symbols that others see, without those of the C start-up files.
+# shown FILE: the symbols that others see, without those of the C start-up files and of the C library (optarg: copied into the program).
 shown() {
-    nm -D --defined-only "$1" | awk '{ print $NF }' | sed 's/@.*//' | grep -vE '^(_.*|data_start|environ|std(in|out|err))$' | LC_ALL=C sort
+    nm -D --defined-only "$1" | awk '$NF !~ /@/ { print $NF }' | grep -vE '^(_.*|data_start)$' | LC_ALL=C sort
 }
 
 plugins=0

@@ -143,7 +143,7 @@ on_stop_signal(evutil_socket_t sig, short what, void *arg)
 		event_base_loopbreak(s->base);
 		return;
 	}
-	s->draining = true;
+	__atomic_store_n(&s->draining, true, __ATOMIC_RELAXED);
 	rend_log(REND_LOG_INFO, "signal %d: no connection is taken in any more, %u get their answers", (int)sig,
 	    __atomic_load_n(&s->connections, __ATOMIC_RELAXED));
 	close_listeners(s);

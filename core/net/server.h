@@ -32,10 +32,10 @@ struct server {
 	struct loop *loops;
 	int loop_count; /* that run */
 	int next_loop;	/* gets the next connection */
-	bool draining;
 	struct flush_timer flush_timer;
 	time_t started;
 	/* relaxed atomics */
+	bool draining;
 	unsigned connections;
 	uint64_t accepted, rejected, accept_pauses;
 	/* stats reset: what had been counted by then */

@@ -199,7 +199,7 @@ say_general(const struct report *r)
 	say_process(r);
 	say_connections(r, accepted, rejected);
 	say_commands(r, &c);
-	number(r, "accepting_conns", !server_of(r)->draining);
+	number(r, "accepting_conns", !__atomic_load_n(&server_of(r)->draining, __ATOMIC_RELAXED));
 	number(r, "threads", (uint64_t)server_of(r)->loop_count);
 	say_items(r);
 	number(r, "log_dropped", log_dropped());

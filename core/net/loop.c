@@ -156,8 +156,8 @@ make_events(struct loop *l)
 
 	if (cfg == NULL)
 		return -1;
-	/* Nobody but this thread uses the base, and its own time is never asked for. */
-	event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
+	/* Nobody but this thread uses the base. */
+	event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK);
 	l->worker.base = event_base_new_with_config(cfg);
 	event_config_free(cfg);
 	if (l->worker.base == NULL)

@@ -1,0 +1,737 @@
+/* Goes every path of a policy: see policy_kit.h. */
+#include "policy_kit.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "engine/flow.h"
+#include "engine/flow_check.h"
+#include "engine/generation.h"
+#include "engine/guard.h"
+#include "engine/op.h"
+#include "engine/worker.h"
+#include "script.h"
+
+#define PATIENCE_S 10		 /* for an answer from the other thread */
+#define TIER_NS	   1000000000ULL /* a tier's time; the clock is the kit's, so nobody waits for it */
+#define LATE_MAX   SCRIPT_STOPS
+
+/* What happens to the key's guard word besides. */
+enum trouble {
+	QUIET,
+	EARLY,	 /* somebody writes before the walk may have looked at the word */
+	BETWEEN, /* somebody writes while the walk goes */
+	CROWD,	 /* somebody writes all the time */
+	TROUBLES,
+};
+
+/* One who answers from another thread. */
+struct elsewhere {
+	pthread_t thread;
+	pthread_mutex_t lock; /* guards the rest */
+	pthread_cond_t work;
+	struct rend_op *op;
+	struct text_item found;
+	enum rend_status status;
+	bool stop;
+};
+
+static struct {
+	const struct policy_kit *kit;
+	FILE *out;
+	unsigned wrong;
+	/* the graph */
+	struct rend_worker worker;
+	struct generation *generation;
+	struct rend_node *policy;
+	struct rend_node *tiers[REND_TIERS_MAX];
+	int tier_count;
+	struct rend_walk walks[REND_VERB_SLOTS];
+	struct rend_step *steps[REND_VERB_SLOTS]; /* copies whose functions do as the path says */
+	uint64_t ended[REND_VERB_COUNT][FLOW_ROWS_MAX][3];
+	unsigned buffers; /* atomic: values of ours that somebody still has */
+	struct elsewhere elsewhere;
+	/* the run */
+	struct script *script;
+	char name[2048];
+	enum trouble trouble;
+	bool troubled; /* it has happened */
+	unsigned at;   /* stops behind us */
+	bool complained;
+	struct rend_op *op; /* the client's; NULL: answered and freed */
+	unsigned answers;
+	enum rend_status status;
+	struct text_item answered;
+	struct rend_op *held; /* is answered later */
+	struct text_item held_found;
+	enum rend_status held_status;
+	bool away;			/* the other thread has one */
+	struct rend_op *late[LATE_MAX]; /* not answered in time */
+	struct text_item late_found[LATE_MAX];
+	unsigned late_count, waits; /* waits: of the late ones, that nobody has been told of */
+	struct rend_guard crowd;
+} k;
+
+static void complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* One complaint per run: what follows from it would be noise. */
+static void
+complain(const char *fmt, ...)
+{
+	va_list ap;
+
+	if (k.complained)
+		return;
+	k.complained = true;
+	k.wrong++;
+	fprintf(k.out, "%s (%s): ", k.kit->policy->name, k.name);
+	va_start(ap, fmt);
+	vfprintf(k.out, fmt, ap);
+	va_end(ap);
+	fputc('\n', k.out);
+}
+
+/* ---- values ---- */
+
+static void
+text_release(struct rend_buf *buf)
+{
+	free(buf);
+	__atomic_sub_fetch(&k.buffers, 1, __ATOMIC_RELAXED);
+}
+
+static void
+text_give(struct rend_value *v, const char *text)
+{
+	size_t len = strlen(text);
+	struct rend_buf *buf;
+
+	rend_value_drop(v);
+	if (len == 0)
+		return;
+	buf = malloc(sizeof *buf + len);
+	if (buf == NULL)
+		abort();
+	memcpy(buf + 1, text, len);
+	__atomic_add_fetch(&k.buffers, 1, __ATOMIC_RELAXED);
+	rend_buf_init(buf, buf + 1, len, text_release);
+	rend_value_add(v, buf, buf->data, len);
+}
+
+static struct text_item
+text_of(const struct rend_item *item)
+{
+	struct text_item t = {
+		.flags = item->flags, .exptime = item->exptime, .cas = item->cas, .number = item->number
+	};
+
+	rend_value_copy_out(&item->value, 0, t.text, sizeof t.text - 1);
+	return t;
+}
+
+static bool
+text_same(const struct text_item *a, const struct text_item *b)
+{
+	return strcmp(a->text, b->text) == 0 && a->flags == b->flags && a->exptime == b->exptime && a->cas == b->cas &&
+	       a->number == b->number;
+}
+
+/* ---- tiers ---- */
+
+static void
+answer(struct rend_op *op, enum rend_status status, const struct text_item *found)
+{
+	if (status == REND_OK && op->verb == REND_GET) {
+		text_give(&op->item.value, found->text);
+		op->item.flags = found->flags;
+		op->item.exptime = found->exptime;
+		op->item.have = op->ask.want;
+	}
+	if (status == REND_OK && (op->verb == REND_GET || rend_verb_stores(op->verb)))
+		op->item.cas = found->cas;
+	if (status == REND_OK && (op->verb == REND_INCR || op->verb == REND_DECR)) {
+		op->item.cas = found->cas;
+		op->item.number = found->number;
+	}
+	rend_done(op, status);
+}
+
+static void *
+elsewhere_thread(void *arg)
+{
+	struct elsewhere *e = arg;
+
+	pthread_mutex_lock(&e->lock);
+	for (;;) {
+		struct rend_op *op = e->op;
+
+		if (op == NULL && e->stop)
+			break;
+		if (op == NULL) {
+			pthread_cond_wait(&e->work, &e->lock);
+			continue;
+		}
+		e->op = NULL;
+		answer(op, e->status, &e->found);
+	}
+	pthread_mutex_unlock(&e->lock);
+	return NULL;
+}
+
+static struct guard *
+words(void)
+{
+	return k.tiers[0]->guard;
+}
+
+static unsigned
+writers(uint64_t hash)
+{
+	struct rend_guard g;
+
+	guard_read(words(), hash, &g);
+	return g.seen & 0xffff;
+}
+
+static void
+somebody_writes(uint64_t hash)
+{
+	struct rend_guard g;
+
+	guard_write(words(), hash, &g);
+	guard_end(&g);
+	k.troubled = true;
+}
+
+/* Has the walk already looked at the word when this row is asked? */
+static bool
+guard_begun(const struct script *s, unsigned at)
+{
+	switch (k.walks[s->slot].guard) {
+	case REND_WRITES:
+		return true;
+	case REND_READS:
+		for (unsigned i = 0; i <= at; i++)
+			if (s->stops[i].step->run == NULL && (s->stops[i].step->tier != 0 || s->stops[i].step->guarded))
+				return true;
+		return false;
+	default:
+		return false;
+	}
+}
+
+static void
+make_trouble(const struct script *s, unsigned at, uint64_t hash)
+{
+	bool begun = guard_begun(s, at);
+
+	if (words() == NULL || k.walks[s->slot].guard == REND_UNGUARDED)
+		return;
+	if (k.trouble == EARLY && !begun)
+		somebody_writes(hash);
+	if (k.trouble == BETWEEN && begun)
+		somebody_writes(hash);
+}
+
+/* Writers the word must have while the walk goes. */
+static unsigned
+writers_due(const struct script *s)
+{
+	return (k.walks[s->slot].guard == REND_WRITES) + (k.crowd.words != NULL);
+}
+
+static void
+check_guard(const struct script *s, const struct stop *stop, const struct rend_op *op)
+{
+	bool alone = k.trouble != CROWD && !(k.trouble == BETWEEN && k.troubled);
+
+	if ((op->guard != NULL) != stop->step->guarded)
+		complain("row %s %s a guard", stop->step->name, op->guard != NULL ? "carries" : "does not carry");
+	if (stop->step->guarded && rend_guard_holds(op) != alone)
+		complain("at row %s, the guard %s", stop->step->name, alone ? "does not hold" : "holds");
+	if (words() != NULL && k.walks[s->slot].guard != REND_UNGUARDED && writers(op->hash) != writers_due(s))
+		complain("at row %s, the word has %u writers instead of %u", stop->step->name, writers(op->hash),
+		    writers_due(s));
+}
+
+static void
+check_ask(const struct stop *stop, const struct rend_op *op)
+{
+	struct text_item item = text_of(&op->item);
+
+	if (op->verb != stop->step->verb)
+		complain("row %s asks %s", stop->step->name, rend_verb_name(op->verb));
+	if (memcmp(&op->ask, &stop->ask, sizeof op->ask) != 0)
+		complain("row %s asks: want %#x mode %#x exptime %lld cas %llu cas_new %llu delta %llu; it should: %#x "
+			 "%#x %lld "
+			 "%llu %llu %llu",
+		    stop->step->name, op->ask.want, op->ask.mode, (long long)op->ask.exptime,
+		    (unsigned long long)op->ask.cas, (unsigned long long)op->ask.cas_new,
+		    (unsigned long long)op->ask.delta, stop->ask.want, stop->ask.mode, (long long)stop->ask.exptime,
+		    (unsigned long long)stop->ask.cas, (unsigned long long)stop->ask.cas_new,
+		    (unsigned long long)stop->ask.delta);
+	if (!text_same(&item, &stop->item))
+		complain("row %s brings \"%s\" flags %u exptime %lld cas %llu; it should: \"%s\" %u %lld %llu",
+		    stop->step->name, item.text, item.flags, (long long)item.exptime, (unsigned long long)item.cas,
+		    stop->item.text, stop->item.flags, (long long)stop->item.exptime,
+		    (unsigned long long)stop->item.cas);
+}
+
+#define KEY "key of the kit"
+
+static void
+check_key(const struct script *s, const struct rend_op *op)
+{
+	size_t len = s->slot == REND_FLUSH_ALL ? 0 : sizeof KEY - 1;
+
+	if (op->keylen != len || memcmp(op->key, KEY, len) != 0 || op->hash != hash_key(KEY, len))
+		complain("the key is another one");
+}
+
+/* Is the client answered?  It may not have been told yet. */
+static bool
+client_answered(void)
+{
+	return k.op == NULL || k.op->state == OP_READY || k.op->state == OP_DONE;
+}
+
+/* The row that comes now, or NULL if none may. */
+static struct stop *
+next_stop(const char *what, const char *name)
+{
+	struct stop *stop = k.at < k.script->len ? &k.script->stops[k.at] : NULL;
+
+	if (stop == NULL) {
+		complain("%s %s after the end of the path", what, name);
+		return NULL;
+	}
+	if (stop->late != client_answered())
+		complain(
+		    "at row %s, the client is %s", stop->step->name, stop->late ? "still waiting" : "answered already");
+	k.at++;
+	k.ended[k.script->slot][stop->row][stop->outcome]++;
+	return stop;
+}
+
+static void
+tier_any(void *inst, struct rend_op *op)
+{
+	const struct rend_node *tier = *(struct rend_node **)inst;
+	struct stop *stop = next_stop("somebody asks", rend_node_name(tier));
+
+	if (stop != NULL && (stop->step->run != NULL || k.tiers[stop->step->tier] != tier))
+		complain("%s is asked where row %s should be", rend_node_name(tier), stop->step->name);
+	if (stop == NULL || k.complained) {
+		rend_done(op, REND_IO);
+		return;
+	}
+	make_trouble(k.script, k.at - 1, op->hash);
+	check_key(k.script, op);
+	check_ask(stop, op);
+	check_guard(k.script, stop, op);
+	switch (stop->manner) {
+	case AT_ONCE:
+		answer(op, stop->status, &stop->found);
+		return;
+	case LATER:
+		k.held = op;
+		k.held_status = stop->status;
+		k.held_found = stop->found;
+		return;
+	case ELSEWHERE:
+		k.away = true;
+		pthread_mutex_lock(&k.elsewhere.lock);
+		k.elsewhere.op = op;
+		k.elsewhere.status = stop->status;
+		k.elsewhere.found = stop->found;
+		pthread_cond_signal(&k.elsewhere.work);
+		pthread_mutex_unlock(&k.elsewhere.lock);
+		return;
+	case NEVER:
+		k.late_found[k.late_count] = stop->found;
+		k.late[k.late_count++] = op;
+		k.waits++;
+		return;
+	}
+}
+
+/* The status that the last row which asked somebody ended with; OK if none has. */
+static enum rend_status
+last_status(bool *asked)
+{
+	for (unsigned i = k.at; i-- > 0;)
+		if (k.script->stops[i].step->run == NULL) {
+			*asked = true;
+			return k.script->stops[i].status;
+		}
+	*asked = false;
+	return REND_OK;
+}
+
+/* A row with a function: the policy's own one runs too, but its word does not count. */
+static enum rend_outcome
+run_row(struct rend_flow *flow)
+{
+	bool asked;
+	enum rend_status last = last_status(&asked);
+	struct stop *stop = next_stop("a function", "runs");
+
+	if (stop == NULL || stop->step->run == NULL) {
+		complain("a function runs where row %s should be", stop == NULL ? "none" : stop->step->name);
+		return REND_FAIL;
+	}
+	if (flow->conf != k.kit->conf)
+		complain("row %s sees other options", stop->step->name);
+	if ((flow->kid != NULL) != asked)
+		complain("row %s %s an answered op", stop->step->name, asked ? "does not see" : "sees");
+	if (flow->kid != NULL && flow->kid->status != last)
+		complain("row %s sees status %s instead of %s", stop->step->name, rend_status_name(flow->kid->status),
+		    rend_status_name(last));
+	if (!rend_flow_up(flow, 0) || rend_flow_up(flow, REND_TIERS_MAX))
+		complain("row %s is told wrong which tiers are up", stop->step->name);
+	stop->step->run(flow);
+	return stop->outcome;
+}
+
+static void
+tier_limits(const void *conf, struct rend_limits *limits)
+{
+	limits->time = TIER_NS;
+}
+
+/* ---- the graph ---- */
+
+static const struct rend_walk *
+pick_copies(const void *conf, uint32_t l1_can)
+{
+	return k.walks;
+}
+
+static void
+copy_tables(const struct rend_walk *from)
+{
+	for (unsigned v = 0; v < REND_VERB_SLOTS; v++) {
+		unsigned rows;
+
+		k.walks[v] = from[v];
+		if (from[v].steps == NULL)
+			continue;
+		rows = flow_rows(from[v].steps);
+		k.steps[v] = calloc(rows + 1, sizeof *k.steps[v]);
+		if (k.steps[v] == NULL)
+			abort();
+		memcpy(k.steps[v] + 1, from[v].steps + 1, (rows - 1) * sizeof *k.steps[v]);
+		for (unsigned r = 1; r < rows; r++)
+			if (k.steps[v][r].run != NULL)
+				k.steps[v][r].run = run_row;
+		k.walks[v].steps = k.steps[v];
+	}
+}
+
+static const struct rend_plugin no_plugin = { .version = "0", .build = "" };
+
+static int
+graph_open(const struct rend_walk *tables)
+{
+	static struct plugin tier, over;
+	struct rend_node **nodes = calloc(REND_TIERS_MAX + 1, sizeof *nodes);
+	struct rend_error err = { 0 };
+	size_t n = 0;
+
+	tier = (struct plugin){ .self = &no_plugin };
+	tier.handler = (struct rend_handler){
+		.name = "scripted", .doc = "Does as the path says.", .can = k.kit->l1_can, .limits = tier_limits
+	};
+	tier.handler.any = tier_any;
+	over = (struct plugin){ .self = &no_plugin, .policy = *k.kit->policy };
+	over.policy.pick = pick_copies;
+	copy_tables(tables);
+	for (k.tier_count = 0; k.tier_count < REND_TIERS_MAX && k.kit->policy->tiers[k.tier_count] != NULL;
+	     k.tier_count++) {
+		struct rend_node **slot = &k.tiers[k.tier_count];
+
+		*slot = node_new(k.kit->policy->tiers[k.tier_count], &tier, slot, NULL);
+		nodes[n++] = *slot;
+	}
+	k.policy = node_new("policy", &over, (void *)(uintptr_t)k.kit->conf, NULL);
+	nodes[n++] = k.policy;
+	memcpy(k.policy->tiers, k.tiers, sizeof k.tiers);
+	k.policy->tier_count = k.tier_count;
+	k.generation = generation_new(nodes, n);
+	for (size_t i = 0; i < n; i++)
+		if (node_check(nodes[i], &err) != 0)
+			goto failed;
+	if (generation_open(k.generation, &err) == 0 && generation_attach(k.generation, &k.worker, &err) == 0)
+		return 0;
+failed:
+	complain("%s", err.text);
+	return -1;
+}
+
+static void
+graph_close(void)
+{
+	if (k.worker.newest != NULL)
+		generation_detach(k.generation, &k.worker);
+	generation_free(&k.generation);
+	for (unsigned v = 0; v < REND_VERB_SLOTS; v++)
+		free(k.steps[v]);
+}
+
+/* ---- one run ---- */
+
+static void
+client_done(struct rend_op *op)
+{
+	k.answers++;
+	if (op != k.op) {
+		complain("somebody else's op is done, or it is so twice");
+		return;
+	}
+	k.status = (enum rend_status)op->status;
+	/* Given up by its submitter: its item is the tier's. */
+	if (op->state == OP_DONE)
+		k.answered = text_of(&op->item);
+	rend_op_free(&k.op);
+}
+
+static void
+turn(void)
+{
+	clock_tick();
+	worker_turn(&k.worker);
+	worker_flush(&k.worker);
+}
+
+/* Does the next thing that somebody waits for.  false: nobody does. */
+static bool
+progress(uint64_t *now)
+{
+	if (k.held != NULL) {
+		struct rend_op *op = k.held;
+
+		k.held = NULL;
+		answer(op, k.held_status, &k.held_found);
+	} else if (k.away) {
+		struct pollfd p = { .fd = k.worker.inbox.fd, .events = POLLIN };
+
+		k.away = false;
+		if (poll(&p, 1, PATIENCE_S * 1000) != 1)
+			complain("no answer from the other thread");
+	} else if (k.waits > 0) {
+		k.waits = 0;
+		*now += 2 * TIER_NS;
+		clock_fake(*now, 1000000);
+	} else if (!worker_ready(&k.worker)) {
+		return false;
+	}
+	turn();
+	return true;
+}
+
+static void
+check_end(uint64_t hash)
+{
+	const struct script *s = k.script;
+
+	if (k.at != s->len)
+		complain("it ended before row %s", s->stops[k.at].step->name);
+	if (k.answers != 1)
+		complain("the client was answered %u times", k.answers);
+	if (k.status != s->answer)
+		complain("the answer is %s instead of %s", rend_status_name(k.status), rend_status_name(s->answer));
+	if (rend_outcome(s->answer) == REND_YES && !text_same(&k.answered, &s->answered))
+		complain("the client gets \"%s\" flags %u exptime %lld cas %llu number %llu instead of \"%s\" %u %lld "
+			 "%llu %llu",
+		    k.answered.text, k.answered.flags, (long long)k.answered.exptime,
+		    (unsigned long long)k.answered.cas, (unsigned long long)k.answered.number, s->answered.text,
+		    s->answered.flags, (long long)s->answered.exptime, (unsigned long long)s->answered.cas,
+		    (unsigned long long)s->answered.number);
+	if (words() != NULL && k.walks[s->slot].guard == REND_WRITES &&
+	    writers(hash) != (k.late_count > 0) + (unsigned)(k.crowd.words != NULL))
+		complain(
+		    "after the walk the word has %u writers, with %u answers outstanding", writers(hash), k.late_count);
+}
+
+/* Those who had given up on them are not told, and everything is given back. */
+static void
+check_left(uint64_t hash)
+{
+	while (k.late_count > 0) {
+		k.late_count--;
+		answer(k.late[k.late_count], REND_OK, &k.late_found[k.late_count]);
+	}
+	turn();
+	guard_end(&k.crowd);
+	if (k.answers != 1)
+		complain("a late answer reached the client");
+	if (worker_ops(&k.worker) != 0)
+		complain("%zu ops are left", worker_ops(&k.worker));
+	if (__atomic_load_n(&k.buffers, __ATOMIC_RELAXED) != 0)
+		complain("%u values are left", k.buffers);
+	if (words() != NULL && writers(hash) != 0)
+		complain("the word has %u writers in the end", writers(hash));
+}
+
+static void
+submit(const struct script *s)
+{
+	struct rend_op *op = op_new(&k.worker, KEY, s->slot == REND_FLUSH_ALL ? 0 : sizeof KEY - 1);
+
+	op->verb = (uint8_t)s->verb;
+	op->ask = s->ask;
+	op->done = client_done;
+	op->item.flags = s->sent.flags;
+	op->item.exptime = s->sent.exptime;
+	text_give(&op->item.value, s->sent.text);
+	k.op = op;
+	if (rend_submit(k.policy, op))
+		client_done(op);
+}
+
+static void
+run_once(struct script *s, unsigned round)
+{
+	static uint64_t now = TIER_NS;
+	uint64_t hash = hash_key(KEY, s->slot == REND_FLUSH_ALL ? 0 : sizeof KEY - 1);
+
+	script_plan(s, round);
+	script_name(s, k.name, sizeof k.name);
+	k.script = s;
+	k.trouble = (enum trouble)(round / 3 % TROUBLES);
+	k.troubled = k.complained = false;
+	k.at = k.answers = k.waits = 0;
+	clock_fake(now, 1000000);
+	if (k.trouble == CROWD && words() != NULL)
+		guard_write(words(), hash, &k.crowd);
+	submit(s);
+	while (progress(&now))
+		continue;
+	check_end(hash);
+	check_left(hash);
+}
+
+static void
+run_path(struct script *s, void *arg)
+{
+	/* A flush takes a million words: a few rounds have to do. */
+	bool dear = s->slot == REND_FLUSH_ALL && k.walks[s->slot].guard == REND_WRITES;
+
+	for (unsigned round = 0; round < SCRIPT_ROUNDS && k.wrong < 20; round += dear ? 7 : 1)
+		run_once(s, round);
+}
+
+static void
+run_unsupported(unsigned verb)
+{
+	struct script s = { .slot = verb };
+
+	script_plan(&s, 0);
+	script_name(&s, k.name, sizeof k.name);
+	s.answer = REND_UNSUPPORTED;
+	k.script = &s;
+	k.complained = false;
+	k.at = k.answers = 0;
+	submit(&s);
+	check_end(0);
+	check_left(0);
+}
+
+/* What the engine counted is what went on. */
+static void
+check_counts(void)
+{
+	static const char *const names[] = { "yes", "no", "fail" };
+
+	k.complained = false;
+	for (unsigned v = 0; v < REND_VERB_COUNT; v++)
+		for (unsigned row = 1; row < FLOW_ROWS_MAX; row++)
+			for (unsigned o = 0; o < 3; o++) {
+				uint64_t counted = flow_row_ended(k.policy, v, row, (enum rend_outcome)o);
+
+				snprintf(k.name, sizeof k.name, "%s, row %u, %s", rend_verb_name(v), row, names[o]);
+				if (counted != k.ended[v][row][o])
+					complain("counted %llu times instead of %llu", (unsigned long long)counted,
+					    (unsigned long long)k.ended[v][row][o]);
+			}
+}
+
+unsigned
+policy_kit_run(const struct policy_kit *kit, FILE *out)
+{
+	const struct rend_walk *promised = kit->policy->pick(kit->conf, kit->l1_can);
+
+	memset(&k, 0, sizeof k);
+	k.kit = kit;
+	k.out = out;
+	pthread_mutex_init(&k.elsewhere.lock, NULL);
+	pthread_cond_init(&k.elsewhere.work, NULL);
+	worker_set_count(1);
+	if (worker_init(&k.worker, 0) != 0 ||
+	    pthread_create(&k.elsewhere.thread, NULL, elsewhere_thread, &k.elsewhere) != 0)
+		abort();
+	worker_enter(&k.worker);
+	if (graph_open(kit->instead != NULL ? kit->instead : promised) == 0) {
+		for (unsigned v = 0; v < REND_VERB_COUNT; v++)
+			if (promised[v].steps != NULL)
+				script_each(promised[v].steps, v, run_path, NULL);
+			else if (v != REND_GET_TOUCH)
+				run_unsupported(v);
+		if (k.wrong == 0)
+			check_counts();
+	}
+	pthread_mutex_lock(&k.elsewhere.lock);
+	k.elsewhere.stop = true;
+	pthread_cond_signal(&k.elsewhere.work);
+	pthread_mutex_unlock(&k.elsewhere.lock);
+	pthread_join(k.elsewhere.thread, NULL);
+	graph_close();
+	worker_fini(&k.worker);
+	worker_enter(NULL);
+	clock_unfake();
+	return k.wrong;
+}
+
+/* ---- the list of paths ---- */
+
+static char *
+read_all(const char *file, size_t *len)
+{
+	FILE *in = fopen(file, "r");
+	char *text = NULL, block[4096];
+	FILE *to = open_memstream(&text, len);
+	size_t n;
+
+	while (in != NULL && (n = fread(block, 1, sizeof block, in)) > 0)
+		fwrite(block, 1, n, to);
+	fclose(to);
+	if (in != NULL)
+		fclose(in);
+	return text;
+}
+
+unsigned
+policy_kit_golden(const struct policy_kit *kit, const char *file, FILE *out)
+{
+	char *is = NULL, *golden;
+	size_t is_len, golden_len;
+	FILE *to = open_memstream(&is, &is_len);
+	unsigned wrong;
+
+	flow_print_paths(kit->policy, kit->policy->pick(kit->conf, kit->l1_can), to);
+	fclose(to);
+	golden = read_all(file, &golden_len);
+	wrong = is_len != golden_len || memcmp(is, golden, is_len) != 0;
+	if (wrong)
+		fprintf(
+		    out, "%s: the paths of %s are not those of the file; they are:\n%s", file, kit->policy->name, is);
+	free(is);
+	free(golden);
+	return wrong;
+}

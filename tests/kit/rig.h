@@ -1,0 +1,118 @@
+/*
+ * One handler, opened with its options, and workers to ask it from; each worker sits on a thread of its own.
+ *
+ *	rig ── node under test, the nodes its options name
+ *	 ├─ seat 0: worker, loop ── asks          the behaviour's thread
+ *	 └─ seat 1: worker, loop ── asks          a second one, if the behaviour wants it
+ *
+ * An ask is an op with everything that must not change noted down: before it is submitted, and again when it is
+ *answered.  It stays until the handler is closed, so that whoever touches it after its answer is found out.
+ */
+#ifndef KIT_RIG_H
+#define KIT_RIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "engine/generation.h"
+#include "engine/op.h"
+#include "engine/worker.h"
+#include "handler_kit.h"
+
+#define RIG_SEATS 2
+
+struct ask {
+	struct ask *next; /* of the seat's */
+	struct seat *seat;
+	struct rend_op *op;    /* set up by the behaviour before ask_submit() */
+	struct rend_ask asked; /* as it was when it was submitted */
+	struct rend_item brought;
+	char key[REND_KEY_MAX];
+	bool submitted, answered, dropped;
+	char after[OP_KID_SIZE]; /* as it was when it was answered */
+};
+
+struct seat {
+	struct rig *rig;
+	struct rend_worker worker;
+	struct event_base *base;
+	struct event *wake;
+	struct ask *asks;
+};
+
+struct rig {
+	const struct handler_kit *kit;
+	struct generation *generation;
+	struct rend_node *node;		    /* that is asked */
+	const struct rend_handler *handler; /* that is tested */
+	struct seat seats[RIG_SEATS];
+	int seat_count;
+};
+
+/* ---- a behaviour's end ---- */
+
+/* Ends the process: this behaviour is not there. */
+void rig_fail(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
+
+/* Ends the process: the handler does not have what the behaviour is about. */
+void rig_skip(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
+
+#define RIG_FAILED  1 /* exit codes */
+#define RIG_SKIPPED 2
+#define RIG_MARK    "not so: " /* begins the reason on stderr */
+
+#define EXPECT(cond, ...)                      \
+	do {                                   \
+		if (!(cond))                   \
+			rig_fail(__VA_ARGS__); \
+	} while (0)
+
+/* ---- opening and closing ---- */
+
+/* Makes the nodes and checks them.  0, or -1 with the reason. */
+int rig_make(struct rig *r, const struct handler_kit *kit, int seats, struct rend_error *err);
+
+/* Opens them. */
+int rig_open(struct rig *r, struct rend_error *err);
+
+/* Makes the calling thread seat i's, and the handler's instance there. */
+void seat_enter(struct seat *s);
+
+/* Waits until nothing is in flight there, and ends the instance. */
+void seat_leave(struct seat *s);
+
+/* Closes the nodes and looks at what was left behind: asks touched after their answer, values not given back.  Every
+ * seat was left. */
+void rig_close(struct rig *r);
+
+/* Does the handler itself have this verb? */
+bool rig_has(const struct rig *r, unsigned verb);
+
+/* ---- asking ---- */
+
+/* An ask that is not submitted yet. */
+struct ask *ask_new(struct seat *s, unsigned verb, const void *key, size_t keylen);
+
+/* Adds a piece to the value it brings. */
+void ask_piece(struct ask *a, const void *p, size_t len);
+
+/* The same len bytes, `times` times, without a copy of them for each. */
+void ask_repeat(struct ask *a, const void *p, size_t len, unsigned times);
+
+void ask_submit(struct ask *a);
+
+/* Runs the seat's loop until it is answered; then everything that must hold for any answer has been checked. */
+enum rend_status ask_wait(struct ask *a);
+
+/* Drops the value it brought or got. */
+void ask_drop(struct ask *a);
+
+/* One turn of the seat's loop, waiting a little if nothing is going on. */
+void seat_turn(struct seat *s);
+
+/* Is the value these bytes? */
+bool value_is(const struct rend_value *v, const void *p, size_t len);
+
+#endif

@@ -1,0 +1,223 @@
+/* Paths: see script.h. */
+#include "script.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define BUTS (sizeof((struct rend_step *)0)->but / sizeof(((struct rend_step *)0)->but[0]))
+
+struct search {
+	struct script script;
+	const struct rend_step *steps;
+	void (*each)(struct script *s, void *arg);
+	void *arg;
+};
+
+static void search_go(struct search *s, unsigned row);
+
+static void
+search_came(struct search *s, unsigned edge, enum rend_outcome o, enum rend_status exactly)
+{
+	struct stop *stop = &s->script.stops[s->script.len - 1];
+
+	stop->outcome = o;
+	stop->exactly = exactly;
+	if (edge != REND_REPLY && edge != REND_REPLY_OK && edge != REND_REPLY_FAIL) {
+		search_go(s, edge);
+		return;
+	}
+	s->script.last_edge = (uint8_t)edge;
+	s->each(&s->script, s->arg);
+}
+
+static void
+search_go(struct search *s, unsigned row)
+{
+	const struct rend_step *step = &s->steps[row];
+
+	s->script.stops[s->script.len++] = (struct stop){ .step = step, .row = row };
+	search_came(s, step->yes, REND_YES, REND_OK);
+	search_came(s, step->no, REND_NO, REND_OK);
+	search_came(s, step->fail, REND_FAIL, REND_OK);
+	for (size_t i = 0; i < BUTS && step->but[i].status != 0; i++) {
+		enum rend_status status = (enum rend_status)step->but[i].status;
+
+		search_came(s, step->but[i].row, rend_outcome(status), status);
+	}
+	s->script.len--;
+}
+
+void
+script_each(const struct rend_step *steps, unsigned slot, void (*each)(struct script *, void *), void *arg)
+{
+	struct search s = { .script = { .slot = slot }, .steps = steps, .each = each, .arg = arg };
+
+	search_go(&s, 1);
+}
+
+/* ---- planning ---- */
+
+static bool
+is_exception(const struct rend_step *step, unsigned status)
+{
+	for (size_t i = 0; i < BUTS && step->but[i].status != 0; i++)
+		if (step->but[i].status == status)
+			return true;
+	return false;
+}
+
+/* The n-th of the statuses that have this outcome here, beginning again behind the last. */
+static enum rend_status
+nth_status(const struct rend_step *step, enum rend_outcome outcome, unsigned n)
+{
+	enum rend_status fit[REND_STATUS_COUNT];
+	unsigned count = 0;
+
+	for (unsigned s = 0; s < REND_STATUS_COUNT; s++)
+		if (rend_outcome((enum rend_status)s) == outcome && !is_exception(step, s))
+			fit[count++] = (enum rend_status)s;
+	return count == 0 ? REND_OK : fit[n % count];
+}
+
+static void
+plan_client(struct script *s)
+{
+	s->verb = s->slot == REND_GET_TOUCH ? REND_GET : s->slot;
+	s->ask = (struct rend_ask){ .exptime = 1000, .cas = 77, .delta = 5 };
+	if (s->verb == REND_GET)
+		s->ask.want = REND_WANT_VALUE | REND_WANT_CAS;
+	else
+		s->ask.mode = REND_IF_CAS;
+	if (s->slot == REND_GET_TOUCH)
+		s->ask.mode = REND_ALSO_TOUCH;
+	s->sent = (struct text_item){ .flags = 0 };
+	if (rend_verb_stores(s->verb))
+		s->sent = (struct text_item){ .text = "the client's", .flags = 11, .exptime = 5000 };
+}
+
+/* What the tier is asked, given the item that the op has so far. */
+static void
+plan_ask(const struct script *s, struct stop *stop, const struct text_item *item)
+{
+	const struct rend_step *step = stop->step;
+	bool clients = step->verb == s->verb;
+	bool stores = rend_verb_stores(step->verb);
+
+	if (clients && !step->guarded)
+		stop->ask = s->ask;
+	else
+		stop->ask = (struct rend_ask){
+			.want = clients ? s->ask.want : 0,
+			.mode = step->mode,
+			.exptime = s->ask.exptime,
+			.cas_new = stores ? item->cas : 0,
+		};
+	if (step->verb == REND_GET)
+		stop->ask.want |= step->want;
+	stop->item = (struct text_item){ .flags = 0 };
+	if (stores) {
+		memcpy(stop->item.text, item->text, sizeof stop->item.text);
+		stop->item.flags = item->flags;
+		stop->item.exptime = item->exptime;
+	}
+}
+
+static void
+plan_found(struct stop *stop, unsigned i)
+{
+	struct text_item *f = &stop->found;
+
+	*f = (struct text_item){ .flags = 0 };
+	switch (stop->step->verb) {
+	case REND_GET:
+		f->flags = 100 + i;
+		if (stop->ask.want & REND_WANT_VALUE)
+			snprintf(f->text, sizeof f->text, "found in row %u", stop->row);
+		if (stop->ask.want & REND_WANT_EXPTIME)
+			f->exptime = 2000 + i;
+		if (stop->ask.want & REND_WANT_CAS)
+			f->cas = 300 + i;
+		return;
+	case REND_INCR:
+	case REND_DECR:
+		f->number = 500 + i;
+		f->cas = 400 + i;
+		return;
+	default:
+		if (rend_verb_stores(stop->step->verb))
+			f->cas = 400 + i;
+	}
+}
+
+static void
+plan_came(const struct stop *stop, struct text_item *item)
+{
+	unsigned verb = stop->step->verb;
+
+	if (stop->outcome != REND_YES || stop->step->run != NULL)
+		return;
+	if (verb == REND_GET) {
+		*item = stop->found;
+	} else if (!stop->step->aside && (rend_verb_stores(verb) || verb == REND_INCR || verb == REND_DECR)) {
+		item->cas = stop->found.cas;
+		item->number = stop->found.number;
+	}
+}
+
+static void
+plan_manner(struct stop *stop, unsigned round, unsigned i)
+{
+	stop->status = stop->exactly != REND_OK ? stop->exactly : nth_status(stop->step, stop->outcome, round + i);
+	stop->manner = (enum manner)((round + i / 2) % 3);
+	if (stop->status == REND_TIMEOUT && (round + i) / 8 % 2 == 0)
+		stop->manner = NEVER;
+}
+
+void
+script_plan(struct script *s, unsigned round)
+{
+	struct text_item item;
+	bool late = false;
+
+	plan_client(s);
+	item = s->sent;
+	s->answer = REND_OK;
+	for (unsigned i = 0; i < s->len; i++) {
+		struct stop *stop = &s->stops[i];
+
+		if (stop->step->late && !late) {
+			late = true;
+			s->answered = item;
+		}
+		stop->late = late;
+		plan_manner(stop, round, i);
+		plan_ask(s, stop, &item);
+		plan_found(stop, i);
+		plan_came(stop, &item);
+		if (!late && stop->step->run == NULL && !stop->step->aside)
+			s->answer = stop->status;
+	}
+	if (late)
+		return;
+	s->answered = item;
+	if (s->last_edge == REND_REPLY_OK)
+		s->answer = REND_OK;
+	if (s->last_edge == REND_REPLY_FAIL)
+		s->answer = s->stops[s->len - 1].step->run != NULL ? REND_DOWN : s->stops[s->len - 1].status;
+}
+
+void
+script_name(const struct script *s, char *to, size_t size)
+{
+	static const char *const manners[] = { "", " later", " elsewhere", " never" };
+	static const char *const outcomes[] = { "yes", "no", "fail" };
+	int at = snprintf(to, size, "%s", rend_verb_name(s->slot));
+
+	for (unsigned i = 0; i < s->len && at > 0 && (size_t)at < size; i++) {
+		const struct stop *stop = &s->stops[i];
+
+		at += snprintf(to + at, size - (size_t)at, ", %s=%s%s", stop->step->name,
+		    stop->step->run != NULL ? outcomes[stop->outcome] : rend_status_name(stop->status),
+		    stop->step->run != NULL ? "" : manners[stop->manner]);
+	}
+}

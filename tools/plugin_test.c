@@ -1,0 +1,86 @@
+/* rend-plugin-test: does a handler plugin do what every handler must? */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+
+#include "../tests/kit/handler_kit.h"
+
+#define OPTIONS_MAX 64
+
+static const char usage[] =
+    "Usage: rend-plugin-test [-o name=value]... [--later] [--seconds n] plugin.so\n"
+    "\n"
+    "Runs a handler plugin through the list of what every handler must do, each item in a process of its own.\n"
+    "One line for each; the status is 0 if none failed, 1 if some did, 65 if the plugin cannot be opened.\n"
+    "\n"
+    "  -o name=value   an option of the plugin, as in its block of rend.conf; an option that names\n"
+    "                  a handler takes the file of that handler's plugin, which runs with its defaults\n"
+    "  --later         ask it through a handler that gives each answer later, and from another thread\n"
+    "  --seconds n     that each item may take (30)\n"
+    "  -h, --help      this\n";
+
+struct tally {
+	int passed, failed, skipped;
+};
+
+static void
+tell(void *arg, const char *behaviour, enum verdict verdict, const char *reason)
+{
+	static const char *const words[] = { [KIT_PASSED] = "ok  ", [KIT_FAILED] = "FAIL", [KIT_SKIPPED] = "skip" };
+	struct tally *t = arg;
+
+	*(verdict == KIT_PASSED ? &t->passed : verdict == KIT_FAILED ? &t->failed : &t->skipped) += 1;
+	printf("%s  %s%s%s\n", words[verdict], behaviour, *reason ? ": " : "", reason);
+	fflush(stdout);
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct option longs[] = { { "later", no_argument, NULL, 'l' },
+		{ "seconds", required_argument, NULL, 's' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
+	const char *options[OPTIONS_MAX];
+	struct handler_kit kit = { .options = options };
+	struct tally tally = { 0, 0, 0 };
+	char why[512];
+	int c;
+
+	while ((c = getopt_long(argc, argv, "ho:", longs, NULL)) != -1)
+		switch (c) {
+		case 'o':
+			if (kit.option_count == OPTIONS_MAX) {
+				fprintf(stderr, "rend-plugin-test: more than %d options\n", OPTIONS_MAX);
+				return EX_USAGE;
+			}
+			options[kit.option_count++] = optarg;
+			break;
+		case 'l':
+			kit.later = true;
+			break;
+		case 's':
+			kit.seconds = atoi(optarg);
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			return 0;
+		default:
+			fputs(usage, stderr);
+			return EX_USAGE;
+		}
+	if (optind != argc - 1) {
+		fputs(usage, stderr);
+		return EX_USAGE;
+	}
+	kit.plugin = argv[optind];
+	if (handler_kit_try(&kit, why, sizeof why) != 0) {
+		fprintf(stderr, "rend-plugin-test: %s\n", why);
+		return EX_DATAERR;
+	}
+	handler_kit_run(&kit, tell, &tally);
+	printf("%d passed, %d failed", tally.passed, tally.failed);
+	if (tally.skipped > 0)
+		printf(", %d skipped", tally.skipped);
+	printf("\n");
+	return tally.failed > 0;
+}

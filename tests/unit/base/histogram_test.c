@@ -64,6 +64,18 @@ test_short_ones_are_exact(void **state)
 	}
 }
 
+static void
+test_shares_mean_what_they_say(void **state)
+{
+	struct histogram h = { 0 };
+
+	for (uint64_t ns = 1; ns <= 100; ns++)
+		histogram_add(&h, ns);
+	/* 0.07 * 100 > 7 in doubles: the seventh it is all the same. */
+	for (int percent = 1; percent < 64; percent++)
+		assert_int_equal(histogram_quantile(&h, percent / 100.0), percent);
+}
+
 /* Each duration lies in a bucket whose end is not before it, and one more than the end lies in the next. */
 static void
 test_buckets_meet(void **state)
@@ -171,6 +183,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_against_exact_quantiles),
 		cmocka_unit_test(test_short_ones_are_exact),
+		cmocka_unit_test(test_shares_mean_what_they_say),
 		cmocka_unit_test(test_buckets_meet),
 		cmocka_unit_test(test_too_long_counts_as_the_longest),
 		cmocka_unit_test(test_none_and_nonsense),

@@ -91,6 +91,38 @@ test_a_late_wake(void **state)
 static struct inbox shared;
 static struct letter letters[PRODUCERS][EACH];
 
+/* Puts each call at the moment the one before it was taken: where a wake is lost most easily. */
+static void *
+produce_when_empty(void *arg)
+{
+	struct letter *mine = arg;
+
+	for (int i = 0; i < EACH; i++) {
+		while (__atomic_load_n(&shared.top, __ATOMIC_RELAXED) != NULL)
+			;
+		inbox_put(&shared, &mine[i].call);
+	}
+	return NULL;
+}
+
+static void
+test_no_wake_is_lost(void **state)
+{
+	pthread_t thread;
+
+	assert_int_equal(inbox_init(&shared), 0);
+	assert_int_equal(pthread_create(&thread, NULL, produce_when_empty, letters[0]), 0);
+	for (int got = 0; got < EACH;) {
+		assert_true(readable(&shared, DEADLINE_MS));
+		for (struct rend_call *call = inbox_take(&shared); call != NULL; call = call->next) {
+			assert_ptr_equal(call, &letters[0][got].call);
+			got++;
+		}
+	}
+	pthread_join(thread, NULL);
+	inbox_fini(&shared);
+}
+
 static void *
 produce(void *arg)
 {
@@ -141,6 +173,7 @@ main(void)
 		cmocka_unit_test(test_oldest_first),
 		cmocka_unit_test(test_one_wake_per_batch),
 		cmocka_unit_test(test_a_late_wake),
+		cmocka_unit_test(test_no_wake_is_lost),
 		cmocka_unit_test(test_many_producers),
 	};
 

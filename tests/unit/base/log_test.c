@@ -6,13 +6,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <time.h>
 
 #include "base/log.h"
 
 #define DEADLINE_S 20
 #define TEXT_MAX   (1 << 22)
+
+int __real_poll(struct pollfd *fds, nfds_t n, int ms);
+int __wrap_poll(struct pollfd *fds, nfds_t n, int ms);
 
 static char dir[32], path[64], other[64];
 static char text[TEXT_MAX];
@@ -370,6 +375,10 @@ test_stop_does_not_wait_for_a_reader(void **state)
 		for (int i = 0; i < FLOOD; i++)
 			rend_log(REND_LOG_INFO, "flood %d %0200d", i, 0);
 		log_stop();
+		/* The thread came to its end. */
+		if (log_start() != 0)
+			_exit(3);
+		log_stop();
 		/* Lines at once wait a bounded time, too. */
 		for (int i = 0; i < 100; i++)
 			rend_log(REND_LOG_INFO, "flood %d %0200d", i, 0);
@@ -382,15 +391,64 @@ test_stop_does_not_wait_for_a_reader(void **state)
 	close(ends[1]);
 }
 
+/* When set, whatever is asked is ready, and the write that follows does not return. */
+static atomic_bool poll_lies;
+
+int
+__wrap_poll(struct pollfd *fds, nfds_t n, int ms)
+{
+	return poll_lies ? 1 : __real_poll(fds, n, ms);
+}
+
+/* A thread that does not come back from a write is left behind; when it comes back after all, everything is as before.
+ */
+static void
+test_stop_does_not_wait_for_a_write(void **state)
+{
+	struct timespec end = deadline();
+	uint64_t before = log_dropped();
+	int ends[2], was;
+
+	assert_int_equal(pipe(ends), 0);
+	was = dup(STDERR_FILENO);
+	dup2(ends[1], STDERR_FILENO);
+	close(ends[1]);
+	assert_int_equal(log_open("stderr", REND_LOG_INFO), 0);
+	assert_int_equal(log_start(), 0);
+	poll_lies = true;
+	for (int i = 0; i < FLOOD; i++)
+		rend_log(REND_LOG_INFO, "flood %d %0200d", i, 0);
+	log_stop();
+	assert_true(log_dropped() > before);
+	assert_int_equal(log_start(), -1);
+	assert_int_equal(errno, EBUSY);
+	before = log_dropped();
+	rend_log(REND_LOG_INFO, "to nobody");
+	assert_int_equal(log_dropped() - before, 1);
+
+	poll_lies = false;
+	close(ends[0]);
+	while (log_start() != 0)
+		assert_false(past(&end));
+	log_stop();
+	dup2(was, STDERR_FILENO);
+	close(was);
+}
+
 static void
 test_a_full_disk(void **state)
 {
 	uint64_t before = log_dropped();
+	struct timespec end = deadline();
 
 	assert_int_equal(log_open("/dev/full", REND_LOG_INFO), 0);
 	assert_int_equal(log_start(), 0);
-	for (int i = 0; i < 50; i++)
-		rend_log(REND_LOG_INFO, "no room %d", i);
+	/* One by one: the notes of what is missing have no room, either. */
+	for (unsigned i = 0; i < 50; i++) {
+		rend_log(REND_LOG_INFO, "no room %u", i);
+		while (log_dropped() - before != i + 1)
+			assert_false(past(&end));
+	}
 	log_stop();
 	assert_int_equal(log_dropped() - before, 50);
 
@@ -481,6 +539,7 @@ main(void)
 		TEST(test_a_reader_that_sleeps),
 		TEST(test_a_reader_that_goes),
 		TEST(test_stop_does_not_wait_for_a_reader),
+		TEST(test_stop_does_not_wait_for_a_write),
 		TEST(test_a_full_disk),
 		TEST(test_reopen),
 		TEST(test_reopen_with_a_thread),

@@ -113,7 +113,9 @@ take_strings(const struct filling *f, const struct rend_option *opt, const char 
 		return 0;
 	for (const char *p = text; *p != '\0'; p++)
 		count += *p == ',';
-	strings = count > STRINGS_MAX ? NULL : arena_more(f->conf, count * sizeof *strings);
+	if (count > STRINGS_MAX)
+		return rend_error(err, "a list of at most %d strings is wanted", STRINGS_MAX);
+	strings = arena_more(f->conf, count * sizeof *strings);
 	if (copy == NULL || strings == NULL)
 		return error_set(err, EX_OSERR, "no memory");
 	while ((word = strsep(&copy, ",")) != NULL)

@@ -79,6 +79,15 @@ tree_get(const struct tree *group, const char *name)
 
 /* ---- the text, before libconfig sees it ---- */
 
+/* What @include "file" means, as libconfig will put it together. */
+static char *
+included(const struct reading *r, const char *file, size_t len)
+{
+	if (strcmp(r->dir, ".") == 0)
+		return arena_copy(r->arena, file, len);
+	return arena_print(r->arena, "%s/%.*s", r->dir, (int)len, file);
+}
+
 /* All of a file, with a NUL behind it; NULL after a message. */
 static char *
 slurp(struct reading *r, const char *path, struct place from, size_t *len)
@@ -141,8 +150,7 @@ scan_include(struct reading *r, struct place from, const char *file, size_t file
 		messages_error(r->m, from, 0, "@include", "too many files include each other");
 		return false;
 	}
-	/* As libconfig will put it together. */
-	path = arena_print(r->arena, "%s/%.*s", r->dir, (int)filelen, file);
+	path = included(r, file, filelen);
 	text = path == NULL ? NULL : slurp(r, path, from, &len);
 	return text != NULL && scan(r, path, text, len, depth + 1);
 }
@@ -202,9 +210,9 @@ convert(struct reading *r, const char *file, config_setting_t *s, unsigned depth
 	struct place place = { file, config_setting_source_line(s) };
 	struct tree *t;
 
-	/* An included file's name is libconfig's memory. */
+	/* What was included has a name; what was given as text has none. */
 	if (config_setting_source_file(s) != NULL)
-		place.file = arena_print(r->arena, "%s", config_setting_source_file(s));
+		place.file = included(r, config_setting_source_file(s), strlen(config_setting_source_file(s)));
 	if (depth > DEPTH_MAX) {
 		messages_error(r->m, place, 0, NULL, "nested too deep");
 		return NULL;
@@ -258,7 +266,7 @@ parse(struct reading *r, const char *name, const char *text, size_t len)
 		struct place place = { name, config_error_line(&c) };
 
 		if (config_error_file(&c) != NULL)
-			place.file = arena_print(r->arena, "%s", config_error_file(&c));
+			place.file = included(r, config_error_file(&c), strlen(config_error_file(&c)));
 		messages_error(r->m, place, 0, NULL, "%s", config_error_text(&c));
 	}
 	config_destroy(&c);

@@ -22,7 +22,9 @@ AC_DEFUN([REND_SANITIZE], [
       AS_IF([test "x$enableval" = xyes], [enableval=address,undefined])
       # An error that is found ends the program: else a test could pass over it.
       CFLAGS="$CFLAGS -fsanitize=$enableval -fno-sanitize-recover=all -fno-omit-frame-pointer"
-      LDFLAGS="$LDFLAGS -fsanitize=$enableval"])])
+      LDFLAGS="$LDFLAGS -fsanitize=$enableval"
+      rend_sanitized=yes])])
+  AM_CONDITIONAL([SANITIZED], [test "x$rend_sanitized" = xyes])
 ])
 
 # --enable-werror

@@ -10,6 +10,7 @@ trap 'rm -rf "$TMPDIR"' EXIT
 export TMPDIR
 export REND=$build/rend
 export REND_PLUGINS=$build/.libs
+export METER_LIB=$build/tests/talk/meter.so
 export REND_PREFIX=$build/tests/prefix
 export PYTHONDONTWRITEBYTECODE=1
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:detect_stack_use_after_return=1}

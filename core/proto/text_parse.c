@@ -188,7 +188,7 @@ text_body_end(struct dialog *d, const char *in, size_t len, size_t *used, struct
 
 /* ---- reading ---- */
 
-/* What a get's line begins with, spaces aside, so far as len bytes tell. */
+/* Is it a get's line?  len is more than line_max, so that all of the word is there. */
 static bool
 begins_get(const char *in, size_t len)
 {

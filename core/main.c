@@ -3,10 +3,6 @@
  *
  *	args ─► conf ─► log ─► (background) ─► bind ─► user ─► pid file ─► open, serve ─► drain, close
  */
-#ifdef HAVE_CONFIG_H
-#include "config.h"
-#endif
-
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>

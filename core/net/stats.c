@@ -18,10 +18,6 @@
 #include "net/server.h"
 #include "rend/log.h"
 
-#ifdef HAVE_CONFIG_H
-#include "config.h"
-#endif
-
 /* Where lines go. */
 struct report {
 	struct conn *conn;

@@ -23,13 +23,13 @@ enum command_kind {
 
 /* What a reply has to know of the command it answers.  Copied; owns nothing. */
 struct asked {
-	uint8_t kind; /* enum command_kind */
-	uint8_t verb; /* enum rend_verb */
-	bool quiet;   /* noreply */
-	bool with_cas; /* gets, gats */
-	bool last;    /* of a text get: END comes behind this key's answer */
-	bool close;   /* the connection ends behind this answer */
-	uint8_t group; /* of stats: the caller's, who alone knows what groups there are */
+	uint8_t kind;	      /* enum command_kind */
+	uint8_t verb;	      /* enum rend_verb */
+	bool quiet;	      /* noreply */
+	bool with_cas;	      /* gets, gats */
+	bool last;	      /* of a text get: END comes behind this key's answer */
+	bool close;	      /* the connection ends behind this answer */
+	uint8_t group;	      /* of stats: the caller's, who alone knows what groups there are */
 	const char *sentence; /* static: the whole line of a refusal, with its line end */
 };
 
@@ -39,9 +39,9 @@ struct command {
 	const char *key;
 	size_t keylen;
 	struct rend_ask ask;
-	uint32_t flags;	  /* storing verbs */
-	int64_t exptime;  /* storing verbs; absolute unix seconds, 0 never */
-	size_t body;	  /* storing verbs: bytes of value that follow */
+	uint32_t flags;	 /* storing verbs */
+	int64_t exptime; /* storing verbs; absolute unix seconds, 0 never */
+	size_t body;	 /* storing verbs: bytes of value that follow */
 	bool has_body;
 	int64_t delay;	  /* flush_all: seconds; 0 now */
 	const char *args; /* stats: what comes behind the word, without spaces around it */

@@ -1,5 +1,6 @@
 /*
- * Bytes to commands, answers to bytes.  No I/O, no threads: whoever has the socket feeds a dialog and sends what it says.
+ * Bytes to commands, answers to bytes.  No I/O, no threads: whoever has the socket feeds a dialog and sends what it
+ *says.
  *
  *	            dialog_parse()                    engine
  *	bytes in ─────────────────► struct command ────────────► status, item
@@ -40,7 +41,8 @@ struct protocol {
 	enum parse (*parse)(struct dialog *d, const char *in, size_t len, size_t *used, struct command *cmd);
 	enum parse (*body_end)(struct dialog *d, const char *in, size_t len, size_t *used, struct command *cmd);
 	void (*reply)(struct dialog *d, struct chain *out, const struct asked *asked, const struct rend_op *op);
-	void (*stat)(struct dialog *d, struct chain *out, const struct asked *asked, const char *name, const char *value);
+	void (*stat)(
+	    struct dialog *d, struct chain *out, const struct asked *asked, const char *name, const char *value);
 	void (*stat_end)(struct dialog *d, struct chain *out, const struct asked *asked);
 };
 
@@ -59,14 +61,15 @@ struct dialog {
 };
 
 /*
- * Looks at len bytes.  PARSE_COMMAND: *cmd is filled; with has_body the caller takes cmd->body bytes from behind *used and then calls
- * dialog_body_end() before the next parse.  Needs no more memory for a claim: nothing is kept here but counters.
+ * Looks at len bytes.  PARSE_COMMAND: *cmd is filled; with has_body the caller takes cmd->body bytes from behind *used
+ * and then calls dialog_body_end() before the next parse.  Needs no more memory for a claim: nothing is kept here but
+ * counters.
  */
 enum parse dialog_parse(struct dialog *d, const char *in, size_t len, size_t *used, struct command *cmd);
 
 /*
- * What follows a body.  PARSE_COMMAND: the body was well ended, *cmd (the command that had it) may be carried out, or, if cmd's kind is
- * now COMMAND_REFUSED, is to be answered so and its body dropped.
+ * What follows a body.  PARSE_COMMAND: the body was well ended, *cmd (the command that had it) may be carried out, or,
+ * if cmd's kind is now COMMAND_REFUSED, is to be answered so and its body dropped.
  */
 enum parse dialog_body_end(struct dialog *d, const char *in, size_t len, size_t *used, struct command *cmd);
 

@@ -353,6 +353,9 @@ stage_line(struct answer *a, struct recvq *q, const struct question *asked, int6
 	enum answer_parse parse;
 	struct line l;
 
+	/* Rubbish need not have a line end to be seen. */
+	if (len > 0 && (p[0] < '0' || p[0] > 'Z'))
+		return garbage(a, "a line that begins with neither a capital nor a digit");
 	if (nl == NULL)
 		return len < ANSWER_LINE_MAX ? ANSWER_MORE : garbage(a, "a line without an end");
 	if (nl == p || nl[-1] != '\r')

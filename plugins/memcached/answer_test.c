@@ -130,6 +130,8 @@ static const struct bad {
 	{ &mg, "\r\n" },
 	{ &mg, "\n" },
 	{ &mg, "EN O7\n" },
+	{ &mg, "\200" },
+	{ &mg, "error\r\n" },
 	{ &mg, "HTTP/1.1 400 Bad Request\r\n" },
 	{ &mg, "VA 5 f3 O7\r\nhelloX" },
 	{ &mg, "VA 5 f3 O7\r\nhello\rX" },
@@ -312,9 +314,9 @@ a_line_without_end(void **state)
 	struct recvq q = { 0 };
 	struct answer a = { 0 };
 
-	memset(bytes, 'x', ANSWER_LINE_MAX);
+	memset(bytes, 'X', ANSWER_LINE_MAX);
 	assert_int_equal(converse(&a, &q, &mg, bytes, ANSWER_LINE_MAX - 1, 1, 1), ANSWER_MORE);
-	feed(&q, "x", 1);
+	feed(&q, "X", 1);
 	assert_int_equal(answer_read(&a, &q, &mg, WALL), ANSWER_GARBAGE);
 	recvq_drop(&q);
 	free(bytes);

@@ -17,8 +17,7 @@
 #define MS		1000000ULL
 #define BACKOFF_MIN	(100 * MS)
 #define BACKOFF_MAX	(10000 * MS)
-#define PROVEN		(1000 * MS) /* up for so long: the next trouble is a new one */
-#define AGAIN_AFTER	(100 * MS)  /* up for so long: a close is an idle backend's, not a refusal */
+#define AGAIN_AFTER	(100 * MS) /* up for so long: a close is an idle backend's, not a refusal */
 #define TIMEOUTS_MAX	3
 #define READS_PER_TURN	16
 #define IOV_PER_WRITE	256
@@ -176,8 +175,6 @@ link_break(struct link *l, enum link_end end, const char *why)
 	close_socket(l);
 	l->state = LINK_DOWN;
 	l->timeouts = 0;
-	if (lasted >= PROVEN)
-		l->pause = BACKOFF_MIN;
 	while ((op = opq_take(&sent)) != NULL)
 		rescue(l, op, request_of(op)->begins < gone, again);
 	if (!again) {
@@ -347,8 +344,11 @@ op_answered(struct link *l)
 	struct rend_op *op = opq_take(&l->sent);
 	bool suspect = l->answer.suspect;
 
-	if (!request_of(op)->overdue)
+	if (!request_of(op)->overdue) {
+		/* It works: the next trouble is a new one. */
 		l->timeouts = 0;
+		l->pause = BACKOFF_MIN;
+	}
 	rend_done(op, answer_give(&l->answer, op));
 	if (suspect)
 		link_break(l, END_TROUBLE, "it refused a value in a way that leaves open whether it has read it");

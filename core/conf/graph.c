@@ -13,6 +13,8 @@
 #include "engine/generation.h"
 #include "engine/plugin_load.h"
 
+#define BLOCK_NAME_MAX 64
+
 /* What an option gets that names a block about which something was said already: nobody follows it. */
 static const struct rend_node unfit;
 
@@ -98,12 +100,16 @@ near_plugin(const char *name, const char *plugin_dir, char *buf, size_t size)
 }
 
 static int
-load(struct graph_block *b, const char *name, const char *plugin_dir, struct messages *m)
+load(struct graph_block *b, const struct graph *g, const char *plugin_dir, struct messages *m)
 {
+	const char *name = plugin_word(b, g, m);
 	char path[TREE_PATH_MAX + 8], near[300];
 	struct rend_error err = { 0 };
-	struct place place = tree_get(b->tree, "plugin")->place;
+	struct place place;
 
+	if (name == NULL)
+		return -1;
+	place = tree_get(b->tree, "plugin")->place;
 	snprintf(path, sizeof path, "%s.plugin", b->path);
 	doing(b, name, "while it was loaded");
 	b->plugin = plugin_load(name, plugin_dir, &err);
@@ -138,20 +144,20 @@ read_blocks(struct graph *g, const struct tree *group, bool policy, struct messa
 		b->tree = t;
 		b->policy = policy;
 		snprintf(b->path, sizeof b->path, "%s.%.200s", group->name, t->name);
+		b->bad = true;
 		if (t->kind != TREE_GROUP)
 			messages_error(
 			    m, t->place, 0, b->path, "a group { } is wanted, not %s", tree_kind_name(t->kind));
-		else if (strlen(t->name) > 64)
-			messages_error(m, t->place, 0, b->path, "a name may have 64 letters");
+		else if (strlen(t->name) > BLOCK_NAME_MAX)
+			messages_error(m, t->place, 0, b->path, "a name may have %d letters", BLOCK_NAME_MAX);
 		else if (other != NULL)
 			messages_error(m, t->place, 0, b->path,
 			    "there is %s already, in line %u: the names of blocks are one list", other->path,
 			    other->tree->place.line);
-		else {
-			g->count++;
-			continue;
-		}
-		memset(b, 0, sizeof *b);
+		else
+			b->bad = false;
+		/* Others may name it: that it is wrong was said once, here. */
+		g->count++;
 	}
 }
 
@@ -340,11 +346,9 @@ graph_build(struct graph *g, const struct tree *root, const char *plugin_dir, st
 	}
 	read_blocks(g, handlers, false, m);
 	read_blocks(g, policies, true, m);
-	for (size_t i = 0; i < g->count; i++) {
-		const char *name = plugin_word(&g->blocks[i], g, m);
-
-		g->blocks[i].bad = name == NULL || load(&g->blocks[i], name, plugin_dir, m) != 0;
-	}
+	for (size_t i = 0; i < g->count; i++)
+		if (!g->blocks[i].bad)
+			g->blocks[i].bad = load(&g->blocks[i], g, plugin_dir, m) != 0;
 	for (size_t i = 0; i < g->count; i++)
 		if (g->blocks[i].node != NULL)
 			fill(g, i, m);

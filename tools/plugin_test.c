@@ -9,7 +9,7 @@
 #define OPTIONS_MAX 64
 
 static const char usage[] =
-    "Usage: rend-plugin-test [-o name=value]... [--later] [--seconds n] plugin.so\n"
+    "Usage: rend-plugin-test [-o name=value]... [--later] [--only text] [--seconds n] plugin.so\n"
     "\n"
     "Runs a handler plugin through the list of what every handler must do, each item in a process of its own.\n"
     "One line for each; the status is 0 if none failed, 1 if some did, 65 if the plugin cannot be opened.\n"
@@ -17,6 +17,7 @@ static const char usage[] =
     "  -o name=value   an option of the plugin, as in its block of rend.conf; an option that names\n"
     "                  a handler takes the file of that handler's plugin, which runs with its defaults\n"
     "  --later         ask it through a handler that gives each answer later, and from another thread\n"
+    "  --only text     only what has this in its name\n"
     "  --seconds n     that each item may take (30)\n"
     "  -h, --help      this\n";
 
@@ -39,7 +40,8 @@ int
 main(int argc, char **argv)
 {
 	static const struct option longs[] = { { "later", no_argument, NULL, 'l' },
-		{ "seconds", required_argument, NULL, 's' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
+		{ "only", required_argument, NULL, 'n' }, { "seconds", required_argument, NULL, 's' },
+		{ "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
 	const char *options[OPTIONS_MAX];
 	struct handler_kit kit = { .options = options };
 	struct tally tally = { 0, 0, 0 };
@@ -57,6 +59,9 @@ main(int argc, char **argv)
 			break;
 		case 'l':
 			kit.later = true;
+			break;
+		case 'n':
+			kit.only = optarg;
 			break;
 		case 's':
 			kit.seconds = atoi(optarg);

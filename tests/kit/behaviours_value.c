@@ -114,7 +114,7 @@ static void
 filled(struct seat *s)
 {
 	struct held h;
-	char *p = pattern(8192, 97), key[16];
+	char *p = pattern(8192, 97), key[24];
 	int stored = 0;
 
 	hold(s, &h);

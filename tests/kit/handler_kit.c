@@ -20,8 +20,7 @@
 #include "base/clock.h"
 #include "behaviour.h"
 
-#define SECONDS_DEFAULT 30
-#define SAID_MAX	4096 /* of what a child says, its end is kept */
+#define SAID_MAX 4096 /* of what a child says, its end is kept */
 
 static const struct behaviour *const lists[] = {
 	behaviours_item,
@@ -185,7 +184,7 @@ static enum verdict
 run_one(const struct handler_kit *kit, const struct behaviour *b, char *reason, size_t size)
 {
 	struct said said = { .len = 0 };
-	int seconds = kit->seconds > 0 ? kit->seconds : SECONDS_DEFAULT;
+	int seconds = kit_seconds(kit);
 	int ends[2], status = 0;
 	bool in_time;
 	pid_t pid;
@@ -218,8 +217,11 @@ handler_kit_run(const struct handler_kit *kit, handler_kit_told_f *told, void *a
 	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
 		for (const struct behaviour *b = lists[i]; b->name != NULL; b++) {
 			char reason[512];
-			enum verdict verdict = run_one(kit, b, reason, sizeof reason);
+			enum verdict verdict;
 
+			if (kit->only != NULL && strstr(b->name, kit->only) == NULL)
+				continue;
+			verdict = run_one(kit, b, reason, sizeof reason);
 			failed += verdict == KIT_FAILED;
 			told(arg, b->name, verdict, reason);
 		}

@@ -13,9 +13,17 @@ struct handler_kit {
 	const char *const
 	    *options; /* "memory=1MiB", ...: as on rend's command line; a handler's name there is a plugin file */
 	size_t option_count;
-	bool later;  /* ask it through a handler that gives each answer later, and from another thread */
-	int seconds; /* that each behaviour may take; 0: 30 */
+	bool later;	  /* ask it through a handler that gives each answer later, and from another thread */
+	const char *only; /* behaviours whose name has this in it; NULL: all */
+	int seconds;	  /* that each behaviour may take; 0: 30 */
 };
+
+/* The time of each behaviour. */
+static inline int
+kit_seconds(const struct handler_kit *kit)
+{
+	return kit->seconds > 0 ? kit->seconds : 30;
+}
 
 enum verdict { KIT_PASSED, KIT_FAILED, KIT_SKIPPED };
 

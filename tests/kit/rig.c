@@ -17,8 +17,8 @@
 #include "engine/offload.h"
 #include "later.h"
 
-/* An answer that takes longer is lost. */
-#define ANSWER_NS 10000000000ULL
+/* An answer that takes more than this part of the behaviour's time is lost. */
+#define ANSWER_SHARE 3
 
 /* The loop looks around at least so often. */
 #define TURN_US 2000
@@ -253,6 +253,12 @@ seat_turn(struct seat *s)
 }
 
 static uint64_t
+answer_ns(const struct seat *s)
+{
+	return (uint64_t)kit_seconds(s->rig->kit) * 1000000000ULL / ANSWER_SHARE;
+}
+
+static uint64_t
 in_flight(const struct seat *s)
 {
 	const struct generation *g = s->rig->generation;
@@ -267,7 +273,7 @@ void
 seat_leave(struct seat *s)
 {
 	struct generation *g = s->rig->generation;
-	uint64_t until = clock_mono() + ANSWER_NS;
+	uint64_t until = clock_mono() + answer_ns(s);
 
 	for (struct ask *a = s->asks; a != NULL; a = a->next) {
 		if (a->submitted)
@@ -505,7 +511,7 @@ check_answer(const struct ask *a)
 enum rend_status
 ask_wait(struct ask *a)
 {
-	uint64_t until = clock_mono() + ANSWER_NS;
+	uint64_t until = clock_mono() + answer_ns(a->seat);
 
 	if (!a->submitted)
 		ask_submit(a);
@@ -513,14 +519,14 @@ ask_wait(struct ask *a)
 		EXPECT(clock_mono() < until, "a %s was never answered", rend_verb_name(a->op->verb));
 		seat_turn(a->seat);
 	}
-	if (!a->dropped)
+	if (!a->checked)
 		check_answer(a);
+	a->checked = true;
 	return (enum rend_status)a->op->status;
 }
 
 void
 ask_drop(struct ask *a)
 {
-	a->dropped = true;
 	rend_value_drop(&a->op->item.value);
 }

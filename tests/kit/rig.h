@@ -30,8 +30,8 @@ struct ask {
 	struct rend_ask asked; /* as it was when it was submitted */
 	struct rend_item brought;
 	char key[REND_KEY_MAX];
-	bool submitted, answered, dropped;
-	char after[OP_KID_SIZE]; /* as it was when it was answered */
+	bool submitted, answered, checked;
+	char after[OP_KID_SIZE] __attribute__((aligned(16))); /* as it was when it was answered */
 };
 
 struct seat {

@@ -1,0 +1,217 @@
+/*
+ * The handler kit, tried on handlers: those that are right pass all of it, answering at once and later; each of the
+ * broken ones fails, and for what it is broken in.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "handler_kit.h"
+
+struct outcome {
+	const char *behaviour, *reason; /* looked for */
+	bool seen;
+	int passed, failed, skipped;
+};
+
+/* Where the plugins are: folders by what they are called in the environment, and where the build puts them. */
+static const char *
+folder(const char *variable, const char *built)
+{
+	const char *dir = getenv(variable);
+
+	return dir == NULL ? built : dir;
+}
+
+static void
+note(void *arg, const char *behaviour, enum verdict verdict, const char *reason)
+{
+	struct outcome *o = arg;
+
+	*(verdict == KIT_PASSED ? &o->passed : verdict == KIT_FAILED ? &o->failed : &o->skipped) += 1;
+	if (verdict != KIT_FAILED)
+		return;
+	if (o->reason != NULL && strstr(reason, o->reason) != NULL)
+		o->seen = true;
+	else
+		print_error("%s: %s\n", behaviour, reason);
+}
+
+static struct outcome
+run(const char *plugin, const char *option, bool later, int seconds, const char *behaviour, const char *reason)
+{
+	struct outcome o = { .behaviour = behaviour, .reason = reason };
+	int failed;
+	struct handler_kit kit = { .plugin = plugin,
+		.options = &option,
+		.option_count = option != NULL,
+		.later = later,
+		.only = behaviour,
+		.seconds = seconds };
+
+	failed = handler_kit_run(&kit, note, &o);
+	assert_int_equal(failed, o.failed);
+	return o;
+}
+
+#define SECONDS 60 /* each behaviour may take: plenty */
+
+/* ---- handlers that are right ---- */
+
+#define INMEM_LEAST 60 /* behaviours; a list that has shrunk proves less */
+#define SOUND_LEAST 30
+
+static void
+inmem(const char *option, bool later)
+{
+	char path[4096];
+	struct outcome o;
+
+	snprintf(path, sizeof path, "%s/inmem.so", folder("REND_PLUGINS", ".libs"));
+	o = run(path, option, later, SECONDS, NULL, NULL);
+	assert_int_equal(o.failed, 0);
+	assert_int_equal(o.skipped, 0);
+	assert_true(o.passed >= INMEM_LEAST);
+}
+
+static void
+inmem_inline(void **state)
+{
+	inmem(NULL, false);
+}
+
+static void
+inmem_later(void **state)
+{
+	inmem(NULL, true);
+}
+
+static void
+inmem_evicting(void **state)
+{
+	inmem("memory=1MiB", false);
+}
+
+static void
+inmem_evicting_later(void **state)
+{
+	inmem("memory=1MiB", true);
+}
+
+static void
+inmem_full(void **state)
+{
+	inmem("evict=false", false);
+}
+
+static void
+broken_path(char *path, size_t size, const char *name)
+{
+	snprintf(path, size, "%s/%s.so", folder("REND_BROKEN", "tests/kit/broken"), name);
+}
+
+static void
+sound(void **state)
+{
+	char path[4096];
+	struct outcome o;
+
+	broken_path(path, sizeof path, "sound");
+	for (int later = 0; later < 2; later++) {
+		o = run(path, NULL, later, SECONDS, NULL, NULL);
+		assert_int_equal(o.failed, 0);
+		assert_true(o.passed >= SOUND_LEAST);
+	}
+}
+
+/* ---- handlers that are not ---- */
+
+struct fault {
+	const char *name, *behaviour, *reason;
+	int seconds; /* 0: as for others */
+};
+
+static void
+found_out(void **state)
+{
+	const struct fault *f = *state;
+	char path[4096];
+	struct outcome o;
+
+	broken_path(path, sizeof path, f->name);
+	o = run(path, NULL, false, f->seconds == 0 ? SECONDS : f->seconds, f->behaviour, f->reason);
+	assert_true(o.failed > 0);
+	if (!o.seen)
+		fail_msg("%s failed, but not in \"%s\" with \"%s\"", f->name, f->behaviour, f->reason);
+}
+
+#define FAULT(name, behaviour, reason) static struct fault name = { #name, behaviour, reason, 0 }
+
+FAULT(twice, "a second delete is a miss", "answered an op twice");
+/* Many behaviours wait for its answers, in vain. */
+static struct fault lost = { "lost", "replace on a missing key", "a replace was never answered", 6 };
+FAULT(meddling, "what was set is found", "a set that ended with OK changed op->item.value");
+FAULT(forgetful, "a value may be empty", "MISS, but it is there");
+FAULT(lingering, "what was set is found", "was changed after it had been answered");
+FAULT(rewriting, "a value stays as it was when its item is overwritten",
+    "had handed out changed when its item was overwritten");
+FAULT(greedy, "what was set is found", "values were not given back");
+FAULT(immortal, "an exptime that has passed", "OK, but it is not there");
+FAULT(leaky, "leaves no memory behind", ""); /* what a leak checker says is its own */
+FAULT(racy, "two workers on one store", "a value under load is torn");
+
+/* What cannot be loaded or opened is no failed behaviour. */
+static void
+refused(void **state)
+{
+	struct handler_kit kit = { .plugin = "/nonexistent/plugin.so" };
+	char why[512];
+
+	assert_int_equal(handler_kit_try(&kit, why, sizeof why), -1);
+	assert_non_null(strstr(why, "/nonexistent/plugin.so"));
+}
+
+static void
+wrong_option(void **state)
+{
+	const char *option = "memory=much";
+	char path[4096], why[512];
+	struct handler_kit kit = { .plugin = path, .options = &option, .option_count = 1 };
+
+	snprintf(path, sizeof path, "%s/inmem.so", folder("REND_PLUGINS", ".libs"));
+	assert_int_equal(handler_kit_try(&kit, why, sizeof why), -1);
+	assert_non_null(strstr(why, "much"));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(inmem_inline),
+		cmocka_unit_test(inmem_later),
+		cmocka_unit_test(inmem_evicting),
+		cmocka_unit_test(inmem_evicting_later),
+		cmocka_unit_test(inmem_full),
+		cmocka_unit_test(sound),
+		{ "answers twice", found_out, NULL, NULL, &twice },
+		{ "answers never", found_out, NULL, NULL, &lost },
+		{ "changes what a set brought", found_out, NULL, NULL, &meddling },
+		{ "misses what is there", found_out, NULL, NULL, &forgetful },
+		{ "uses an op it has answered", found_out, NULL, NULL, &lingering },
+		{ "changes values it has handed out", found_out, NULL, NULL, &rewriting },
+		{ "keeps values", found_out, NULL, NULL, &greedy },
+		{ "does not expire", found_out, NULL, NULL, &immortal },
+		{ "leaks", found_out, NULL, NULL, &leaky },
+		{ "tears values under load", found_out, NULL, NULL, &racy },
+		cmocka_unit_test(refused),
+		cmocka_unit_test(wrong_option),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -250,7 +250,9 @@ walk_take_in(struct rend_op *home, const struct rend_step *step)
 		home->item = kid->item;
 		kid->item = (struct rend_item){ 0 };
 		rend_value_drop(&old);
-	} else if (!step->aside) {
+	} else if (!step->aside &&
+		   (rend_verb_stores(step->verb) || step->verb == REND_INCR || step->verb == REND_DECR)) {
+		/* Other verbs bring neither: what a get found stays. */
 		home->item.cas = kid->item.cas;
 		home->item.number = kid->item.number;
 	}

@@ -2,21 +2,21 @@
 #include "policy_kit.h"
 
 #include <poll.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/hash.h"
 #include "engine/flow.h"
 #include "engine/flow_check.h"
-#include "engine/generation.h"
 #include "engine/guard.h"
 #include "engine/op.h"
 #include "engine/worker.h"
+#include "elsewhere.h"
+#include "graph.h"
 #include "script.h"
+#include "text.h"
 
 #define PATIENCE_S 10		 /* for an answer from the other thread */
 #define TIER_NS	   1000000000ULL /* a tier's time; the clock is the kit's, so nobody waits for it */
@@ -31,32 +31,14 @@ enum trouble {
 	TROUBLES,
 };
 
-/* One who answers from another thread. */
-struct elsewhere {
-	pthread_t thread;
-	pthread_mutex_t lock; /* guards the rest */
-	pthread_cond_t work;
-	struct rend_op *op;
-	struct text_item found;
-	enum rend_status status;
-	bool stop;
-};
-
 static struct {
 	const struct policy_kit *kit;
+	const struct rend_walk *promised; /* the policy's own tables */
 	FILE *out;
 	unsigned wrong;
-	/* the graph */
-	struct rend_worker worker;
-	struct generation *generation;
-	struct rend_node *policy;
-	struct rend_node *tiers[REND_TIERS_MAX];
-	int tier_count;
-	struct rend_walk walks[REND_VERB_SLOTS];
-	struct rend_step *steps[REND_VERB_SLOTS]; /* copies whose functions do as the path says */
+	struct graph g;
 	uint64_t ended[REND_VERB_COUNT][FLOW_ROWS_MAX][3];
-	unsigned buffers; /* atomic: values of ours that somebody still has */
-	struct elsewhere elsewhere;
+	struct elsewhere *elsewhere;
 	/* the run */
 	struct script *script;
 	char name[2048];
@@ -71,7 +53,6 @@ static struct {
 	struct rend_op *held; /* is answered later */
 	struct text_item held_found;
 	enum rend_status held_status;
-	bool away;			/* the other thread has one */
 	struct rend_op *late[LATE_MAX]; /* not answered in time */
 	struct text_item late_found[LATE_MAX];
 	unsigned late_count, waits; /* waits: of the late ones, that nobody has been told of */
@@ -97,97 +78,12 @@ complain(const char *fmt, ...)
 	fputc('\n', k.out);
 }
 
-/* ---- values ---- */
-
-static void
-text_release(struct rend_buf *buf)
-{
-	free(buf);
-	__atomic_sub_fetch(&k.buffers, 1, __ATOMIC_RELAXED);
-}
-
-static void
-text_give(struct rend_value *v, const char *text)
-{
-	size_t len = strlen(text);
-	struct rend_buf *buf;
-
-	rend_value_drop(v);
-	if (len == 0)
-		return;
-	buf = malloc(sizeof *buf + len);
-	if (buf == NULL)
-		abort();
-	memcpy(buf + 1, text, len);
-	__atomic_add_fetch(&k.buffers, 1, __ATOMIC_RELAXED);
-	rend_buf_init(buf, buf + 1, len, text_release);
-	rend_value_add(v, buf, buf->data, len);
-}
-
-static struct text_item
-text_of(const struct rend_item *item)
-{
-	struct text_item t = {
-		.flags = item->flags, .exptime = item->exptime, .cas = item->cas, .number = item->number
-	};
-
-	rend_value_copy_out(&item->value, 0, t.text, sizeof t.text - 1);
-	return t;
-}
-
-static bool
-text_same(const struct text_item *a, const struct text_item *b)
-{
-	return strcmp(a->text, b->text) == 0 && a->flags == b->flags && a->exptime == b->exptime && a->cas == b->cas &&
-	       a->number == b->number;
-}
-
 /* ---- tiers ---- */
-
-static void
-answer(struct rend_op *op, enum rend_status status, const struct text_item *found)
-{
-	if (status == REND_OK && op->verb == REND_GET) {
-		text_give(&op->item.value, found->text);
-		op->item.flags = found->flags;
-		op->item.exptime = found->exptime;
-		op->item.have = op->ask.want;
-	}
-	if (status == REND_OK && (op->verb == REND_GET || rend_verb_stores(op->verb)))
-		op->item.cas = found->cas;
-	if (status == REND_OK && (op->verb == REND_INCR || op->verb == REND_DECR)) {
-		op->item.cas = found->cas;
-		op->item.number = found->number;
-	}
-	rend_done(op, status);
-}
-
-static void *
-elsewhere_thread(void *arg)
-{
-	struct elsewhere *e = arg;
-
-	pthread_mutex_lock(&e->lock);
-	for (;;) {
-		struct rend_op *op = e->op;
-
-		if (op == NULL && e->stop)
-			break;
-		if (op == NULL) {
-			pthread_cond_wait(&e->work, &e->lock);
-			continue;
-		}
-		e->op = NULL;
-		answer(op, e->status, &e->found);
-	}
-	pthread_mutex_unlock(&e->lock);
-	return NULL;
-}
 
 static struct guard *
 words(void)
 {
-	return k.tiers[0]->guard;
+	return k.g.tier_count == 0 ? NULL : k.g.tiers[0]->guard;
 }
 
 static unsigned
@@ -213,7 +109,7 @@ somebody_writes(uint64_t hash)
 static bool
 guard_begun(const struct script *s, unsigned at)
 {
-	switch (k.walks[s->slot].guard) {
+	switch (k.promised[s->slot].guard) {
 	case REND_WRITES:
 		return true;
 	case REND_READS:
@@ -231,7 +127,7 @@ make_trouble(const struct script *s, unsigned at, uint64_t hash)
 {
 	bool begun = guard_begun(s, at);
 
-	if (words() == NULL || k.walks[s->slot].guard == REND_UNGUARDED)
+	if (words() == NULL || k.promised[s->slot].guard == REND_UNGUARDED)
 		return;
 	if (k.trouble == EARLY && !begun)
 		somebody_writes(hash);
@@ -243,7 +139,7 @@ make_trouble(const struct script *s, unsigned at, uint64_t hash)
 static unsigned
 writers_due(const struct script *s)
 {
-	return (k.walks[s->slot].guard == REND_WRITES) + (k.crowd.words != NULL);
+	return (k.promised[s->slot].guard == REND_WRITES) + (k.crowd.words != NULL);
 }
 
 static void
@@ -255,9 +151,21 @@ check_guard(const struct script *s, const struct stop *stop, const struct rend_o
 		complain("row %s %s a guard", stop->step->name, op->guard != NULL ? "carries" : "does not carry");
 	if (stop->step->guarded && rend_guard_holds(op) != alone)
 		complain("at row %s, the guard %s", stop->step->name, alone ? "does not hold" : "holds");
-	if (words() != NULL && k.walks[s->slot].guard != REND_UNGUARDED && writers(op->hash) != writers_due(s))
+	if (words() != NULL && k.promised[s->slot].guard != REND_UNGUARDED && writers(op->hash) != writers_due(s))
 		complain("at row %s, the word has %u writers instead of %u", stop->step->name, writers(op->hash),
 		    writers_due(s));
+}
+
+#define SAY(item) text_say(item, (char[TEXT_SAID]){ 0 })
+
+/* 256 bytes. */
+static const char *
+ask_say(const struct rend_ask *a, char *to)
+{
+	snprintf(to, 256, "want %#x mode %#x exptime %lld cas %llu cas_new %llu delta %llu", a->want, a->mode,
+	    (long long)a->exptime, (unsigned long long)a->cas, (unsigned long long)a->cas_new,
+	    (unsigned long long)a->delta);
+	return to;
 }
 
 static void
@@ -268,19 +176,10 @@ check_ask(const struct stop *stop, const struct rend_op *op)
 	if (op->verb != stop->step->verb)
 		complain("row %s asks %s", stop->step->name, rend_verb_name(op->verb));
 	if (memcmp(&op->ask, &stop->ask, sizeof op->ask) != 0)
-		complain("row %s asks: want %#x mode %#x exptime %lld cas %llu cas_new %llu delta %llu; it should: %#x "
-			 "%#x %lld "
-			 "%llu %llu %llu",
-		    stop->step->name, op->ask.want, op->ask.mode, (long long)op->ask.exptime,
-		    (unsigned long long)op->ask.cas, (unsigned long long)op->ask.cas_new,
-		    (unsigned long long)op->ask.delta, stop->ask.want, stop->ask.mode, (long long)stop->ask.exptime,
-		    (unsigned long long)stop->ask.cas, (unsigned long long)stop->ask.cas_new,
-		    (unsigned long long)stop->ask.delta);
+		complain("row %s asks %s instead of %s", stop->step->name, ask_say(&op->ask, (char[256]){ 0 }),
+		    ask_say(&stop->ask, (char[256]){ 0 }));
 	if (!text_same(&item, &stop->item))
-		complain("row %s brings \"%s\" flags %u exptime %lld cas %llu; it should: \"%s\" %u %lld %llu",
-		    stop->step->name, item.text, item.flags, (long long)item.exptime, (unsigned long long)item.cas,
-		    stop->item.text, stop->item.flags, (long long)stop->item.exptime,
-		    (unsigned long long)stop->item.cas);
+		complain("row %s brings %s instead of %s", stop->step->name, SAY(&item), SAY(&stop->item));
 }
 
 #define KEY "key of the kit"
@@ -325,7 +224,7 @@ tier_any(void *inst, struct rend_op *op)
 	const struct rend_node *tier = *(struct rend_node **)inst;
 	struct stop *stop = next_stop("somebody asks", rend_node_name(tier));
 
-	if (stop != NULL && (stop->step->run != NULL || k.tiers[stop->step->tier] != tier))
+	if (stop != NULL && (stop->step->run != NULL || k.g.tiers[stop->step->tier] != tier))
 		complain("%s is asked where row %s should be", rend_node_name(tier), stop->step->name);
 	if (stop == NULL || k.complained) {
 		rend_done(op, REND_IO);
@@ -337,7 +236,7 @@ tier_any(void *inst, struct rend_op *op)
 	check_guard(k.script, stop, op);
 	switch (stop->manner) {
 	case AT_ONCE:
-		answer(op, stop->status, &stop->found);
+		text_answer(op, stop->status, &stop->found);
 		return;
 	case LATER:
 		k.held = op;
@@ -345,13 +244,7 @@ tier_any(void *inst, struct rend_op *op)
 		k.held_found = stop->found;
 		return;
 	case ELSEWHERE:
-		k.away = true;
-		pthread_mutex_lock(&k.elsewhere.lock);
-		k.elsewhere.op = op;
-		k.elsewhere.status = stop->status;
-		k.elsewhere.found = stop->found;
-		pthread_cond_signal(&k.elsewhere.work);
-		pthread_mutex_unlock(&k.elsewhere.lock);
+		elsewhere_give(k.elsewhere, op, stop->status, &stop->found);
 		return;
 	case NEVER:
 		k.late_found[k.late_count] = stop->found;
@@ -405,84 +298,12 @@ tier_limits(const void *conf, struct rend_limits *limits)
 	limits->time = TIER_NS;
 }
 
-/* ---- the graph ---- */
-
-static const struct rend_walk *
-pick_copies(const void *conf, uint32_t l1_can)
-{
-	return k.walks;
-}
-
-static void
-copy_tables(const struct rend_walk *from)
-{
-	for (unsigned v = 0; v < REND_VERB_SLOTS; v++) {
-		unsigned rows;
-
-		k.walks[v] = from[v];
-		if (from[v].steps == NULL)
-			continue;
-		rows = flow_rows(from[v].steps);
-		k.steps[v] = calloc(rows + 1, sizeof *k.steps[v]);
-		if (k.steps[v] == NULL)
-			abort();
-		memcpy(k.steps[v] + 1, from[v].steps + 1, (rows - 1) * sizeof *k.steps[v]);
-		for (unsigned r = 1; r < rows; r++)
-			if (k.steps[v][r].run != NULL)
-				k.steps[v][r].run = run_row;
-		k.walks[v].steps = k.steps[v];
-	}
-}
-
-static const struct rend_plugin no_plugin = { .version = "0", .build = "" };
-
-static int
-graph_open(const struct rend_walk *tables)
-{
-	static struct plugin tier, over;
-	struct rend_node **nodes = calloc(REND_TIERS_MAX + 1, sizeof *nodes);
-	struct rend_error err = { 0 };
-	size_t n = 0;
-
-	tier = (struct plugin){ .self = &no_plugin };
-	tier.handler = (struct rend_handler){
-		.name = "scripted", .doc = "Does as the path says.", .can = k.kit->l1_can, .limits = tier_limits
-	};
-	tier.handler.any = tier_any;
-	over = (struct plugin){ .self = &no_plugin, .policy = *k.kit->policy };
-	over.policy.pick = pick_copies;
-	copy_tables(tables);
-	for (k.tier_count = 0; k.tier_count < REND_TIERS_MAX && k.kit->policy->tiers[k.tier_count] != NULL;
-	     k.tier_count++) {
-		struct rend_node **slot = &k.tiers[k.tier_count];
-
-		*slot = node_new(k.kit->policy->tiers[k.tier_count], &tier, slot, NULL);
-		nodes[n++] = *slot;
-	}
-	k.policy = node_new("policy", &over, (void *)(uintptr_t)k.kit->conf, NULL);
-	nodes[n++] = k.policy;
-	memcpy(k.policy->tiers, k.tiers, sizeof k.tiers);
-	k.policy->tier_count = k.tier_count;
-	k.generation = generation_new(nodes, n);
-	for (size_t i = 0; i < n; i++)
-		if (node_check(nodes[i], &err) != 0)
-			goto failed;
-	if (generation_open(k.generation, &err) == 0 && generation_attach(k.generation, &k.worker, &err) == 0)
-		return 0;
-failed:
-	complain("%s", err.text);
-	return -1;
-}
-
-static void
-graph_close(void)
-{
-	if (k.worker.newest != NULL)
-		generation_detach(k.generation, &k.worker);
-	generation_free(&k.generation);
-	for (unsigned v = 0; v < REND_VERB_SLOTS; v++)
-		free(k.steps[v]);
-}
+static const struct rend_handler scripted = {
+	.name = "scripted",
+	.doc = "Does as the path says.",
+	.limits = tier_limits,
+	.any = tier_any,
+};
 
 /* ---- one run ---- */
 
@@ -505,8 +326,19 @@ static void
 turn(void)
 {
 	clock_tick();
-	worker_turn(&k.worker);
-	worker_flush(&k.worker);
+	worker_turn(&k.g.worker);
+	worker_flush(&k.g.worker);
+}
+
+/* Is an answer on its way from the other thread? */
+static bool
+somebody_is_away(void)
+{
+	uint64_t in_flight = 0;
+
+	for (int i = 0; i < k.g.tier_count; i++)
+		in_flight += node_in_flight(k.g.tiers[i]);
+	return in_flight > k.late_count + (k.held != NULL);
 }
 
 /* Does the next thing that somebody waits for.  false: nobody does. */
@@ -517,18 +349,19 @@ progress(uint64_t *now)
 		struct rend_op *op = k.held;
 
 		k.held = NULL;
-		answer(op, k.held_status, &k.held_found);
-	} else if (k.away) {
-		struct pollfd p = { .fd = k.worker.inbox.fd, .events = POLLIN };
+		text_answer(op, k.held_status, &k.held_found);
+	} else if (somebody_is_away()) {
+		struct pollfd p = { .fd = k.g.worker.inbox.fd, .events = POLLIN };
 
-		k.away = false;
-		if (poll(&p, 1, PATIENCE_S * 1000) != 1)
+		if (poll(&p, 1, PATIENCE_S * 1000) != 1) {
 			complain("no answer from the other thread");
+			return false;
+		}
 	} else if (k.waits > 0) {
 		k.waits = 0;
 		*now += 2 * TIER_NS;
 		clock_fake(*now, 1000000);
-	} else if (!worker_ready(&k.worker)) {
+	} else if (!worker_ready(&k.g.worker)) {
 		return false;
 	}
 	turn();
@@ -547,13 +380,8 @@ check_end(uint64_t hash)
 	if (k.status != s->answer)
 		complain("the answer is %s instead of %s", rend_status_name(k.status), rend_status_name(s->answer));
 	if (rend_outcome(s->answer) == REND_YES && !text_same(&k.answered, &s->answered))
-		complain("the client gets \"%s\" flags %u exptime %lld cas %llu number %llu instead of \"%s\" %u %lld "
-			 "%llu %llu",
-		    k.answered.text, k.answered.flags, (long long)k.answered.exptime,
-		    (unsigned long long)k.answered.cas, (unsigned long long)k.answered.number, s->answered.text,
-		    s->answered.flags, (long long)s->answered.exptime, (unsigned long long)s->answered.cas,
-		    (unsigned long long)s->answered.number);
-	if (words() != NULL && k.walks[s->slot].guard == REND_WRITES &&
+		complain("the client gets %s instead of %s", SAY(&k.answered), SAY(&s->answered));
+	if (words() != NULL && k.promised[s->slot].guard == REND_WRITES &&
 	    writers(hash) != (k.late_count > 0) + (unsigned)(k.crowd.words != NULL))
 		complain(
 		    "after the walk the word has %u writers, with %u answers outstanding", writers(hash), k.late_count);
@@ -565,16 +393,16 @@ check_left(uint64_t hash)
 {
 	while (k.late_count > 0) {
 		k.late_count--;
-		answer(k.late[k.late_count], REND_OK, &k.late_found[k.late_count]);
+		text_answer(k.late[k.late_count], REND_OK, &k.late_found[k.late_count]);
 	}
 	turn();
 	guard_end(&k.crowd);
 	if (k.answers != 1)
 		complain("a late answer reached the client");
-	if (worker_ops(&k.worker) != 0)
-		complain("%zu ops are left", worker_ops(&k.worker));
-	if (__atomic_load_n(&k.buffers, __ATOMIC_RELAXED) != 0)
-		complain("%u values are left", k.buffers);
+	if (worker_ops(&k.g.worker) != 0)
+		complain("%zu ops are left", worker_ops(&k.g.worker));
+	if (text_left() != 0)
+		complain("%u values are left", text_left());
 	if (words() != NULL && writers(hash) != 0)
 		complain("the word has %u writers in the end", writers(hash));
 }
@@ -582,7 +410,7 @@ check_left(uint64_t hash)
 static void
 submit(const struct script *s)
 {
-	struct rend_op *op = op_new(&k.worker, KEY, s->slot == REND_FLUSH_ALL ? 0 : sizeof KEY - 1);
+	struct rend_op *op = op_new(&k.g.worker, KEY, s->slot == REND_FLUSH_ALL ? 0 : sizeof KEY - 1);
 
 	op->verb = (uint8_t)s->verb;
 	op->ask = s->ask;
@@ -591,7 +419,7 @@ submit(const struct script *s)
 	op->item.exptime = s->sent.exptime;
 	text_give(&op->item.value, s->sent.text);
 	k.op = op;
-	if (rend_submit(k.policy, op))
+	if (rend_submit(k.g.policy, op))
 		client_done(op);
 }
 
@@ -621,7 +449,7 @@ static void
 run_path(struct script *s, void *arg)
 {
 	/* A flush takes a million words: a few rounds have to do. */
-	bool dear = s->slot == REND_FLUSH_ALL && k.walks[s->slot].guard == REND_WRITES;
+	bool dear = s->slot == REND_FLUSH_ALL && k.promised[s->slot].guard == REND_WRITES;
 
 	for (unsigned round = 0; round < SCRIPT_ROUNDS && k.wrong < 20; round += dear ? 7 : 1)
 		run_once(s, round);
@@ -653,7 +481,7 @@ check_counts(void)
 	for (unsigned v = 0; v < REND_VERB_COUNT; v++)
 		for (unsigned row = 1; row < FLOW_ROWS_MAX; row++)
 			for (unsigned o = 0; o < 3; o++) {
-				uint64_t counted = flow_row_ended(k.policy, v, row, (enum rend_outcome)o);
+				uint64_t counted = flow_row_ended(k.g.policy, v, row, (enum rend_outcome)o);
 
 				snprintf(k.name, sizeof k.name, "%s, row %u, %s", rend_verb_name(v), row, names[o]);
 				if (counted != k.ended[v][row][o])
@@ -662,76 +490,37 @@ check_counts(void)
 			}
 }
 
+static void
+run_all(void)
+{
+	for (unsigned v = 0; v < REND_VERB_COUNT; v++)
+		if (k.promised[v].steps != NULL)
+			script_each(k.promised[v].steps, v, run_path, NULL);
+		else if (v != REND_GET_TOUCH)
+			run_unsupported(v);
+	if (k.wrong == 0)
+		check_counts();
+}
+
 unsigned
 policy_kit_run(const struct policy_kit *kit, FILE *out)
 {
 	const struct rend_walk *promised = kit->policy->pick(kit->conf, kit->l1_can);
+	struct rend_error err = { 0 };
 
 	memset(&k, 0, sizeof k);
 	k.kit = kit;
+	k.promised = promised;
 	k.out = out;
-	pthread_mutex_init(&k.elsewhere.lock, NULL);
-	pthread_cond_init(&k.elsewhere.work, NULL);
-	worker_set_count(1);
-	if (worker_init(&k.worker, 0) != 0 ||
-	    pthread_create(&k.elsewhere.thread, NULL, elsewhere_thread, &k.elsewhere) != 0)
+	k.elsewhere = elsewhere_new();
+	if (k.elsewhere == NULL)
 		abort();
-	worker_enter(&k.worker);
-	if (graph_open(kit->instead != NULL ? kit->instead : promised) == 0) {
-		for (unsigned v = 0; v < REND_VERB_COUNT; v++)
-			if (promised[v].steps != NULL)
-				script_each(promised[v].steps, v, run_path, NULL);
-			else if (v != REND_GET_TOUCH)
-				run_unsupported(v);
-		if (k.wrong == 0)
-			check_counts();
-	}
-	pthread_mutex_lock(&k.elsewhere.lock);
-	k.elsewhere.stop = true;
-	pthread_cond_signal(&k.elsewhere.work);
-	pthread_mutex_unlock(&k.elsewhere.lock);
-	pthread_join(k.elsewhere.thread, NULL);
-	graph_close();
-	worker_fini(&k.worker);
-	worker_enter(NULL);
+	if (graph_open(&k.g, kit, kit->instead != NULL ? kit->instead : promised, &scripted, run_row, &err) != 0)
+		complain("%s", err.text);
+	else
+		run_all();
+	graph_close(&k.g);
+	elsewhere_free(&k.elsewhere);
 	clock_unfake();
 	return k.wrong;
-}
-
-/* ---- the list of paths ---- */
-
-static char *
-read_all(const char *file, size_t *len)
-{
-	FILE *in = fopen(file, "r");
-	char *text = NULL, block[4096];
-	FILE *to = open_memstream(&text, len);
-	size_t n;
-
-	while (in != NULL && (n = fread(block, 1, sizeof block, in)) > 0)
-		fwrite(block, 1, n, to);
-	fclose(to);
-	if (in != NULL)
-		fclose(in);
-	return text;
-}
-
-unsigned
-policy_kit_golden(const struct policy_kit *kit, const char *file, FILE *out)
-{
-	char *is = NULL, *golden;
-	size_t is_len, golden_len;
-	FILE *to = open_memstream(&is, &is_len);
-	unsigned wrong;
-
-	flow_print_paths(kit->policy, kit->policy->pick(kit->conf, kit->l1_can), to);
-	fclose(to);
-	golden = read_all(file, &golden_len);
-	wrong = is_len != golden_len || memcmp(is, golden, is_len) != 0;
-	if (wrong)
-		fprintf(
-		    out, "%s: the paths of %s are not those of the file; they are:\n%s", file, kit->policy->name, is);
-	free(is);
-	free(golden);
-	return wrong;
 }

@@ -1,0 +1,57 @@
+/*
+ * A path through a table, and what must be seen on it: worked out here from the promises of core/rend/flow.h alone, so
+ * that the engine and this do not make the same mistake.
+ */
+#ifndef KIT_SCRIPT_H
+#define KIT_SCRIPT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "rend/flow.h"
+#include "text.h"
+
+#define SCRIPT_STOPS 64
+
+enum manner { AT_ONCE, LATER, ELSEWHERE, NEVER };
+
+/* A row on the path. */
+struct stop {
+	const struct rend_step *step;
+	unsigned row;
+	enum rend_outcome outcome;
+	enum rend_status exactly; /* an exception's; OK: any status of that outcome that is no exception */
+	/* for one run */
+	enum rend_status status;
+	enum manner manner;
+	bool late;
+	struct rend_ask ask;	/* that the tier must see */
+	struct text_item item;	/* the same */
+	struct text_item found; /* that the tier answers with, if yes */
+};
+
+struct script {
+	unsigned slot; /* of the policy's tables */
+	struct stop stops[SCRIPT_STOPS];
+	unsigned len;
+	uint8_t last_edge;
+	/* for one run */
+	unsigned verb;
+	struct rend_ask ask;   /* the client's */
+	struct text_item sent; /* the same */
+	enum rend_status answer;
+	struct text_item answered; /* what the op must have in the end */
+};
+
+/* Calls each(script, arg) for every path of a table. */
+void script_each(const struct rend_step *steps, unsigned slot, void (*each)(struct script *s, void *arg), void *arg);
+
+#define SCRIPT_ROUNDS 24 /* in these, each stop gets each status in each manner */
+
+/* Fills in what one run needs. */
+void script_plan(struct script *s, unsigned round);
+
+/* "get l1=MISS l2=OK ..." into a buffer of size bytes. */
+void script_name(const struct script *s, char *to, size_t size);
+
+#endif

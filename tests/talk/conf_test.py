@@ -41,6 +41,28 @@ REND_PLUGIN(.version = "0.1", .handler = &handler);
 """
 
 
+# A policy of two tiers that writes under the guard of the first.
+TWO_TIERS = """
+#include "rend/plugin.h"
+struct conf { const struct rend_node *l1, *l2; };
+static const struct rend_option options[] = {
+	REND_OPTION("l1", REND_HANDLER, conf, l1, NULL, NULL, "The first."),
+	REND_OPTION("l2", REND_HANDLER, conf, l2, NULL, NULL, "The second."),
+	{ 0 },
+};
+static const struct rend_step set[] = {
+	[1] = { .name = "l2", .tier = 1, .verb = REND_SET, .yes = 2 },
+	[2] = { .name = "l1", .tier = 0, .verb = REND_SET, .aside = true, .guarded = true },
+	[3] = { 0 },
+};
+static const struct rend_walk walks[REND_VERB_SLOTS] = { [REND_SET] = { REND_WRITES, set } };
+static const struct rend_walk *pick(const void *conf, uint32_t l1_can) { (void)conf; (void)l1_can; return walks; }
+static const struct rend_policy policy = { .name = "two", .doc = "Two tiers.", .tiers = { "l1", "l2" },
+	.conf_size = sizeof(struct conf), .options = options, .pick = pick };
+REND_PLUGIN(.version = "0.1", .policy = &policy);
+"""
+
+
 class Folder:
     """A folder for one test."""
 
@@ -69,15 +91,18 @@ class Folder:
         return subprocess.run([REND, *where, *args], cwd=self.path, env=env, stdin=subprocess.DEVNULL,
                               capture_output=True, text=True, timeout=60, **kw)
 
+    def compile(self, name, source):
+        """Compiles a plugin; returns its path."""
+        path = os.path.join(self.path, name)
+        self.write(name + ".c", source)
+        subprocess.run(["gcc", "-fPIC", "-shared", "-fvisibility=hidden", "-I" + os.path.join(TOP, "core"),
+                        "-o", path + ".so", path + ".c"], check=True, timeout=60)
+        os.chmod(path + ".so", 0o755)
+        return path + ".so"
+
     def plugin(self, early="", check=""):
-        """Compiles a bad plugin; returns its path."""
-        path = os.path.join(self.path, "bad.so")
-        with open(path[:-2] + "c", "w") as f:
-            f.write(BAD_PLUGIN % (early, check))
-        subprocess.run(["gcc", "-fPIC", "-shared", "-fvisibility=hidden", "-I" + os.path.join(TOP, "core"), "-o", path,
-                        path[:-2] + "c"], check=True, timeout=60)
-        os.chmod(path, 0o755)
-        return path
+        """A bad plugin; returns its path."""
+        return self.compile("bad", BAD_PLUGIN % (early, check))
 
 
 def same(got, expected):
@@ -296,6 +321,25 @@ def test_list_plugins_tells_good_from_bad():
         assert re.fullmatch(r"\S+/inmem\.so  handler inmem \S+  abi \d+\.\d+  ok", lines[1]), lines[1]
         assert re.fullmatch(r"\S+/l1only\.so  policy l1only \S+  abi \d+\.\d+  ok", lines[2]), lines[2]
         assert re.match(r"\S+/text\.so  not usable: \S+/text\.so cannot be loaded: ", lines[3]), lines[3]
+
+
+def test_an_l1_belongs_to_its_l2():
+    said = "asks mem, which is the L1 of policies.main over a: nobody else may, but for policies over the same two"
+    with Folder() as f:
+        two = f.compile("two", TWO_TIERS)
+        handlers = "handlers = { " + " ".join("%s = { plugin = \"inmem\"; };" % name for name in ("mem", "a", "b")) + " };\n"
+        listeners = "listeners = ( { policy = \"main\"; }, { port = 5; policy = \"other\"; } );\n"
+        main = f"policies = {{ main = {{ plugin = \"{two}\"; l1 = \"mem\"; l2 = \"a\"; }};\n"
+        for other, refused in (("plugin = \"l1only\"; l1 = \"mem\";", True),
+                               (f"plugin = \"{two}\"; l1 = \"mem\"; l2 = \"b\";", True),
+                               (f"plugin = \"{two}\"; l1 = \"a\"; l2 = \"mem\";", True),
+                               (f"plugin = \"{two}\"; l1 = \"mem\"; l2 = \"a\";", False),
+                               (f"plugin = \"{two}\"; l1 = \"b\"; l2 = \"a\";", False),
+                               ("plugin = \"l1only\"; l1 = \"a\";", False)):
+            f.write("a.conf", handlers + main + f"other = {{ {other} }}; }};\n" + listeners)
+            got = f.run("-t", "-c", "a.conf")
+            exits(got, CONFIG if refused else 0)
+            assert (f"a.conf:3: policies.other: {said}\n" in got.stderr) == refused, f"{other}: {got.stderr}"
 
 
 # ---- the command line ----

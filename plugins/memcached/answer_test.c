@@ -1,6 +1,7 @@
 /* Every answer of a backend: whole, in two pieces cut at every byte, byte by byte, and wrong in every way that is
  * known. */
 #include "answer.h"
+#include "probe.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -454,22 +455,44 @@ probe_versions(void **state)
 	}
 }
 
+/* What a backend says to the probe, and what it is spoken to in. */
 static void
-probe_meta(void **state)
+probe_dialects(void **state)
 {
 	static const struct {
 		const char *bytes;
-		bool meta;
-	} rows[] = { { "EN O1\r\n", true }, { "HD f0 O1\r\n", true }, { "ERROR\r\n", false } };
-	static const struct question probe = { .form = FORM_MG, .verb = REND_GET, .token = 1 };
+		bool meta, sets_cas;
+	} rows[] = {
+		{ "EN O1\r\nVERSION 1.6.18\r\n", true, false },
+		{ "HD f0 O1\r\nVERSION 1.6.13\r\n", true, false },
+		{ "EN O1\r\nVERSION 1.6.27\r\n", true, true },
+		{ "EN O1\r\nVERSION rend\r\n", true, false },
+		{ "EN O1\r\nVERSION 1.6.9\r\n", false, false },
+		{ "EN O1\r\nERROR\r\n", true, false },
+		{ "ERROR\r\nVERSION 1.5.6\r\n", false, false },
+		{ "CLIENT_ERROR what?\r\nERROR\r\n", false, false },
+	};
 
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		struct recvq q = { 0 };
-		struct answer a = { 0 };
+		struct sendq out = { 0 };
+		struct probe p;
+		struct dialect d;
 
-		assert_int_equal(converse(&a, &q, &probe, rows[i].bytes, strlen(rows[i].bytes), 1, 1), ANSWER_READY);
-		assert_int_equal(a.meta, rows[i].meta);
+		assert_int_equal(probe_put(&p, &out), 0);
+		feed(&q, rows[i].bytes, strlen(rows[i].bytes));
+		for (unsigned k = 0; k < PROBE_QUESTIONS; k++) {
+			struct answer a = { 0 };
+
+			assert_int_equal(answer_read(&a, &q, probe_next(&p), WALL), ANSWER_READY);
+			assert_int_equal(probe_answered(&p, &a), k == PROBE_QUESTIONS - 1);
+			answer_drop(&a);
+		}
+		d = probe_dialect(&p);
+		assert_int_equal(d.meta, rows[i].meta);
+		assert_int_equal(d.sets_cas, rows[i].sets_cas);
 		recvq_drop(&q);
+		sendq_drop(&out);
 	}
 }
 
@@ -513,7 +536,7 @@ main(void)
 		cmocka_unit_test(large_values),
 		cmocka_unit_test(values_survive_what_comes_after),
 		cmocka_unit_test(probe_versions),
-		cmocka_unit_test(probe_meta),
+		cmocka_unit_test(probe_dialects),
 		cmocka_unit_test(noise),
 	};
 

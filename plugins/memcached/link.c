@@ -11,19 +11,18 @@
 #include <unistd.h>
 
 #include "answer.h"
+#include "backoff.h"
+#include "dial.h"
 #include "opq.h"
+#include "probe.h"
 #include "request.h"
 
 #define MS		1000000ULL
-#define BACKOFF_MIN	(100 * MS)
-#define BACKOFF_MAX	(10000 * MS)
 #define AGAIN_AFTER	(100 * MS) /* up for so long: a close is an idle backend's, not a refusal */
 #define TIMEOUTS_MAX	3
 #define READS_PER_TURN	16
 #define IOV_PER_WRITE	256
 #define IDLE_LOOK_AFTER (100 * MS)
-#define META_SINCE	10613 /* versions: 1.6.13, 1.6.27 */
-#define SETS_CAS_SINCE	10627
 
 enum link_state { LINK_DOWN, LINK_CONNECTING, LINK_PROBING, LINK_UP };
 
@@ -51,29 +50,25 @@ struct link {
 	enum link_state state;
 	bool hope; /* CONNECTING, PROBING: ops may wait for it */
 	int fd;
-	unsigned closed; /* how many sockets were */
+	unsigned closed;  /* how many sockets were */
+	struct dial dial; /* CONNECTING */
 	struct event *readable, *writable, *timer;
 	bool watching; /* UP: the timer is set */
 	bool writing;  /* waits until the socket takes more */
-	size_t route;  /* which of the address's is tried */
 	struct dialect dialect;
 	struct opq waiting, sent;
 	struct sendq sendq;
 	struct recvq recvq;
 	struct answer answer; /* of the first in sent, or of the probe */
-	struct question probe[2];
-	unsigned probed;
-	bool speaks_meta;
+	struct probe probe;
 	uint32_t token;
 	unsigned timeouts; /* in a row */
 	uint64_t heard;	   /* the last byte came, or the first request after a silence went */
 	uint64_t up_since;
-	uint64_t pause; /* before the next try, ns */
-	uint32_t random;
+	struct backoff backoff;
 };
 
 static void link_connect(struct link *l);
-static void on_timer(evutil_socket_t fd, short what, void *arg);
 
 static struct request *
 request_of(struct rend_op *op)
@@ -107,6 +102,7 @@ close_socket(struct link *l)
 	l->readable = l->writable = NULL;
 	l->writing = l->watching = false;
 	event_del(l->timer);
+	dial_cancel(&l->dial);
 	if (l->fd >= 0)
 		close(l->fd);
 	l->fd = -1;
@@ -114,16 +110,6 @@ close_socket(struct link *l)
 	sendq_drop(&l->sendq);
 	recvq_drop(&l->recvq);
 	answer_drop(&l->answer);
-}
-
-/* Half of the pause to all of it, so that links that were cut together do not come back together. */
-static uint64_t
-jittered(struct link *l)
-{
-	l->random ^= l->random << 13;
-	l->random ^= l->random >> 17;
-	l->random ^= l->random << 5;
-	return l->pause / 2 + l->pause / 2 * (l->random % 1024) / 1024;
 }
 
 /* No connection, and none to be expected soon. */
@@ -136,9 +122,7 @@ link_down(struct link *l, const char *why)
 	close_socket(l);
 	l->state = LINK_DOWN;
 	l->hope = false;
-	l->route = 0;
-	set_timer(l, jittered(l));
-	l->pause = l->pause + l->pause / 2 < BACKOFF_MAX ? l->pause + l->pause / 2 : BACKOFF_MAX;
+	set_timer(l, backoff_next(&l->backoff));
 	backend_unreachable(l->backend, why);
 	while ((op = opq_take(&waiting)) != NULL)
 		rend_done(op, out_of_time(op) ? REND_TIMEOUT : REND_DOWN);
@@ -182,7 +166,6 @@ link_break(struct link *l, enum link_end end, const char *why)
 		return;
 	}
 	l->hope = true;
-	l->route = 0;
 	link_connect(l);
 }
 
@@ -301,14 +284,13 @@ link_flush(struct link *l)
 /* ---- reading ---- */
 
 static void
-link_up(struct link *l, unsigned version)
+link_up(struct link *l)
 {
 	struct opq waiting = opq_all(&l->waiting);
 	struct rend_op *op;
 	char how[64];
 
-	l->dialect.meta = l->speaks_meta && (version == 0 || version >= META_SINCE);
-	l->dialect.sets_cas = l->dialect.meta && version >= SETS_CAS_SINCE;
+	l->dialect = probe_dialect(&l->probe);
 	l->state = LINK_UP;
 	l->hope = false;
 	l->up_since = l->heard = rend_now();
@@ -327,15 +309,13 @@ link_up(struct link *l, unsigned version)
 }
 
 static void
-probe_answered(struct link *l)
+question_answered(struct link *l)
 {
-	unsigned version = l->answer.version;
+	bool last = probe_answered(&l->probe, &l->answer);
 
-	if (l->probed++ == 0)
-		l->speaks_meta = l->answer.meta;
 	answer_drop(&l->answer);
-	if (l->probed == 2)
-		link_up(l, version);
+	if (last)
+		link_up(l);
 }
 
 static void
@@ -347,7 +327,7 @@ op_answered(struct link *l)
 	if (!request_of(op)->overdue) {
 		/* It works: the next trouble is a new one. */
 		l->timeouts = 0;
-		l->pause = BACKOFF_MIN;
+		backoff_reset(&l->backoff);
 	}
 	rend_done(op, answer_give(&l->answer, op));
 	if (suspect)
@@ -358,7 +338,7 @@ static const struct question *
 expected(const struct link *l)
 {
 	if (l->state == LINK_PROBING)
-		return &l->probe[l->probed];
+		return probe_next(&l->probe);
 	return l->sent.first == NULL ? NULL : &request_of(l->sent.first)->question;
 }
 
@@ -381,7 +361,7 @@ link_parse(struct link *l)
 			return true;
 		case ANSWER_READY:
 			if (l->state == LINK_PROBING)
-				probe_answered(l);
+				question_answered(l);
 			else
 				op_answered(l);
 			break;
@@ -437,16 +417,36 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 /* ---- connecting ---- */
 
 static void
-link_probe(struct link *l)
+on_writable(evutil_socket_t fd, short what, void *arg)
 {
+	struct link *l = arg;
+
+	REND_CHECK(l, LINK_MAGIC);
+	l->writing = false;
+	link_write(l);
+}
+
+/* Connected, or not: a dial's end. */
+static void
+on_dialed(void *arg, int fd, const char *why)
+{
+	struct link *l = arg;
 	const int on = 1;
 
-	if (l->backend->address.routes[l->route].addr.ss_family != AF_UNIX)
-		setsockopt(l->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	REND_CHECK(l, LINK_MAGIC);
+	if (fd < 0) {
+		link_down(l, why);
+		return;
+	}
+	/* Fails on a unix socket, which needs it not. */
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	l->fd = fd;
 	l->state = LINK_PROBING;
-	l->probed = 0;
 	l->token = 0;
-	if (event_add(l->readable, NULL) != 0 || request_put_probe(&l->sendq, l->probe) != 0) {
+	l->readable = event_new(l->base, fd, EV_READ | EV_PERSIST, on_readable, l);
+	l->writable = event_new(l->base, fd, EV_WRITE, on_writable, l);
+	if (l->readable == NULL || l->writable == NULL || event_add(l->readable, NULL) != 0 ||
+	    probe_put(&l->probe, &l->sendq) != 0) {
 		link_down(l, "no memory for a connection");
 		return;
 	}
@@ -455,65 +455,10 @@ link_probe(struct link *l)
 }
 
 static void
-next_route(struct link *l, const char *why)
-{
-	if (l->route + 1 >= l->backend->address.count) {
-		link_down(l, why);
-		return;
-	}
-	close_socket(l);
-	l->route++;
-	link_connect(l);
-}
-
-static void
-on_writable(evutil_socket_t fd, short what, void *arg)
-{
-	struct link *l = arg;
-	int e = 0;
-	socklen_t len = sizeof e;
-
-	REND_CHECK(l, LINK_MAGIC);
-	if (l->state != LINK_CONNECTING) {
-		l->writing = false;
-		link_write(l);
-		return;
-	}
-	if (getsockopt(l->fd, SOL_SOCKET, SO_ERROR, &e, &len) != 0)
-		e = errno;
-	if (e != 0)
-		next_route(l, strerror(e));
-	else
-		link_probe(l);
-}
-
-static void
 link_connect(struct link *l)
 {
-	const struct route *to = &l->backend->address.routes[l->route];
-
 	l->state = LINK_CONNECTING;
-	l->fd = socket(to->addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (l->fd < 0) {
-		next_route(l, strerror(errno));
-		return;
-	}
-	l->readable = event_new(l->base, l->fd, EV_READ | EV_PERSIST, on_readable, l);
-	l->writable = event_new(l->base, l->fd, EV_WRITE, on_writable, l);
-	if (l->readable == NULL || l->writable == NULL) {
-		link_down(l, "no memory for a connection");
-		return;
-	}
-	if (connect(l->fd, (const struct sockaddr *)&to->addr, to->len) == 0) {
-		link_probe(l);
-		return;
-	}
-	if (errno != EINPROGRESS) {
-		next_route(l, strerror(errno));
-		return;
-	}
-	event_add(l->writable, NULL);
-	set_timer(l, l->backend->conf->connect_timeout);
+	dial_start(&l->dial);
 }
 
 /* ---- time ---- */
@@ -570,8 +515,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	case LINK_DOWN:
 		link_connect(l);
 		return;
-	case LINK_CONNECTING:
-		next_route(l, "no answer to connect");
+	case LINK_CONNECTING: /* the dial has its own */
 		return;
 	case LINK_PROBING:
 		link_down(l, "it takes connections, but does not answer");
@@ -595,10 +539,15 @@ link_new(struct backend *b, struct rend_worker *worker)
 	l->backend = b;
 	l->base = rend_worker_base(worker);
 	l->fd = -1;
-	l->pause = BACKOFF_MIN;
+	l->dial = (struct dial){
+		.base = l->base,
+		.to = &b->address,
+		.limit = b->conf->connect_timeout,
+		.done = on_dialed,
+		.arg = l,
+	};
+	backoff_init(&l->backoff, (uint32_t)((uintptr_t)l >> 4) ^ (uint32_t)rend_now());
 	l->hope = true;
-	l->random = (uint32_t)((uintptr_t)l >> 4) ^ (uint32_t)rend_now();
-	l->random |= 1;
 	l->timer = event_new(l->base, -1, 0, on_timer, l);
 	if (l->timer == NULL) {
 		free(l);

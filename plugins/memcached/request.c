@@ -345,20 +345,3 @@ request_put(struct sendq *q, const struct rend_op *op, struct dialect dialect, u
 	};
 	return REND_OK;
 }
-
-int
-request_put_probe(struct sendq *q, struct question asked[2])
-{
-	/* A miss that brings its opaque back: memcached can since 1.6.13, which is also when all else we use was there.
-	 */
-	static const char probe[] = "mg rend:probe f O1\r\nversion\r\n";
-	char *p = sendq_begin(q, sizeof probe, 0);
-
-	if (p == NULL)
-		return -1;
-	memcpy(p, probe, sizeof probe - 1);
-	sendq_wrote(q, sizeof probe - 1);
-	asked[0] = (struct question){ .form = FORM_MG, .verb = REND_GET, .token = 1 };
-	asked[1] = (struct question){ .form = FORM_VERSION };
-	return 0;
-}

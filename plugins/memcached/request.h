@@ -47,9 +47,6 @@ struct question {
 enum rend_status request_put(struct sendq *q, const struct rend_op *op, struct dialect dialect, uint32_t token,
     int64_t wall, struct question *asked);
 
-/* Puts what a new connection is asked first: two questions, filled in asked[0] and [1].  0, or -1: no memory. */
-int request_put_probe(struct sendq *q, struct question asked[2]);
-
 /*
  * memcached's way with times: what is over is -1, up to 30 days are seconds from now, what is further away is unix
  * time.  exptime: unix seconds, 0 never.

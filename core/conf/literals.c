@@ -53,22 +53,42 @@ skip_line(struct literals *l)
 		l->at++;
 }
 
+/* What begins here is what was found. */
 static void
+found(struct literals *l, const char *from)
+{
+	l->line = l->breaks + 1;
+	l->text = from;
+	l->len = l->at - from;
+}
+
+/* false: it does not end. */
+static bool
 skip_comment(struct literals *l)
 {
+	bool ends;
+
+	found(l, l->at);
 	skip(l, 2);
 	while (l->at < l->end && !(peek(l, 0) == '*' && peek(l, 1) == '/'))
 		skip(l, 1);
+	ends = l->at < l->end;
 	skip(l, 2);
+	return ends;
 }
 
-static void
+static bool
 skip_string(struct literals *l)
 {
+	bool ends;
+
+	found(l, l->at);
 	skip(l, 1);
 	while (l->at < l->end && *l->at != '"')
 		skip(l, *l->at == '\\' ? 2 : 1);
+	ends = l->at < l->end;
 	skip(l, 1);
+	return ends;
 }
 
 static bool
@@ -149,9 +169,7 @@ number(struct literals *l)
 		skip(l, peek(l, 1) == 'L' ? 2 : 1);
 	if (fits(start, len, hex, wide))
 		return false;
-	l->line = l->breaks + 1;
-	l->text = start;
-	l->len = l->at - start;
+	found(l, start);
 	return true;
 }
 
@@ -173,7 +191,6 @@ include(struct literals *l)
 		skip(l, 1);
 	if (peek(l, 0) != '"')
 		return false;
-	l->line = l->breaks + 1;
 	from = l->at + 1;
 	skip_string(l);
 	l->text = from;
@@ -200,11 +217,10 @@ literals_next(struct literals *l)
 		l->in_line = true;
 		if (c == '#' || (c == '/' && peek(l, 1) == '/'))
 			skip_line(l);
-		else if (c == '/' && peek(l, 1) == '*')
-			skip_comment(l);
-		else if (c == '"')
-			skip_string(l);
-		else if (is_name_start(c))
+		else if (c == '"' || (c == '/' && peek(l, 1) == '*')) {
+			if (!(c == '"' ? skip_string(l) : skip_comment(l)))
+				return LITERAL_OPEN;
+		} else if (is_name_start(c))
 			while (is_name(peek(l, 0)))
 				skip(l, 1);
 		else if (is_digit(c) || ((c == '-' || c == '+') && is_digit(peek(l, 1)))) {

@@ -11,6 +11,7 @@
 enum literal {
 	LITERAL_END,	 /* no more */
 	LITERAL_TOO_BIG, /* an integer that does not fit */
+	LITERAL_OPEN,	 /* a string or comment without its end; libconfig would name the last line */
 	LITERAL_INCLUDE, /* @include "..."; the text is what stands between the quotes */
 };
 

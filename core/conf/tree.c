@@ -175,7 +175,11 @@ scan(struct reading *r, const char *name, const char *text, size_t len, unsigned
 		place.line = l.line;
 		if (it == LITERAL_INCLUDE)
 			fit &= scan_include(r, place, l.text, l.len, depth);
-		else
+		else if (it == LITERAL_OPEN) {
+			messages_error(r->m, place, 0, NULL, "the %s that begins here does not end",
+			    *l.text == '"' ? "string" : "comment");
+			fit = false;
+		} else
 			messages_error(r->m, place, 0, NULL,
 			    "%.*s does not fit into 32 bits: write sizes and times as \"4GiB\", other numbers with an "
 			    "L behind",

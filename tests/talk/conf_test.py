@@ -202,6 +202,7 @@ def test_all_mistakes_of_a_file_are_said_at_once():
 
 ALONE = [
     ("", "a.conf: listeners: must be given: where clients come in, ( { port = 11211; policy = \"...\"; } )"),
+    (GOOD + "user = \"me;\n\n", "a.conf:4: the string that begins here does not end"),
     (GOOD + "workers = ;", "a.conf:4: syntax error"),
     (GOOD + "workers = 1;\nworkers = 2;", "a.conf:5: duplicate setting name"),
     (GOOD + "admin = { };", "a.conf:4: admin: rend has no such option"),

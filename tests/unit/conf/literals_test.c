@@ -18,7 +18,10 @@ expect(const char *text, size_t len, const char *expected)
 	memcpy(copy, text, len);
 	while ((it = literals_next(&l)) != LITERAL_END)
 		snprintf(found + strlen(found), sizeof found - strlen(found), "%u %s %.*s;", l.line,
-		    it == LITERAL_INCLUDE ? "include" : "big", (int)l.len, l.text);
+		    it == LITERAL_INCLUDE ? "include"
+		    : it == LITERAL_OPEN  ? "open"
+					  : "big",
+		    it == LITERAL_OPEN ? 1 : (int)l.len, l.text);
 	free(copy);
 	if (strcmp(found, expected) != 0)
 		fail_msg("in \"%s\" there is \"%s\", expected \"%s\"", text, found, expected);
@@ -59,9 +62,13 @@ static const struct {
 	{ "a = \"x\n\n\"; b = 3000000000;", "3 big 3000000000;" },
 	{ "# 3000000000\n// 3000000000\n/* 3000000000\n * 3000000000 */ a = 3000000000;", "4 big 3000000000;" },
 	{ "a = \"# \"; b = 3000000000;", "1 big 3000000000;" },
-	{ "/* 3000000000", "" },
-	{ "a = \"3000000000", "" },
-	{ "a = \"3000000000\\", "" },
+	{ "\n/* 3000000000", "2 open /;" },
+	{ "/*/", "1 open /;" },
+	{ "/**/", "" },
+	{ "a = \"3000000000", "1 open \";" },
+	{ "a = \"3000000000\\", "1 open \";" },
+	{ "a = \"3000000000\\\"\n\n", "1 open \";" },
+	{ "a = \"\";", "" },
 	{ "a = 3000000000", "1 big 3000000000;" },
 	{ "@include \"a.conf\"", "1 include a.conf;" },
 	{ " \t@include\t\"a.conf\"\n@include \"b\"", "1 include a.conf;2 include b;" },

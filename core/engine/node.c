@@ -88,6 +88,7 @@ policy_open(struct rend_node *n, struct rend_error *err)
 				return error_set(err, EX_OSERR, "no memory for the guard of %s", l1->name);
 		}
 	}
+	n->modes = REND_MODES_ALL; /* the tiers refuse what they do not know */
 	if (flow_counts_new(n) != 0)
 		return error_set(err, EX_OSERR, "no memory for counters");
 	return 0;
@@ -100,6 +101,7 @@ handler_open(struct rend_node *n, struct rend_error *err)
 
 	for (unsigned v = 0; v < REND_VERB_COUNT; v++)
 		n->on[v] = h->on[v] != NULL ? h->on[v] : h->any != NULL ? h->any : unsupported;
+	n->modes = h->policy ? REND_MODES_ALL : REND_MODES_BASE | h->modes;
 	if (h->limits != NULL)
 		h->limits(n->conf, &n->limits);
 	n->store = n->conf;

@@ -1,4 +1,5 @@
-/* A node: one named block of rend.conf, as the whole process sees it (its store) and as each worker sees it (its instances). */
+/* A node: one named block of rend.conf, as the whole process sees it (its store) and as each worker sees it (its
+ * instances). */
 #ifndef ENGINE_NODE_H
 #define ENGINE_NODE_H
 
@@ -23,11 +24,11 @@ struct node_counts {
 struct instance {
 	const struct rend_node *node;
 	struct rend_worker *worker;
-	void *self;		/* what attach() made */
-	struct list pending;	/* ops in the handler's hands, by deadline */
-	uint32_t in_flight;	/* those, and the late ones */
-	struct link touched;	/* got an op this turn */
-	struct link attached;	/* in worker.instances */
+	void *self;	      /* what attach() made */
+	struct list pending;  /* ops in the handler's hands, by deadline */
+	uint32_t in_flight;   /* those, and the late ones */
+	struct link touched;  /* got an op this turn */
+	struct link attached; /* in worker.instances */
 	struct node_counts *counts;
 };
 
@@ -38,32 +39,34 @@ struct rend_node {
 #define NODE_MAGIC 0x40de40deU
 	char *name;
 	struct plugin *plugin;
-	void *conf;  /* the plugin's conf struct; the node frees it, through free_conf */
+	void *conf; /* the plugin's conf struct; the node frees it, through free_conf */
 	void (*free_conf)(void *conf);
 	void *store;
 	struct rend_limits limits;
 	bool opened;
-	rend_op_f *on[REND_VERB_SLOTS];	/* what a submit calls; never NULL once it is open */
+	uint32_t modes;			/* those an op may have here; the others are UNSUPPORTED */
+	rend_op_f *on[REND_VERB_SLOTS]; /* what a submit calls; never NULL once it is open */
 	/* a policy with tables */
 	const struct rend_walk *walks; /* NULL: a handler */
 	const struct rend_node *tiers[REND_TIERS_MAX];
 	int tier_count;
-	const struct rend_node *passes[REND_VERB_SLOTS]; /* who answers for it when a walk is nothing but one plain row */
-	struct row_counts *rows; /* per worker, verb and row: flow.c's */
-	struct guard *guard;	 /* of the node that is tier 0 of somebody with guarded walks; made when first needed */
-	struct metric *metrics;	 /* what the plugin registered */
+	const struct rend_node
+	    *passes[REND_VERB_SLOTS]; /* who answers for it when a walk is nothing but one plain row */
+	struct row_counts *rows;      /* per worker, verb and row: flow.c's */
+	struct guard *guard;	/* of the node that is tier 0 of somebody with guarded walks; made when first needed */
+	struct metric *metrics; /* what the plugin registered */
 	struct instance *instances[NODE_WORKERS_MAX];
 };
 
 /*
- * A node that is not open yet.  It takes over conf; free_conf(conf) is called when it is freed (NULL: nothing to free).  NULL: no memory.
- * Main thread.
+ * A node that is not open yet.  It takes over conf; free_conf(conf) is called when it is freed (NULL: nothing to free).
+ * NULL: no memory. Main thread.
  */
 struct rend_node *node_new(const char *name, struct plugin *plugin, void *conf, void (*free_conf)(void *));
 
 /*
- * For a policy: picks its tables (tiers must be set) and checks them.  For any node: the plugin's check().  Opens nothing.
- * 0, or -1 with the reason.  Main thread.
+ * For a policy: picks its tables (tiers must be set) and checks them.  For any node: the plugin's check().  Opens
+ * nothing. 0, or -1 with the reason.  Main thread.
  */
 int node_check(struct rend_node *n, struct rend_error *err);
 

@@ -162,6 +162,16 @@ walk_slot(const struct rend_node *n, const struct rend_op *op)
 	return op->verb;
 }
 
+/* The handler is not even asked. */
+static bool
+answer_for_it(struct rend_op *op, enum rend_status status)
+{
+	op->status = (uint8_t)status;
+	op->state = OP_DONE;
+	op_ended(op);
+	return true;
+}
+
 bool
 rend_submit(const struct rend_node *to, struct rend_op *op)
 {
@@ -189,11 +199,10 @@ rend_submit(const struct rend_node *to, struct rend_op *op)
 		op->deadline = op->parent->deadline;
 	if (in->in_flight >= in->node->limits.queue) {
 		count(&in->counts->refused);
-		op->status = REND_BUSY;
-		op->state = OP_DONE;
-		op_ended(op);
-		return true;
+		return answer_for_it(op, REND_BUSY);
 	}
+	if (op->ask.mode & ~in->node->modes)
+		return answer_for_it(op, REND_UNSUPPORTED);
 	if (!link_listed(&in->touched))
 		list_append(&w->touched, &in->touched);
 	op->state = OP_SUBMITTING;

@@ -10,7 +10,7 @@
 static bool
 op_mutates(const struct rend_op *op)
 {
-	return op->verb != REND_GET || (op->ask.mode & REND_ALSO_TOUCH);
+	return op->verb != REND_GET || (op->ask.mode & (REND_ALSO_TOUCH | REND_VIVIFY | REND_RECACHE));
 }
 
 static bool

@@ -12,8 +12,8 @@
 
 REND_BEGIN
 
-#define REND_KEY_MAX 250   /* bytes; memcached's limit */
-#define REND_VERB_SLOTS 32 /* room for verbs to come without a new ABI */
+#define REND_KEY_MAX	250 /* bytes; memcached's limit */
+#define REND_VERB_SLOTS 32  /* room for verbs to come without a new ABI */
 
 enum rend_verb {
 	REND_GET, /* the one read: ask.want says what of the item, ask.mode what it does on the way */
@@ -41,37 +41,74 @@ rend_verb_stores(unsigned verb)
 	return verb >= REND_SET && verb <= REND_PREPEND;
 }
 
-/* What a get wants to know.  flags always come with a hit. */
+/* What is wanted to be known: of a get, and of a storing verb (size, cas).  flags always come with a hit. */
 enum {
 	REND_WANT_VALUE = 1 << 0,
 	REND_WANT_EXPTIME = 1 << 1,
 	REND_WANT_CAS = 1 << 2,
+	REND_WANT_SIZE = 1 << 3,   /* of the value, bytes */
+	REND_WANT_ACCESS = 1 << 4, /* last_access and REND_HIT_BEFORE, as they were before this op */
 };
 
+/*
+ * What a verb does beside, or instead.  Every handler knows the first two.  A handler says in its descriptor which of
+ * the others it knows; the core answers UNSUPPORTED for it to an op with any that it does not, so that nothing is
+ * ignored in silence.
+ */
 enum {
-	/* get: on a hit, the item's exptime becomes ask.exptime (gat).  The answer's exptime is the new one. */
+	/* get: on a hit, the item's exptime becomes ask.exptime (gat); the answer's exptime is the new one.  incr, decr, and delete with
+	 * REND_INVALIDATE: the same. */
 	REND_ALSO_TOUCH = 1 << 0,
-	/* set, add, replace, append, prepend, incr, decr, delete: only if the item's version is ask.cas; else EXISTS, or MISS without one. */
+	/* Only if the item's version is ask.cas; else EXISTS, or MISS without one.  get: the value is left out if it is. */
 	REND_IF_CAS = 1 << 1,
+	/* get: on a miss, leaves an empty item until ask.vivify and answers OK with REND_WON; others get REND_SENT.
+	 * append, prepend, incr, decr: on a miss, stores what was sent, or ask.initial, until ask.vivify. */
+	REND_VIVIFY = 1 << 2,
+	/* get: when the item has less than ask.recache seconds left, the first one gets REND_WON, the others REND_SENT. */
+	REND_RECACHE = 1 << 3,
+	/* get: the item is neither marked as hit nor moved in the order of eviction. */
+	REND_NO_BUMP = 1 << 4,
+	/* delete: the item stays, with a new version, and is stale: the next get gets REND_STALE and REND_WON.  set
+	 * with REND_IF_CAS: a version lower than the item's is stored all the same, and is stale. */
+	REND_INVALIDATE = 1 << 5,
+	/* delete: the item stays, without value and flags. */
+	REND_DROP_VALUE = 1 << 6,
 };
+#define REND_MODES_ALL \
+	(REND_ALSO_TOUCH | REND_IF_CAS | REND_VIVIFY | REND_RECACHE | REND_NO_BUMP | REND_INVALIDATE | REND_DROP_VALUE)
+#define REND_MODES_BASE (REND_ALSO_TOUCH | REND_IF_CAS)
 
 /* The question, besides verb and key.  The handler reads it and leaves it alone. */
 struct rend_ask {
-	uint32_t want;	  /* REND_WANT_*, for get */
-	uint32_t mode;	  /* REND_ALSO_TOUCH, REND_IF_CAS */
-	int64_t exptime;  /* unix seconds, 0 never: for touch, and get with REND_ALSO_TOUCH */
+	uint32_t want;	  /* REND_WANT_* */
+	uint32_t mode;	  /* REND_ALSO_TOUCH, ... */
+	int64_t exptime;  /* with REND_ALSO_TOUCH, and of touch: unix seconds, 0 never */
+	int64_t vivify;	  /* with REND_VIVIFY: unix seconds, 0 never */
+	int64_t recache;  /* with REND_RECACHE: seconds */
 	uint64_t cas;	  /* with REND_IF_CAS */
 	uint64_t cas_new; /* the version to give the item; 0: the handler's own */
 	uint64_t delta;	  /* incr, decr */
+	uint64_t initial; /* incr, decr with REND_VIVIFY */
+};
+
+/* What a get says beside the item. */
+enum {
+	REND_WON = 1 << 0,	  /* this client is the one to fill it */
+	REND_SENT = 1 << 1,	  /* another client is */
+	REND_STALE = 1 << 2,	  /* marked by a delete or a set with REND_INVALIDATE */
+	REND_HIT_BEFORE = 1 << 3, /* somebody got it since it was stored */
 };
 
 /* What is stored, or what was found.  Owns its value. */
 struct rend_item {
 	struct rend_value value;
-	uint32_t flags;	 /* the client's */
-	uint32_t have;	 /* REND_WANT_*: what this answer really gave */
-	int64_t exptime; /* unix seconds; 0 never; a time that has passed: gone at once */
+	uint32_t flags;	     /* the client's */
+	uint32_t have;	     /* REND_WANT_*: what this answer really gave */
+	uint32_t signs;	     /* REND_WON, ... */
+	int64_t exptime;     /* unix seconds; 0 never; a time that has passed: gone at once */
+	int64_t last_access; /* seconds ago */
 	uint64_t cas;	 /* the version.  A handler that has versions returns the new one with every mutation; else 0 */
+	uint64_t size;	 /* of the value, when it is not given itself; bytes */
 	uint64_t number; /* incr, decr: the number after it */
 };
 
@@ -84,14 +121,14 @@ typedef void rend_op_f(void *inst, struct rend_op *op);
 typedef void rend_done_f(struct rend_op *op);
 
 /*
- * Whoever makes an op sets verb, ask, item, done and up, submits it, and frees it.  In between it belongs to the handler, which
- * calls rend_done() once.  A verb that returns no value leaves item.value, item.flags and item.exptime alone: a storing verb's
- * caller still holds what it sent.
+ * Whoever makes an op sets verb, ask, item, done and up, submits it, and frees it.  In between it belongs to the
+ * handler, which calls rend_done() once.  A verb that returns no value leaves item.value, item.flags and item.exptime
+ * alone: a storing verb's caller still holds what it sent.
  *
  * What the handler fills in, with REND_OK:
- *   get                  value (if wanted), flags, and as far as wanted and known exptime and cas; have says which
- *   storing verbs        cas
- *   incr, decr           number, cas
+ *   get                  flags, signs, and as far as wanted and known value, exptime, cas, size, last_access: have says which
+ *   storing verbs        cas, and size if wanted
+ *   incr, decr           number, cas, and exptime if wanted
  *   touch, delete, flush nothing
  * With any other status, nothing.
  */
@@ -106,43 +143,46 @@ struct rend_op {
 	uint64_t hash;	 /* of the key, the same in the whole process, unguessable outside */
 	struct rend_ask ask;
 	struct rend_item item;
-	rend_done_f *done;	      /* called on the op's worker, from its loop, if rend_submit() said false */
-	void *up;		      /* for whoever submits */
-	struct rend_worker *worker;   /* home */
-	struct rend_op *parent;	      /* whose child this is; NULL: a client's */
-	uint64_t born;		      /* when it was submitted: monotonic ns, as rend_now() */
-	uint64_t deadline;	      /* when its submitter gives up: monotonic ns */
+	rend_done_f *done;		/* called on the op's worker, from its loop, if rend_submit() said false */
+	void *up;			/* for whoever submits */
+	struct rend_worker *worker;	/* home */
+	struct rend_op *parent;		/* whose child this is; NULL: a client's */
+	uint64_t born;			/* when it was submitted: monotonic ns, as rend_now() */
+	uint64_t deadline;		/* when its submitter gives up: monotonic ns */
 	const struct rend_guard *guard; /* NULL: none; see guard.h */
-	void *link;		      /* for queues of the handler that has it */
-	uint64_t core[8];	      /* the core's */
+	void *link;			/* for queues of the handler that has it */
+	uint64_t core[8];		/* the core's */
 	/* rend_handler.scratch_size bytes for the handler that has it; not cleared. */
 	char scratch[] __attribute__((aligned(16)));
 };
 
 /*
- * A child of parent: same key, same worker, no later deadline; ask and item are empty.  The caller owns it.  NULL: no memory.
- * On the parent's worker.
+ * A child of parent: same key, same worker, no later deadline; ask and item are empty.  The caller owns it.  NULL: no
+ * memory. On the parent's worker.
  */
 REND_API struct rend_op *rend_op_child(struct rend_op *parent);
 
 /*
- * Frees an op that is not in a handler's hands, and what its item owns; *opp becomes NULL.  An op whose done was called with TIMEOUT
- * may be freed too: its memory stays until the handler is finished with it.  On the op's worker.
+ * Frees an op that is not in a handler's hands, and what its item owns; *opp becomes NULL.  An op whose done was called
+ * with TIMEOUT may be freed too: its memory stays until the handler is finished with it.  On the op's worker.
  */
 REND_API void rend_op_free(struct rend_op **opp);
 
 /*
- * Asks a node.  true: it has answered already, op->status says what, and done is not called.  false: done will be called, later,
- * once, from the worker's loop, never from inside a function of a plugin.  On the op's worker.  A finished op may be submitted again.
+ * Asks a node.  true: it has answered already, op->status says what, and done is not called.  false: done will be
+ * called, later, once, from the worker's loop, never from inside a function of a plugin.  On the op's worker.  A
+ * finished op may be submitted again.
  *
- * Its submitter waits no longer than the node's time limit (rend_handler.limits) or the parent's deadline: then done is called with
- * TIMEOUT, and the submitter may do nothing with that op but free it.  A node with too many ops in flight answers BUSY by itself.
+ * Its submitter waits no longer than the node's time limit (rend_handler.limits) or the parent's deadline: then done is
+ * called with TIMEOUT, and the submitter may do nothing with that op but free it.  A node with too many ops in flight
+ * answers BUSY by itself.
  */
 REND_API bool rend_submit(const struct rend_node *to, struct rend_op *op);
 
 /*
- * The answer: once per submitted op, from any thread, at once or later.  The caller must not touch the op afterwards.  It runs
- * nobody's code, so it is safe in the middle of a loop.  Answering twice ends the program and names the handler.
+ * The answer: once per submitted op, from any thread, at once or later.  The caller must not touch the op afterwards.
+ * It runs nobody's code, so it is safe in the middle of a loop.  Answering twice ends the program and names the
+ * handler.
  */
 REND_API void rend_done(struct rend_op *op, enum rend_status status);
 

@@ -1,6 +1,7 @@
 /*
- * What a plugin tells the core about itself.  A plugin includes this header and nothing else of ours, and exports one symbol,
- * rend_plugin, which REND_PLUGIN() writes.  docs/plugins.md has a plugin in ten minutes; plugins/skeleton is the one to copy.
+ * What a plugin tells the core about itself.  A plugin includes this header and nothing else of ours, and exports one
+ * symbol, rend_plugin, which REND_PLUGIN() writes.  docs/plugins.md has a plugin in ten minutes; plugins/skeleton is
+ * the one to copy.
  */
 #ifndef REND_PLUGIN_H
 #define REND_PLUGIN_H
@@ -34,7 +35,8 @@ struct rend_strings {
 	const char *const *strings;
 };
 
-/* One option.  From these rows come parsing, errors with file and line, `rend --describe`, and the tables in docs/config.md. */
+/* One option.  From these rows come parsing, errors with file and line, `rend --describe`, and the tables in
+ * docs/config.md. */
 struct rend_option {
 	const char *name;
 	enum rend_option_type type;
@@ -44,9 +46,9 @@ struct rend_option {
 	const char *range;    /* INT, SIZE, DURATION: "1..64", "1KiB..", "..1h"; CHOICE: "lru|fifo"; NULL: anything */
 };
 
-#define REND_OPTION(name, type, strct, field, fallback, range, doc)                       \
-	{                                                                                 \
-		name, type, offsetof(struct strct, field), fallback, doc, range           \
+#define REND_OPTION(name, type, strct, field, fallback, range, doc)             \
+	{                                                                       \
+		name, type, offsetof(struct strct, field), fallback, doc, range \
 	}
 
 /* Says what is wrong; the core adds which file, line and block.  Returns -1. */
@@ -71,29 +73,33 @@ struct rend_limits {
 
 struct rend_handler {
 	const char *name;
-	const char *doc; /* one sentence */
-	size_t conf_size; /* of the struct that options fill */
+	const char *doc;		   /* one sentence */
+	size_t conf_size;		   /* of the struct that options fill */
 	const struct rend_option *options; /* ends with a row whose name is NULL; NULL: none */
-	size_t scratch_size; /* bytes this handler uses in each op it holds; at most REND_SCRATCH_MAX */
-	uint32_t can;	     /* REND_CAN_* */
-	bool policy;	     /* stands under policies instead of handlers: it asks other nodes */
+	size_t scratch_size;		   /* bytes this handler uses in each op it holds; at most REND_SCRATCH_MAX */
+	uint32_t can;			   /* REND_CAN_* */
+	uint32_t
+	    modes;   /* REND_VIVIFY, ...: those it knows beside REND_MODES_BASE; the core refuses the others for it */
+	bool policy; /* stands under policies instead of handlers: it asks other nodes */
 
 	/*
-	 * Is this configuration one that open() could take?  Touches nothing outside the process: `rend -t` calls it, open() is for real
-	 * starts only.  0 or -1 after rend_error().  Main thread; may be NULL.
+	 * Is this configuration one that open() could take?  Touches nothing outside the process: `rend -t` calls it,
+	 * open() is for real starts only.  0 or -1 after rend_error().  Main thread; may be NULL.
 	 */
 	int (*check)(const void *conf, struct rend_error *err);
 
 	/*
-	 * Makes the store, once per block of rend.conf, before any worker runs.  Nodes named by options are open already.  conf lives until
-	 * close() is over.  May block.  0 or -1 after rend_error().  Main thread; may be NULL: *store is conf then.
+	 * Makes the store, once per block of rend.conf, before any worker runs.  Nodes named by options are open
+	 * already.  conf lives until close() is over.  May block.  0 or -1 after rend_error().  Main thread; may be
+	 * NULL: *store is conf then.
 	 */
 	int (*open)(void **store, const void *conf, struct rend_node *self, struct rend_error *err);
 
 	/* Ends the store; every instance has been detached.  Main thread; may be NULL. */
 	void (*close)(void *store);
 
-	/* Makes one worker's view of the store.  0 or -1 after rend_error().  Worker's thread; may be NULL: *inst is store then. */
+	/* Makes one worker's view of the store.  0 or -1 after rend_error().  Worker's thread; may be NULL: *inst is
+	 * store then. */
 	int (*attach)(void **inst, void *store, struct rend_worker *worker, struct rend_error *err);
 
 	/* Ends it.  No op is in flight.  Worker's thread; may be NULL. */
@@ -106,7 +112,8 @@ struct rend_handler {
 	rend_op_f *on[REND_VERB_SLOTS];
 	rend_op_f *any;
 
-	/* No more ops this turn: send what was queued.  Called in each turn in which this instance got an op.  Worker's thread; may be NULL. */
+	/* No more ops this turn: send what was queued.  Called in each turn in which this instance got an op.  Worker's
+	 * thread; may be NULL. */
 	void (*flush)(void *inst);
 
 	/* About once a second.  Worker's thread; may be NULL. */
@@ -121,44 +128,42 @@ struct rend_handler {
 /* ---- the one symbol a plugin exports ---- */
 
 /*
- * The rule for numbers: while major is 0, minor must be equal.  From 1.0 on: added at the end is a new minor, anything else a new major.
- * History
- *	0.1	ops, values, options, handlers, policies as tables, guard, metrics
+ * The rule for numbers: while major is 0, minor must be equal.  From 1.0 on: added at the end is a new minor, anything
+ *else a new major. History 0.1	ops, values, options, handlers, policies as tables, guard, metrics 0.2	vivify, recache,
+ *invalidate and what else meta commands ask for; rend_handler.modes
  */
 #define REND_ABI_MAGIC 0x72656e64U
 #define REND_ABI_MAJOR 0
-#define REND_ABI_MINOR 1
+#define REND_ABI_MINOR 2
 
 struct rend_plugin {
 	uint32_t magic;
 	uint16_t abi_major, abi_minor;
 	uint32_t plugin_size, handler_size, policy_size, op_size; /* of the structs as the plugin was compiled */
-	const char *version;			      /* the plugin's own */
-	const char *build;			      /* the compiler; for the log */
-	const struct rend_handler *handler;	      /* one of these two */
+	const char *version;					  /* the plugin's own */
+	const char *build;					  /* the compiler; for the log */
+	const struct rend_handler *handler;			  /* one of these two */
 	const struct rend_policy *policy;
 };
 
 typedef const struct rend_plugin *rend_plugin_f(void);
 
 /* REND_PLUGIN(.version = "1.0", .handler = &mine) at the end of a plugin's source. */
-#define REND_PLUGIN(...)                                              \
-	REND_API const struct rend_plugin *rend_plugin(void);         \
-	REND_API const struct rend_plugin *rend_plugin(void)          \
-	{                                                             \
-		static const struct rend_plugin self = {              \
-			.magic = REND_ABI_MAGIC,                      \
-			.abi_major = REND_ABI_MAJOR,                  \
-			.abi_minor = REND_ABI_MINOR,                  \
-			.plugin_size = sizeof(struct rend_plugin),    \
-			.handler_size = sizeof(struct rend_handler),  \
-			.policy_size = sizeof(struct rend_policy),    \
-			.op_size = sizeof(struct rend_op),            \
-			.build = __VERSION__,                         \
-			__VA_ARGS__                                   \
-		};                                                    \
-		return &self;                                         \
-	}                                                             \
+#define REND_PLUGIN(...)                                                          \
+	REND_API const struct rend_plugin *rend_plugin(void);                     \
+	REND_API const struct rend_plugin *rend_plugin(void)                      \
+	{                                                                         \
+		static const struct rend_plugin self = { .magic = REND_ABI_MAGIC, \
+			.abi_major = REND_ABI_MAJOR,                              \
+			.abi_minor = REND_ABI_MINOR,                              \
+			.plugin_size = sizeof(struct rend_plugin),                \
+			.handler_size = sizeof(struct rend_handler),              \
+			.policy_size = sizeof(struct rend_policy),                \
+			.op_size = sizeof(struct rend_op),                        \
+			.build = __VERSION__,                                     \
+			__VA_ARGS__ };                                            \
+		return &self;                                                     \
+	}                                                                         \
 	struct rend_plugin_ends_with_a_semicolon
 
 REND_END

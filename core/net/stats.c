@@ -127,7 +127,7 @@ say_process(const struct report *r)
 	number(r, "pid", (uint64_t)getpid());
 	number(r, "uptime", (uint64_t)(time(NULL) - server_of(r)->started));
 	number(r, "time", (uint64_t)rend_wall());
-	line(r, "version", "%s", PACKAGE_VERSION);
+	line(r, "version", "%s", PROTO_VERSION);
 	line(r, "libevent", "%s", event_get_version());
 	number(r, "pointer_size", 8 * sizeof(void *));
 	time_line(r, "rusage_user", usage.ru_utime);

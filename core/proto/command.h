@@ -21,6 +21,25 @@ enum command_kind {
 	COMMAND_QUIT, /* answered by closing, when all before it is answered */
 };
 
+/* What a meta command's answer repeats. */
+#define META_RETURNS_MAX 16
+#define META_OPAQUE_MAX	 32
+struct meta_asked {
+	uint8_t count; /* of returns */
+	uint8_t opaque_len;
+	char returns[META_RETURNS_MAX]; /* the flags that are answered, in the order in which they were asked */
+	char opaque[META_OPAQUE_MAX];
+};
+
+/* What a binary request's answer repeats. */
+struct bin_asked {
+	uint8_t opcode;
+	bool with_key;
+	uint32_t opaque; /* as it lay on the wire */
+};
+
+enum asked_form { FORM_CLASSIC, FORM_META, FORM_BINARY };
+
 /* What a reply has to know of the command it answers.  Copied; owns nothing. */
 struct asked {
 	uint8_t kind;	      /* enum command_kind */
@@ -30,7 +49,13 @@ struct asked {
 	bool last;	      /* of a text get: END comes behind this key's answer */
 	bool close;	      /* the connection ends behind this answer */
 	uint8_t group;	      /* of stats: the caller's, who alone knows what groups there are */
-	const char *sentence; /* static: the whole line of a refusal, with its line end */
+	uint8_t form;	      /* enum asked_form: whose words answer it, and which of the two at the end is filled */
+	uint16_t code;	      /* of a refused binary request: the status on the wire */
+	const char *sentence; /* static: the whole line of a refusal, with its line end; binary: its body */
+	union {
+		struct meta_asked meta;
+		struct bin_asked bin;
+	};
 };
 
 /* key and args point into the bytes that were parsed: they are valid until the next parse. */

@@ -1,6 +1,5 @@
 /*
- * Bytes to commands, answers to bytes.  No I/O, no threads: whoever has the socket feeds a dialog and sends what it
- *says.
+ * Bytes to commands, answers to bytes.  No I/O, no threads: whoever has the socket feeds a dialog and sends what it says.
  *
  *	            dialog_parse()                    engine
  *	bytes in ─────────────────► struct command ────────────► status, item
@@ -83,6 +82,9 @@ void dialog_reply(struct dialog *d, struct chain *out, const struct asked *asked
 void dialog_stat(struct dialog *d, struct chain *out, const struct asked *asked, const char *name, const char *value);
 void dialog_stat_end(struct dialog *d, struct chain *out, const struct asked *asked);
 
-extern const struct protocol text_protocol;
+extern const struct protocol text_protocol, binary_protocol;
+
+/* Clients read a memcached's version from it, and libmemcached takes a 0 in front for an error. */
+#define PROTO_VERSION "1.6.18-rend-" PACKAGE_VERSION
 
 #endif

@@ -428,7 +428,10 @@ parse_unknown(const struct line *l, struct command *cmd)
 static void
 clear(struct command *cmd)
 {
-	cmd->asked = (struct asked){ 0 };
+	cmd->asked.kind = cmd->asked.verb = cmd->asked.group = cmd->asked.form = 0;
+	cmd->asked.quiet = cmd->asked.with_cas = cmd->asked.last = cmd->asked.close = false;
+	cmd->asked.code = 0;
+	cmd->asked.sentence = NULL;
 	cmd->ask = (struct rend_ask){ 0 };
 	cmd->key = cmd->args = NULL;
 	cmd->keylen = cmd->args_len = cmd->body = 0;

@@ -204,13 +204,10 @@ reply_too_large(struct dialog *d, struct chain *out, const struct asked *asked, 
 	say(out, asked->verb, rend_outcome(status) == REND_FAIL ? status : REND_TOO_BIG);
 }
 
-/* Clients read a memcached's version from it, and libmemcached takes a 0 in front for an error. */
-#define VERSION "1.6.18-rend-" PACKAGE_VERSION
-
 static void
 reply_version(struct dialog *d, struct chain *out, const struct asked *asked, const struct rend_op *op)
 {
-	CHAIN_LITERAL(out, "VERSION " VERSION "\r\n");
+	CHAIN_LITERAL(out, "VERSION " PROTO_VERSION "\r\n");
 }
 
 static void

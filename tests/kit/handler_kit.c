@@ -52,6 +52,14 @@ run_beside(void *arg)
 }
 
 static void
+skip_unless_has(const struct rig *r, uint32_t needs)
+{
+	for (unsigned v = 0; v < REND_VERB_COUNT; v++)
+		if ((needs & NEEDS(v)) && !rig_has(r, v))
+			rig_skip("it has no %s", rend_verb_name(v));
+}
+
+static void
 run(const struct handler_kit *kit, const struct behaviour *b)
 {
 	static struct rig r;
@@ -72,6 +80,7 @@ run(const struct handler_kit *kit, const struct behaviour *b)
 			rig_fail("no thread");
 	}
 	seat_enter(&r.seats[0]);
+	skip_unless_has(&r, b->needs);
 	if (b->beside != NULL)
 		pthread_barrier_wait(&attached);
 	b->run(&r.seats[0]);
@@ -81,26 +90,11 @@ run(const struct handler_kit *kit, const struct behaviour *b)
 	rig_close(&r);
 }
 
-static void
-skip_unless_has(const struct handler_kit *kit, uint32_t needs)
-{
-	struct rend_error err = { 0 };
-	static struct rig r;
-
-	if (rig_make(&r, kit, 1, &err) != 0)
-		rig_fail("%s", err.text);
-	for (unsigned v = 0; v < REND_VERB_COUNT; v++)
-		if ((needs & NEEDS(v)) && !rig_has(&r, v))
-			rig_skip("it has no %s", rend_verb_name(v));
-	generation_free(&r.generation);
-}
-
 static void __attribute__((noreturn)) child(const struct handler_kit *kit, const struct behaviour *b, int said)
 {
 	dup2(said, STDERR_FILENO);
 	dup2(said, STDOUT_FILENO);
 	signal(SIGPIPE, SIG_IGN);
-	skip_unless_has(kit, b->needs);
 	run(kit, b);
 	exit(0); /* leak checkers run at exit */
 }

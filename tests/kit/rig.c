@@ -169,6 +169,16 @@ unmake(struct making *mk)
 		node_free(&mk->nodes[--mk->count]);
 }
 
+/* What is known without asking. */
+static void
+note_verbs(struct rig *r, const struct rend_handler *h)
+{
+	r->handler = h;
+	for (unsigned v = 0; v < REND_VERB_COUNT; v++)
+		if (h->on[v] != NULL || h->any != NULL)
+			r->has |= 1U << v;
+}
+
 int
 rig_make(struct rig *r, const struct handler_kit *kit, int seats, struct rend_error *err)
 {
@@ -180,7 +190,7 @@ rig_make(struct rig *r, const struct handler_kit *kit, int seats, struct rend_er
 	hash_seed_random();
 	n = make_node(&mk, "tested", kit->plugin, kit, err);
 	if (n != NULL)
-		r->handler = &n->plugin->handler;
+		note_verbs(r, &n->plugin->handler);
 	if (n != NULL && kit->later)
 		n = add(&mk, later_new(n), err);
 	r->node = n;
@@ -211,7 +221,7 @@ rig_open(struct rig *r, struct rend_error *err)
 bool
 rig_has(const struct rig *r, unsigned verb)
 {
-	return r->handler->on[verb] != NULL || r->handler->any != NULL;
+	return (r->has & (1U << verb)) != 0;
 }
 
 /* ---- seats ---- */
@@ -220,6 +230,25 @@ static void
 woken(evutil_socket_t fd, short what, void *arg)
 {
 	/* Being awake is all: the turn takes what is in the inbox. */
+}
+
+/* A handler may take all verbs in one function, and not have all of them. */
+static void
+ask_verbs(struct seat *s)
+{
+	static const char key[] = "rend-plugin-test";
+
+	if (s->rig->handler->any == NULL)
+		return;
+	for (unsigned v = 0; v < REND_VERB_COUNT; v++) {
+		struct ask *a = ask_new(s, v, key, v == REND_FLUSH_ALL ? 0 : sizeof key - 1);
+
+		if (ask_wait(a) == REND_UNSUPPORTED)
+			s->rig->has &= ~(1U << v);
+		ask_drop(a);
+	}
+	if (rig_has(s->rig, REND_DELETE))
+		ask_wait(ask_new(s, REND_DELETE, key, sizeof key - 1));
 }
 
 void
@@ -237,6 +266,8 @@ seat_enter(struct seat *s)
 	worker_enter(&s->worker);
 	if (generation_attach(s->rig->generation, &s->worker, &err) != 0)
 		rig_fail("attach() said: %s", err.text);
+	if (index == 0)
+		ask_verbs(s);
 }
 
 void

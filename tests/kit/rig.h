@@ -47,6 +47,7 @@ struct rig {
 	struct generation *generation;
 	struct rend_node *node;		    /* that is asked */
 	const struct rend_handler *handler; /* that is tested */
+	uint32_t has;			    /* verbs it answers with something else than UNSUPPORTED */
 	struct seat seats[RIG_SEATS];
 	int seat_count;
 };
@@ -77,7 +78,7 @@ int rig_make(struct rig *r, const struct handler_kit *kit, int seats, struct ren
 /* Opens them. */
 int rig_open(struct rig *r, struct rend_error *err);
 
-/* Makes the calling thread seat i's, and the handler's instance there. */
+/* Makes the calling thread the seat's, and the handler's instance there. */
 void seat_enter(struct seat *s);
 
 /* Waits until nothing is in flight there, and ends the instance. */
@@ -87,7 +88,7 @@ void seat_leave(struct seat *s);
  * seat was left. */
 void rig_close(struct rig *r);
 
-/* Does the handler itself have this verb? */
+/* Does the handler have this verb?  One that takes any verb was asked when seat 0 was entered. */
 bool rig_has(const struct rig *r, unsigned verb);
 
 /* ---- asking ---- */

@@ -313,6 +313,8 @@ def _late(_signal, _frame):
 
 def main(limit=120):
     """Runs every test_* of the calling file."""
+    if not REND or not PLUGINS:
+        sys.exit("REND and REND_PLUGINS must name the program and the folder of its plugins")
     module = sys.modules["__main__"]
     wanted = sys.argv[1:]
     passed = failed = 0

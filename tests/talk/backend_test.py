@@ -279,6 +279,18 @@ def test_a_backend_that_is_stopped_and_goes_on():
         assert int(number(rend, "timeouts")) >= 2
 
 
+def test_the_end_waits_for_a_stopped_backend_no_longer_than_for_its_clients():
+    with Memcached() as m:
+        with Rend(behind(m.server), workers=1) as rend, rend.client() as c:
+            assert served(c)
+            stop(m)
+            c.say(b"get back\r\n")
+            wait_for("the request to be under way", lambda: rend.stats("nodes")["back.in_flight"] == "1")
+            begun = time.monotonic()
+            assert rend.end() == 0, rend.tail()
+            assert time.monotonic() - begun < 6
+
+
 def test_a_stop_shorter_than_the_limit_is_only_a_wait():
     with Memcached() as m, Rend(behind(m.server, 'request_timeout = "10s";'), workers=1) as rend, rend.client() as c:
         assert served(c)
@@ -554,7 +566,10 @@ def test_no_client_ever_gets_what_is_not_its_own():
         if dice < 0.004:
             conn.close()
             return SILENCE
-        return b"VA 50 f0 O%s\r\nhalf" % request.opaque
+        # The connection ends here, or the next answer could by chance fill the value to its length.
+        conn.send(b"VA 50 f0 O%s\r\nhalf" % request.opaque)
+        conn.close()
+        return SILENCE
 
     def work(rend, number, faults, counts):
         own = random.Random(number)

@@ -1,6 +1,7 @@
 /* Nodes, their stores and their instances: see node.h. */
 #include "engine/node.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -108,11 +109,22 @@ handler_open(struct rend_node *n, struct rend_error *err)
 	return h->open == NULL ? 0 : h->open(&n->store, n->conf, n, err);
 }
 
+/* Plugins say what is wrong, not with whom. */
+static void
+name_node(const struct rend_node *n, struct rend_error *err)
+{
+	char text[sizeof err->text];
+
+	snprintf(text, sizeof text, "%s", err->text);
+	error_set(err, err->exit_code, "%s: %s", n->name, text);
+}
+
 int
 node_open(struct rend_node *n, struct rend_error *err)
 {
 	REND_CHECK(n, NODE_MAGIC);
 	if ((is_policy(n) ? policy_open(n, err) : handler_open(n, err)) != 0) {
+		name_node(n, err);
 		metrics_free(n);
 		flow_counts_free(n);
 		return -1;

@@ -196,12 +196,12 @@ server_start(struct server *s, struct rend_error *err)
 {
 	worker_set_count(s->settings->workers);
 	offload_set_threads(s->settings->disk_threads);
+	s->generation = s->settings->generation;
 	s->base = event_base_new();
 	if (s->base == NULL || start_signals(s) != 0)
 		return error_set(err, EX_OSERR, "no event base");
-	if (generation_open(s->settings->generation, err) != 0)
+	if (generation_open(s->generation, err) != 0)
 		return -1;
-	s->generation = s->settings->generation;
 	if (start_loops(s, err) != 0)
 		return -1;
 	for (size_t i = 0; i < s->settings->listener_count; i++)

@@ -131,7 +131,7 @@ make_trouble(const struct script *s, unsigned at, uint64_t hash)
 		return;
 	if (k.trouble == EARLY && !begun)
 		somebody_writes(hash);
-	if (k.trouble == BETWEEN && begun)
+	if (k.trouble == BETWEEN && begun && !k.troubled)
 		somebody_writes(hash);
 }
 
@@ -142,18 +142,26 @@ writers_due(const struct script *s)
 	return (k.promised[s->slot].guard == REND_WRITES) + (k.crowd.words != NULL);
 }
 
+/* May a guarded row store? */
+static bool
+alone(void)
+{
+	return k.trouble != CROWD && !(k.trouble == BETWEEN && k.troubled);
+}
+
 static void
 check_guard(const struct script *s, const struct stop *stop, const struct rend_op *op)
 {
-	bool alone = k.trouble != CROWD && !(k.trouble == BETWEEN && k.troubled);
-
 	if ((op->guard != NULL) != stop->step->guarded)
 		complain("row %s %s a guard", stop->step->name, op->guard != NULL ? "carries" : "does not carry");
-	if (stop->step->guarded && rend_guard_holds(op) != alone)
-		complain("at row %s, the guard %s", stop->step->name, alone ? "does not hold" : "holds");
+	if (stop->step->guarded && rend_guard_holds(op) != alone())
+		complain("at row %s, the guard %s", stop->step->name, alone() ? "does not hold" : "holds");
 	if (words() != NULL && k.promised[s->slot].guard != REND_UNGUARDED && writers(op->hash) != writers_due(s))
 		complain("at row %s, the word has %u writers instead of %u", stop->step->name, writers(op->hash),
 		    writers_due(s));
+	/* A flush is a write to every key. */
+	if (s->slot == REND_FLUSH_ALL && k.promised[s->slot].guard == REND_WRITES && writers(op->hash + 1) != 1)
+		complain("at row %s, another word has %u writers", stop->step->name, writers(op->hash + 1));
 }
 
 #define SAY(item) text_say(item, (char[TEXT_SAID]){ 0 })
@@ -392,8 +400,12 @@ static void
 check_left(uint64_t hash)
 {
 	while (k.late_count > 0) {
-		k.late_count--;
-		text_answer(k.late[k.late_count], REND_OK, &k.late_found[k.late_count]);
+		struct rend_op *op = k.late[--k.late_count];
+
+		/* Whoever is late asks, too. */
+		if (op->guard != NULL && rend_guard_holds(op) != alone())
+			complain("for a late one, the guard %s", alone() ? "does not hold" : "holds");
+		text_answer(op, REND_OK, &k.late_found[k.late_count]);
 	}
 	turn();
 	guard_end(&k.crowd);

@@ -1,7 +1,6 @@
 /* Nodes, their stores and their instances: see node.h. */
 #include "engine/node.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -113,10 +112,7 @@ handler_open(struct rend_node *n, struct rend_error *err)
 static void
 name_node(const struct rend_node *n, struct rend_error *err)
 {
-	char text[sizeof err->text];
-
-	snprintf(text, sizeof text, "%s", err->text);
-	error_set(err, err->exit_code, "%s: %s", n->name, text);
+	error_set(err, err->exit_code, "%s: %s", n->name, err->text);
 }
 
 int

@@ -163,7 +163,7 @@ FAULT(rewriting, "a value stays as it was when its item is overwritten",
     "had handed out changed when its item was overwritten");
 FAULT(greedy, "what was set is found", "values were not given back");
 FAULT(immortal, "an exptime that has passed", "OK, but it is not there");
-FAULT(leaky, "leaves no memory behind", ""); /* what a leak checker says is its own */
+__attribute__((unused)) FAULT(leaky, "leaves no memory behind", ""); /* what a leak checker says is its own */
 FAULT(racy, "two workers on one store", "a value under load is torn");
 
 /* What cannot be loaded or opened is no failed behaviour. */
@@ -207,7 +207,9 @@ main(void)
 		{ "changes values it has handed out", found_out, NULL, NULL, &rewriting },
 		{ "keeps values", found_out, NULL, NULL, &greedy },
 		{ "does not expire", found_out, NULL, NULL, &immortal },
+#ifndef __SANITIZE_THREAD__ /* it has neither malloc's numbers nor a leak checker to tell by */
 		{ "leaks", found_out, NULL, NULL, &leaky },
+#endif
 		{ "tears values under load", found_out, NULL, NULL, &racy },
 		cmocka_unit_test(refused),
 		cmocka_unit_test(wrong_option),

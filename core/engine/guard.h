@@ -16,10 +16,10 @@ struct guard; /* the words; belongs to the L1 node, shared by all policies over 
 struct rend_guard {
 	struct guard *words; /* NULL: not begun */
 	uint64_t index;
-	uint64_t seen;	/* the word as it must still be */
-	bool writing;	/* counted as a writer */
-	bool alone;	/* may store: no other writer was there when it began */
-	bool all;	/* every word: flush_all */
+	uint64_t seen; /* the word as it must still be */
+	bool writing;  /* counted as a writer */
+	bool alone;    /* may store: no other writer was there when it began */
+	bool all;      /* every word: flush_all */
 };
 
 /* NULL: no memory.  Memory is taken page by page as words are used. */

@@ -22,7 +22,7 @@ struct list {
 #define LIST_OBJ(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 /* The body may remove `it`, and nothing else. */
-#define LIST_EACH(it, list)                                                                                 \
+#define LIST_EACH(it, list)                                                                                \
 	for (struct link *it = list_first(list), *it##_next = it ? list_next(list, it) : NULL; it != NULL; \
 	     it = it##_next, it##_next = it ? list_next(list, it) : NULL)
 

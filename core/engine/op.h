@@ -55,7 +55,7 @@ op_core(struct rend_op *op)
 }
 
 /* Bytes of an op, and of a client's op, which has room for the key behind its scratch: all ops are equal, so they come from free lists. */
-#define OP_KID_SIZE (sizeof(struct rend_op) + REND_SCRATCH_MAX)
+#define OP_KID_SIZE  (sizeof(struct rend_op) + REND_SCRATCH_MAX)
 #define OP_ROOT_SIZE (OP_KID_SIZE + REND_KEY_MAX + 6)
 
 /*

@@ -23,13 +23,13 @@ struct rend_worker {
 	int index;
 	struct event_base *base; /* net's, or NULL */
 	struct inbox inbox;
-	struct list ready;	     /* answered ops whose done is to be called */
-	struct list touched;	     /* instances that got an op this turn */
-	struct list instances;	     /* all that are attached here */
-	struct pool roots, kids;     /* clients' ops (with room for a key), and the others */
-	struct generation *newest;   /* what the next client's op pins; NULL before the first */
-	struct rend_op *running;     /* whose handler or done runs now, for a panic */
-	uint64_t ticked;	     /* when instances were last given their second */
+	struct list ready;	   /* answered ops whose done is to be called */
+	struct list touched;	   /* instances that got an op this turn */
+	struct list instances;	   /* all that are attached here */
+	struct pool roots, kids;   /* clients' ops (with room for a key), and the others */
+	struct generation *newest; /* what the next client's op pins; NULL before the first */
+	struct rend_op *running;   /* whose handler or done runs now, for a panic */
+	uint64_t ticked;	   /* when instances were last given their second */
 };
 
 /* How many there will be.  Before the first worker_init() and the first open(); main thread. */

@@ -10,7 +10,7 @@
 
 #ifdef __cplusplus
 #define REND_BEGIN extern "C" {
-#define REND_END }
+#define REND_END   }
 #else
 #define REND_BEGIN
 #define REND_END

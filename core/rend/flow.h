@@ -9,9 +9,12 @@ REND_BEGIN
 
 /* What a row with a function sees of the walk it stands in. */
 struct rend_flow {
-	struct rend_op *op;	   /* the client's; item is what it sent, or what was found last */
-	const struct rend_op *kid; /* what the last row asked; NULL before the first.  After a TIMEOUT only its status may be read */
-	const void *conf;	   /* the policy's options */
+	/* The client's; item is what it sent, or what was found last. */
+	struct rend_op *op;
+	/* What the last row asked; NULL before the first.  After a TIMEOUT only its status may be read. */
+	const struct rend_op *kid;
+	/* The policy's options. */
+	const void *conf;
 };
 
 #define REND_REPLY	0   /* where a row goes if it does not say: answer the client */
@@ -41,7 +44,8 @@ struct rend_step {
 	bool aside;   /* its status is not the answer */
 	bool guarded; /* store only while the guard holds; the handler asks rend_guard_holds() */
 	bool late;    /* this row and all after it run when the client has its answer */
-	enum rend_outcome (*run)(struct rend_flow *flow); /* instead of tier and verb: a decision, not an op.  Worker's thread */
+	/* Instead of tier and verb: a decision, not an op, and never the answer.  Worker's thread. */
+	enum rend_outcome (*run)(struct rend_flow *flow);
 };
 
 /* One verb of a policy. */

@@ -17,7 +17,7 @@ REND_BEGIN
 struct rend_buf {
 	unsigned magic;
 #define REND_BUF_MAGIC 0x5eb0f001U
-	unsigned refs; /* atomic; through the functions below, always */
+	unsigned refs;			       /* atomic; through the functions below, always */
 	void (*release)(struct rend_buf *buf); /* the last user left; any thread */
 	char *data;
 	size_t size; /* bytes at data */

@@ -4,11 +4,9 @@
  *
  * A value is handed out without a copy: the answer points into the item, which lives as long as somebody reads it.
  */
-#include <string.h>
-
-#include "number.h"
-#include "rend/plugin.h"
-#include "table.h"
+#include "lookup.h"
+#include "rewrite.h"
+#include "verb.h"
 
 struct inmem_conf {
 	uint64_t memory;
@@ -23,60 +21,14 @@ static const struct rend_option options[] = {
 	{ .name = NULL },
 };
 
-static void
-enter(struct visit *v, struct table *t, const struct rend_op *op)
-{
-	table_enter(v, t, op->key, op->keylen, op->hash);
-}
-
-static bool
-version_fits(const struct visit *v, const struct rend_op *op)
-{
-	return (op->ask.mode & REND_IF_CAS) == 0 || v->found->cas == op->ask.cas;
-}
-
-/* ---- reading ---- */
-
-static enum rend_status
-get(struct visit *v, struct rend_op *op)
-{
-	bool touches = (op->ask.mode & REND_ALSO_TOUCH) != 0;
-	struct item *it = v->found;
-
-	if (it == NULL)
-		return REND_MISS;
-	if (touches && !rend_guard_holds(op))
-		return REND_NOT_STORED;
-	if (op->ask.want & REND_WANT_VALUE) {
-		rend_value_drop(&op->item.value);
-		rend_buf_ref(&it->buf);
-		if (rend_value_add(&op->item.value, &it->buf, it->buf.data, it->buf.size) != 0)
-			return REND_NO_MEMORY;
-	}
-	it->fetched = true;
-	op->item.flags = it->flags;
-	op->item.exptime = touches ? op->ask.exptime : it->exptime;
-	op->item.cas = it->cas;
-	op->item.have = op->ask.want & (REND_WANT_VALUE | REND_WANT_EXPTIME | REND_WANT_CAS);
-	stripe_use(v->stripe, it, rend_now());
-	if (touches)
-		table_touch(v, op->ask.exptime);
-	return REND_OK;
-}
-
-static void
-on_get(void *inst, struct rend_op *op)
-{
-	enum rend_status status;
-	struct visit v;
-
-	enter(&v, inst, op);
-	status = get(&v, op);
-	table_leave(&v);
-	rend_done(op, status);
-}
-
 /* ---- storing ---- */
+
+/* An older version than what is there, which its sender would rather have kept as stale than refused? */
+static bool
+comes_late(const struct visit *v, const struct rend_op *op)
+{
+	return (op->ask.mode & REND_INVALIDATE) && (op->ask.mode & REND_IF_CAS) && op->ask.cas < v->found->cas;
+}
 
 /* May this op store where v looks?  The guard is asked last, since it is what a refusal is not the client's fault for.
  */
@@ -87,7 +39,7 @@ may_store(const struct visit *v, const struct rend_op *op)
 
 	if ((op->ask.mode & REND_IF_CAS) && !there)
 		return REND_MISS;
-	if (there && !version_fits(v, op))
+	if (there && !verb_version_fits(op, v->found) && !comes_late(v, op))
 		return REND_EXISTS;
 	if (op->verb == REND_ADD ? there : op->verb != REND_SET && !there)
 		return REND_NOT_STORED;
@@ -95,18 +47,11 @@ may_store(const struct visit *v, const struct rend_op *op)
 }
 
 static void
-put(struct visit *v, struct rend_op *op, struct item *it)
-{
-	op->item.cas = it->cas = table_version(v->table, op->ask.cas_new);
-	table_put(v, it);
-}
-
-static void
 drop_key(struct table *t, const struct rend_op *op)
 {
 	struct visit v;
 
-	enter(&v, t, op);
+	verb_enter(&v, t, op);
 	if (v.found != NULL)
 		table_take(&v);
 	table_leave(&v);
@@ -120,12 +65,12 @@ item_of(struct table *t, const struct rend_op *op, struct item **itp)
 	size_t len = op->item.value.len;
 	bool plain_set = op->verb == REND_SET && (op->ask.mode & REND_IF_CAS) == 0;
 	bool fits = table_fits(t, op->keylen, len);
-	struct item *it = fits ? table_item(t, op->key, op->keylen, op->hash, len) : NULL;
+	struct item *it = fits ? verb_item(t, op, len) : NULL;
 
 	if (it == NULL && plain_set) {
 		drop_key(t, op);
 		if (fits)
-			it = table_item(t, op->key, op->keylen, op->hash, len);
+			it = verb_item(t, op, len);
 	}
 	*itp = it;
 	if (it == NULL)
@@ -147,10 +92,17 @@ on_store(void *inst, struct rend_op *op)
 		rend_done(op, status);
 		return;
 	}
-	enter(&v, inst, op);
+	verb_enter(&v, inst, op);
 	status = may_store(&v, op);
 	if (status == REND_OK) {
-		put(&v, op, it);
+		if (v.found != NULL && comes_late(&v, op)) {
+			/* It takes the place of what was marked stale, with all that is known of that. */
+			it->stale = true;
+			it->sent = v.found->sent;
+			it->exptime = v.found->exptime;
+		}
+		verb_put(&v, op, it);
+		verb_stored(op, it);
 		it = NULL;
 	}
 	table_leave(&v);
@@ -158,193 +110,65 @@ on_store(void *inst, struct rend_op *op)
 	rend_done(op, status);
 }
 
-/* ---- append, prepend, incr, decr: a new value out of the old one ---- */
+/* ---- delete, touch, flush_all ---- */
 
-/* What is to become of an item. */
-struct change {
-	size_t len; /* of the new value */
-	size_t ndigits;
-	char digits[NUMBER_DIGITS_MAX];
-	uint64_t number;
-};
-
-static enum rend_status
-plan_join(const struct visit *v, const struct rend_op *op, struct change *c)
-{
-	c->len = v->found->buf.size + op->item.value.len;
-	return table_fits(v->table, op->keylen, c->len) ? REND_OK : REND_TOO_BIG;
-}
-
+/* What a delete leaves if it is to: the item, or an empty one in its place (spare), under a new version. */
 static void
-fill_join(const struct rend_op *op, const struct change *c, const struct item *old, char *to)
+leave_behind(struct visit *v, const struct rend_op *op, struct item **spare)
 {
-	size_t len = op->item.value.len;
-	bool behind = op->verb == REND_APPEND;
+	struct item *it = v->found;
 
-	memcpy(to + (behind ? 0 : len), old->buf.data, old->buf.size);
-	rend_value_copy_out(&op->item.value, 0, to + (behind ? old->buf.size : 0), len);
+	if (*spare != NULL) {
+		(*spare)->exptime = it->exptime;
+		(*spare)->fetched = it->fetched;
+		(*spare)->stale = it->stale;
+		(*spare)->sent = it->sent;
+		it = *spare;
+		*spare = NULL;
+		table_put(v, it);
+	}
+	it->cas = table_version(v->table, op->ask.cas_new);
+	if ((op->ask.mode & REND_INVALIDATE) == 0)
+		return;
+	it->stale = true;
+	it->sent = false;
+	if (op->ask.mode & REND_ALSO_TOUCH)
+		table_touch(v, op->ask.exptime);
 }
 
-/* The digits replace the value; a shorter number keeps its length, with spaces, as in memcached. */
 static enum rend_status
-plan_count(const struct visit *v, const struct rend_op *op, struct change *c)
+remove_item(struct visit *v, const struct rend_op *op, struct item **spare)
 {
-	const struct rend_buf *buf = &v->found->buf;
-
-	if (!number_parse(buf->data, buf->size, &c->number))
-		return REND_NOT_A_NUMBER;
-	c->number = number_step(c->number, op->ask.delta, op->verb == REND_INCR);
-	c->ndigits = number_print(c->digits, c->number);
-	c->len = c->ndigits > buf->size ? c->ndigits : buf->size;
+	if (v->found == NULL)
+		return REND_MISS;
+	if (!verb_version_fits(op, v->found))
+		return REND_EXISTS;
+	if ((op->ask.mode & (REND_INVALIDATE | REND_DROP_VALUE)) == 0) {
+		table_take(v);
+		return REND_OK;
+	}
+	if (!rend_guard_holds(op))
+		return REND_NOT_STORED;
+	leave_behind(v, op, spare);
 	return REND_OK;
 }
 
 static void
-fill_count(const struct rend_op *op, const struct change *c, const struct item *old, char *to)
-{
-	memcpy(to, c->digits, c->ndigits);
-	memset(to + c->ndigits, ' ', c->len - c->ndigits);
-}
-
-static const struct rewriting {
-	enum rend_status (*plan)(const struct visit *v, const struct rend_op *op, struct change *c);
-	void (*fill)(const struct rend_op *op, const struct change *c, const struct item *old, char *to);
-	bool in_place;		  /* may it fill the old item if the length stays? */
-	enum rend_status without; /* the answer when there is no such key */
-} joining = { plan_join, fill_join, false, REND_NOT_STORED }, counting = { plan_count, fill_count, true, REND_MISS };
-
-static enum rend_status
-plan(const struct rewriting *how, const struct visit *v, const struct rend_op *op, struct change *c)
-{
-	enum rend_status status;
-
-	if (v->found == NULL)
-		return (op->ask.mode & REND_IF_CAS) ? REND_MISS : how->without;
-	if (!version_fits(v, op))
-		return REND_EXISTS;
-	status = how->plan(v, op, c);
-	if (status != REND_OK)
-		return status;
-	return rend_guard_holds(op) ? REND_OK : REND_NOT_STORED;
-}
-
-static void
-answer_change(struct rend_op *op, const struct change *c, uint64_t version)
-{
-	op->item.cas = version;
-	if (op->verb == REND_INCR || op->verb == REND_DECR)
-		op->item.number = c->number;
-}
-
-/* The new item, built without a lock.  A reference to old is held, so its bytes stay and its address is not used again.
- */
-static struct item *
-build(const struct rewriting *how, struct table *t, const struct rend_op *op, const struct change *c,
-    const struct item *old)
-{
-	struct item *it = table_item(t, op->key, op->keylen, op->hash, c->len);
-
-	if (it == NULL)
-		return NULL;
-	how->fill(op, c, old, it->buf.data);
-	it->flags = old->flags;
-	return it;
-}
-
-/* Looks, builds, looks again.  false: the item has changed meanwhile, because another op on this key came first. */
-static bool
-try_rewrite(const struct rewriting *how, struct table *t, struct rend_op *op, enum rend_status *status)
-{
-	struct item *old, *it;
-	struct change c;
-	struct visit v;
-	bool same;
-
-	enter(&v, t, op);
-	*status = plan(how, &v, op, &c);
-	if (*status != REND_OK) {
-		table_leave(&v);
-		return true;
-	}
-	old = v.found;
-	if (how->in_place && c.len == old->buf.size && item_alone(old)) {
-		how->fill(op, &c, old, old->buf.data);
-		old->cas = table_version(t, op->ask.cas_new);
-		answer_change(op, &c, old->cas);
-		stripe_use(v.stripe, old, rend_now());
-		table_leave(&v);
-		return true;
-	}
-	rend_buf_ref(&old->buf);
-	table_leave(&v);
-
-	it = build(how, t, op, &c, old);
-	if (it == NULL) {
-		item_drop(&old);
-		*status = REND_NO_MEMORY;
-		return true;
-	}
-	enter(&v, t, op);
-	same = v.found == old;
-	if (same && !rend_guard_holds(op)) {
-		*status = REND_NOT_STORED;
-	} else if (same) {
-		it->exptime = old->exptime; /* a touch may have come between */
-		it->fetched = old->fetched;
-		it->cas = table_version(t, op->ask.cas_new);
-		answer_change(op, &c, it->cas);
-		table_put(&v, it);
-		it = NULL;
-	}
-	table_leave(&v);
-	item_drop(&it);
-	item_drop(&old);
-	return same;
-}
-
-/* Each try lost means that another op on the key won; one that loses so often asks its client to come again. */
-#define REWRITE_TRIES 64
-
-static void
-rewrite(const struct rewriting *how, struct table *t, struct rend_op *op)
-{
-	enum rend_status status = REND_OK;
-
-	for (int i = 0; i < REWRITE_TRIES; i++)
-		if (try_rewrite(how, t, op, &status)) {
-			rend_done(op, status);
-			return;
-		}
-	rend_done(op, REND_BUSY);
-}
-
-static void
-on_join(void *inst, struct rend_op *op)
-{
-	rewrite(&joining, inst, op);
-}
-
-static void
-on_count(void *inst, struct rend_op *op)
-{
-	rewrite(&counting, inst, op);
-}
-
-/* ---- delete, touch, flush_all ---- */
-
-static void
 on_delete(void *inst, struct rend_op *op)
 {
-	enum rend_status status = REND_MISS;
+	bool empties = (op->ask.mode & REND_DROP_VALUE) != 0;
+	struct item *spare = empties ? verb_item(inst, op, 0) : NULL;
+	enum rend_status status;
 	struct visit v;
 
-	enter(&v, inst, op);
-	if (v.found != NULL) {
-		status = version_fits(&v, op) ? REND_OK : REND_EXISTS;
-		if (status == REND_OK)
-			table_take(&v);
+	if (empties && spare == NULL) {
+		rend_done(op, REND_NO_MEMORY);
+		return;
 	}
+	verb_enter(&v, inst, op);
+	status = remove_item(&v, op, &spare);
 	table_leave(&v);
+	item_drop(&spare);
 	rend_done(op, status);
 }
 
@@ -354,7 +178,7 @@ on_touch(void *inst, struct rend_op *op)
 	enum rend_status status = REND_MISS;
 	struct visit v;
 
-	enter(&v, inst, op);
+	verb_enter(&v, inst, op);
 	if (v.found != NULL) {
 		status = rend_guard_holds(op) ? REND_OK : REND_NOT_STORED;
 		if (status == REND_OK) {
@@ -446,18 +270,19 @@ static const struct rend_handler inmem = {
 	.conf_size = sizeof(struct inmem_conf),
 	.options = options,
 	.can = REND_CAN_GUARD,
+	.modes = REND_MODES_ALL,
 	.open = inmem_open,
 	.close = inmem_close,
 	.tick = inmem_tick,
 	.on = {
-		[REND_GET] = on_get,
+		[REND_GET] = lookup_get,
 		[REND_SET] = on_store,
 		[REND_ADD] = on_store,
 		[REND_REPLACE] = on_store,
-		[REND_APPEND] = on_join,
-		[REND_PREPEND] = on_join,
-		[REND_INCR] = on_count,
-		[REND_DECR] = on_count,
+		[REND_APPEND] = rewrite_join,
+		[REND_PREPEND] = rewrite_join,
+		[REND_INCR] = rewrite_count,
+		[REND_DECR] = rewrite_count,
 		[REND_DELETE] = on_delete,
 		[REND_TOUCH] = on_touch,
 		[REND_FLUSH_ALL] = on_flush_all,

@@ -30,6 +30,8 @@ struct item {
 	int64_t exptime;
 	uint32_t flags;
 	bool fetched; /* has a get ever found it? */
+	bool stale;   /* marked so: to be replaced soon, and told to those who get it */
+	bool sent;    /* somebody was told to replace it */
 	uint8_t keylen;
 	char key[]; /* the value follows */
 };

@@ -141,10 +141,13 @@ set(struct store *s, struct rend_op *op)
 	return REND_NO_MEMORY;
 }
 
-static enum rend_status delete (struct store *s, struct rend_op *op) {
+static enum rend_status
+remove_item(struct store *s, struct rend_op *op)
+{
 	struct entry **at = entry_find(s, op);
 
-	if (*at == NULL) return REND_MISS;
+	if (*at == NULL)
+		return REND_MISS;
 	entry_remove(s, at);
 	return REND_OK;
 }
@@ -163,7 +166,7 @@ static enum rend_status (*const verbs[REND_VERB_COUNT])(struct store *, struct r
 	[REND_SET] = set,
 	[REND_ADD] = set,
 	[REND_REPLACE] = set,
-	[REND_DELETE] = delete,
+	[REND_DELETE] = remove_item,
 	[REND_FLUSH_ALL] = flush_all,
 };
 

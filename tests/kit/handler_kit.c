@@ -26,6 +26,7 @@ static const struct behaviour *const lists[] = {
 	behaviours_item,
 	behaviours_number,
 	behaviours_cas,
+	behaviours_mode,
 	behaviours_time,
 	behaviours_value,
 	behaviours_load,

@@ -55,10 +55,14 @@ kid_done(struct rend_op *kid)
 	if (w->status == REND_OK && op->verb == REND_GET) {
 		rend_value_move(&op->item.value, &kid->item.value);
 		op->item.flags = kid->item.flags;
-		op->item.exptime = kid->item.exptime;
-		op->item.have = kid->item.have;
+		op->item.signs = kid->item.signs;
+		op->item.last_access = kid->item.last_access;
 	}
 	if (w->status == REND_OK) {
+		op->item.have = kid->item.have;
+		if (kid->item.have & REND_WANT_EXPTIME)
+			op->item.exptime = kid->item.exptime;
+		op->item.size = kid->item.size;
 		op->item.cas = kid->item.cas;
 		op->item.number = kid->item.number;
 	}
@@ -114,6 +118,7 @@ later_new(struct rend_node *over)
 			.name = "later",
 			.doc = "Gives each answer later.",
 			.scratch_size = sizeof(struct wait),
+			.modes = over->plugin->handler.modes,
 			.any = later_any,
 		},
 	};

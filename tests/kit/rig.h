@@ -4,9 +4,6 @@
  *	rig ── node under test, the nodes its options name
  *	 ├─ seat 0: worker, loop ── asks          the behaviour's thread
  *	 └─ seat 1: worker, loop ── asks          a second one, if the behaviour wants it
- *
- * An ask is an op with everything that must not change noted down: before it is submitted, and again when it is
- *answered.  It stays until the handler is closed, so that whoever touches it after its answer is found out.
  */
 #ifndef KIT_RIG_H
 #define KIT_RIG_H
@@ -17,22 +14,11 @@
 
 #include "base/error.h"
 #include "engine/generation.h"
-#include "engine/op.h"
 #include "engine/worker.h"
+#include "ask.h"
 #include "handler_kit.h"
 
 #define RIG_SEATS 2
-
-struct ask {
-	struct ask *next; /* of the seat's */
-	struct seat *seat;
-	struct rend_op *op;    /* set up by the behaviour before ask_submit() */
-	struct rend_ask asked; /* as it was when it was submitted */
-	struct rend_item brought;
-	char key[REND_KEY_MAX];
-	bool submitted, answered, checked;
-	char after[OP_KID_SIZE] __attribute__((aligned(16))); /* as it was when it was answered */
-};
 
 struct seat {
 	struct rig *rig;
@@ -91,29 +77,7 @@ void rig_close(struct rig *r);
 /* Does the handler have this verb?  One that takes any verb was asked when seat 0 was entered. */
 bool rig_has(const struct rig *r, unsigned verb);
 
-/* ---- asking ---- */
-
-/* An ask that is not submitted yet. */
-struct ask *ask_new(struct seat *s, unsigned verb, const void *key, size_t keylen);
-
-/* Adds a piece to the value it brings. */
-void ask_piece(struct ask *a, const void *p, size_t len);
-
-/* The same len bytes, `times` times, without a copy of them for each. */
-void ask_repeat(struct ask *a, const void *p, size_t len, unsigned times);
-
-void ask_submit(struct ask *a);
-
-/* Runs the seat's loop until it is answered; then everything that must hold for any answer has been checked. */
-enum rend_status ask_wait(struct ask *a);
-
-/* Drops the value it brought or got. */
-void ask_drop(struct ask *a);
-
 /* One turn of the seat's loop, waiting a little if nothing is going on. */
 void seat_turn(struct seat *s);
-
-/* Is the value these bytes? */
-bool value_is(const struct rend_value *v, const void *p, size_t len);
 
 #endif

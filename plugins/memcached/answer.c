@@ -12,53 +12,11 @@
 
 #include <string.h>
 
+#include "flags.h"
+#include "word.h"
+
 /* Room for 2^64 - 1 and the spaces that decr leaves behind a number that got shorter. */
 #define NUMBER_MAX 40
-
-/* One line without its end, and how far it was read. */
-struct line {
-	const char *p, *end;
-};
-
-struct word {
-	const char *p;
-	size_t len;
-};
-
-static struct word
-line_word(struct line *l)
-{
-	struct word w = { .p = l->p };
-
-	while (l->p < l->end && *l->p != ' ')
-		l->p++;
-	w.len = (size_t)(l->p - w.p);
-	if (l->p < l->end)
-		l->p++;
-	return w;
-}
-
-static bool
-word_is(struct word w, const char *s)
-{
-	return w.len == strlen(s) && memcmp(w.p, s, w.len) == 0;
-}
-
-static bool
-word_number(struct word w, uint64_t max, uint64_t *n)
-{
-	*n = 0;
-	if (w.len == 0)
-		return false;
-	for (size_t i = 0; i < w.len; i++) {
-		unsigned digit = (unsigned)(w.p[i] - '0');
-
-		if (digit > 9 || *n > (UINT64_MAX - digit) / 10)
-			return false;
-		*n = *n * 10 + digit;
-	}
-	return *n <= max;
-}
 
 static enum answer_parse
 garbage(struct answer *a, const char *why)
@@ -106,6 +64,8 @@ static const struct {
 	{ "SERVER_ERROR", REND_IO, true },
 	{ "CLIENT_ERROR cannot increment or decrement non-numeric value", REND_NOT_A_NUMBER, true },
 	{ "CLIENT_ERROR flush_all not allowed", REND_UNSUPPORTED, true },
+	{ "CLIENT_ERROR invalid flag", REND_UNSUPPORTED, false },
+	{ "CLIENT_ERROR invalid or duplicate flag", REND_UNSUPPORTED, false },
 	{ "CLIENT_ERROR", REND_IO, false },
 	{ "ERROR", REND_UNSUPPORTED, false },
 };
@@ -142,102 +102,12 @@ plain_row(struct word w, uint16_t form)
 
 /* ---- meta ---- */
 
-/* Which flags of an answer came. */
-struct came {
-	bool opaque, flags;
-};
-
-static const char *
-flag_opaque(struct answer *a, struct word w, const struct question *asked, int64_t wall, struct came *came)
-{
-	uint64_t n;
-
-	if (!word_number(w, UINT32_MAX, &n) || n != asked->token)
-		return "the opaque is of another request";
-	came->opaque = true;
-	return NULL;
-}
-
-static const char *
-flag_flags(struct answer *a, struct word w, const struct question *asked, int64_t wall, struct came *came)
-{
-	uint64_t n;
-
-	if (!word_number(w, UINT32_MAX, &n))
-		return "the client flags are no number of 32 bits";
-	a->item.flags = (uint32_t)n;
-	came->flags = true;
-	return NULL;
-}
-
-static const char *
-flag_cas(struct answer *a, struct word w, const struct question *asked, int64_t wall, struct came *came)
-{
-	if (!word_number(w, UINT64_MAX, &a->item.cas))
-		return "the cas is no number";
-	a->item.have |= REND_WANT_CAS;
-	return NULL;
-}
-
-static const char *
-flag_ttl(struct answer *a, struct word w, const struct question *asked, int64_t wall, struct came *came)
-{
-	uint64_t n;
-
-	a->item.have |= REND_WANT_EXPTIME;
-	if (word_is(w, "-1")) {
-		a->item.exptime = 0;
-		return NULL;
-	}
-	if (!word_number(w, INT32_MAX, &n))
-		return "the time to live is no number";
-	a->item.exptime = wall + (int64_t)n;
-	return NULL;
-}
-
-static const char *
-flag_stale(struct answer *a, struct word w, const struct question *asked, int64_t wall, struct came *came)
-{
-	a->stale = true;
-	return NULL;
-}
-
-typedef const char *flag_f(
-    struct answer *a, struct word w, const struct question *asked, int64_t wall, struct came *came);
-
-/* What we read of an answer; other flags are left alone. */
-static flag_f *const flags[128] = {
-	['O'] = flag_opaque,
-	['f'] = flag_flags,
-	['c'] = flag_cas,
-	['t'] = flag_ttl,
-	['X'] = flag_stale,
-};
-
 static enum answer_parse
 read_flags(struct answer *a, struct line *l, const struct question *asked, int64_t wall)
 {
-	struct came came = { false, false };
+	const char *why = flags_read(a, l, asked, wall);
 
-	while (l->p < l->end) {
-		struct word w = line_word(l);
-		unsigned letter = w.len == 0 ? 0 : (unsigned char)w.p[0];
-		const char *why = NULL;
-
-		if (w.len == 0)
-			continue;
-		if (letter >= 128 || letter <= ' ')
-			return garbage(a, "a flag is no letter");
-		if (flags[letter] != NULL)
-			why = flags[letter](a, (struct word){ w.p + 1, w.len - 1 }, asked, wall, &came);
-		if (why != NULL)
-			return garbage(a, why);
-	}
-	if (!came.opaque)
-		return garbage(a, "the opaque is missing");
-	if (a->hit && asked->form == FORM_MG && !came.flags)
-		return garbage(a, "the client flags are missing");
-	return ANSWER_READY;
+	return why == NULL ? ANSWER_READY : garbage(a, why);
 }
 
 static enum answer_parse
@@ -419,23 +289,29 @@ static enum answer_parse
 conclude(struct answer *a, const struct question *asked)
 {
 	bool reads = asked->verb == REND_GET, wants_value = reads && (asked->want & REND_WANT_VALUE);
+	struct rend_item *item = &a->item;
 
 	if (asked->form == FORM_MA && a->hit && !body_number(a))
 		return garbage(a, "the number is none");
 	if (asked->form == FORM_MG && a->hit && wants_value && a->stage == ANSWER_LINE)
 		return garbage(a, "the value is missing");
+	if (a->hit && reads && a->stage != ANSWER_LINE) {
+		item->size = item->value.len;
+		item->have |= REND_WANT_SIZE;
+	}
+	/* A value that the client has already is left out. */
+	if (reads && (asked->mode & REND_IF_CAS) && (item->have & REND_WANT_CAS) && item->cas == asked->cas)
+		wants_value = false;
 	if (wants_value)
-		a->item.have |= REND_WANT_VALUE;
+		item->have |= REND_WANT_VALUE;
 	else
-		rend_value_drop(&a->item.value);
-	if (a->stale && a->status == REND_OK)
-		a->status = REND_MISS;
+		rend_value_drop(&item->value);
 	if (reads && (asked->mode & REND_ALSO_TOUCH)) {
-		a->item.exptime = asked->exptime;
-		a->item.have |= REND_WANT_EXPTIME;
+		item->exptime = asked->exptime;
+		item->have |= REND_WANT_EXPTIME;
 	}
 	if (reads)
-		a->item.have &= asked->want;
+		item->have &= asked->want;
 	/* The one who asks for a version hears MISS where there is none; memcached says NS. */
 	if ((asked->mode & REND_IF_CAS) && a->status == REND_NOT_STORED)
 		a->status = REND_MISS;
@@ -472,30 +348,53 @@ answer_read(struct answer *a, struct recvq *q, const struct question *asked, int
 static void
 give_item(struct answer *a, struct rend_op *op)
 {
-	rend_value_move(&op->item.value, &a->item.value);
-	op->item.flags = a->item.flags;
-	op->item.exptime = a->item.have & REND_WANT_EXPTIME ? a->item.exptime : 0;
-	op->item.cas = a->item.have & REND_WANT_CAS ? a->item.cas : 0;
-	op->item.have = a->item.have;
+	struct rend_item item = a->item;
+
+	a->item.value = (struct rend_value){ 0 };
+	rend_value_drop(&op->item.value);
+	if (!(item.have & REND_WANT_EXPTIME))
+		item.exptime = 0;
+	if (!(item.have & REND_WANT_CAS))
+		item.cas = 0;
+	op->item = item;
 }
 
 static void
 give_version(struct answer *a, struct rend_op *op)
 {
+	op->item.have = a->item.have & REND_WANT_CAS;
 	op->item.cas = a->item.cas;
+}
+
+/* Not of append and prepend: how large the item is then, the backend does not say. */
+static void
+give_stored(struct answer *a, struct rend_op *op)
+{
+	give_version(a, op);
+	op->item.have |= REND_WANT_SIZE;
+	op->item.size = op->item.value.len;
+}
+
+static void
+give_number(struct answer *a, struct rend_op *op)
+{
+	give_version(a, op);
 	op->item.number = a->item.number;
+	op->item.have |= a->item.have & REND_WANT_EXPTIME;
+	if (a->item.have & REND_WANT_EXPTIME)
+		op->item.exptime = a->item.exptime;
 }
 
 /* What a verb brings back with REND_OK; the others bring nothing. */
 static void (*const gives[REND_VERB_COUNT])(struct answer *a, struct rend_op *op) = {
 	[REND_GET] = give_item,
-	[REND_SET] = give_version,
-	[REND_ADD] = give_version,
-	[REND_REPLACE] = give_version,
+	[REND_SET] = give_stored,
+	[REND_ADD] = give_stored,
+	[REND_REPLACE] = give_stored,
 	[REND_APPEND] = give_version,
 	[REND_PREPEND] = give_version,
-	[REND_INCR] = give_version,
-	[REND_DECR] = give_version,
+	[REND_INCR] = give_number,
+	[REND_DECR] = give_number,
 };
 
 enum rend_status

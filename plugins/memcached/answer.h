@@ -24,9 +24,9 @@ enum answer_parse {
 /* All-zero is the beginning of the next one. */
 struct answer {
 	enum { ANSWER_LINE, ANSWER_BODY, ANSWER_BODY_END, ANSWER_TAIL } stage;
-	size_t left;	 /* bytes of the value still to come */
-	bool hit, stale; /* there is, or will be, an item; and it was invalidated */
-	uint8_t status;	 /* enum rend_status */
+	size_t left;	/* bytes of the value still to come */
+	bool hit;	/* there is, or will be, an item */
+	uint8_t status; /* enum rend_status */
 	bool suspect; /* this answer holds, but the backend may take the value we sent for commands: close afterwards */
 	bool meta;    /* the probe: it answered as a backend that speaks meta */
 	unsigned version; /* the probe: 1.6.18 is 10618; 0: something else */

@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #define WALL	 1700000000
-#define READ_ALL REND_WANT_VALUE | REND_WANT_EXPTIME | REND_WANT_CAS
+#define READ_ALL (REND_WANT_VALUE | REND_WANT_EXPTIME | REND_WANT_CAS)
 
 static const struct question mg = { .form = FORM_MG, .verb = REND_GET, .token = 7, .want = READ_ALL };
 static const struct question mg_meta = { .form = FORM_MG, .verb = REND_GET, .token = 7, .want = REND_WANT_CAS };
@@ -21,6 +21,22 @@ static const struct question mg_touch = { .form = FORM_MG, .verb = REND_TOUCH, .
 static const struct question mg_gat = {
 	.form = FORM_MG, .verb = REND_GET, .token = 7, .want = READ_ALL, .mode = REND_ALSO_TOUCH, .exptime = WALL + 99
 };
+static const struct question mg_all = {
+	.form = FORM_MG, .verb = REND_GET, .token = 7, .want = READ_ALL | REND_WANT_SIZE | REND_WANT_ACCESS
+};
+static const struct question mg_size = { .form = FORM_MG, .verb = REND_GET, .token = 7, .want = REND_WANT_SIZE };
+static const struct question mg_unless = {
+	.form = FORM_MG, .verb = REND_GET, .token = 7, .want = REND_WANT_VALUE, .mode = REND_IF_CAS, .cas = 9
+};
+static const struct question ma_time = { .form = FORM_MA, .verb = REND_INCR, .token = 7, .want = REND_WANT_EXPTIME };
+static const struct question append = { .form = FORM_MS, .verb = REND_APPEND, .token = 7 };
+static const struct question get_unless = { .form = FORM_GET,
+	.verb = REND_GET,
+	.key = "kk",
+	.keylen = 2,
+	.want = REND_WANT_VALUE | REND_WANT_SIZE,
+	.mode = REND_IF_CAS,
+	.cas = 9 };
 static const struct question ms = { .form = FORM_MS, .verb = REND_SET, .token = 7 };
 static const struct question ms_cas = { .form = FORM_MS, .verb = REND_REPLACE, .token = 7, .mode = REND_IF_CAS };
 static const struct question md = { .form = FORM_MD, .verb = REND_DELETE, .token = 7 };
@@ -44,59 +60,77 @@ static const struct good {
 	int64_t exptime;
 	uint64_t cas, number;
 	bool suspect;
+	uint32_t signs;
+	uint64_t size;
+	int64_t last_access;
 } goods[] = {
-	{ &mg, "VA 5 f3 c9 t100 O7\r\nhello\r\n", REND_OK, "hello", 3, READ_ALL, WALL + 100, 9, 0, false },
+	{ &mg, "VA 5 f3 c9 t100 O7\r\nhello\r\n", REND_OK, "hello", 3, READ_ALL, WALL + 100, 9, 0, false, 0, 0, 0 },
 	{ &mg, "VA 5 f4294967295 c18446744073709551615 t-1 O7\r\nhel\r\n\r\n", REND_OK, "hel\r\n", 4294967295U,
-	    READ_ALL, 0, 18446744073709551615ULL, 0, false },
-	{ &mg, "VA 0 f0 O7\r\n\r\n", REND_OK, NULL, 0, REND_WANT_VALUE, 0, 0, 0, false },
-	{ &mg, "VA 2 W f0 s2 O7\r\nab\r\n", REND_OK, "ab", 0, REND_WANT_VALUE, 0, 0, 0, false },
-	{ &mg, "VA 2 f0 X O7\r\nab\r\n", REND_MISS, NULL, 0, 0, 0, 0, 0, false },
-	{ &mg, "EN O7\r\n", REND_MISS, NULL, 0, 0, 0, 0, 0, false },
-	{ &mg, "SERVER_ERROR out of memory writing get response\r\n", REND_NO_MEMORY, NULL, 0, 0, 0, 0, 0, false },
-	{ &mg, "SERVER_ERROR backend down\r\n", REND_DOWN, NULL, 0, 0, 0, 0, 0, false },
-	{ &mg, "SERVER_ERROR\r\n", REND_IO, NULL, 0, 0, 0, 0, 0, false },
-	{ &mg, "CLIENT_ERROR bad command line format\r\n", REND_IO, NULL, 0, 0, 0, 0, 0, false },
-	{ &mg, "ERROR\r\n", REND_UNSUPPORTED, NULL, 0, 0, 0, 0, 0, false },
-	{ &mg_meta, "HD f3 c9 O7\r\n", REND_OK, NULL, 3, REND_WANT_CAS, 0, 9, 0, false },
-	{ &mg_touch, "HD f3 O7\r\n", REND_OK, NULL, 0, 0, 0, 0, 0, false },
-	{ &mg_touch, "EN O7\r\n", REND_MISS, NULL, 0, 0, 0, 0, 0, false },
-	{ &mg_gat, "VA 1 t50 f3 c9 O7\r\nx\r\n", REND_OK, "x", 3, READ_ALL, WALL + 99, 9, 0, false },
-	{ &ms, "HD c5 O7\r\n", REND_OK, NULL, 0, 0, 0, 5, 0, false },
-	{ &ms, "NS c0 O7\r\n", REND_NOT_STORED, NULL, 0, 0, 0, 0, 0, false },
-	{ &ms, "EX c0 O7\r\n", REND_EXISTS, NULL, 0, 0, 0, 0, 0, false },
-	{ &ms, "NF c0 O7\r\n", REND_MISS, NULL, 0, 0, 0, 0, 0, false },
-	{ &ms_cas, "NS c0 O7\r\n", REND_MISS, NULL, 0, 0, 0, 0, 0, false },
-	{ &ms, "SERVER_ERROR object too large for cache\r\n", REND_TOO_BIG, NULL, 0, 0, 0, 0, 0, false },
-	{ &ms, "SERVER_ERROR out of memory storing object\r\n", REND_NO_MEMORY, NULL, 0, 0, 0, 0, 0, false },
-	{ &ms, "CLIENT_ERROR bad data chunk\r\n", REND_IO, NULL, 0, 0, 0, 0, 0, true },
-	{ &ms, "ERROR\r\n", REND_UNSUPPORTED, NULL, 0, 0, 0, 0, 0, true },
-	{ &md, "HD O7\r\n", REND_OK, NULL, 0, 0, 0, 0, 0, false },
-	{ &md, "NF O7\r\n", REND_MISS, NULL, 0, 0, 0, 0, 0, false },
-	{ &md, "EX O7\r\n", REND_EXISTS, NULL, 0, 0, 0, 0, 0, false },
-	{ &ma, "VA 1 c4 O7\r\n9\r\n", REND_OK, NULL, 0, 0, 0, 4, 9, false },
-	{ &ma, "VA 20 c4 O7\r\n18446744073709551615\r\n", REND_OK, NULL, 0, 0, 0, 4, 18446744073709551615ULL, false },
-	{ &ma, "VA 2 c4 O7\r\n9 \r\n", REND_OK, NULL, 0, 0, 0, 4, 9, false },
-	{ &ma, "NF O7\r\n", REND_MISS, NULL, 0, 0, 0, 0, 0, false },
+	    READ_ALL, 0, 18446744073709551615ULL, 0, false, 0, 0, 0 },
+	{ &mg, "VA 0 f0 O7\r\n\r\n", REND_OK, NULL, 0, REND_WANT_VALUE, 0, 0, 0, false, 0, 0, 0 },
+	{ &mg, "VA 2 W f0 s2 O7\r\nab\r\n", REND_OK, "ab", 0, REND_WANT_VALUE, 0, 0, 0, false, REND_WON, 2, 0 },
+	{ &mg, "VA 2 f0 Z X O7\r\nab\r\n", REND_OK, "ab", 0, REND_WANT_VALUE, 0, 0, 0, false, REND_SENT | REND_STALE, 2,
+	    0 },
+	{ &mg_all, "VA 2 f1 c2 t3 s2 l44 h1 O7\r\nab\r\n", REND_OK, "ab", 1,
+	    READ_ALL | REND_WANT_SIZE | REND_WANT_ACCESS, WALL + 3, 2, 0, false, REND_HIT_BEFORE, 2, 44 },
+	{ &mg_size, "HD f1 s77 O7\r\n", REND_OK, NULL, 1, REND_WANT_SIZE, 0, 0, 0, false, 0, 77, 0 },
+	{ &mg_unless, "VA 2 f1 c9 O7\r\nab\r\n", REND_OK, NULL, 1, 0, 0, 0, 0, false, 0, 2, 0 },
+	{ &mg_unless, "VA 2 f1 c10 O7\r\nab\r\n", REND_OK, "ab", 1, REND_WANT_VALUE, 0, 0, 0, false, 0, 2, 0 },
+	{ &get_unless, "VALUE kk 1 2 9\r\nab\r\nEND\r\n", REND_OK, NULL, 1, REND_WANT_SIZE, 0, 0, 0, false, 0, 2, 0 },
+	{ &get_unless, "VALUE kk 1 2 8\r\nab\r\nEND\r\n", REND_OK, "ab", 1, REND_WANT_VALUE | REND_WANT_SIZE, 0, 0, 0,
+	    false, 0, 2, 0 },
+	{ &ma_time, "VA 1 c4 t50 O7\r\n9\r\n", REND_OK, NULL, 0, REND_WANT_CAS | REND_WANT_EXPTIME, WALL + 50, 4, 9,
+	    false, 0, 0, 0 },
+	{ &append, "HD c5 O7\r\n", REND_OK, NULL, 0, REND_WANT_CAS, 0, 5, 0, false, 0, 0, 0 },
+	{ &ms, "CLIENT_ERROR invalid flag\r\n", REND_UNSUPPORTED, NULL, 0, 0, 0, 0, 0, true, 0, 0, 0 },
+	{ &mg, "EN O7\r\n", REND_MISS, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
+	{ &mg, "SERVER_ERROR out of memory writing get response\r\n", REND_NO_MEMORY, NULL, 0, 0, 0, 0, 0, false, 0, 0,
+	    0 },
+	{ &mg, "SERVER_ERROR backend down\r\n", REND_DOWN, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
+	{ &mg, "SERVER_ERROR\r\n", REND_IO, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
+	{ &mg, "CLIENT_ERROR bad command line format\r\n", REND_IO, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
+	{ &mg, "ERROR\r\n", REND_UNSUPPORTED, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
+	{ &mg_meta, "HD f3 c9 O7\r\n", REND_OK, NULL, 3, REND_WANT_CAS, 0, 9, 0, false, 0, 0, 0 },
+	{ &mg_touch, "HD f3 O7\r\n", REND_OK, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
+	{ &mg_touch, "EN O7\r\n", REND_MISS, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
+	{ &mg_gat, "VA 1 t50 f3 c9 O7\r\nx\r\n", REND_OK, "x", 3, READ_ALL, WALL + 99, 9, 0, false, 0, 0, 0 },
+	{ &ms, "HD c5 O7\r\n", REND_OK, NULL, 0, REND_WANT_CAS | REND_WANT_SIZE, 0, 5, 0, false, 0, 0, 0 },
+	{ &ms, "NS c0 O7\r\n", REND_NOT_STORED, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
+	{ &ms, "EX c0 O7\r\n", REND_EXISTS, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
+	{ &ms, "NF c0 O7\r\n", REND_MISS, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
+	{ &ms_cas, "NS c0 O7\r\n", REND_MISS, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
+	{ &ms, "SERVER_ERROR object too large for cache\r\n", REND_TOO_BIG, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
+	{ &ms, "SERVER_ERROR out of memory storing object\r\n", REND_NO_MEMORY, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
+	{ &ms, "CLIENT_ERROR bad data chunk\r\n", REND_IO, NULL, 0, 0, 0, 0, 0, true, 0, 0, 0 },
+	{ &ms, "ERROR\r\n", REND_UNSUPPORTED, NULL, 0, 0, 0, 0, 0, true, 0, 0, 0 },
+	{ &md, "HD O7\r\n", REND_OK, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
+	{ &md, "NF O7\r\n", REND_MISS, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
+	{ &md, "EX O7\r\n", REND_EXISTS, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
+	{ &ma, "VA 1 c4 O7\r\n9\r\n", REND_OK, NULL, 0, REND_WANT_CAS, 0, 4, 9, false, 0, 0, 0 },
+	{ &ma, "VA 20 c4 O7\r\n18446744073709551615\r\n", REND_OK, NULL, 0, REND_WANT_CAS, 0, 4,
+	    18446744073709551615ULL, false, 0, 0, 0 },
+	{ &ma, "VA 2 c4 O7\r\n9 \r\n", REND_OK, NULL, 0, REND_WANT_CAS, 0, 4, 9, false, 0, 0, 0 },
+	{ &ma, "NF O7\r\n", REND_MISS, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
 	{ &ma, "CLIENT_ERROR cannot increment or decrement non-numeric value\r\n", REND_NOT_A_NUMBER, NULL, 0, 0, 0, 0,
-	    0, false },
-	{ &get, "VALUE kk 3 5\r\nhello\r\nEND\r\n", REND_OK, "hello", 3, REND_WANT_VALUE, 0, 0, 0, false },
+	    0, false, 0, 0, 0 },
+	{ &get, "VALUE kk 3 5\r\nhello\r\nEND\r\n", REND_OK, "hello", 3, REND_WANT_VALUE, 0, 0, 0, false, 0, 0, 0 },
 	{ &get, "VALUE kk 3 5 77\r\nEND\r\n\r\nEND\r\n", REND_OK, "END\r\n", 3, REND_WANT_VALUE | REND_WANT_CAS, 0, 77,
-	    0, false },
-	{ &get, "VALUE kk 0 0\r\n\r\nEND\r\n", REND_OK, NULL, 0, REND_WANT_VALUE, 0, 0, 0, false },
-	{ &get, "END\r\n", REND_MISS, NULL, 0, 0, 0, 0, 0, false },
-	{ &get_meta, "VALUE kk 3 5\r\nhello\r\nEND\r\n", REND_OK, NULL, 3, 0, 0, 0, 0, false },
-	{ &store, "STORED\r\n", REND_OK, NULL, 0, 0, 0, 0, 0, false },
-	{ &store, "NOT_STORED\r\n", REND_NOT_STORED, NULL, 0, 0, 0, 0, 0, false },
-	{ &store, "EXISTS\r\n", REND_EXISTS, NULL, 0, 0, 0, 0, 0, false },
-	{ &store, "NOT_FOUND\r\n", REND_MISS, NULL, 0, 0, 0, 0, 0, false },
-	{ &del, "DELETED\r\n", REND_OK, NULL, 0, 0, 0, 0, 0, false },
-	{ &del, "NOT_FOUND\r\n", REND_MISS, NULL, 0, 0, 0, 0, 0, false },
-	{ &touch, "TOUCHED\r\n", REND_OK, NULL, 0, 0, 0, 0, 0, false },
-	{ &touch, "ERROR\r\n", REND_UNSUPPORTED, NULL, 0, 0, 0, 0, 0, false },
-	{ &arith, "12\r\n", REND_OK, NULL, 0, 0, 0, 0, 12, false },
-	{ &arith, "9 \r\n", REND_OK, NULL, 0, 0, 0, 0, 9, false },
-	{ &flush, "OK\r\n", REND_OK, NULL, 0, 0, 0, 0, 0, false },
-	{ &flush, "CLIENT_ERROR flush_all not allowed\r\n", REND_UNSUPPORTED, NULL, 0, 0, 0, 0, 0, false },
+	    0, false, 0, 0, 0 },
+	{ &get, "VALUE kk 0 0\r\n\r\nEND\r\n", REND_OK, NULL, 0, REND_WANT_VALUE, 0, 0, 0, false, 0, 0, 0 },
+	{ &get, "END\r\n", REND_MISS, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
+	{ &get_meta, "VALUE kk 3 5\r\nhello\r\nEND\r\n", REND_OK, NULL, 3, 0, 0, 0, 0, false, 0, 0, 0 },
+	{ &store, "STORED\r\n", REND_OK, NULL, 0, REND_WANT_SIZE, 0, 0, 0, false, 0, 0, 0 },
+	{ &store, "NOT_STORED\r\n", REND_NOT_STORED, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
+	{ &store, "EXISTS\r\n", REND_EXISTS, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
+	{ &store, "NOT_FOUND\r\n", REND_MISS, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
+	{ &del, "DELETED\r\n", REND_OK, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
+	{ &del, "NOT_FOUND\r\n", REND_MISS, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
+	{ &touch, "TOUCHED\r\n", REND_OK, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
+	{ &touch, "ERROR\r\n", REND_UNSUPPORTED, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
+	{ &arith, "12\r\n", REND_OK, NULL, 0, 0, 0, 0, 12, false, 0, 0, 0 },
+	{ &arith, "9 \r\n", REND_OK, NULL, 0, 0, 0, 0, 9, false, 0, 0, 0 },
+	{ &flush, "OK\r\n", REND_OK, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
+	{ &flush, "CLIENT_ERROR flush_all not allowed\r\n", REND_UNSUPPORTED, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
 };
 
 /* What is no answer, however it arrives. */
@@ -223,6 +257,10 @@ expect_good(const struct good *g, struct answer *a)
 	assert_int_equal(op->item.exptime, g->exptime);
 	assert_int_equal(op->item.cas, g->cas);
 	assert_int_equal(op->item.number, g->number);
+	assert_int_equal(op->item.signs, g->signs);
+	if (op->item.have & REND_WANT_SIZE)
+		assert_int_equal(op->item.size, g->size);
+	assert_int_equal(op->item.last_access, g->last_access);
 	rend_value_drop(&op->item.value);
 	free(op);
 }

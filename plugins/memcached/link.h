@@ -20,7 +20,7 @@
 struct link;
 
 /* Bytes of scratch it needs in each op. */
-#define LINK_SCRATCH_SIZE 96
+#define LINK_SCRATCH_SIZE 112
 
 /* Begins to connect.  NULL: no memory.  On the worker, as all below. */
 struct link *link_new(struct backend *b, struct rend_worker *worker);

@@ -5,8 +5,11 @@
 
 #define RELATIVE_MAX (60 * 60 * 24 * 30)
 
-/* A line: a verb, a key, and at most nine numbers with a letter and a space. */
-#define LINE_MAX_BYTES (32 + REND_KEY_MAX + 9 * 23)
+/* memcached's limit for a key as it stands in a line. */
+#define KEY_LINE_MAX 250
+
+/* A line: a verb, a key, and at most twelve numbers with a letter and a space. */
+#define LINE_MAX_BYTES (32 + KEY_LINE_MAX + 12 * 23)
 
 /* Writes a line; there is room enough. */
 struct pen {
@@ -16,8 +19,8 @@ struct pen {
 struct writing {
 	struct pen pen;
 	const struct rend_op *op;
-	struct dialect dialect;
 	int64_t wall;
+	bool base64; /* the key is written so */
 };
 
 static void
@@ -62,11 +65,47 @@ pen_flag(struct pen *pen, char letter, uint64_t n)
 	pen_number(pen, n);
 }
 
+/* " T100" */
 static void
-pen_ttl(struct writing *w, int64_t exptime)
+pen_ttl(struct writing *w, const char *flag, int64_t exptime)
 {
-	pen_word(&w->pen, w->dialect.meta ? " T" : " ");
+	pen_word(&w->pen, flag);
 	pen_signed(&w->pen, request_exptime(exptime, w->wall));
+}
+
+/* A space or a line end inside a key would be read as another command. */
+static bool
+key_is_plain(const struct rend_op *op)
+{
+	for (size_t i = 0; i < op->keylen; i++)
+		if ((unsigned char)op->key[i] <= ' ' || op->key[i] == 0x7f)
+			return false;
+	return true;
+}
+
+static size_t
+base64_len(size_t len)
+{
+	return (len + 2) / 3 * 4;
+}
+
+static void
+pen_base64(struct pen *pen, const char *s, size_t len)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+	for (size_t i = 0; i < len; i += 3) {
+		uint32_t three = (uint32_t)(unsigned char)s[i] << 16;
+
+		if (i + 1 < len)
+			three |= (uint32_t)(unsigned char)s[i + 1] << 8;
+		if (i + 2 < len)
+			three |= (unsigned char)s[i + 2];
+		*pen->p++ = digits[three >> 18];
+		*pen->p++ = digits[three >> 12 & 63];
+		*pen->p++ = i + 1 < len ? digits[three >> 6 & 63] : '=';
+		*pen->p++ = i + 2 < len ? digits[three & 63] : '=';
+	}
 }
 
 static void
@@ -74,7 +113,10 @@ pen_key(struct writing *w, const char *verb)
 {
 	pen_word(&w->pen, verb);
 	*w->pen.p++ = ' ';
-	pen_bytes(&w->pen, w->op->key, w->op->keylen);
+	if (w->base64)
+		pen_base64(&w->pen, w->op->key, w->op->keylen);
+	else
+		pen_bytes(&w->pen, w->op->key, w->op->keylen);
 }
 
 static void
@@ -89,6 +131,27 @@ pen_new_cas(struct writing *w)
 {
 	if (w->op->ask.cas_new != 0)
 		pen_flag(&w->pen, 'E', w->op->ask.cas_new);
+}
+
+static void
+pen_touch(struct writing *w)
+{
+	if (w->op->ask.mode & REND_ALSO_TOUCH)
+		pen_ttl(w, " T", w->op->ask.exptime);
+}
+
+static void
+pen_vivify(struct writing *w)
+{
+	if (w->op->ask.mode & REND_VIVIFY)
+		pen_ttl(w, " N", w->op->ask.vivify);
+}
+
+static void
+pen_invalidate(struct writing *w)
+{
+	if (w->op->ask.mode & REND_INVALIDATE)
+		pen_word(&w->pen, " I");
 }
 
 int64_t
@@ -116,15 +179,25 @@ meta_get(struct writing *w)
 
 	pen_key(w, "mg");
 	/* T stands first: memcached reports the time as it is when it comes to the t. */
-	if (ask->mode & REND_ALSO_TOUCH)
-		pen_ttl(w, ask->exptime);
+	pen_touch(w);
+	pen_vivify(w);
+	if (ask->mode & REND_RECACHE) {
+		pen_word(&w->pen, " R");
+		pen_signed(&w->pen, ask->recache);
+	}
+	if (ask->mode & REND_NO_BUMP)
+		pen_word(&w->pen, " u");
 	if (ask->want & REND_WANT_VALUE)
 		pen_word(&w->pen, " v");
 	pen_word(&w->pen, " f");
-	if (ask->want & REND_WANT_CAS)
+	if ((ask->want & REND_WANT_CAS) || (ask->mode & REND_IF_CAS))
 		pen_word(&w->pen, " c");
 	if (ask->want & REND_WANT_EXPTIME)
 		pen_word(&w->pen, " t");
+	if ((ask->want & REND_WANT_SIZE) && !(ask->want & REND_WANT_VALUE))
+		pen_word(&w->pen, " s");
+	if (ask->want & REND_WANT_ACCESS)
+		pen_word(&w->pen, " l h");
 }
 
 static void
@@ -147,7 +220,9 @@ meta_store(struct writing *w)
 	if (item->flags != 0 && !appends(w->op->verb))
 		pen_flag(&w->pen, 'F', item->flags);
 	if (item->exptime != 0 && !appends(w->op->verb))
-		pen_ttl(w, item->exptime);
+		pen_ttl(w, " T", item->exptime);
+	pen_vivify(w);
+	pen_invalidate(w);
 	pen_if_cas(w);
 	pen_new_cas(w);
 	pen_word(&w->pen, " c");
@@ -160,15 +235,25 @@ meta_arith(struct writing *w)
 	if (w->op->verb == REND_DECR)
 		pen_word(&w->pen, " MD");
 	pen_flag(&w->pen, 'D', w->op->ask.delta);
+	if (w->op->ask.mode & REND_VIVIFY)
+		pen_flag(&w->pen, 'J', w->op->ask.initial);
+	pen_vivify(w);
+	pen_touch(w);
 	pen_if_cas(w);
 	pen_new_cas(w);
 	pen_word(&w->pen, " v c");
+	if (w->op->ask.want & REND_WANT_EXPTIME)
+		pen_word(&w->pen, " t");
 }
 
 static void
 meta_delete(struct writing *w)
 {
 	pen_key(w, "md");
+	pen_invalidate(w);
+	pen_touch(w);
+	if (w->op->ask.mode & REND_DROP_VALUE)
+		pen_word(&w->pen, " x");
 	pen_if_cas(w);
 }
 
@@ -176,7 +261,7 @@ static void
 meta_touch(struct writing *w)
 {
 	pen_key(w, "mg");
-	pen_ttl(w, w->op->ask.exptime);
+	pen_ttl(w, " T", w->op->ask.exptime);
 	pen_word(&w->pen, " f");
 }
 
@@ -185,11 +270,11 @@ meta_touch(struct writing *w)
 static void
 text_get(struct writing *w)
 {
-	bool cas = (w->op->ask.want & REND_WANT_CAS) != 0;
+	bool cas = (w->op->ask.want & REND_WANT_CAS) || (w->op->ask.mode & REND_IF_CAS);
 
 	if (w->op->ask.mode & REND_ALSO_TOUCH) {
 		pen_word(&w->pen, cas ? "gats" : "gat");
-		pen_ttl(w, w->op->ask.exptime);
+		pen_ttl(w, " ", w->op->ask.exptime);
 		pen_key(w, "");
 		return;
 	}
@@ -205,7 +290,7 @@ text_store(struct writing *w)
 	pen_key(w, cas ? "cas" : rend_verb_name(w->op->verb));
 	*w->pen.p++ = ' ';
 	pen_number(&w->pen, item->flags);
-	pen_ttl(w, item->exptime);
+	pen_ttl(w, " ", item->exptime);
 	*w->pen.p++ = ' ';
 	pen_number(&w->pen, item->value.len);
 	if (!cas)
@@ -232,7 +317,7 @@ static void
 text_touch(struct writing *w)
 {
 	pen_key(w, "touch");
-	pen_ttl(w, w->op->ask.exptime);
+	pen_ttl(w, " ", w->op->ask.exptime);
 }
 
 static void
@@ -246,48 +331,49 @@ any_flush(struct writing *w)
 struct request_row {
 	void (*write)(struct writing *w);
 	uint16_t form;
-	bool with_cas; /* it can say REND_IF_CAS */
+	uint32_t modes; /* REND_IF_CAS, ...: what it can say */
 };
+
+#define IF_CAS	   REND_IF_CAS
+#define TOUCH	   REND_ALSO_TOUCH
+#define VIVIFY	   REND_VIVIFY
+#define INVALIDATE REND_INVALIDATE
 
 static const struct request_row rows[2][REND_VERB_COUNT] = {
 	{
-	    [REND_GET] = { text_get, FORM_GET, false },
-	    [REND_SET] = { text_store, FORM_STORE, true },
-	    [REND_ADD] = { text_store, FORM_STORE, false },
-	    [REND_REPLACE] = { text_store, FORM_STORE, false },
-	    [REND_APPEND] = { text_store, FORM_STORE, false },
-	    [REND_PREPEND] = { text_store, FORM_STORE, false },
-	    [REND_INCR] = { text_arith, FORM_ARITH, false },
-	    [REND_DECR] = { text_arith, FORM_ARITH, false },
-	    [REND_DELETE] = { text_delete, FORM_DELETE, false },
-	    [REND_TOUCH] = { text_touch, FORM_TOUCH, false },
-	    [REND_FLUSH_ALL] = { any_flush, FORM_FLUSH, false },
+	    [REND_GET] = { text_get, FORM_GET, IF_CAS | TOUCH },
+	    [REND_SET] = { text_store, FORM_STORE, IF_CAS },
+	    [REND_ADD] = { text_store, FORM_STORE, 0 },
+	    [REND_REPLACE] = { text_store, FORM_STORE, 0 },
+	    [REND_APPEND] = { text_store, FORM_STORE, 0 },
+	    [REND_PREPEND] = { text_store, FORM_STORE, 0 },
+	    [REND_INCR] = { text_arith, FORM_ARITH, 0 },
+	    [REND_DECR] = { text_arith, FORM_ARITH, 0 },
+	    [REND_DELETE] = { text_delete, FORM_DELETE, 0 },
+	    [REND_TOUCH] = { text_touch, FORM_TOUCH, TOUCH },
+	    [REND_FLUSH_ALL] = { any_flush, FORM_FLUSH, 0 },
 	},
 	{
-	    [REND_GET] = { meta_get, FORM_MG, false },
-	    [REND_SET] = { meta_store, FORM_MS, true },
-	    [REND_ADD] = { meta_store, FORM_MS, true },
-	    [REND_REPLACE] = { meta_store, FORM_MS, true },
-	    [REND_APPEND] = { meta_store, FORM_MS, true },
-	    [REND_PREPEND] = { meta_store, FORM_MS, true },
-	    [REND_INCR] = { meta_arith, FORM_MA, true },
-	    [REND_DECR] = { meta_arith, FORM_MA, true },
-	    [REND_DELETE] = { meta_delete, FORM_MD, true },
-	    [REND_TOUCH] = { meta_touch, FORM_MG, false },
-	    [REND_FLUSH_ALL] = { any_flush, FORM_FLUSH, false },
+	    [REND_GET] = { meta_get, FORM_MG, IF_CAS | TOUCH | VIVIFY | REND_RECACHE | REND_NO_BUMP },
+	    [REND_SET] = { meta_store, FORM_MS, IF_CAS | INVALIDATE },
+	    [REND_ADD] = { meta_store, FORM_MS, IF_CAS | INVALIDATE },
+	    [REND_REPLACE] = { meta_store, FORM_MS, IF_CAS | INVALIDATE },
+	    [REND_APPEND] = { meta_store, FORM_MS, IF_CAS | INVALIDATE | VIVIFY },
+	    [REND_PREPEND] = { meta_store, FORM_MS, IF_CAS | INVALIDATE | VIVIFY },
+	    [REND_INCR] = { meta_arith, FORM_MA, IF_CAS | TOUCH | VIVIFY },
+	    [REND_DECR] = { meta_arith, FORM_MA, IF_CAS | TOUCH | VIVIFY },
+	    [REND_DELETE] = { meta_delete, FORM_MD, IF_CAS | TOUCH | INVALIDATE | REND_DROP_VALUE },
+	    [REND_TOUCH] = { meta_touch, FORM_MG, TOUCH },
+	    [REND_FLUSH_ALL] = { any_flush, FORM_FLUSH, 0 },
 	},
 };
 
-/* A space or a line end inside a key would be read as another command. */
 static bool
-key_fits(const struct rend_op *op)
+key_fits(const struct rend_op *op, struct dialect dialect)
 {
-	if (op->keylen == 0 || op->keylen > REND_KEY_MAX)
+	if (op->keylen == 0 || op->keylen > KEY_LINE_MAX)
 		return false;
-	for (size_t i = 0; i < op->keylen; i++)
-		if ((unsigned char)op->key[i] <= ' ')
-			return false;
-	return true;
+	return key_is_plain(op) || (dialect.meta && base64_len(op->keylen) <= KEY_LINE_MAX);
 }
 
 static bool
@@ -295,12 +381,15 @@ can_say(const struct request_row *row, const struct rend_op *op, struct dialect 
 {
 	if (row->write == NULL)
 		return false;
-	if ((op->ask.mode & REND_IF_CAS) && !row->with_cas)
+	if (op->ask.mode & ~row->modes)
+		return false;
+	/* Older ones take the N of an append for granted and do nothing. */
+	if (appends(op->verb) && (op->ask.mode & VIVIFY) && !dialect.sets_cas)
 		return false;
 	/* A version that was asked for and not given would be a lie to whoever compares it later. */
 	if (op->ask.cas_new != 0 && op->verb != REND_GET && !dialect.sets_cas)
 		return false;
-	return op->verb == REND_FLUSH_ALL || key_fits(op);
+	return op->verb == REND_FLUSH_ALL || key_fits(op, dialect);
 }
 
 enum rend_status
@@ -308,7 +397,7 @@ request_put(struct sendq *q, const struct rend_op *op, struct dialect dialect, u
     struct question *asked)
 {
 	const struct request_row *row = &rows[dialect.meta][op->verb];
-	struct writing w = { .op = op, .dialect = dialect, .wall = wall };
+	struct writing w = { .op = op, .wall = wall, .base64 = !key_is_plain(op) };
 	const struct rend_value *value = &op->item.value;
 	bool stores = rend_verb_stores(op->verb), copied = value->len <= SENDQ_COPY_MAX;
 	char *start;
@@ -320,6 +409,8 @@ request_put(struct sendq *q, const struct rend_op *op, struct dialect dialect, u
 		return REND_NO_MEMORY;
 	w.pen.p = start;
 	row->write(&w);
+	if (w.base64)
+		pen_word(&w.pen, " b");
 	if (row->form & FORM_META)
 		pen_flag(&w.pen, 'O', token);
 	pen_word(&w.pen, "\r\n");
@@ -342,6 +433,7 @@ request_put(struct sendq *q, const struct rend_op *op, struct dialect dialect, u
 		.want = op->ask.want,
 		.mode = op->ask.mode,
 		.exptime = op->ask.exptime,
+		.cas = op->ask.cas,
 	};
 	return REND_OK;
 }

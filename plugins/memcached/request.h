@@ -10,7 +10,7 @@
 /* What a backend understands. */
 struct dialect {
 	bool meta;     /* mg, ms, md, ma as memcached has them since 1.6.13; else classic text */
-	bool sets_cas; /* the meta flag E: since 1.6.27 */
+	bool sets_cas; /* the flag E; and N of append and prepend: since 1.6.27 */
 };
 
 /* Which answers fit: one bit each, for the tables in answer.c. */
@@ -38,6 +38,7 @@ struct question {
 	size_t keylen;
 	uint32_t want, mode;
 	int64_t exptime;
+	uint64_t cas;
 };
 
 /*

@@ -62,8 +62,30 @@ static const struct row {
 	{ REND_TOUCH, "k", { .exptime = 0 }, 0, 0, NULL, "touch k 0\r\n", "mg k T0 f O9\r\n", "mg k T0 f O9\r\n" },
 	{ REND_FLUSH_ALL, "", { 0 }, 0, 0, NULL, "flush_all\r\n", "flush_all\r\n", "flush_all\r\n" },
 	{ REND_GET, "", { 0 }, 0, 0, NULL, NULL, NULL, NULL },
-	{ REND_GET, "a b", { 0 }, 0, 0, NULL, NULL, NULL, NULL },
-	{ REND_DELETE, "a\r\nflush_all", { 0 }, 0, 0, NULL, NULL, NULL, NULL },
+	{ REND_GET, "a b", { 0 }, 0, 0, NULL, NULL, "mg YSBi f b O9\r\n", "mg YSBi f b O9\r\n" },
+	{ REND_DELETE, "a\r\nflush_all", { 0 }, 0, 0, NULL, NULL, "md YQ0KZmx1c2hfYWxs b O9\r\n",
+	    "md YQ0KZmx1c2hfYWxs b O9\r\n" },
+	{ REND_SET, "\377\177", { 0 }, 0, 0, "v", NULL, "ms /38= 1 c b O9\r\nv\r\n", "ms /38= 1 c b O9\r\nv\r\n" },
+	{ REND_GET, "k", { .want = REND_WANT_SIZE | REND_WANT_ACCESS, .mode = REND_NO_BUMP }, 0, 0, NULL, NULL,
+	    "mg k u f s l h O9\r\n", "mg k u f s l h O9\r\n" },
+	{ REND_GET, "k",
+	    { .want = REND_WANT_VALUE, .mode = REND_VIVIFY | REND_RECACHE, .vivify = WALL + 30, .recache = 5 }, 0, 0,
+	    NULL, NULL, "mg k N30 R5 v f O9\r\n", "mg k N30 R5 v f O9\r\n" },
+	{ REND_GET, "k", { .want = REND_WANT_VALUE, .mode = REND_IF_CAS, .cas = 5 }, 0, 0, NULL, "gets k\r\n",
+	    "mg k v f c O9\r\n", "mg k v f c O9\r\n" },
+	{ REND_SET, "k", { .mode = REND_IF_CAS | REND_INVALIDATE, .cas = 5 }, 0, 0, "v", NULL,
+	    "ms k 1 I C5 c O9\r\nv\r\n", "ms k 1 I C5 c O9\r\nv\r\n" },
+	{ REND_APPEND, "k", { .mode = REND_VIVIFY }, 0, 0, "v", NULL, NULL, "ms k 1 MA N0 c O9\r\nv\r\n" },
+	{ REND_INCR, "k",
+	    { .want = REND_WANT_EXPTIME,
+		.mode = REND_VIVIFY | REND_ALSO_TOUCH,
+		.vivify = WALL + 9,
+		.initial = 7,
+		.delta = 1,
+		.exptime = WALL + 8 },
+	    0, 0, NULL, NULL, "ma k D1 J7 N9 T8 v c t O9\r\n", "ma k D1 J7 N9 T8 v c t O9\r\n" },
+	{ REND_DELETE, "k", { .mode = REND_INVALIDATE | REND_ALSO_TOUCH | REND_DROP_VALUE, .exptime = WALL + 3 }, 0, 0,
+	    NULL, NULL, "md k I T3 x O9\r\n", "md k I T3 x O9\r\n" },
 	{ REND_GET_TOUCH, "k", { 0 }, 0, 0, NULL, NULL, NULL, NULL },
 };
 
@@ -161,6 +183,27 @@ longest_line_fits(void **state)
 				    "E18446744073709551615 c O4294967295\r\nv\r\n"));
 	sendq_drop(&q);
 	free_op(op);
+}
+
+/* Written as base64 a key grows by a third, and the line has room for 250 bytes of it. */
+static void
+odd_keys_have_less_room(void **state)
+{
+	char key[REND_KEY_MAX + 1];
+	struct row r = { REND_GET, key, { 0 }, 0, 0, NULL, NULL, NULL, NULL };
+	struct sendq q = { 0 };
+	struct question asked;
+	struct rend_op *op;
+
+	memset(key, ' ', sizeof key);
+	for (size_t len = 180; len <= REND_KEY_MAX; len++) {
+		key[REND_KEY_MAX] = '\0';
+		op = make_op(&r);
+		op->keylen = (uint8_t)len;
+		assert_int_equal(request_put(&q, op, meta, 1, WALL, &asked), len <= 186 ? REND_OK : REND_UNSUPPORTED);
+		free_op(op);
+	}
+	sendq_drop(&q);
 }
 
 static void
@@ -266,6 +309,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_verb_in_every_dialect),
 		cmocka_unit_test(longest_line_fits),
+		cmocka_unit_test(odd_keys_have_less_room),
 		cmocka_unit_test(times),
 		cmocka_unit_test(large_values_are_not_copied),
 		cmocka_unit_test(order_is_kept),

@@ -1,0 +1,27 @@
+/* Lines, cut into words.  Nothing here is terminated: a length travels with each pointer. */
+#ifndef MEMCACHED_WORD_H
+#define MEMCACHED_WORD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* One line without its end, and how far it was read. */
+struct line {
+	const char *p, *end;
+};
+
+struct word {
+	const char *p;
+	size_t len;
+};
+
+/* The next word; empty at the end of the line, and between two spaces. */
+struct word line_word(struct line *l);
+
+bool word_is(struct word w, const char *s);
+
+/* A number of digits and nothing else, at most max. */
+bool word_number(struct word w, uint64_t max, uint64_t *n);
+
+#endif

@@ -33,4 +33,10 @@ if "$prefix"/bin/rend-plugin-test -o items_max=0 skeleton.so 2>err; then
 	die "items_max=0 was taken"
 fi
 grep -q items_max err || { cat err; die "the message does not name the option"; }
+
+# The handler over another one, as docs/plugins.md prints it.
+sed -n '/^```c$/,/^```$/{ /^```/d; p }' "$here"/../../docs/plugins.md >pass.c
+grep -q 'rend_submit' pass.c || die "docs/plugins.md has no handler over another one"
+make NAME=pass CFLAGS='-O2 -g -Wall -Wextra -Wno-unused-parameter -Werror' || die "the handler in docs/plugins.md does not build"
+"$prefix"/bin/rend-plugin-test -o over=skeleton.so pass.so >out || { cat out; die "the handler in docs/plugins.md does not do what it must"; }
 echo "skeleton: $passed behaviours"

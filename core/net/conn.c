@@ -174,7 +174,7 @@ begin_body(struct conn *c, struct command *cmd, const char *p, size_t len, size_
 	struct rend_op *op = op_of(c, cmd);
 	size_t used = 0;
 
-	if (op != NULL && len - *at > cmd->body) {
+	if (op != NULL && len - *at >= cmd->body) {
 		const char *end = p + *at + cmd->body;
 		struct dialog before = c->dialog;
 
@@ -210,7 +210,7 @@ go_on_with_body(struct conn *c, const char *p, size_t len, size_t *at)
 
 	if (!b->ended)
 		*at += body_feed(b, p + *at, len - *at);
-	if (!b->ended || *at == len)
+	if (!b->ended)
 		return false;
 	r = dialog_body_end(&c->dialog, p + *at, len - *at, &used, &b->cmd);
 	*at += used;
@@ -614,6 +614,11 @@ conn_drain(struct conn *c)
 int
 conn_new(struct loop *l, int fd, const struct listener_settings *listener)
 {
+	static const struct protocol *const only[] = {
+		[LISTENER_AUTO] = NULL,
+		[LISTENER_TEXT] = &text_protocol,
+		[LISTENER_BINARY] = &binary_protocol,
+	};
 	struct conn *c = pool_get(&l->conns_pool);
 
 	if (c == NULL) {
@@ -623,8 +628,7 @@ conn_new(struct loop *l, int fd, const struct listener_settings *listener)
 	}
 	*c = (struct conn){ .magic = CONN_MAGIC, .fd = fd, .loop = l, .listener = listener };
 	c->dialog.limits = &l->limits;
-	if (listener->protocol == LISTENER_TEXT)
-		c->dialog.protocol = &text_protocol;
+	c->dialog.only = only[listener->protocol];
 	c->out.pools = &l->chains;
 	list_append(&l->conns, &c->listed);
 	__atomic_store_n(&l->conn_count, l->conn_count + 1, __ATOMIC_RELAXED);

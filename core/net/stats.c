@@ -305,12 +305,9 @@ stats_say(struct conn *c, const struct asked *asked)
 	const struct report r = { c, asked };
 
 	if (asked->group >= GROUP_COUNT) {
-		CHAIN_LITERAL(&c->out, "ERROR\r\n");
+		dialog_stat_end(&c->dialog, &c->out, asked, STATS_UNKNOWN);
 		return;
 	}
 	groups[asked->group].say(&r);
-	if (groups[asked->group].say == reset)
-		CHAIN_LITERAL(&c->out, "RESET\r\n");
-	else
-		dialog_stat_end(&c->dialog, &c->out, asked);
+	dialog_stat_end(&c->dialog, &c->out, asked, groups[asked->group].say == reset ? STATS_RESET : STATS_END);
 }

@@ -1,10 +1,8 @@
 /* Which protocol a connection speaks; all else is the protocol's. */
+#include "proto/bin.h"
 #include "proto/proto.h"
 #include "proto/text.h"
 #include "rend/check.h"
-
-/* The first byte of every request of the binary protocol, and of nothing else. */
-#define BINARY_REQUEST 0x80
 
 const struct proto_limits proto_limits_default = {
 	.item_size_max = 1024 * 1024,
@@ -24,10 +22,18 @@ const struct protocol text_protocol = {
 	.stat_end = text_stat_end,
 };
 
+const struct protocol binary_protocol = {
+	.name = "binary",
+	.parse = bin_parse,
+	.reply = bin_reply,
+	.stat = bin_stat,
+	.stat_end = bin_stat_end,
+};
+
 static const struct protocol *
 protocol_of(char first)
 {
-	return (unsigned char)first == BINARY_REQUEST ? NULL : &text_protocol;
+	return (unsigned char)first == BIN_REQUEST ? &binary_protocol : &text_protocol;
 }
 
 enum parse
@@ -36,10 +42,11 @@ dialog_parse(struct dialog *d, const char *in, size_t len, size_t *used, struct 
 	*used = 0;
 	if (len == 0)
 		return PARSE_MORE;
-	if (d->protocol == NULL)
+	if (d->protocol == NULL) {
 		d->protocol = protocol_of(*in);
-	if (d->protocol == NULL)
-		return PARSE_CLOSE;
+		if (d->only != NULL && d->only != d->protocol)
+			return PARSE_CLOSE;
+	}
 	return d->protocol->parse(d, in, len, used, cmd);
 }
 
@@ -48,6 +55,8 @@ dialog_body_end(struct dialog *d, const char *in, size_t len, size_t *used, stru
 {
 	REND_ASSERT(d->protocol != NULL);
 	*used = 0;
+	if (d->protocol->body_end == NULL)
+		return PARSE_COMMAND;
 	if (len == 0)
 		return PARSE_MORE;
 	return d->protocol->body_end(d, in, len, used, cmd);
@@ -68,8 +77,8 @@ dialog_stat(struct dialog *d, struct chain *out, const struct asked *asked, cons
 }
 
 void
-dialog_stat_end(struct dialog *d, struct chain *out, const struct asked *asked)
+dialog_stat_end(struct dialog *d, struct chain *out, const struct asked *asked, enum stats_end how)
 {
 	REND_ASSERT(d->protocol != NULL);
-	d->protocol->stat_end(d, out, asked);
+	d->protocol->stat_end(d, out, asked, how);
 }

@@ -34,20 +34,29 @@ enum parse {
 
 struct dialog;
 
+/* How a stats command ends: behind its lines, or without any. */
+enum stats_end {
+	STATS_END,
+	STATS_RESET,   /* the counts begin anew */
+	STATS_UNKNOWN, /* there is no such group */
+};
+
 /* What a protocol can. */
 struct protocol {
 	const char *name;
 	enum parse (*parse)(struct dialog *d, const char *in, size_t len, size_t *used, struct command *cmd);
+	/* NULL: a body ends with its last byte. */
 	enum parse (*body_end)(struct dialog *d, const char *in, size_t len, size_t *used, struct command *cmd);
 	void (*reply)(struct dialog *d, struct chain *out, const struct asked *asked, const struct rend_op *op);
 	void (*stat)(
 	    struct dialog *d, struct chain *out, const struct asked *asked, const char *name, const char *value);
-	void (*stat_end)(struct dialog *d, struct chain *out, const struct asked *asked);
+	void (*stat_end)(struct dialog *d, struct chain *out, const struct asked *asked, enum stats_end how);
 };
 
 /* What one connection's protocol has to remember.  All-zero but for limits is the beginning. */
 struct dialog {
-	const struct protocol *protocol;
+	const struct protocol *protocol; /* NULL: nothing has been said yet */
+	const struct protocol *only;	 /* what the first byte has to say; NULL: anything */
 	const struct proto_limits *limits;
 	/* parsing */
 	size_t scanned;	    /* bytes at the beginning of what comes next that hold no line end: not looked at again */
@@ -67,20 +76,20 @@ struct dialog {
 enum parse dialog_parse(struct dialog *d, const char *in, size_t len, size_t *used, struct command *cmd);
 
 /*
- * What follows a body.  PARSE_COMMAND: the body was well ended, *cmd (the command that had it) may be carried out, or,
+ * What follows a body, asked as soon as its last byte is there.  PARSE_COMMAND: the body was well ended, *cmd (the command that had it) may be carried out, or,
  * if cmd's kind is now COMMAND_REFUSED, is to be answered so and its body dropped.
  */
 enum parse dialog_body_end(struct dialog *d, const char *in, size_t len, size_t *used, struct command *cmd);
 
 /*
- * Appends the answer to a command.  op: its op, finished (key, status, item are read); NULL for the kinds without one.
+ * Appends the answer to a command.  op: its op, finished (key, ask, status, item are read); NULL for the kinds without one.
  * Answers must be given in the order of the commands.
  */
 void dialog_reply(struct dialog *d, struct chain *out, const struct asked *asked, const struct rend_op *op);
 
 /* One line of stats, and its end. */
 void dialog_stat(struct dialog *d, struct chain *out, const struct asked *asked, const char *name, const char *value);
-void dialog_stat_end(struct dialog *d, struct chain *out, const struct asked *asked);
+void dialog_stat_end(struct dialog *d, struct chain *out, const struct asked *asked, enum stats_end how);
 
 extern const struct protocol text_protocol, binary_protocol;
 

@@ -11,6 +11,6 @@ enum parse text_body_end(struct dialog *d, const char *in, size_t len, size_t *u
 
 void text_reply(struct dialog *d, struct chain *out, const struct asked *asked, const struct rend_op *op);
 void text_stat(struct dialog *d, struct chain *out, const struct asked *asked, const char *name, const char *value);
-void text_stat_end(struct dialog *d, struct chain *out, const struct asked *asked);
+void text_stat_end(struct dialog *d, struct chain *out, const struct asked *asked, enum stats_end how);
 
 #endif

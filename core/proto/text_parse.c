@@ -424,28 +424,12 @@ parse_unknown(const struct line *l, struct command *cmd)
 	return refuse(cmd, UNKNOWN);
 }
 
-/* Field by field: for a struct of this size the compiler's own way is the slowest part of a get. */
-static void
-clear(struct command *cmd)
-{
-	cmd->asked.kind = cmd->asked.verb = cmd->asked.group = cmd->asked.form = 0;
-	cmd->asked.quiet = cmd->asked.with_cas = cmd->asked.last = cmd->asked.close = false;
-	cmd->asked.code = 0;
-	cmd->asked.sentence = NULL;
-	cmd->ask = (struct rend_ask){ 0 };
-	cmd->key = cmd->args = NULL;
-	cmd->keylen = cmd->args_len = cmd->body = 0;
-	cmd->flags = 0;
-	cmd->exptime = cmd->delay = 0;
-	cmd->has_body = false;
-}
-
 static enum parse
 parse_line(struct dialog *d, struct line *l, struct command *cmd)
 {
 	const struct text_command *t;
 
-	clear(cmd);
+	command_clear(cmd);
 	if (l->end == l->in)
 		return refuse(cmd, BAD_LINE);
 	l->words[0] = word_first(l->in, l->end);

@@ -248,7 +248,13 @@ text_stat(struct dialog *d, struct chain *out, const struct asked *asked, const 
 }
 
 void
-text_stat_end(struct dialog *d, struct chain *out, const struct asked *asked)
+text_stat_end(struct dialog *d, struct chain *out, const struct asked *asked, enum stats_end how)
 {
-	CHAIN_LITERAL(out, END);
+	static const struct sentence ends[] = {
+		[STATS_END] = SAY("END"),
+		[STATS_RESET] = SAY("RESET"),
+		[STATS_UNKNOWN] = SAY("ERROR"),
+	};
+
+	chain_put(out, ends[how].p, ends[how].len);
 }

@@ -31,13 +31,8 @@ test_the_first_byte_decides(void **state)
 		struct dialog d = { .limits = &proto_limits_default };
 		char byte = (char)c;
 
-		if (c == 0x80) {
-			assert_int_equal(first(&d, &byte, 1), PARSE_CLOSE);
-			assert_null(d.protocol);
-			continue;
-		}
 		assert_int_equal(first(&d, &byte, 1), c == '\n' ? PARSE_COMMAND : PARSE_MORE);
-		assert_ptr_equal(d.protocol, &text_protocol);
+		assert_ptr_equal(d.protocol, c == 0x80 ? &binary_protocol : &text_protocol);
 	}
 }
 
@@ -48,6 +43,35 @@ test_a_protocol_that_is_given_stays(void **state)
 
 	assert_int_equal(first(&d, "\x80\n", 2), PARSE_COMMAND);
 	assert_ptr_equal(d.protocol, &text_protocol);
+}
+
+static void
+test_only_one_may_begin(void **state)
+{
+	for (int c = 0; c < 256; c++) {
+		struct dialog text = { .limits = &proto_limits_default, .only = &text_protocol };
+		struct dialog binary = { .limits = &proto_limits_default, .only = &binary_protocol };
+		char byte = (char)c;
+
+		if (c == 0x80) {
+			assert_int_equal(first(&text, &byte, 1), PARSE_CLOSE);
+			assert_int_equal(first(&binary, &byte, 1), PARSE_MORE);
+		} else {
+			assert_int_equal(first(&text, &byte, 1), c == '\n' ? PARSE_COMMAND : PARSE_MORE);
+			assert_int_equal(first(&binary, &byte, 1), PARSE_CLOSE);
+		}
+	}
+}
+
+static void
+test_binary_stays_binary(void **state)
+{
+	static const char noop[24] = "\x80\x0a";
+	struct dialog d = { .limits = &proto_limits_default };
+
+	assert_int_equal(first(&d, noop, sizeof(noop)), PARSE_COMMAND);
+	assert_int_equal(first(&d, "version\r\n", 9), PARSE_CLOSE);
+	assert_ptr_equal(d.protocol, &binary_protocol);
 }
 
 static void
@@ -78,6 +102,8 @@ main(void)
 		cmocka_unit_test(test_nothing_decides_nothing),
 		cmocka_unit_test(test_the_first_byte_decides),
 		cmocka_unit_test(test_a_protocol_that_is_given_stays),
+		cmocka_unit_test(test_only_one_may_begin),
+		cmocka_unit_test(test_binary_stays_binary),
 		cmocka_unit_test(test_text_stays_text),
 		cmocka_unit_test(test_the_default_limits),
 	};

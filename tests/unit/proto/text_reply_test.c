@@ -357,8 +357,12 @@ test_stats(void **state)
 	talk_init(&t);
 	dialog_stat(&t.dialog, &t.out, &asked, "pid", "1");
 	dialog_stat(&t.dialog, &t.out, &asked, "empty", "");
-	dialog_stat_end(&t.dialog, &t.out, &asked);
+	dialog_stat_end(&t.dialog, &t.out, &asked, STATS_END);
 	assert_string_equal(drain(&t.out), "STAT pid 1\r\nSTAT empty \r\nEND\r\n");
+	dialog_stat_end(&t.dialog, &t.out, &asked, STATS_RESET);
+	assert_string_equal(drain(&t.out), "RESET\r\n");
+	dialog_stat_end(&t.dialog, &t.out, &asked, STATS_UNKNOWN);
+	assert_string_equal(drain(&t.out), "ERROR\r\n");
 
 	memset(longer, 'x', sizeof(longer) - 1);
 	dialog_stat(&t.dialog, &t.out, &asked, longer, "1");

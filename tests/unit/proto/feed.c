@@ -1,6 +1,8 @@
 /* Bytes through a dialog: see feed.h. */
 #include "feed.h"
 
+#include <endian.h>
+
 #include "../base/unit.h"
 
 static void
@@ -26,9 +28,8 @@ say(struct feed *f, const char *fmt, ...)
 }
 
 static void
-say_bytes(struct feed *f, const char *name, const char *p, size_t len)
+say_escaped(struct feed *f, const char *p, size_t len)
 {
-	say(f, " %s[", name);
 	for (size_t i = 0; i < len; i++) {
 		unsigned char c = (unsigned char)p[i];
 
@@ -37,6 +38,13 @@ say_bytes(struct feed *f, const char *name, const char *p, size_t len)
 		else
 			say(f, "%c", c);
 	}
+}
+
+static void
+say_bytes(struct feed *f, const char *name, const char *p, size_t len)
+{
+	say(f, " %s[", name);
+	say_escaped(f, p, len);
 	say(f, "]");
 }
 
@@ -55,6 +63,8 @@ say_ask(struct feed *f, const struct command *cmd)
 		say(f, " touch");
 	if (ask->mode & REND_IF_CAS)
 		say(f, " if_cas=%llu", (unsigned long long)ask->cas);
+	if (ask->mode & REND_VIVIFY)
+		say(f, " vivify=%lld initial=%llu", (long long)ask->vivify, (unsigned long long)ask->initial);
 	if (ask->exptime != 0)
 		say(f, " until=%lld", (long long)ask->exptime);
 	if (ask->delta != 0)
@@ -69,6 +79,11 @@ say_ask(struct feed *f, const struct command *cmd)
 static void
 say_asked(struct feed *f, const struct asked *asked)
 {
+	if (asked->form == FORM_BINARY)
+		say(f, "%s <%02x %08x>", asked->bin.with_key ? " with_key" : "", asked->bin.opcode,
+		    be32toh(asked->bin.opaque));
+	if (asked->code != 0)
+		say(f, " code=%02x", asked->code);
 	if (asked->with_cas)
 		say(f, " with_cas");
 	if (asked->last)
@@ -89,6 +104,7 @@ say_command(struct feed *f, const struct command *cmd, const char *body)
 		[COMMAND_TOO_LARGE] = "TOO_LARGE",
 		[COMMAND_VERSION] = "VERSION",
 		[COMMAND_VERBOSITY] = "VERBOSITY",
+		[COMMAND_NOOP] = "NOOP",
 		[COMMAND_STATS] = "STATS",
 		[COMMAND_SHUTDOWN] = "SHUTDOWN",
 		[COMMAND_QUIT] = "QUIT",
@@ -98,8 +114,8 @@ say_command(struct feed *f, const struct command *cmd, const char *body)
 	if (asked->kind == COMMAND_OP || asked->kind == COMMAND_TOO_LARGE) {
 		/* A key is one: the rest of the program counts on it. */
 		assert_in_range(cmd->keylen, 1, REND_KEY_MAX);
-		say(f, "%s%s %.*s", asked->kind == COMMAND_OP ? "" : "TOO_LARGE ", rend_verb_name(asked->verb),
-		    (int)cmd->keylen, cmd->key);
+		say(f, "%s%s ", asked->kind == COMMAND_OP ? "" : "TOO_LARGE ", rend_verb_name(asked->verb));
+		say_escaped(f, cmd->key, cmd->keylen);
 		say_ask(f, cmd);
 	} else {
 		say(f, "%s", kinds[asked->kind]);
@@ -153,7 +169,7 @@ feed_body(struct feed *f)
 	enum parse r;
 	char *at_end;
 
-	if (f->len <= cmd->body)
+	if (f->len < cmd->body)
 		return false;
 	at_end = malloc(f->len - cmd->body);
 	assert_non_null(at_end);

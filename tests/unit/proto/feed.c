@@ -115,7 +115,10 @@ say_command(struct feed *f, const struct command *cmd, const char *body)
 		/* A key is one: the rest of the program counts on it. */
 		assert_in_range(cmd->keylen, 1, REND_KEY_MAX);
 		say(f, "%s%s ", asked->kind == COMMAND_OP ? "" : "TOO_LARGE ", rend_verb_name(asked->verb));
-		say_escaped(f, cmd->key, cmd->keylen);
+		if (asked->form == FORM_BINARY)
+			say_escaped(f, cmd->key, cmd->keylen);
+		else
+			say(f, "%.*s", (int)cmd->keylen, cmd->key);
 		say_ask(f, cmd);
 	} else {
 		say(f, "%s", kinds[asked->kind]);

@@ -67,6 +67,8 @@ static const struct good {
 	{ &mg, "VA 5 f3 c9 t100 O7\r\nhello\r\n", REND_OK, "hello", 3, READ_ALL, WALL + 100, 9, 0, false, 0, 0, 0 },
 	{ &mg, "VA 5 f4294967295 c18446744073709551615 t-1 O7\r\nhel\r\n\r\n", REND_OK, "hel\r\n", 4294967295U,
 	    READ_ALL, 0, 18446744073709551615ULL, 0, false, 0, 0, 0 },
+	{ &mg, "VA 1 f0 t4294967294 O7\r\nx\r\n", REND_OK, "x", 0, REND_WANT_VALUE | REND_WANT_EXPTIME, WALL - 2, 0, 0,
+	    false, 0, 1, 0 },
 	{ &mg, "VA 0 f0 O7\r\n\r\n", REND_OK, NULL, 0, REND_WANT_VALUE, 0, 0, 0, false, 0, 0, 0 },
 	{ &mg, "VA 2 W f0 s2 O7\r\nab\r\n", REND_OK, "ab", 0, REND_WANT_VALUE, 0, 0, 0, false, REND_WON, 2, 0 },
 	{ &mg, "VA 2 f0 Z X O7\r\nab\r\n", REND_OK, "ab", 0, REND_WANT_VALUE, 0, 0, 0, false, REND_SENT | REND_STALE, 2,

@@ -48,9 +48,10 @@ flag_ttl(struct answer *a, struct word w, const struct question *asked, int64_t 
 		a->item.exptime = 0;
 		return NULL;
 	}
-	if (!word_number(w, INT32_MAX, &n))
+	if (!word_number(w, UINT32_MAX, &n))
 		return "the time to live is no number";
-	a->item.exptime = wall + (int64_t)n;
+	/* memcached says -1 second for an item that is over, but as a number without a sign. */
+	a->item.exptime = wall + (int32_t)(uint32_t)n;
 	return NULL;
 }
 

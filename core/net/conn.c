@@ -1,10 +1,10 @@
 /*
  * A client's connection.
  *
- *	socket ─► loop.readbuf ─► dialog_parse ─► op ─► answers_add
- *	             │ half a command                        │
- *	             └► in (its own) or body                 ▼ in order
- *	socket ◄──────────────── outq_write ◄──────────── out
+ *	socket ─► loop.readbuf ─► commands_run ─► answers_add
+ *	             │ half a command                  │
+ *	             └► in (its own) or body           ▼ in order
+ *	socket ◄──────────────── outq_write ◄─────── out
  */
 #include "net/conn.h"
 
@@ -14,15 +14,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "engine/op.h"
+#include "net/commands.h"
 #include "net/outq.h"
 #include "net/patience.h"
 #include "net/server.h"
-#include "net/stats.h"
-
-/* One connection's share of a turn. */
-#define COMMANDS_MAX 64
-#define KEYS_MAX     1024
 
 /* A client that is owed more than the first is not read from, until it is owed less than the second. */
 #define OWED_MAX      256
@@ -40,8 +35,8 @@ mark_dirty(struct conn *c)
 		list_append(&c->loop->dirty, &c->dirty);
 }
 
-static void
-mark_runnable(struct conn *c)
+void
+conn_mark_runnable(struct conn *c)
 {
 	if (!link_listed(&c->runnable))
 		list_append(&c->loop->runnable, &c->runnable);
@@ -97,258 +92,14 @@ settle(struct conn *c, int progress)
 	patience_update(c, progress);
 }
 
-static bool
-owes_too_much(struct conn *c)
+bool
+conn_owes_too_much(struct conn *c)
 {
 	if (c->paused)
 		c->paused = c->answers.count > OWED_LOW || c->out.len > OUT_BYTES_LOW;
 	else
 		c->paused = c->answers.count >= OWED_MAX || c->out.len >= OUT_BYTES_MAX;
 	return c->paused;
-}
-
-static void
-add_answer(struct conn *c, const struct asked *asked, struct rend_op *op)
-{
-	if (!answers_add(c, asked, op))
-		conn_close(c);
-}
-
-/* There was no memory for a command's op. */
-static void
-add_no_memory(struct conn *c, const struct command *cmd)
-{
-	struct asked asked = cmd->asked;
-
-	asked.kind = COMMAND_NO_MEMORY;
-	add_answer(c, &asked, NULL);
-}
-
-static struct rend_op *
-op_of(struct conn *c, const struct command *cmd)
-{
-	struct rend_op *op = op_new(&c->loop->worker, cmd->key, cmd->keylen);
-
-	if (op == NULL)
-		return NULL;
-	op->verb = cmd->asked.verb;
-	op->ask = cmd->ask;
-	op->item.flags = cmd->flags;
-	op->item.exptime = cmd->exptime;
-	return op;
-}
-
-/* A storing command whose body is all there, and well ended or refused. */
-static void
-add_stored(struct conn *c, const struct command *cmd, struct rend_op *op)
-{
-	if (op == NULL) {
-		add_no_memory(c, cmd);
-		return;
-	}
-	if (cmd->asked.kind == COMMAND_REFUSED) {
-		rend_op_free(&op);
-		count_add(&c->loop->counts.refused, 1);
-	}
-	add_answer(c, &cmd->asked, op);
-}
-
-/* The value as it lies in the input: by reference if that is the worker's buffer. */
-static int
-take_value(struct conn *c, struct rend_op *op, const char *p, size_t len)
-{
-	struct readbuf *rb = &c->loop->readbuf;
-
-	if (len == 0)
-		return 0;
-	if (!readbuf_has(rb, p))
-		return rend_value_copy_in(&op->item.value, p, len);
-	rend_buf_ref(rb->buf);
-	return rend_value_add(&op->item.value, rb->buf, p, len);
-}
-
-/* A value begins at p + *at.  If it is all there it is taken at once, else it gets a body to come into. */
-static void
-begin_body(struct conn *c, struct command *cmd, const char *p, size_t len, size_t *at)
-{
-	struct rend_op *op = op_of(c, cmd);
-	size_t used = 0;
-
-	if (op != NULL && len - *at >= cmd->body) {
-		const char *end = p + *at + cmd->body;
-		struct dialog before = c->dialog;
-
-		switch (dialog_body_end(&c->dialog, end, len - *at - cmd->body, &used, cmd)) {
-		case PARSE_COMMAND:
-			if (take_value(c, op, p + *at, cmd->body) != 0)
-				rend_op_free(&op);
-			*at += cmd->body + used;
-			add_stored(c, cmd, op);
-			return;
-		case PARSE_CLOSE:
-			rend_op_free(&op);
-			conn_finish(c);
-			return;
-		case PARSE_MORE:
-			c->dialog = before; /* asked again when the body has it all */
-		}
-	}
-	c->body = body_new(cmd, op);
-	if (c->body == NULL)
-		conn_close(c);
-}
-
-/* Goes on with a value that is on its way.  false: more bytes are needed. */
-static bool
-go_on_with_body(struct conn *c, const char *p, size_t len, size_t *at)
-{
-	struct body *b = c->body;
-	struct command cmd;
-	struct rend_op *op;
-	size_t used = 0;
-	enum parse r;
-
-	if (!b->ended)
-		*at += body_feed(b, p + *at, len - *at);
-	if (!b->ended)
-		return false;
-	r = dialog_body_end(&c->dialog, p + *at, len - *at, &used, &b->cmd);
-	*at += used;
-	if (r == PARSE_MORE)
-		return false;
-	if (r == PARSE_CLOSE) {
-		conn_finish(c);
-		return false;
-	}
-	cmd = b->cmd;
-	op = b->op;
-	b->op = NULL;
-	body_free(&c->body);
-	add_stored(c, &cmd, op);
-	return true;
-}
-
-static void
-add_flush(struct conn *c, const struct command *cmd)
-{
-	struct rend_op *op;
-
-	server_flush_later(c->loop->server, c->listener, cmd->delay);
-	if (cmd->delay > 0) {
-		add_answer(c, &cmd->asked, NULL);
-		return;
-	}
-	op = op_new(&c->loop->worker, "", 0);
-	if (op == NULL) {
-		add_no_memory(c, cmd);
-		return;
-	}
-	op->verb = REND_FLUSH_ALL;
-	add_answer(c, &cmd->asked, op);
-}
-
-/* An older value must not outlive the set that was too large to take its place. */
-static void
-add_too_large(struct conn *c, const struct command *cmd)
-{
-	struct rend_op *op = op_new(&c->loop->worker, cmd->key, cmd->keylen);
-
-	if (op == NULL) {
-		add_no_memory(c, cmd);
-		return;
-	}
-	op->verb = REND_DELETE;
-	add_answer(c, &cmd->asked, op);
-}
-
-static void
-add_op(struct conn *c, const struct command *cmd)
-{
-	struct rend_op *op = op_of(c, cmd);
-
-	if (op == NULL)
-		add_no_memory(c, cmd);
-	else
-		add_answer(c, &cmd->asked, op);
-}
-
-static void
-carry_out(struct conn *c, struct command *cmd, const char *p, size_t len, size_t *at)
-{
-	if (cmd->has_body) {
-		begin_body(c, cmd, p, len, at);
-		return;
-	}
-	switch (cmd->asked.kind) {
-	case COMMAND_OP:
-		add_op(c, cmd);
-		return;
-	case COMMAND_FLUSH_ALL:
-		add_flush(c, cmd);
-		return;
-	case COMMAND_TOO_LARGE:
-		add_too_large(c, cmd);
-		return;
-	case COMMAND_STATS:
-		/* The words behind it are gone when its turn to be answered comes. */
-		cmd->asked.group = stats_group(cmd->args, cmd->args_len);
-		break;
-	case COMMAND_SHUTDOWN:
-		server_shut_down(c->loop->server);
-		break;
-	case COMMAND_QUIT:
-		cmd->asked.close = true;
-		break;
-	case COMMAND_REFUSED:
-		count_add(&c->loop->counts.refused, 1);
-		break;
-	default:
-		break;
-	}
-	add_answer(c, &cmd->asked, NULL);
-	if (cmd->asked.close)
-		c->deaf = true;
-}
-
-/* Carries out what is in the input, as far as it goes.  Returns the bytes that are dealt with. */
-static size_t
-run(struct conn *c, const char *p, size_t len)
-{
-	unsigned commands = 0, keys = 0;
-	size_t at = 0;
-
-	while (!c->finishing && !c->gone && !c->deaf) {
-		struct command cmd;
-		size_t used = 0;
-		enum parse r;
-
-		if (c->body != NULL) {
-			if (!go_on_with_body(c, p, len, &at))
-				break;
-			continue;
-		}
-		if (at == len || owes_too_much(c))
-			break;
-		if (commands >= COMMANDS_MAX || keys >= KEYS_MAX) {
-			count_add(&c->loop->counts.yields, 1);
-			mark_runnable(c);
-			break;
-		}
-		r = dialog_parse(&c->dialog, p + at, len - at, &used, &cmd);
-		at += used;
-		if (r == PARSE_MORE)
-			break;
-		if (r == PARSE_CLOSE) {
-			conn_finish(c);
-			break;
-		}
-		keys++;
-		if (cmd.asked.kind != COMMAND_OP || cmd.asked.verb != REND_GET || cmd.asked.last)
-			commands++;
-		carry_out(c, &cmd, p, len, &at);
-	}
-	/* What a client says behind `quit`, or behind what ended its connection, is nobody's. */
-	return c->finishing || c->deaf ? len : at;
 }
 
 /* Keeps what is left of the worker's buffer. */
@@ -375,7 +126,7 @@ keep_rest(struct conn *c, const char *p, size_t len)
 static void
 run_kept(struct conn *c)
 {
-	size_t used = run(c, c->in, c->in_len);
+	size_t used = commands_run(c, c->in, c->in_len);
 
 	if (c->gone)
 		return;
@@ -478,7 +229,7 @@ read_fresh(struct conn *c)
 		body_took(c->body, direct);
 	rest = (size_t)n - direct;
 	readbuf_took(&c->loop->readbuf, rest);
-	used = run(c, to, rest);
+	used = commands_run(c, to, rest);
 	keep_rest(c, to + used, rest - used);
 }
 
@@ -534,8 +285,8 @@ void
 conn_answered(struct conn *c)
 {
 	mark_dirty(c);
-	if (!c->gone && c->paused && !owes_too_much(c))
-		mark_runnable(c);
+	if (!c->gone && c->paused && !conn_owes_too_much(c))
+		conn_mark_runnable(c);
 }
 
 void
@@ -564,8 +315,8 @@ conn_write(struct conn *c)
 			return;
 		}
 	}
-	if (c->paused && !owes_too_much(c))
-		mark_runnable(c);
+	if (c->paused && !conn_owes_too_much(c))
+		conn_mark_runnable(c);
 	settle(c, c->out.len < before);
 }
 

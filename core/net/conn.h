@@ -45,6 +45,12 @@ struct conn {
 /* Takes over a connected, non-blocking socket.  -1: no memory; fd is closed. */
 int conn_new(struct loop *l, int fd, const struct listener_settings *listener);
 
+/* Is it owed so much that it is not to be read from? */
+bool conn_owes_too_much(struct conn *c);
+
+/* It goes on next turn, with what it has kept of its input. */
+void conn_mark_runnable(struct conn *c);
+
 /* Goes on with a connection whose turn it is again. */
 void conn_run_again(struct conn *c);
 

@@ -239,7 +239,10 @@ parse_get(struct dialog *d, const struct text_command *t, struct line *l, struct
 	cmd->asked.last = second.len == 0;
 	if (!cmd->asked.last) {
 		d->in_keys = true;
-		d->get = *cmd;
+		d->get.exptime = cmd->ask.exptime;
+		d->get.want = cmd->ask.want;
+		d->get.mode = cmd->ask.mode;
+		d->get.with_cas = cmd->asked.with_cas;
 		l->next = second.p;
 	}
 	return PARSE_COMMAND;
@@ -259,7 +262,13 @@ next_key(struct dialog *d, const char *in, size_t len, size_t *used, struct comm
 		at++;
 	if (at == len)
 		return PARSE_MORE;
-	*cmd = d->get;
+	command_clear(cmd);
+	cmd->asked.kind = COMMAND_OP;
+	cmd->asked.verb = REND_GET;
+	cmd->asked.with_cas = d->get.with_cas;
+	cmd->ask.exptime = d->get.exptime;
+	cmd->ask.want = d->get.want;
+	cmd->ask.mode = d->get.mode;
 	cmd->key = in;
 	cmd->keylen = keylen;
 	if (in[at] == '\n') {

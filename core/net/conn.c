@@ -18,6 +18,7 @@
 #include "net/outq.h"
 #include "net/patience.h"
 #include "net/server.h"
+#include "rend/check.h"
 
 /* A client that is owed more than the first is not read from, until it is owed less than the second. */
 #define OWED_MAX      256

@@ -117,10 +117,10 @@ keep_rest(struct conn *c, const char *p, size_t len)
 			return;
 		}
 		c->in = in;
-		c->in_room = len;
+		c->in_room = (uint32_t)len;
 	}
 	memcpy(c->in, p, len);
-	c->in_len = len;
+	c->in_len = (uint32_t)len;
 }
 
 /* Runs what it kept. */
@@ -133,7 +133,7 @@ run_kept(struct conn *c)
 		return;
 	if (used < c->in_len) {
 		memmove(c->in, c->in + used, c->in_len - used);
-		c->in_len -= used;
+		c->in_len -= (uint32_t)used;
 		return;
 	}
 	free(c->in);
@@ -161,7 +161,7 @@ room_behind(struct conn *c, size_t *room)
 		if (in == NULL)
 			return NULL;
 		c->in = in;
-		c->in_room = want;
+		c->in_room = (uint32_t)want;
 	}
 	*room = c->in_room - c->in_len;
 	return c->in + c->in_len;
@@ -197,7 +197,7 @@ read_kept(struct conn *c)
 	n = recv(c->fd, to, room, MSG_DONTWAIT);
 	if (!have_read(c, n))
 		return;
-	c->in_len += (size_t)n;
+	c->in_len += (uint32_t)n;
 	run_kept(c);
 }
 

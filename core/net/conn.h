@@ -33,7 +33,7 @@ struct conn {
 	struct answers answers;
 	struct chain out;
 	char *in; /* what is left of the input, when a command is half there or has to wait; owned */
-	size_t in_len, in_room;
+	uint32_t in_len, in_room;
 	struct body *body;    /* a value on its way */
 	uint64_t since;	      /* when it stalled, or was last heard of: monotonic ns */
 	struct link listed;   /* loop.conns */

@@ -59,13 +59,13 @@ struct dialog {
 	const struct protocol *only;	 /* what the first byte has to say; NULL: anything */
 	const struct proto_limits *limits;
 	/* parsing */
-	size_t scanned;	   /* bytes at the beginning of what comes next that hold no line end: not looked at again */
-	size_t swallow;	   /* bytes of a refused value still to be dropped */
+	uint32_t scanned;  /* bytes at the beginning of what comes next that hold no line end: not looked at again */
+	uint32_t swallow;  /* bytes of a refused value still to be dropped */
 	bool swallow_line; /* then everything up to a line end */
 	bool in_keys;	   /* the line was checked; the next byte belongs to its keys */
 	struct {
 		int64_t exptime;
-		uint32_t want, mode;
+		uint16_t want, mode;
 		bool with_cas;
 	} get; /* in_keys: what each key is asked */
 	/* replying */

@@ -9,6 +9,8 @@
  */
 #include <string.h>
 
+#include "proto/field.h"
+#include "proto/meta.h"
 #include "proto/number.h"
 #include "proto/text.h"
 #include "proto/times.h"
@@ -21,10 +23,7 @@
 /* memcached looks no further for the command when a line grows long. */
 #define LEADING_SPACES_MAX 100
 
-/* The longest value whose length memcached can still read. */
-#define BODY_MAX    (INT32_MAX - 2)
-
-#define BAD_LINE    "CLIENT_ERROR bad command line format\r\n"
+#define BAD_LINE    TEXT_BAD_LINE
 #define BAD_CHUNK   "CLIENT_ERROR bad data chunk\r\n"
 #define BAD_DELETE  "CLIENT_ERROR bad command line format.  Usage: delete <key> [noreply]\r\n"
 #define BAD_EXPTIME "CLIENT_ERROR invalid exptime argument\r\n"
@@ -60,8 +59,8 @@ enum {
 	TOUCH = 1 << 1, /* gat, gats */
 };
 
-static enum parse
-refuse(struct command *cmd, const char *sentence)
+enum parse
+text_refuse(struct command *cmd, const char *sentence)
 {
 	cmd->asked.kind = COMMAND_REFUSED;
 	cmd->asked.sentence = sentence;
@@ -80,55 +79,12 @@ line_split(struct line *l)
 	}
 }
 
-static bool
-take_key(const struct word *w, struct command *cmd)
-{
-	if (!word_is_key(w))
-		return false;
-	cmd->key = w->p;
-	cmd->keylen = w->len;
-	return true;
-}
-
-static bool
-take_exptime(const struct word *w, int64_t *exptime)
-{
-	int64_t given;
-
-	if (!number_i64(w->p, w->len, &given))
-		return false;
-	*exptime = given == 0 ? 0 : times_exptime(given, rend_wall());
-	return true;
-}
-
-static bool
-take_body_len(const struct word *w, size_t *body)
-{
-	int64_t len;
-
-	if (!number_i64(w->p, w->len, &len) || len < 0 || len > BODY_MAX)
-		return false;
-	*body = (size_t)len;
-	return true;
-}
-
-static bool
-take_flags(const struct word *w, uint32_t *flags)
-{
-	uint64_t n;
-
-	if (!number_u64(w->p, w->len, &n) || n > UINT32_MAX)
-		return false;
-	*flags = (uint32_t)n;
-	return true;
-}
-
 /* ---- storing ---- */
 
-static void
-swallow_body(struct dialog *d, size_t body)
+void
+text_swallow_body(struct dialog *d, size_t body)
 {
-	d->swallow = body;
+	d->swallow = (uint32_t)body;
 	d->swallow_line = true;
 }
 
@@ -138,20 +94,20 @@ swallow_body_of(struct dialog *d, const struct line *l)
 {
 	size_t body;
 
-	if (l->count > 4 && take_body_len(&l->words[4], &body))
-		swallow_body(d, body);
+	if (l->count > 4 && field_body(&l->words[4], &body))
+		text_swallow_body(d, body);
 }
 
 static enum parse
 store_too_large(struct dialog *d, struct command *cmd)
 {
-	swallow_body(d, cmd->body);
+	text_swallow_body(d, cmd->body);
 	/* Only a set promises that what was there before is gone. */
 	if (cmd->asked.verb == REND_SET && !(cmd->ask.mode & REND_IF_CAS)) {
 		cmd->asked.kind = COMMAND_TOO_LARGE;
 		return PARSE_COMMAND;
 	}
-	return refuse(cmd, TEXT_TOO_LARGE);
+	return text_refuse(cmd, TEXT_TOO_LARGE);
 }
 
 /* set k flags exptime bytes [noreply]; cas k flags exptime bytes unique [noreply] */
@@ -160,10 +116,10 @@ parse_store(struct dialog *d, const struct text_command *t, struct line *l, stru
 {
 	const struct word *w = l->words;
 
-	if (!take_key(&w[1], cmd) || !take_flags(&w[2], &cmd->flags) || !take_exptime(&w[3], &cmd->exptime) ||
-	    !take_body_len(&w[4], &cmd->body) || ((t->with & CAS) && !number_u64(w[5].p, w[5].len, &cmd->ask.cas))) {
+	if (!field_key(&w[1], cmd) || !field_flags(&w[2], &cmd->flags) || !field_exptime(&w[3], &cmd->exptime) ||
+	    !field_body(&w[4], &cmd->body) || ((t->with & CAS) && !number_u64(w[5].p, w[5].len, &cmd->ask.cas))) {
 		swallow_body_of(d, l);
-		return refuse(cmd, BAD_LINE);
+		return text_refuse(cmd, BAD_LINE);
 	}
 	if (t->with & CAS)
 		cmd->ask.mode = REND_IF_CAS;
@@ -183,7 +139,7 @@ text_body_end(struct dialog *d, const char *in, size_t len, size_t *used, struct
 		return PARSE_COMMAND;
 	}
 	d->swallow_line = true;
-	return refuse(cmd, BAD_CHUNK);
+	return text_refuse(cmd, BAD_CHUNK);
 }
 
 /* ---- reading ---- */
@@ -227,12 +183,12 @@ parse_get(struct dialog *d, const struct text_command *t, struct line *l, struct
 		exptime = word_next(&exptime, l->end);
 	key = word_next(&exptime, l->end);
 	if (key.len == 0)
-		return refuse(cmd, BAD_LINE);
-	if ((t->with & TOUCH) && !take_exptime(&exptime, &cmd->ask.exptime))
-		return refuse(cmd, BAD_EXPTIME);
+		return text_refuse(cmd, BAD_LINE);
+	if ((t->with & TOUCH) && !field_exptime(&exptime, &cmd->ask.exptime))
+		return text_refuse(cmd, BAD_EXPTIME);
 	second = word_next(&key, l->end);
-	if (!take_key(&key, cmd) || !are_keys(second, l->end))
-		return refuse(cmd, BAD_LINE);
+	if (!field_key(&key, cmd) || !are_keys(second, l->end))
+		return text_refuse(cmd, BAD_LINE);
 	cmd->ask.mode = t->with & TOUCH ? REND_ALSO_TOUCH : 0;
 	cmd->ask.want = REND_WANT_VALUE | ((t->with & CAS) && d->limits->cas_enabled ? REND_WANT_CAS : 0);
 	cmd->asked.with_cas = t->with & CAS;
@@ -240,8 +196,8 @@ parse_get(struct dialog *d, const struct text_command *t, struct line *l, struct
 	if (!cmd->asked.last) {
 		d->in_keys = true;
 		d->get.exptime = cmd->ask.exptime;
-		d->get.want = cmd->ask.want;
-		d->get.mode = cmd->ask.mode;
+		d->get.want = (uint16_t)cmd->ask.want;
+		d->get.mode = (uint16_t)cmd->ask.mode;
 		d->get.with_cas = cmd->asked.with_cas;
 		l->next = second.p;
 	}
@@ -290,9 +246,9 @@ parse_delete(struct dialog *d, const struct text_command *t, struct line *l, str
 	bool zero = l->count > 2 && WORD_IS(&l->words[2], "0");
 
 	if (l->count > 2u + zero + cmd->asked.quiet)
-		return refuse(cmd, BAD_DELETE);
-	if (!take_key(&l->words[1], cmd))
-		return refuse(cmd, BAD_LINE);
+		return text_refuse(cmd, BAD_DELETE);
+	if (!field_key(&l->words[1], cmd))
+		return text_refuse(cmd, BAD_LINE);
 	return PARSE_COMMAND;
 }
 
@@ -300,10 +256,10 @@ parse_delete(struct dialog *d, const struct text_command *t, struct line *l, str
 static enum parse
 parse_delta(struct dialog *d, const struct text_command *t, struct line *l, struct command *cmd)
 {
-	if (!take_key(&l->words[1], cmd))
-		return refuse(cmd, BAD_LINE);
+	if (!field_key(&l->words[1], cmd))
+		return text_refuse(cmd, BAD_LINE);
 	if (!number_u64(l->words[2].p, l->words[2].len, &cmd->ask.delta))
-		return refuse(cmd, BAD_DELTA);
+		return text_refuse(cmd, BAD_DELTA);
 	return PARSE_COMMAND;
 }
 
@@ -311,10 +267,10 @@ parse_delta(struct dialog *d, const struct text_command *t, struct line *l, stru
 static enum parse
 parse_touch(struct dialog *d, const struct text_command *t, struct line *l, struct command *cmd)
 {
-	if (!take_key(&l->words[1], cmd))
-		return refuse(cmd, BAD_LINE);
-	if (!take_exptime(&l->words[2], &cmd->ask.exptime))
-		return refuse(cmd, BAD_EXPTIME);
+	if (!field_key(&l->words[1], cmd))
+		return text_refuse(cmd, BAD_LINE);
+	if (!field_exptime(&l->words[2], &cmd->ask.exptime))
+		return text_refuse(cmd, BAD_EXPTIME);
 	return PARSE_COMMAND;
 }
 
@@ -325,9 +281,9 @@ parse_flush_all(struct dialog *d, const struct text_command *t, struct line *l, 
 	int64_t delay = 0;
 
 	if (!d->limits->flush_enabled)
-		return refuse(cmd, NO_FLUSH);
+		return text_refuse(cmd, NO_FLUSH);
 	if (l->count > 1u + cmd->asked.quiet && !number_i64(l->words[1].p, l->words[1].len, &delay))
-		return refuse(cmd, BAD_EXPTIME);
+		return text_refuse(cmd, BAD_EXPTIME);
 	cmd->asked.kind = COMMAND_FLUSH_ALL;
 	cmd->delay = times_delay(delay, rend_wall());
 	return PARSE_COMMAND;
@@ -340,7 +296,7 @@ parse_verbosity(struct dialog *d, const struct text_command *t, struct line *l, 
 	uint64_t level;
 
 	if (!number_u64(l->words[1].p, l->words[1].len, &level))
-		return refuse(cmd, BAD_LINE);
+		return text_refuse(cmd, BAD_LINE);
 	cmd->asked.kind = COMMAND_VERBOSITY;
 	return PARSE_COMMAND;
 }
@@ -371,9 +327,9 @@ parse_shutdown(struct dialog *d, const struct text_command *t, struct line *l, s
 	struct word mode = word_next(&l->words[0], l->end), more = word_next(&mode, l->end);
 
 	if (!d->limits->shutdown_enabled)
-		return refuse(cmd, NO_SHUTDOWN);
+		return text_refuse(cmd, NO_SHUTDOWN);
 	if (mode.len > 0 && (!WORD_IS(&mode, "graceful") || more.len > 0))
-		return refuse(cmd, BAD_MODE);
+		return text_refuse(cmd, BAD_MODE);
 	cmd->asked.kind = COMMAND_SHUTDOWN;
 	cmd->asked.close = true;
 	return PARSE_COMMAND;
@@ -387,16 +343,28 @@ parse_quit(struct dialog *d, const struct text_command *t, struct line *l, struc
 	return PARSE_COMMAND;
 }
 
+/* mg k flag...; the other meta commands */
+static enum parse
+parse_meta(struct dialog *d, const struct text_command *t, struct line *l, struct command *cmd)
+{
+	return meta_parse(d, &l->words[0], l->end, cmd);
+}
+
 #define NAME(s) s, sizeof(s) - 1
 
 /* Looked through in this order.  Columns: name and its length, function, least and most words, noreply, verb, with. */
 static const struct text_command commands[] = {
 	{ NAME("get"), parse_get, 2, 0, 0, REND_GET, 0 },
+	{ NAME("mg"), parse_meta, 2, 0, 0, REND_GET, 0 },
 	{ NAME("set"), parse_store, 5, 6, 4, REND_SET, 0 },
+	{ NAME("ms"), parse_meta, 3, 0, 0, REND_SET, 0 },
 	{ NAME("gets"), parse_get, 2, 0, 0, REND_GET, CAS },
 	{ NAME("delete"), parse_delete, 2, 4, 2, REND_DELETE, 0 },
 	{ NAME("incr"), parse_delta, 3, 4, 2, REND_INCR, 0 },
 	{ NAME("decr"), parse_delta, 3, 4, 2, REND_DECR, 0 },
+	{ NAME("md"), parse_meta, 2, 0, 0, REND_DELETE, 0 },
+	{ NAME("ma"), parse_meta, 2, 0, 0, REND_INCR, 0 },
+	{ NAME("mn"), parse_meta, 1, 0, 0, REND_GET, 0 },
 	{ NAME("touch"), parse_touch, 3, 4, 2, REND_TOUCH, 0 },
 	{ NAME("add"), parse_store, 5, 6, 4, REND_ADD, 0 },
 	{ NAME("cas"), parse_store, 6, 7, 4, REND_SET, CAS },
@@ -405,6 +373,7 @@ static const struct text_command commands[] = {
 	{ NAME("replace"), parse_store, 5, 6, 4, REND_REPLACE, 0 },
 	{ NAME("append"), parse_store, 5, 6, 4, REND_APPEND, 0 },
 	{ NAME("prepend"), parse_store, 5, 6, 4, REND_PREPEND, 0 },
+	{ NAME("me"), parse_meta, 2, 0, 0, REND_GET, 0 },
 	{ NAME("version"), parse_version, 1, 0, 0, REND_GET, 0 },
 	{ NAME("stats"), parse_stats, 1, 0, 0, REND_GET, 0 },
 	{ NAME("flush_all"), parse_flush_all, 1, 3, 1, REND_FLUSH_ALL, 0 },
@@ -430,7 +399,7 @@ parse_unknown(const struct line *l, struct command *cmd)
 	/* A browser, or somebody's page in one, that would go on with lines of its choice. */
 	if (last.len >= 5 && memcmp(last.p, "HTTP/", 5) == 0)
 		return PARSE_CLOSE;
-	return refuse(cmd, UNKNOWN);
+	return text_refuse(cmd, UNKNOWN);
 }
 
 static enum parse
@@ -440,7 +409,7 @@ parse_line(struct dialog *d, struct line *l, struct command *cmd)
 
 	command_clear(cmd);
 	if (l->end == l->in)
-		return refuse(cmd, BAD_LINE);
+		return text_refuse(cmd, BAD_LINE);
 	l->words[0] = word_first(l->in, l->end);
 	l->count = 1;
 	t = find_command(&l->words[0]);
@@ -455,7 +424,7 @@ parse_line(struct dialog *d, struct line *l, struct command *cmd)
 	if (l->count < t->least || l->count > t->most) {
 		if (rend_verb_stores(t->verb))
 			swallow_body_of(d, l);
-		return refuse(cmd, l->count < t->least ? BAD_LINE : UNKNOWN);
+		return text_refuse(cmd, l->count < t->least ? BAD_LINE : UNKNOWN);
 	}
 	cmd->asked.quiet = l->count > t->noreply && WORD_IS(&l->words[l->count - 1], "noreply");
 	return t->parse(d, t, l, cmd);
@@ -468,7 +437,7 @@ swallow(struct dialog *d, const char *in, size_t len, size_t *used)
 	const char *nl;
 
 	*used = d->swallow < len ? d->swallow : len;
-	d->swallow -= *used;
+	d->swallow -= (uint32_t)*used;
 	if (d->swallow > 0)
 		return false;
 	if (!d->swallow_line)
@@ -487,7 +456,7 @@ too_long(const char *in, size_t len, size_t *used, struct command *cmd)
 		return PARSE_CLOSE;
 	*used = len;
 	*cmd = (struct command){ .asked.close = true };
-	return refuse(cmd, TOO_LONG);
+	return text_refuse(cmd, TOO_LONG);
 }
 
 enum parse
@@ -514,7 +483,7 @@ text_parse(struct dialog *d, const char *in, size_t len, size_t *used, struct co
 		*used += r == PARSE_COMMAND ? swallowed : 0;
 		return r;
 	}
-	d->scanned = nl == NULL ? len : 0;
+	d->scanned = nl == NULL ? (uint32_t)len : 0;
 	if (nl == NULL)
 		return PARSE_MORE;
 	l.in = in;

@@ -1,0 +1,97 @@
+#!/usr/bin/python3
+"""Tens of thousands of connections: what an idle one costs, and that all are served."""
+import os
+import resource
+import select
+import socket
+
+import harness
+from harness import Rend, wait_for
+
+# As many as fit under a limit of 20,000 descriptors, for the server and for us.
+MANY = 18000
+if resource.getrlimit(resource.RLIMIT_NOFILE)[1] < 20000:
+    MANY = resource.getrlimit(resource.RLIMIT_NOFILE)[1] - 1500
+
+# Bytes of memory that a connection without a request may cost.
+IDLE_COST = 512
+
+TEXT = (b"get k\r\n", b"VALUE k 0 5\r\nhello\r\nEND\r\n")
+BINARY = (bytes.fromhex("80000001000000000000000100000000") + bytes(8) + b"k",
+          bytes.fromhex("81000000040000000000000900000000"))
+
+
+class Crowd:
+    """Connections of ours, from several addresses of the loopback, half of them binary."""
+
+    def __init__(self, address, count):
+        self.socks = []
+        for i in range(count):
+            s = socket.socket()
+            s.bind(("127.0.0.%d" % (2 + i % 8), 0))
+            s.connect(address)
+            s.setblocking(False)
+            self.socks.append(s)
+
+    def ask_all(self):
+        """Every connection asks, then every answer is heard and compared.  Returns how many were right."""
+        poll = select.epoll()
+        waiting = {}
+        for i, s in enumerate(self.socks):
+            question, answer = BINARY if i % 2 else TEXT
+            s.send(question)
+            waiting[s.fileno()] = (s, answer, i % 2)
+            poll.register(s, select.EPOLLIN)
+        heard = {fd: b"" for fd in waiting}
+        right = 0
+        while waiting:
+            events = poll.poll(harness.PATIENCE)
+            assert events, f"{len(waiting)} connections have no answer"
+            for fd, _ in events:
+                s, answer, binary = waiting[fd]
+                data = s.recv(4096)
+                assert data, "closed"
+                heard[fd] += data
+                want = 24 + 4 + 5 if binary else len(answer)
+                if len(heard[fd]) < want:
+                    continue
+                assert heard[fd].startswith(answer) and (not binary or heard[fd].endswith(b"hello")), heard[fd]
+                right += 1
+                poll.unregister(fd)
+                del waiting[fd]
+        poll.close()
+        return right
+
+    def close(self):
+        for s in self.socks:
+            s.close()
+
+
+def raise_limit():
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def test_many_connections_idle_and_busy():
+    raise_limit()
+    with Rend(fields=f"max_connections = {MANY + 100}; backlog = 4096;", preexec=raise_limit) as rend:
+        with rend.client() as c:
+            c.ask(b"set k 0 0 5\r\nhello\r\n", b"STORED\r\n").ask(*TEXT)
+            before = rend.rss_kb()
+            crowd = Crowd(rend.address(), MANY)
+            wait_for("all to be taken in", lambda: c.stats()["curr_connections"] == str(MANY + 1))
+            idle = (rend.rss_kb() - before) * 1024 / MANY
+            assert crowd.ask_all() == MANY
+            assert crowd.ask_all() == MANY
+            after = (rend.rss_kb() - before) * 1024 / MANY
+            print(f"     {MANY} connections: {idle:.0f} bytes each before their first request, {after:.0f} behind their second")
+            if not os.environ.get("REND_SANITIZED"):
+                assert idle <= IDLE_COST, f"{idle:.0f} bytes for an idle connection"
+                assert after <= IDLE_COST + 128, f"{after:.0f} bytes for a connection that is idle again"
+            c.ask(*TEXT)
+            crowd.close()
+            wait_for("all to be gone", lambda: c.stats()["curr_connections"] == "1")
+
+
+if __name__ == "__main__":
+    harness.main()

@@ -129,8 +129,11 @@ struct rend_handler {
 
 /*
  * The rule for numbers: while major is 0, minor must be equal.  From 1.0 on: added at the end is a new minor, anything
- *else a new major. History 0.1	ops, values, options, handlers, policies as tables, guard, metrics 0.2	vivify, recache,
- *invalidate and what else meta commands ask for; rend_handler.modes
+ * else a new major.
+ *
+ * History
+ *	0.1	ops, values, options, handlers, policies as tables, guard, metrics
+ *	0.2	vivify, recache, invalidate and what else meta commands ask for; rend_handler.modes
  */
 #define REND_ABI_MAGIC 0x72656e64U
 #define REND_ABI_MAJOR 0

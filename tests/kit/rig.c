@@ -272,6 +272,7 @@ seat_turn(struct seat *s)
 {
 	static const struct timeval while_idle = { .tv_usec = TURN_US };
 
+	worker_flush(&s->worker); /* what was asked since the last turn waits no longer */
 	if (!worker_ready(&s->worker))
 		event_base_loopexit(s->base, &while_idle);
 	event_base_loop(s->base, worker_ready(&s->worker) ? EVLOOP_NONBLOCK : EVLOOP_ONCE);

@@ -28,6 +28,9 @@ enum command_kind {
 struct meta_asked {
 	uint8_t count; /* of returns */
 	uint8_t opaque_len;
+	bool value;			/* the answer brings it: mg, ma */
+	bool base64;			/* the key came so, and goes back so */
+	bool debug;			/* me: all that is known of the item, in one line */
 	char returns[META_RETURNS_MAX]; /* the flags that are answered, in the order in which they were asked */
 	char opaque[META_OPAQUE_MAX];
 };
@@ -59,7 +62,8 @@ struct asked {
 	};
 };
 
-/* key and args point into the bytes that were parsed: they are valid until the next parse. */
+/* key and args point into the bytes that were parsed, or to what the parser decoded of them: they are valid until this
+ * thread's next parse. */
 struct command {
 	struct asked asked;
 	const char *key;

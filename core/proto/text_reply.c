@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "proto/meta.h"
 #include "proto/number.h"
 #include "proto/text.h"
 
@@ -68,8 +69,8 @@ static const struct sentence said_of[REND_VERB_COUNT][REND_STATUS_COUNT] = {
 	[REND_TOUCH] = { [REND_OK] = SAY("TOUCHED") },
 };
 
-static void
-say(struct chain *out, unsigned verb, unsigned status)
+void
+text_say(struct chain *out, unsigned verb, unsigned status)
 {
 	const struct sentence *s;
 
@@ -147,7 +148,7 @@ reply_get(struct dialog *d, struct chain *out, const struct asked *asked, const 
 	if (d->failed == REND_OK)
 		CHAIN_LITERAL(out, END);
 	else
-		say(out, REND_GET, d->failed);
+		text_say(out, REND_GET, d->failed);
 	d->failed = REND_OK;
 }
 
@@ -171,7 +172,7 @@ reply_op(struct dialog *d, struct chain *out, const struct asked *asked, const s
 	else if ((asked->verb == REND_INCR || asked->verb == REND_DECR) && op->status == REND_OK)
 		reply_number(out, op);
 	else
-		say(out, asked->verb, op->status);
+		text_say(out, asked->verb, op->status);
 }
 
 static void
@@ -180,13 +181,13 @@ reply_no_memory(struct dialog *d, struct chain *out, const struct asked *asked, 
 	if (asked->verb == REND_GET)
 		reply_get(d, out, asked, NULL);
 	else
-		say(out, asked->verb, REND_NO_MEMORY);
+		text_say(out, asked->verb, REND_NO_MEMORY);
 }
 
 static void
 reply_flush_all(struct dialog *d, struct chain *out, const struct asked *asked, const struct rend_op *op)
 {
-	say(out, REND_FLUSH_ALL, op == NULL ? REND_OK : op->status);
+	text_say(out, REND_FLUSH_ALL, op == NULL ? REND_OK : op->status);
 }
 
 static void
@@ -201,7 +202,7 @@ reply_too_large(struct dialog *d, struct chain *out, const struct asked *asked, 
 {
 	unsigned status = op == NULL ? REND_OK : op->status;
 
-	say(out, asked->verb, rend_outcome(status) == REND_FAIL ? status : REND_TOO_BIG);
+	text_say(out, asked->verb, rend_outcome(status) == REND_FAIL ? status : REND_TOO_BIG);
 }
 
 static void
@@ -233,6 +234,10 @@ static void (*const replies[])(struct dialog *, struct chain *, const struct ask
 void
 text_reply(struct dialog *d, struct chain *out, const struct asked *asked, const struct rend_op *op)
 {
+	if (asked->form == FORM_META) {
+		meta_reply(out, asked, op);
+		return;
+	}
 	if (!asked->quiet && replies[asked->kind] != NULL)
 		replies[asked->kind](d, out, asked, op);
 }

@@ -40,21 +40,26 @@ class Late(Slow):
     def __init__(self):
         super().__init__()
         self.kept = []
+        self.turn = threading.Lock()
         self.backend.misbehave = self._keep
 
     def _keep(self, conn, request):
-        if request.is_probe or self.go.is_set():
-            return None
-        self.kept.append((conn, request))
-        return SILENCE
+        # Nobody is answered before those that came earlier.
+        with self.turn:
+            if request.is_probe or self.go.is_set():
+                return None
+            self.kept.append((conn, request))
+            return SILENCE
 
     def release(self, count=None):
-        if count is None:
-            self.go.set()
-        kept, self.kept = self.kept[:count], self.kept[count:] if count is not None else []
-        for conn, request in kept:
-            with self.backend.lock:
-                conn.send(self.backend.truth(request))
+        """Answers the first `count` that are kept; or all, and from then on each at once."""
+        with self.turn:
+            kept, self.kept = self.kept[:count], self.kept[count:] if count is not None else []
+            for conn, request in kept:
+                with self.backend.lock:
+                    conn.send(self.backend.truth(request))
+            if count is None:
+                self.go.set()
 
 
 def up(rend):

@@ -14,6 +14,7 @@
 #define OPS_KEPT 4096
 
 static int worker_count = 1;
+static uint64_t item_size_max = UINT64_MAX;
 static __thread struct rend_worker *self;
 
 void
@@ -28,6 +29,18 @@ int
 rend_worker_count(void)
 {
 	return worker_count;
+}
+
+void
+worker_set_item_size_max(uint64_t bytes)
+{
+	item_size_max = bytes;
+}
+
+uint64_t
+rend_item_size_max(void)
+{
+	return item_size_max;
 }
 
 int

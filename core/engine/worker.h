@@ -35,6 +35,9 @@ struct rend_worker {
 /* How many there will be.  Before the first worker_init() and the first open(); main thread. */
 void worker_set_count(int count);
 
+/* What rend_item_size_max() says; no limit without it.  Before the first open(); main thread. */
+void worker_set_item_size_max(uint64_t bytes);
+
 /* 0, or -1 and errno.  On any thread; worker_enter() makes it the calling thread's. */
 int worker_init(struct rend_worker *w, int index);
 void worker_fini(struct rend_worker *w);

@@ -195,6 +195,7 @@ int
 server_start(struct server *s, struct rend_error *err)
 {
 	worker_set_count(s->settings->workers);
+	worker_set_item_size_max(s->settings->item_size_max);
 	offload_set_threads(s->settings->disk_threads);
 	s->generation = s->settings->generation;
 	s->base = event_base_new();

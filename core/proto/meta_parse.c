@@ -55,6 +55,7 @@ struct reading {
 	uint32_t flags;	   /* F */
 	char mode;	   /* M */
 	bool long_opaque;
+	size_t last_time; /* T or N, whichever came last: its field's place in struct rend_ask */
 };
 
 /* What `b` made of a key: until this thread's next parse. */
@@ -84,6 +85,7 @@ take_number(struct reading *r, const struct flag *f, const struct word *token)
 static bool
 take_time(struct reading *r, const struct flag *f, const struct word *token)
 {
+	r->last_time = f->at;
 	return field_exptime(token, (int64_t *)(void *)((char *)&r->cmd->ask + f->at));
 }
 
@@ -287,6 +289,16 @@ reading_begin(
 	*r = (struct reading){ .cmd = cmd, .effects = effects, .key = word_next(name, end), .mode = MODE_DEFAULT };
 }
 
+/* Of a T and an N, the later one is for an item that is made on a miss. */
+static void
+set_vivify(const struct reading *r)
+{
+	struct rend_ask *ask = &r->cmd->ask;
+
+	if ((ask->mode & REND_VIVIFY) && r->last_time == AT(exptime))
+		ask->vivify = ask->exptime;
+}
+
 /* ---- commands ---- */
 
 /* mg k flag... */
@@ -302,6 +314,7 @@ parse_mg(struct dialog *d, const struct word *name, const char *end, struct comm
 	wrong = read_flags(&r, &r.key, 2, end);
 	if (wrong != NULL || r.long_opaque)
 		return text_refuse(cmd, wrong != NULL ? wrong : LONG_OPAQUE);
+	set_vivify(&r);
 	if (!d->limits->cas_enabled)
 		cmd->ask.want &= ~(uint32_t)REND_WANT_CAS;
 	cmd->asked.last = true;
@@ -442,6 +455,7 @@ parse_ma(struct dialog *d, const struct word *name, const char *end, struct comm
 	if (r.long_opaque)
 		return text_refuse(cmd, LONG_OPAQUE);
 	cmd->asked.verb = modes[i].verb;
+	set_vivify(&r);
 	if (!was_given(&r, 'D'))
 		cmd->ask.delta = 1;
 	if (cmd->ask.cas == 0)

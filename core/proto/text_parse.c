@@ -23,16 +23,16 @@
 /* memcached looks no further for the command when a line grows long. */
 #define LEADING_SPACES_MAX 100
 
-#define BAD_LINE    TEXT_BAD_LINE
-#define BAD_CHUNK   "CLIENT_ERROR bad data chunk\r\n"
-#define BAD_DELETE  "CLIENT_ERROR bad command line format.  Usage: delete <key> [noreply]\r\n"
-#define BAD_EXPTIME "CLIENT_ERROR invalid exptime argument\r\n"
-#define BAD_DELTA   "CLIENT_ERROR invalid numeric delta argument\r\n"
-#define TOO_LONG    "CLIENT_ERROR line too long\r\n"
-#define NO_FLUSH    "CLIENT_ERROR flush_all not allowed\r\n"
-#define NO_SHUTDOWN "SERVER_ERROR: shutdown not enabled\r\n"
-#define BAD_MODE    "CLIENT_ERROR invalid shutdown mode\r\n"
-#define UNKNOWN	    "ERROR\r\n"
+#define BAD_LINE	   TEXT_BAD_LINE
+#define BAD_CHUNK	   "CLIENT_ERROR bad data chunk\r\n"
+#define BAD_DELETE	   "CLIENT_ERROR bad command line format.  Usage: delete <key> [noreply]\r\n"
+#define BAD_EXPTIME	   "CLIENT_ERROR invalid exptime argument\r\n"
+#define BAD_DELTA	   "CLIENT_ERROR invalid numeric delta argument\r\n"
+#define TOO_LONG	   "CLIENT_ERROR line too long\r\n"
+#define NO_FLUSH	   "CLIENT_ERROR flush_all not allowed\r\n"
+#define NO_SHUTDOWN	   "SERVER_ERROR: shutdown not enabled\r\n"
+#define BAD_MODE	   "CLIENT_ERROR invalid shutdown mode\r\n"
+#define UNKNOWN		   "ERROR\r\n"
 
 struct line {
 	const char *in;	  /* where the caller's bytes begin */

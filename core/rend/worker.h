@@ -18,6 +18,12 @@ REND_API int rend_worker_count(void);
 REND_API struct event_base *rend_worker_base(struct rend_worker *w);
 
 /*
+ * Bytes of the longest value that a client may store: item_size_max of rend.conf.  What comes from a client is no longer; a handler
+ * answers TOO_BIG to what would grow beyond it by append or prepend.  Fixed before the first open().  Any thread.
+ */
+REND_API uint64_t rend_item_size_max(void);
+
+/*
  * Monotonic nanoseconds.  On a worker: as of the beginning of this turn of its loop, so it costs nothing and does not move while a
  * function runs.  On another thread: now.
  */

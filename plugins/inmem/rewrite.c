@@ -23,6 +23,8 @@ static enum rend_status
 plan_join(const struct visit *v, const struct rend_op *op, struct change *c)
 {
 	c->len = v->found->buf.size + op->item.value.len;
+	if (c->len > rend_item_size_max())
+		return REND_TOO_BIG;
 	return table_fits(v->table, op->keylen, c->len) ? REND_OK : REND_TOO_BIG;
 }
 

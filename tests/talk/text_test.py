@@ -116,6 +116,15 @@ def test_a_value_too_large_is_swallowed_and_takes_the_older_one_with_it():
         c.ask(b"set k 0 0 1\r\nn\r\n", b"STORED\r\n")
 
 
+def test_an_append_that_would_grow_too_large_leaves_the_value():
+    with Rend() as rend, rend.client() as c:
+        half = b"h" * 600000
+        c.ask(b"set k 0 0 600000\r\n" + half + b"\r\n", b"STORED\r\n")
+        for verb in (b"append", b"prepend"):
+            c.ask(verb + b" k 0 0 600000\r\n" + half + b"\r\n", b"NOT_STORED\r\n")
+        c.ask(b"get k\r\n", b"VALUE k 0 600000\r\n" + half + b"\r\nEND\r\n")
+
+
 def test_values_from_nothing_to_the_limit():
     with Rend() as rend, rend.client() as c:
         for size in (0, 1, 1023, 1024, 1025, 16383, 16384, 65535, 65536, 65537, 300000, (1 << 20) - 1, 1 << 20):

@@ -125,7 +125,8 @@ turn(struct loop *l)
 static bool
 is_through(const struct loop *l)
 {
-	return l->stop && list_empty(&l->conns) && (worker_ops(&l->worker) == 0 || rend_now() >= l->stop_by);
+	/* A connection stays until its ops have come back, so it is no use to wait for connections longer than for ops. */
+	return l->stop && ((list_empty(&l->conns) && worker_ops(&l->worker) == 0) || rend_now() >= l->stop_by);
 }
 
 static void *

@@ -9,7 +9,7 @@ struct elsewhere {
 	pthread_mutex_t lock; /* guards the rest; rend_done() is called without it */
 	pthread_cond_t work;
 	struct rend_op *op;
-	struct text_item found;
+	struct words_item found;
 	enum rend_status status;
 	bool stop;
 };
@@ -22,7 +22,7 @@ elsewhere_main(void *arg)
 	pthread_mutex_lock(&e->lock);
 	for (;;) {
 		struct rend_op *op = e->op;
-		struct text_item found = e->found;
+		struct words_item found = e->found;
 		enum rend_status status = e->status;
 
 		if (op == NULL && e->stop)
@@ -33,7 +33,7 @@ elsewhere_main(void *arg)
 		}
 		e->op = NULL;
 		pthread_mutex_unlock(&e->lock);
-		text_answer(op, status, &found);
+		words_answer(op, status, &found);
 		pthread_mutex_lock(&e->lock);
 	}
 	pthread_mutex_unlock(&e->lock);
@@ -73,7 +73,7 @@ elsewhere_free(struct elsewhere **ep)
 }
 
 void
-elsewhere_give(struct elsewhere *e, struct rend_op *op, enum rend_status status, const struct text_item *found)
+elsewhere_give(struct elsewhere *e, struct rend_op *op, enum rend_status status, const struct words_item *found)
 {
 	pthread_mutex_lock(&e->lock);
 	e->op = op;

@@ -2,7 +2,7 @@
 #ifndef KIT_ELSEWHERE_H
 #define KIT_ELSEWHERE_H
 
-#include "text.h"
+#include "words.h"
 
 struct elsewhere;
 
@@ -12,7 +12,7 @@ struct elsewhere *elsewhere_new(void);
 /* Ends it; everything it was given is answered. */
 void elsewhere_free(struct elsewhere **ep);
 
-/* It will text_answer() this, in its own time.  One at a time: not before the last one has come home. */
-void elsewhere_give(struct elsewhere *e, struct rend_op *op, enum rend_status status, const struct text_item *found);
+/* It will words_answer() this, in its own time.  One at a time: not before the last one has come home. */
+void elsewhere_give(struct elsewhere *e, struct rend_op *op, enum rend_status status, const struct words_item *found);
 
 #endif

@@ -16,7 +16,7 @@
 #include "elsewhere.h"
 #include "graph.h"
 #include "script.h"
-#include "text.h"
+#include "words.h"
 
 #define PATIENCE_S 10		 /* for an answer from the other thread */
 #define TIER_NS	   1000000000ULL /* a tier's time; the clock is the kit's, so nobody waits for it */
@@ -49,12 +49,12 @@ static struct {
 	struct rend_op *op; /* the client's; NULL: answered and freed */
 	unsigned answers;
 	enum rend_status status;
-	struct text_item answered;
+	struct words_item answered;
 	struct rend_op *held; /* is answered later */
-	struct text_item held_found;
+	struct words_item held_found;
 	enum rend_status held_status;
 	struct rend_op *late[LATE_MAX]; /* not answered in time */
-	struct text_item late_found[LATE_MAX];
+	struct words_item late_found[LATE_MAX];
 	unsigned late_count, waits; /* waits: of the late ones, that nobody has been told of */
 	struct rend_guard crowd;
 } k;
@@ -164,7 +164,7 @@ check_guard(const struct script *s, const struct stop *stop, const struct rend_o
 		complain("at row %s, another word has %u writers", stop->step->name, writers(op->hash + 1));
 }
 
-#define SAY(item) text_say(item, (char[TEXT_SAID]){ 0 })
+#define SAY(item) words_say(item, (char[TEXT_SAID]){ 0 })
 
 /* 256 bytes. */
 static const char *
@@ -179,14 +179,14 @@ ask_say(const struct rend_ask *a, char *to)
 static void
 check_ask(const struct stop *stop, const struct rend_op *op)
 {
-	struct text_item item = text_of(&op->item);
+	struct words_item item = words_of(&op->item);
 
 	if (op->verb != stop->step->verb)
 		complain("row %s asks %s", stop->step->name, rend_verb_name(op->verb));
 	if (memcmp(&op->ask, &stop->ask, sizeof op->ask) != 0)
 		complain("row %s asks %s instead of %s", stop->step->name, ask_say(&op->ask, (char[256]){ 0 }),
 		    ask_say(&stop->ask, (char[256]){ 0 }));
-	if (!text_same(&item, &stop->item))
+	if (!words_same(&item, &stop->item))
 		complain("row %s brings %s instead of %s", stop->step->name, SAY(&item), SAY(&stop->item));
 }
 
@@ -244,7 +244,7 @@ tier_any(void *inst, struct rend_op *op)
 	check_guard(k.script, stop, op);
 	switch (stop->manner) {
 	case AT_ONCE:
-		text_answer(op, stop->status, &stop->found);
+		words_answer(op, stop->status, &stop->found);
 		return;
 	case LATER:
 		k.held = op;
@@ -326,7 +326,7 @@ client_done(struct rend_op *op)
 	k.status = (enum rend_status)op->status;
 	/* Given up by its submitter: its item is the tier's. */
 	if (op->state == OP_DONE)
-		k.answered = text_of(&op->item);
+		k.answered = words_of(&op->item);
 	rend_op_free(&k.op);
 }
 
@@ -357,7 +357,7 @@ progress(uint64_t *now)
 		struct rend_op *op = k.held;
 
 		k.held = NULL;
-		text_answer(op, k.held_status, &k.held_found);
+		words_answer(op, k.held_status, &k.held_found);
 	} else if (somebody_is_away()) {
 		struct pollfd p = { .fd = k.g.worker.inbox.fd, .events = POLLIN };
 
@@ -387,7 +387,7 @@ check_end(uint64_t hash)
 		complain("the client was answered %u times", k.answers);
 	if (k.status != s->answer)
 		complain("the answer is %s instead of %s", rend_status_name(k.status), rend_status_name(s->answer));
-	if (rend_outcome(s->answer) == REND_YES && !text_same(&k.answered, &s->answered))
+	if (rend_outcome(s->answer) == REND_YES && !words_same(&k.answered, &s->answered))
 		complain("the client gets %s instead of %s", SAY(&k.answered), SAY(&s->answered));
 	if (words() != NULL && k.promised[s->slot].guard == REND_WRITES &&
 	    writers(hash) != (k.late_count > 0) + (unsigned)(k.crowd.words != NULL))
@@ -405,7 +405,7 @@ check_left(uint64_t hash)
 		/* Whoever is late asks, too. */
 		if (op->guard != NULL && rend_guard_holds(op) != alone())
 			complain("for a late one, the guard %s", alone() ? "does not hold" : "holds");
-		text_answer(op, REND_OK, &k.late_found[k.late_count]);
+		words_answer(op, REND_OK, &k.late_found[k.late_count]);
 	}
 	turn();
 	guard_end(&k.crowd);
@@ -413,8 +413,8 @@ check_left(uint64_t hash)
 		complain("a late answer reached the client");
 	if (worker_ops(&k.g.worker) != 0)
 		complain("%zu ops are left", worker_ops(&k.g.worker));
-	if (text_left() != 0)
-		complain("%u values are left", text_left());
+	if (words_left() != 0)
+		complain("%u values are left", words_left());
 	if (words() != NULL && writers(hash) != 0)
 		complain("the word has %u writers in the end", writers(hash));
 }
@@ -429,7 +429,7 @@ submit(const struct script *s)
 	op->done = client_done;
 	op->item.flags = s->sent.flags;
 	op->item.exptime = s->sent.exptime;
-	text_give(&op->item.value, s->sent.text);
+	words_give(&op->item.value, s->sent.text);
 	k.op = op;
 	if (rend_submit(k.g.policy, op))
 		client_done(op);

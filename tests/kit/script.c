@@ -90,14 +90,14 @@ plan_client(struct script *s)
 		s->ask.mode = REND_IF_CAS;
 	if (s->slot == REND_GET_TOUCH)
 		s->ask.mode = REND_ALSO_TOUCH;
-	s->sent = (struct text_item){ .flags = 0 };
+	s->sent = (struct words_item){ .flags = 0 };
 	if (rend_verb_stores(s->verb))
-		s->sent = (struct text_item){ .text = "the client's", .flags = 11, .exptime = 5000 };
+		s->sent = (struct words_item){ .text = "the client's", .flags = 11, .exptime = 5000 };
 }
 
 /* What the tier is asked, given the item that the op has so far. */
 static void
-plan_ask(const struct script *s, struct stop *stop, const struct text_item *item)
+plan_ask(const struct script *s, struct stop *stop, const struct words_item *item)
 {
 	const struct rend_step *step = stop->step;
 	bool clients = step->verb == s->verb;
@@ -114,7 +114,7 @@ plan_ask(const struct script *s, struct stop *stop, const struct text_item *item
 		};
 	if (step->verb == REND_GET)
 		stop->ask.want |= step->want;
-	stop->item = (struct text_item){ .flags = 0 };
+	stop->item = (struct words_item){ .flags = 0 };
 	if (stores) {
 		memcpy(stop->item.text, item->text, sizeof stop->item.text);
 		stop->item.flags = item->flags;
@@ -125,9 +125,9 @@ plan_ask(const struct script *s, struct stop *stop, const struct text_item *item
 static void
 plan_found(struct stop *stop, unsigned i)
 {
-	struct text_item *f = &stop->found;
+	struct words_item *f = &stop->found;
 
-	*f = (struct text_item){ .flags = 0 };
+	*f = (struct words_item){ .flags = 0 };
 	switch (stop->step->verb) {
 	case REND_GET:
 		f->flags = 100 + i;
@@ -150,7 +150,7 @@ plan_found(struct stop *stop, unsigned i)
 }
 
 static void
-plan_came(const struct stop *stop, struct text_item *item)
+plan_came(const struct stop *stop, struct words_item *item)
 {
 	unsigned verb = stop->step->verb;
 
@@ -176,7 +176,7 @@ plan_manner(struct stop *stop, unsigned round, unsigned i)
 void
 script_plan(struct script *s, unsigned round)
 {
-	struct text_item item;
+	struct words_item item;
 	bool late = false;
 
 	plan_client(s);

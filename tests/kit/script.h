@@ -9,7 +9,7 @@
 #include <stddef.h>
 
 #include "rend/flow.h"
-#include "text.h"
+#include "words.h"
 
 #define SCRIPT_STOPS 64
 
@@ -26,8 +26,8 @@ struct stop {
 	enum manner manner;
 	bool late;
 	struct rend_ask ask;	/* that the tier must see */
-	struct text_item item;	/* the same */
-	struct text_item found; /* that the tier answers with, if yes */
+	struct words_item item;	/* the same */
+	struct words_item found; /* that the tier answers with, if yes */
 };
 
 struct script {
@@ -38,9 +38,9 @@ struct script {
 	/* for one run */
 	unsigned verb;
 	struct rend_ask ask;   /* the client's */
-	struct text_item sent; /* the same */
+	struct words_item sent; /* the same */
 	enum rend_status answer;
-	struct text_item answered; /* what the op must have in the end */
+	struct words_item answered; /* what the op must have in the end */
 };
 
 /* Calls each(script, arg) for every path of a table. */

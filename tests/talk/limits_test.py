@@ -255,6 +255,21 @@ def test_a_second_sigterm_does_not_wait():
         half.close()
 
 
+def test_a_backend_that_never_answers_does_not_hold_up_the_end():
+    import scripted_backend
+    mute = lambda conn, request: None if request.is_probe else scripted_backend.SILENCE
+    with scripted_backend.ScriptedBackend(mute) as backend:
+        rend = Rend(harness.behind(backend.server, 'request_timeout = "60s";'), fields='drain_timeout = "100ms";')
+        with rend:
+            c = rend.client()
+            c.say(b"get k\r\n")
+            wait_for("it to be asked", lambda: backend.requests)
+            rend.send_signal(signal.SIGTERM)
+            wait_for("rend to end", lambda: not rend.alive(), 10)
+            assert rend.said("some ops did not come back")
+            c.close()
+
+
 def test_a_stale_unix_socket_is_replaced_and_a_file_is_not():
     path = None
     conf = harness.INMEM.replace("port = 0", 'path = "SOCK"; mode = "0600"')

@@ -40,13 +40,21 @@ class Late(Slow):
     def __init__(self):
         super().__init__()
         self.kept = []
+        self.seen = []
         self.turn = threading.Lock()
         self.backend.misbehave = self._keep
+
+    def asked(self):
+        with self.turn:
+            return list(self.seen)
 
     def _keep(self, conn, request):
         # Nobody is answered before those that came earlier.
         with self.turn:
-            if request.is_probe or self.go.is_set():
+            if request.is_probe:
+                return None
+            self.seen.append((request.verb, request.key))
+            if self.go.is_set():
                 return None
             self.kept.append((conn, request))
             return SILENCE

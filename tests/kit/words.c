@@ -1,5 +1,5 @@
-/* Items with texts: see text.h. */
-#include "text.h"
+/* Items with texts: see words.h. */
+#include "words.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,14 +8,14 @@
 static unsigned buffers; /* atomic */
 
 static void
-text_release(struct rend_buf *buf)
+words_release(struct rend_buf *buf)
 {
 	free(buf);
 	__atomic_sub_fetch(&buffers, 1, __ATOMIC_RELAXED);
 }
 
 void
-text_give(struct rend_value *v, const char *text)
+words_give(struct rend_value *v, const char *text)
 {
 	size_t len = strlen(text);
 	struct rend_buf *buf;
@@ -28,14 +28,14 @@ text_give(struct rend_value *v, const char *text)
 		abort();
 	memcpy(buf + 1, text, len);
 	__atomic_add_fetch(&buffers, 1, __ATOMIC_RELAXED);
-	rend_buf_init(buf, buf + 1, len, text_release);
+	rend_buf_init(buf, buf + 1, len, words_release);
 	rend_value_add(v, buf, buf->data, len);
 }
 
-struct text_item
-text_of(const struct rend_item *item)
+struct words_item
+words_of(const struct rend_item *item)
 {
-	struct text_item t = {
+	struct words_item t = {
 		.flags = item->flags, .exptime = item->exptime, .cas = item->cas, .number = item->number
 	};
 
@@ -44,20 +44,20 @@ text_of(const struct rend_item *item)
 }
 
 bool
-text_same(const struct text_item *a, const struct text_item *b)
+words_same(const struct words_item *a, const struct words_item *b)
 {
 	return strcmp(a->text, b->text) == 0 && a->flags == b->flags && a->exptime == b->exptime && a->cas == b->cas &&
 	       a->number == b->number;
 }
 
 unsigned
-text_left(void)
+words_left(void)
 {
 	return __atomic_load_n(&buffers, __ATOMIC_RELAXED);
 }
 
 const char *
-text_say(const struct text_item *item, char *to)
+words_say(const struct words_item *item, char *to)
 {
 	snprintf(to, TEXT_SAID, "\"%s\" flags %u exptime %lld cas %llu number %llu", item->text, item->flags,
 	    (long long)item->exptime, (unsigned long long)item->cas, (unsigned long long)item->number);
@@ -65,10 +65,10 @@ text_say(const struct text_item *item, char *to)
 }
 
 void
-text_answer(struct rend_op *op, enum rend_status status, const struct text_item *found)
+words_answer(struct rend_op *op, enum rend_status status, const struct words_item *found)
 {
 	if (status == REND_OK && op->verb == REND_GET) {
-		text_give(&op->item.value, found->text);
+		words_give(&op->item.value, found->text);
 		op->item.flags = found->flags;
 		op->item.exptime = found->exptime;
 		op->item.have = op->ask.want;

@@ -1,6 +1,5 @@
 #!/usr/bin/python3
 """Tens of thousands of connections: what an idle one costs, and that all are served."""
-import os
 import resource
 import select
 import socket
@@ -85,7 +84,7 @@ def test_many_connections_idle_and_busy():
             assert crowd.ask_all() == MANY
             after = (rend.rss_kb() - before) * 1024 / MANY
             print(f"     {MANY} connections: {idle:.0f} bytes each before their first request, {after:.0f} behind their second")
-            if not os.environ.get("REND_SANITIZED"):
+            if not harness.sanitized():
                 assert idle <= IDLE_COST, f"{idle:.0f} bytes for an idle connection"
                 assert after <= IDLE_COST + 128, f"{after:.0f} bytes for a connection that is idle again"
             c.ask(*TEXT)

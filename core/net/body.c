@@ -7,6 +7,9 @@
 #define PIECE_FIRST (64 * 1024)
 #define PIECE_MAX   (1024 * 1024)
 
+/* Bytes that are a fair part. */
+#define PROGRESS (16 * 1024)
+
 struct body *
 body_new(const struct command *cmd, struct rend_op *op)
 {
@@ -20,7 +23,7 @@ body_new(const struct command *cmd, struct rend_op *op)
 	b->cmd = *cmd;
 	b->cmd.key = NULL;
 	b->op = op;
-	b->left = cmd->body;
+	b->left = b->marked = cmd->body;
 	b->ended = b->left == 0;
 	return b;
 }
@@ -88,6 +91,15 @@ body_took(struct body *b, size_t len)
 	b->piece = NULL;
 	if (rend_value_add(&b->op->item.value, piece, piece->data, b->filled) != 0)
 		give_up(b);
+}
+
+bool
+body_progressed(struct body *b)
+{
+	if (b->marked - b->left < PROGRESS)
+		return false;
+	b->marked = b->left;
+	return true;
 }
 
 size_t

@@ -13,6 +13,7 @@ struct body {
 	struct command cmd;	/* whose value it is; key is in op */
 	struct rend_op *op;	/* not submitted yet; owned; NULL: the value is read and dropped */
 	size_t left;		/* bytes that have not come */
+	size_t marked;		/* what was left when body_progressed() last said yes */
 	struct rend_buf *piece; /* being filled */
 	size_t filled;
 	bool ended; /* all bytes are there; its line end is not */
@@ -28,6 +29,9 @@ char *body_room(struct body *b, size_t *room);
 
 /* len bytes are in the room. */
 void body_took(struct body *b, size_t len);
+
+/* Has a fair part come since it last said so?  A client that sends a byte now and then gets no more time by it. */
+bool body_progressed(struct body *b);
 
 /* Takes bytes from elsewhere.  Returns how many belonged to the body. */
 size_t body_feed(struct body *b, const char *p, size_t len);

@@ -26,9 +26,6 @@
 #define OUT_BYTES_MAX (256 * 1024)
 #define OUT_BYTES_LOW (64 * 1024)
 
-/* Bytes of a body that count as progress. */
-#define PROGRESS (16 * 1024)
-
 static void
 mark_dirty(struct conn *c)
 {
@@ -237,8 +234,7 @@ read_fresh(struct conn *c)
 static void
 conn_read(struct conn *c)
 {
-	size_t left = c->body == NULL ? 0 : c->body->left;
-	bool progress;
+	bool was_new = c->body == NULL, progress;
 
 	if (c->in_len > 0)
 		read_kept(c);
@@ -247,7 +243,7 @@ conn_read(struct conn *c)
 	check_end(c);
 	if (c->gone)
 		return;
-	progress = c->body != NULL && (left == 0 || left - c->body->left >= PROGRESS);
+	progress = c->body != NULL && (was_new || body_progressed(c->body));
 	/* Nobody else is to be waited for: the answer goes out while it is in the cache. */
 	if (c->answers.count == 0 && c->out.len > 0 && !c->blocked)
 		conn_write(c);

@@ -1,6 +1,7 @@
 /* flush_all with a delay: see flush_timer.h. */
 #include "net/flush_timer.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "engine/op.h"
@@ -25,14 +26,32 @@ flush_timer_fini(struct flush_timer *t)
 	pthread_mutex_destroy(&t->lock);
 }
 
+static bool
+is_armed(const struct flush_timer *t)
+{
+	return __atomic_load_n(&t->armed, __ATOMIC_RELAXED) > 0;
+}
+
+/* Under the lock. */
+static void
+arm(struct flush_timer *t, size_t i, uint64_t due)
+{
+	unsigned armed = t->armed + (due != 0) - (t->due[i] != 0);
+
+	t->due[i] = due;
+	__atomic_store_n(&t->armed, armed, __ATOMIC_RELAXED);
+}
+
 void
 flush_timer_set(struct flush_timer *t, const struct rend_node *policy, uint64_t due)
 {
+	if (due == 0 && !is_armed(t))
+		return;
 	pthread_mutex_lock(&t->lock);
 	for (size_t i = 0; i < t->count; i++)
 		if (t->policies[i] == policy || t->policies[i] == NULL) {
 			t->policies[i] = policy;
-			t->due[i] = due;
+			arm(t, i, due);
 			break;
 		}
 	pthread_mutex_unlock(&t->lock);
@@ -43,6 +62,8 @@ flush_timer_due(struct flush_timer *t)
 {
 	uint64_t due = UINT64_MAX;
 
+	if (!is_armed(t))
+		return due;
 	pthread_mutex_lock(&t->lock);
 	for (size_t i = 0; i < t->count; i++)
 		if (t->due[i] != 0 && t->due[i] < due)
@@ -78,13 +99,13 @@ flush(const struct rend_node *policy, struct rend_worker *w)
 void
 flush_timer_fire(struct flush_timer *t, struct rend_worker *w)
 {
-	for (size_t i = 0; i < t->count; i++) {
+	for (size_t i = 0; i < t->count && is_armed(t); i++) {
 		const struct rend_node *policy = NULL;
 
 		pthread_mutex_lock(&t->lock);
 		if (t->due[i] != 0 && t->due[i] <= rend_now()) {
 			policy = t->policies[i];
-			t->due[i] = 0;
+			arm(t, i, 0);
 		}
 		pthread_mutex_unlock(&t->lock);
 		if (policy != NULL)

@@ -12,7 +12,8 @@
 #include "rend/worker.h"
 
 struct flush_timer {
-	pthread_mutex_t lock; /* guards due */
+	unsigned armed;	      /* relaxed atomic: how many are set; while it is 0 nobody takes the lock */
+	pthread_mutex_t lock; /* guards the rest */
 	size_t count;
 	const struct rend_node **policies; /* the listeners', in their order */
 	uint64_t *due;			   /* monotonic ns; 0: not set */

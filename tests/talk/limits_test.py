@@ -5,6 +5,7 @@ import resource
 import signal
 import socket
 import struct
+import time
 
 import harness
 from harness import Client, Rend, wait_for
@@ -141,6 +142,19 @@ def test_a_byte_at_a_time_gets_no_more_time():
         wait_for("the slow one to be closed", dribble, 10)
         c.close()
         still_serves(rend)
+
+
+def test_a_large_value_that_keeps_coming_in_small_parts_gets_its_time():
+    with Rend(fields='request_timeout = "400ms"; item_size_max = "8MiB";') as rend, rend.client() as c:
+        part, parts = b"p" * 4096, 400
+        c.say(b"set k 0 0 %d\r\n" % (len(part) * parts))
+        begun = time.monotonic()
+        for i in range(parts):
+            c.say(part)
+            # The next part is sent when this one was taken, and so that the whole takes longer than half a request may.
+            wait_for("it to be read", lambda: time.monotonic() - begun > i * 0.003)
+        assert time.monotonic() - begun > 1
+        c.say(b"\r\n").hear(b"STORED\r\n")
 
 
 def test_an_idle_client_is_closed_when_asked_for():

@@ -25,8 +25,8 @@ struct stop {
 	enum rend_status status;
 	enum manner manner;
 	bool late;
-	struct rend_ask ask;	/* that the tier must see */
-	struct words_item item;	/* the same */
+	struct rend_ask ask;	 /* that the tier must see */
+	struct words_item item;	 /* the same */
 	struct words_item found; /* that the tier answers with, if yes */
 };
 
@@ -37,7 +37,7 @@ struct script {
 	uint8_t last_edge;
 	/* for one run */
 	unsigned verb;
-	struct rend_ask ask;   /* the client's */
+	struct rend_ask ask;	/* the client's */
 	struct words_item sent; /* the same */
 	enum rend_status answer;
 	struct words_item answered; /* what the op must have in the end */

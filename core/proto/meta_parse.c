@@ -471,7 +471,7 @@ parse_me(struct dialog *d, const struct word *name, const char *end, struct comm
 
 	if (!field_key(&key, cmd) || (WORD_IS(&flag, "b") && !decode_key(&key, cmd)))
 		return text_refuse(cmd, TEXT_BAD_LINE);
-	cmd->ask.want = REND_WANT_EXPTIME | REND_WANT_CAS | REND_WANT_SIZE | REND_WANT_ACCESS;
+	cmd->ask.want = REND_WANT_EXPTIME | REND_WANT_CAS | REND_WANT_SIZE | REND_WANT_ACCESS | REND_WANT_NO_WIN;
 	cmd->ask.mode = REND_NO_BUMP;
 	cmd->asked.meta.debug = true;
 	cmd->asked.last = true;

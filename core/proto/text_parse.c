@@ -190,7 +190,8 @@ parse_get(struct dialog *d, const struct text_command *t, struct line *l, struct
 	if (!field_key(&key, cmd) || !are_keys(second, l->end))
 		return text_refuse(cmd, BAD_LINE);
 	cmd->ask.mode = t->with & TOUCH ? REND_ALSO_TOUCH : 0;
-	cmd->ask.want = REND_WANT_VALUE | ((t->with & CAS) && d->limits->cas_enabled ? REND_WANT_CAS : 0);
+	cmd->ask.want = REND_WANT_VALUE | REND_WANT_NO_WIN |
+			((t->with & CAS) && d->limits->cas_enabled ? REND_WANT_CAS : 0);
 	cmd->asked.with_cas = t->with & CAS;
 	cmd->asked.last = second.len == 0;
 	if (!cmd->asked.last) {

@@ -48,6 +48,7 @@ enum {
 	REND_WANT_CAS = 1 << 2,
 	REND_WANT_SIZE = 1 << 3,   /* of the value, bytes */
 	REND_WANT_ACCESS = 1 << 4, /* last_access and REND_HIT_BEFORE, as they were before this op */
+	REND_WANT_NO_WIN = 1 << 5, /* of a get: who asks cannot see REND_WON, so it is left for one who can */
 };
 
 /*

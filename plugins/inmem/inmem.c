@@ -182,6 +182,7 @@ on_touch(void *inst, struct rend_op *op)
 	if (v.found != NULL) {
 		status = rend_guard_holds(op) ? REND_OK : REND_NOT_STORED;
 		if (status == REND_OK) {
+			v.found->fetched = true;
 			stripe_use(v.stripe, v.found, rend_now());
 			table_touch(&v, op->ask.exptime);
 		}

@@ -17,7 +17,7 @@
 static bool
 wins(const struct rend_op *op, const struct item *it, int64_t wall)
 {
-	if (it->sent)
+	if (it->sent || (op->ask.want & REND_WANT_NO_WIN))
 		return false;
 	if (it->stale)
 		return true;
@@ -72,9 +72,10 @@ answer(struct visit *v, struct rend_op *op, struct item *it, bool vivified)
 	op->item.cas = it->cas;
 	op->item.size = it->buf.size;
 	op->item.last_access = now > it->used ? (int64_t)((now - it->used) / NS_PER_S) : 0;
-	if ((op->ask.mode & REND_NO_BUMP) == 0 && !vivified) {
+	if ((op->ask.mode & REND_NO_BUMP) == 0) {
 		it->fetched = true;
-		stripe_use(v->stripe, it, now);
+		if (!vivified)
+			stripe_use(v->stripe, it, now);
 	}
 	if (touches)
 		table_touch(v, op->ask.exptime);

@@ -74,6 +74,9 @@ plan(const struct rewriting *how, const struct visit *v, const struct rend_op *o
 	c->missing = v->found == NULL;
 	if (c->missing)
 		return (op->ask.mode & REND_IF_CAS) ? REND_MISS : how->without;
+	/* An empty value is none, whatever its version is. */
+	if (how->counts && v->found->buf.size == 0)
+		return REND_NOT_A_NUMBER;
 	if (!verb_version_fits(op, v->found))
 		return REND_EXISTS;
 	status = how->plan(v, op, c);
@@ -116,14 +119,11 @@ touches(const struct rewriting *how, const struct rend_op *op)
 	return how->counts && (op->ask.mode & REND_ALSO_TOUCH);
 }
 
-/* What the item is, apart from its value, goes over to the new one.  A value that was joined is a new one, nobody's to fill. */
+/* As in memcached, the item is a new one: nobody has got it yet, and it is neither stale nor somebody's to fill. */
 static void
 inherit(const struct rewriting *how, const struct rend_op *op, const struct item *old, struct item *it)
 {
 	it->exptime = touches(how, op) ? op->ask.exptime : old->exptime; /* read late: a touch may have come between */
-	it->fetched = old->fetched;
-	it->stale = how->counts && old->stale;
-	it->sent = how->counts && old->sent;
 }
 
 static void

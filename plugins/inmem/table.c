@@ -291,13 +291,13 @@ table_put(struct visit *v, struct item *it)
 	if (v->found != NULL)
 		table_take(v);
 	rend_count(v->table->counters.total_items, 1);
+	it->used = rend_now();
 	if (rend_expired(it->exptime, v->wall)) {
 		it->next = v->gone;
 		v->gone = it;
 		return;
 	}
 	it->epoch = v->epoch;
-	it->used = rend_now();
 	stripe_link(v->stripe, it);
 	v->found = it;
 }

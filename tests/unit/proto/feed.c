@@ -59,12 +59,26 @@ say_ask(struct feed *f, const struct command *cmd)
 		say(f, " exptime");
 	if (ask->want & REND_WANT_CAS)
 		say(f, " cas");
+	if (ask->want & REND_WANT_SIZE)
+		say(f, " size");
+	if (ask->want & REND_WANT_ACCESS)
+		say(f, " access");
 	if (ask->mode & REND_ALSO_TOUCH)
 		say(f, " touch");
 	if (ask->mode & REND_IF_CAS)
 		say(f, " if_cas=%llu", (unsigned long long)ask->cas);
 	if (ask->mode & REND_VIVIFY)
 		say(f, " vivify=%lld initial=%llu", (long long)ask->vivify, (unsigned long long)ask->initial);
+	if (ask->mode & REND_RECACHE)
+		say(f, " recache=%lld", (long long)ask->recache);
+	if (ask->mode & REND_NO_BUMP)
+		say(f, " no_bump");
+	if (ask->mode & REND_INVALIDATE)
+		say(f, " invalidate");
+	if (ask->mode & REND_DROP_VALUE)
+		say(f, " drop_value");
+	if (ask->cas_new != 0)
+		say(f, " cas_new=%llu", (unsigned long long)ask->cas_new);
 	if (ask->exptime != 0)
 		say(f, " until=%lld", (long long)ask->exptime);
 	if (ask->delta != 0)
@@ -73,7 +87,22 @@ say_ask(struct feed *f, const struct command *cmd)
 		say(f, " flags=%u", cmd->flags);
 	if (cmd->exptime != 0)
 		say(f, " exptime=%lld", (long long)cmd->exptime);
-	assert_int_equal(ask->cas_new, 0);
+}
+
+static void
+say_meta(struct feed *f, const struct meta_asked *meta)
+{
+	assert_true(meta->count <= META_RETURNS_MAX && meta->opaque_len <= META_OPAQUE_MAX);
+	say(f, " <%.*s", meta->count, meta->returns);
+	if (meta->opaque_len > 0)
+		say_bytes(f, "", meta->opaque, meta->opaque_len);
+	if (meta->value)
+		say(f, " VA");
+	if (meta->base64)
+		say(f, " base64");
+	if (meta->debug)
+		say(f, " debug");
+	say(f, ">");
 }
 
 static void
@@ -115,11 +144,13 @@ say_command(struct feed *f, const struct command *cmd, const char *body)
 		/* A key is one: the rest of the program counts on it. */
 		assert_in_range(cmd->keylen, 1, REND_KEY_MAX);
 		say(f, "%s%s ", asked->kind == COMMAND_OP ? "" : "TOO_LARGE ", rend_verb_name(asked->verb));
-		if (asked->form == FORM_BINARY)
+		if (asked->form == FORM_BINARY || (asked->form == FORM_META && asked->meta.base64))
 			say_escaped(f, cmd->key, cmd->keylen);
 		else
 			say(f, "%.*s", (int)cmd->keylen, cmd->key);
 		say_ask(f, cmd);
+		if (asked->form == FORM_META)
+			say_meta(f, &asked->meta);
 	} else {
 		say(f, "%s", kinds[asked->kind]);
 	}

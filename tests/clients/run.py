@@ -1,8 +1,10 @@
 #!/usr/bin/python3
 """Clients that people use, unchanged, against a memcached, against rend and against rend with a memcached behind it.
 
-The memcached goes first: it shows that the scripts are right.  Environment: REND, REND_PLUGINS; NODE_PATH, DALLI (the folder of a dalli that
-speaks meta).
+The memcached goes first: it shows that the scripts are right.
+
+Environment: REND, REND_PLUGINS; NODE_PATH for the clients in JavaScript; DALLI, if there is one that speaks meta: its lib folder (Debian 12 has
+none).
 
 usage: run.py [CLIENT...]
 """
@@ -29,7 +31,20 @@ CLIENTS = {
     "pylibmc binary": ([PYTHON, "use_pylibmc.py", "HOST", "PORT", "WORKLOAD", "binary"], {}),
     "bmemcached": ([PYTHON, "use_bmemcached.py", "HOST", "PORT", "WORKLOAD"],
                    {"without": ("append", "prepend", "touch"), "incr_makes": True}),
+    "dalli binary": (["ruby", "use_dalli.rb", "HOST", "PORT", "WORKLOAD", "binary"], {}),
+    "php-memcached text": (["php", "use_php.php", "HOST", "PORT", "WORKLOAD", "text"], {}),
+    "php-memcached binary": (["php", "use_php.php", "HOST", "PORT", "WORKLOAD", "binary"], {}),
+    # It cuts numbers to 32 bits, and its prepend sends an append.
+    "memjs": (["node", "use_memjs.js", "HOST", "PORT", "WORKLOAD"],
+              {"without": ("get_many", "gets", "cas", "prepend"), "incr_makes": True, "small_numbers": True}),
+    "node-memcached": (["node", "use_memcached.js", "HOST", "PORT", "WORKLOAD"], {}),
+    "libmemcached tools text": (["bash", "use_tools.sh", "HOST", "PORT", "WORKLOAD", "text"], {}),
+    "libmemcached tools binary": (["bash", "use_tools.sh", "HOST", "PORT", "WORKLOAD", "binary"], {}),
+    "memccapable text": (["memccapable", "-h", "HOST", "-p", "PORT", "-v", "-t", "10", "-a"], {}),
+    "memccapable binary": (["memccapable", "-h", "HOST", "-p", "PORT", "-v", "-t", "10", "-b"], {}),
 }
+if os.environ.get("DALLI"):
+    CLIENTS["dalli meta"] = (["ruby", "-I", os.environ["DALLI"], "use_dalli.rb", "HOST", "PORT", "WORKLOAD", "meta"], {})
 
 
 class TcpMemcached(Memcached):

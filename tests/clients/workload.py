@@ -26,11 +26,12 @@ OPERATIONS = {"set": 6, "add": 3, "replace": 3, "append": 3, "prepend": 3, "get"
 class Model:
     """What a cache that forgets nothing would answer."""
 
-    def __init__(self, rng, name, incr_makes):
+    def __init__(self, rng, name, incr_makes, small_numbers):
         self.rng = rng
         self.texts = [f"{name}-t{i}" for i in range(20)]
         self.numbers = [f"{name}-n{i}" for i in range(5)]
         self.incr_makes = incr_makes
+        self.starts = (0, 5, 99) if small_numbers else (0, 5, 99, 1 << 40)
         self.values = {}
         self.versions = {}
         self.remembered = {}
@@ -50,7 +51,7 @@ class Model:
             return self.count(operation, self.rng.choice(self.numbers))
         if operation in ("set", "delete") and self.rng.random() < 0.3:
             key = self.rng.choice(self.numbers)
-            value = str(self.rng.choice((0, 5, 99, 1 << 40)))
+            value = str(self.rng.choice(self.starts))
         else:
             key = self.rng.choice(self.texts)
             value = self.value()
@@ -129,13 +130,13 @@ class Model:
         return ["delete", key, None, self.values.pop(key, None) is not None]
 
 
-def make(without=(), incr_makes=False, seed=1):
-    """without: operations that the client does not have.  incr_makes: its incr of what is not there stores 0."""
+def make(without=(), incr_makes=False, small_numbers=False, seed=1):
+    """without: operations that the client does not have.  incr_makes: its incr of what is not there stores 0.  small_numbers: below 2^32."""
     operations = {name: weight for name, weight in OPERATIONS.items() if name not in without}
     connections = []
     for number in range(CONNECTIONS):
         rng = random.Random(f"{seed} {number}")
-        model = Model(rng, f"c{number}", incr_makes)
+        model = Model(rng, f"c{number}", incr_makes, small_numbers)
         steps = []
         while len(steps) < STEPS:
             step = model.step(rng.choices(list(operations), list(operations.values()))[0])

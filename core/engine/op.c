@@ -154,14 +154,6 @@ pending_insert(struct instance *in, struct rend_op *op)
 		link_after(at, &op_core(op)->link);
 }
 
-static unsigned
-walk_slot(const struct rend_node *n, const struct rend_op *op)
-{
-	if (op->verb == REND_GET && (op->ask.mode & REND_ALSO_TOUCH) && n->walks[REND_GET_TOUCH].steps != NULL)
-		return REND_GET_TOUCH;
-	return op->verb;
-}
-
 /* The handler is not even asked. */
 static bool
 answer_for_it(struct rend_op *op, enum rend_status status)
@@ -187,7 +179,7 @@ rend_submit(const struct rend_node *to, struct rend_op *op)
 	REND_ASSERT(op->verb < REND_VERB_COUNT);
 	in = to->instances[w->index];
 	c->via = NULL;
-	if (to->walks != NULL && (pass = to->passes[walk_slot(to, op)]) != NULL) {
+	if (to->walks != NULL && (pass = to->passes[op->verb]) != NULL) {
 		c->via = in;
 		in = pass->instances[w->index];
 	}

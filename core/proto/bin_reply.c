@@ -175,19 +175,26 @@ put_miss(struct chain *out, const struct asked *asked, const struct rend_op *op)
 static void
 reply_get(struct chain *out, const struct asked *asked, const struct rend_op *op)
 {
-	uint32_t lacks = op->ask.want & ~op->item.have;
-
 	if (op->status == REND_MISS)
 		put_miss(out, asked, op);
 	else if (op->status != REND_OK)
 		put_failure(out, asked, op->status);
-	else if (lacks & REND_WANT_EXPTIME)
+	else if (op->ask.want & ~op->item.have & REND_WANT_EXPTIME)
 		put_failure(out, asked, REND_UNSUPPORTED); /* a time that nobody knows must not be read as never */
 	else
 		put_hit(out, asked, op);
 }
 
 /* ---- the others ---- */
+
+/* The version that a write gave its item. */
+static uint64_t
+version_given(const struct dialog *d, const struct asked *asked, const struct rend_op *op)
+{
+	bool counts = asked->verb == REND_INCR || asked->verb == REND_DECR;
+
+	return d->limits->cas_enabled && (counts || rend_verb_stores(asked->verb)) ? op->item.cas : 0;
+}
 
 static void
 reply_number(struct chain *out, const struct asked *asked, const struct rend_op *op, uint64_t cas)
@@ -203,17 +210,15 @@ reply_number(struct chain *out, const struct asked *asked, const struct rend_op 
 static void
 reply_op(struct dialog *d, struct chain *out, const struct asked *asked, const struct rend_op *op)
 {
-	bool counts = asked->verb == REND_INCR || asked->verb == REND_DECR;
-	uint64_t cas = d->limits->cas_enabled && (counts || rend_verb_stores(asked->verb)) ? op->item.cas : 0;
-
+	/* After a timeout the handler still has the op and may be filling the item: it is looked at only when it is OK. */
 	if (asked->verb == REND_GET)
 		reply_get(out, asked, op);
 	else if (op->status != REND_OK)
 		put_failure(out, asked, op->status);
-	else if (counts)
-		reply_number(out, asked, op, cas);
+	else if (asked->verb == REND_INCR || asked->verb == REND_DECR)
+		reply_number(out, asked, op, version_given(d, asked, op));
 	else
-		put_ok(out, asked, cas);
+		put_ok(out, asked, version_given(d, asked, op));
 }
 
 static void

@@ -2,6 +2,7 @@
 #include "bin_talk.h"
 
 #include "../base/unit.h"
+#include "hidden.h"
 
 static struct chain_pools pools;
 
@@ -85,12 +86,15 @@ op_new_for(const struct talk *t, uint8_t status)
 	op->status = status;
 	op->key = t->key;
 	op->keylen = (uint8_t)t->cmd.keylen;
+	if (status == REND_TIMEOUT)
+		item_hide(op);
 	return op;
 }
 
 void
 op_drop(struct rend_op **opp)
 {
+	item_show(*opp);
 	rend_value_drop(&(*opp)->item.value);
 	free(*opp);
 	*opp = NULL;

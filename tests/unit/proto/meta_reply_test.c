@@ -4,6 +4,8 @@
 #include "base/clock.h"
 #include "proto/proto.h"
 
+#include "hidden.h"
+
 #define NOW 1700000000
 
 static struct chain_pools pools;
@@ -81,6 +83,7 @@ op_new_for(const struct command *cmd, uint8_t status, const char *value)
 static void
 op_drop(struct rend_op **opp)
 {
+	item_show(*opp);
 	rend_value_drop(&(*opp)->item.value);
 	free(*opp);
 	*opp = NULL;
@@ -117,6 +120,8 @@ answer_about(const char *line, uint8_t status, const char *value, const struct r
 		op->item.have = have;
 		op->item.value = held;
 	}
+	if (status == REND_TIMEOUT)
+		item_hide(op);
 	dialog_reply(&t.dialog, &t.out, &cmd.asked, op);
 	text = drain(&t.out);
 	op_drop(&op);

@@ -3,6 +3,8 @@
 
 #include "proto/proto.h"
 
+#include "hidden.h"
+
 static struct chain_pools pools;
 
 /* What the chain holds, as one string; it is empty afterwards. */
@@ -54,12 +56,15 @@ op_new_for(uint8_t verb, uint8_t status, const char *key)
 	op->status = status;
 	op->key = key;
 	op->keylen = (uint8_t)strlen(key);
+	if (status == REND_TIMEOUT)
+		item_hide(op);
 	return op;
 }
 
 static void
 op_drop(struct rend_op **opp)
 {
+	item_show(*opp);
 	rend_value_drop(&(*opp)->item.value);
 	free(*opp);
 	*opp = NULL;

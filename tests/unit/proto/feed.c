@@ -313,3 +313,15 @@ feed_all_ways(const struct proto_limits *limits, const void *p, size_t len, cons
 		check_said(&f, said);
 	}
 }
+
+void
+feed_in_step(const struct proto_limits *limits, const char *in, const char *said)
+{
+	char *more = NULL, *more_said = NULL;
+
+	assert_true(asprintf(&more, "%sdelete after\r\n", in) > 0);
+	assert_true(asprintf(&more_said, "%sdelete after\n", said) > 0);
+	feed_all_ways(limits, more, strlen(more), more_said);
+	free(more);
+	free(more_said);
+}

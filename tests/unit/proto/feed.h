@@ -33,6 +33,9 @@ void feed_bytes(struct feed *f, const void *p, size_t len);
  * every place. */
 void feed_all_ways(const struct proto_limits *limits, const void *p, size_t len, const char *said);
 
+/* All ways, and behind it comes a request that must be understood: the parser is in step again. */
+void feed_in_step(const struct proto_limits *limits, const char *in, const char *said);
+
 /* All at once and byte by byte: for what is too long to be cut everywhere. */
 void feed_two_ways(const struct proto_limits *limits, const void *p, size_t len, const char *said);
 

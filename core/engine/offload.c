@@ -58,31 +58,34 @@ disk_thread(void *arg)
 	return NULL;
 }
 
-/* A thread that cannot be had is no loss as long as there is one; signals belong to the main thread. */
-static void
+/* Signals belong to the main thread.  The lock is held.  false: there is none to be had. */
+static bool
 start_thread(void)
 {
 	sigset_t all, before;
+	bool started;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	if (pthread_create(&disk.threads[disk.started], NULL, disk_thread, NULL) == 0)
-		disk.started++;
-	else
-		rend_log(REND_LOG_WARN, "a disk thread could not be started: %d run", disk.started);
+	started = pthread_create(&disk.threads[disk.started], NULL, disk_thread, NULL) == 0;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	disk.started += started;
+	return started;
 }
 
 void
 rend_offload(struct rend_op *op, rend_work_f *work)
 {
-	bool taken = false;
+	bool taken = false, short_of = false;
+	int started;
 
 	op_core(op)->job.work = work;
 	op_core(op)->job.next = NULL;
 	pthread_mutex_lock(&disk.lock);
-	if (disk.idle == 0 && disk.started < disk.wanted)
-		start_thread();
+	/* Each job that waits has one of the idle threads, even if that is not awake yet. */
+	if (disk.waiting >= disk.idle && disk.started < disk.wanted)
+		short_of = !start_thread();
+	started = disk.started;
 	if (disk.started > 0 && disk.waiting < QUEUE_MAX) {
 		if (disk.first == NULL)
 			disk.first = op;
@@ -94,6 +97,9 @@ rend_offload(struct rend_op *op, rend_work_f *work)
 		pthread_cond_signal(&disk.work);
 	}
 	pthread_mutex_unlock(&disk.lock);
+	/* No loss as long as there is one. */
+	if (short_of)
+		rend_log(REND_LOG_WARN, "a disk thread could not be started: %d run", started);
 	if (!taken)
 		rend_done(op, REND_BUSY);
 }

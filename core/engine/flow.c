@@ -439,6 +439,14 @@ flow_start(struct instance *in, struct rend_op *op)
 		rend_done(op, status);
 }
 
+const char *
+flow_row(struct rend_op *op)
+{
+	const struct walk *w = walk_of(op);
+
+	return w->steps[w->row].name;
+}
+
 /* ---- passing on ---- */
 
 /* Would a walk of this row do nothing but hand the question down and the answer up? */

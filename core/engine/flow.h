@@ -19,6 +19,9 @@ void flow_start(struct instance *in, struct rend_op *op);
 int flow_counts_new(struct rend_node *n);
 void flow_counts_free(struct rend_node *n);
 
+/* The name of the row at which the walk of an op that is in a policy's hands stands.  On the op's worker. */
+const char *flow_row(struct rend_op *op);
+
 /* How often a row ended so, over all workers. */
 uint64_t flow_row_ended(const struct rend_node *n, unsigned verb, unsigned row, enum rend_outcome outcome);
 

@@ -41,11 +41,14 @@ generation_open(struct generation *g, struct rend_error *err)
 	return 0;
 }
 
-static void
+static bool
 detach_below(struct generation *g, struct rend_worker *w, size_t count)
 {
+	bool all = true;
+
 	while (count > 0)
-		node_detach(g->nodes[--count], w);
+		all &= node_detach(g->nodes[--count], w);
+	return all;
 }
 
 int
@@ -61,14 +64,17 @@ generation_attach(struct generation *g, struct rend_worker *w, struct rend_error
 	return 0;
 }
 
-void
+bool
 generation_detach(struct generation *g, struct rend_worker *w)
 {
+	bool all;
+
 	REND_CHECK(g, GENERATION_MAGIC);
-	REND_ASSERT(g->pins[w->index] == 0);
 	if (w->newest == g)
 		w->newest = NULL;
-	detach_below(g, w, g->count);
+	/* Ops that were given up pin it until their handlers finish them, in detach at the latest. */
+	all = detach_below(g, w, g->count);
+	return all && g->pins[w->index] == 0;
 }
 
 void

@@ -25,8 +25,11 @@ int generation_open(struct generation *g, struct rend_error *err);
 /* Makes every node's instance on this worker, and g its newest generation.  0, or -1 with the reason, nothing attached.  On the worker. */
 int generation_attach(struct generation *g, struct rend_worker *w, struct rend_error *err);
 
-/* Undoes it.  No op of this worker pins g, and no op is in flight at its instances.  On the worker. */
-void generation_detach(struct generation *g, struct rend_worker *w);
+/*
+ * Undoes it, parents first.  true, or false: some plugin kept ops, and they keep the generation.  No op of this worker waits for an answer
+ * any more: each has it, or was given up.  On the worker.
+ */
+bool generation_detach(struct generation *g, struct rend_worker *w);
 
 /* Closes every node, parents first, and frees all.  No worker has it any more.  Main thread. */
 void generation_free(struct generation **gp);

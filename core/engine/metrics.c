@@ -181,15 +181,25 @@ metrics_each(const struct rend_node *n, void (*fn)(const struct metric_reading *
 	}
 }
 
+bool
+metrics_find(const struct rend_node *n, const char *name, uint64_t *value)
+{
+	for (const struct metric *m = n->metrics; m != NULL; m = m->next)
+		if (m->kind != METRIC_HISTOGRAM && strcmp(m->name, name) == 0) {
+			*value = metric_value(m);
+			return true;
+		}
+	return false;
+}
+
 uint64_t
 metrics_sum(struct rend_node *const *nodes, unsigned long count, const char *name)
 {
-	uint64_t sum = 0;
+	uint64_t sum = 0, value;
 
 	for (unsigned long i = 0; i < count; i++)
-		for (const struct metric *m = nodes[i]->metrics; m != NULL; m = m->next)
-			if (m->kind != METRIC_HISTOGRAM && strcmp(m->name, name) == 0)
-				sum += metric_value(m);
+		if (metrics_find(nodes[i], name, &value))
+			sum += value;
 	return sum;
 }
 

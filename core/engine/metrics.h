@@ -2,6 +2,7 @@
 #ifndef ENGINE_METRICS_H
 #define ENGINE_METRICS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/histogram.h"
@@ -20,6 +21,9 @@ struct metric_reading {
 
 /* Calls fn for each of a node's metrics, in the order of registration.  Any thread between open and close. */
 void metrics_each(const struct rend_node *n, void (*fn)(const struct metric_reading *reading, void *arg), void *arg);
+
+/* The counter or gauge of that name of one node.  false: it has none. */
+bool metrics_find(const struct rend_node *n, const char *name, uint64_t *value);
 
 /* The sum of a counter or gauge of that name over nodes; 0 if none has it. */
 uint64_t metrics_sum(struct rend_node *const *nodes, unsigned long count, const char *name);

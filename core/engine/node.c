@@ -11,6 +11,7 @@
 #include "engine/metrics.h"
 #include "engine/op.h"
 #include "engine/worker.h"
+#include "rend/log.h"
 
 /* What a node lets in if its plugin does not say. */
 #define TIME_DEFAULT  30000000000ULL
@@ -199,22 +200,27 @@ node_attach(struct rend_node *n, struct rend_worker *w, struct rend_error *err)
 	return 0;
 }
 
-void
+bool
 node_detach(struct rend_node *n, struct rend_worker *w)
 {
 	const struct rend_handler *h = &n->plugin->handler;
 	struct instance *in = n->instances[w->index];
 
 	if (in == NULL)
-		return;
-	REND_ASSERT(in->in_flight == 0);
-	__atomic_store_n(&n->instances[w->index], NULL, __ATOMIC_RELEASE);
+		return true;
 	link_remove(&in->attached);
 	link_remove(&in->touched);
 	if (!is_policy(n) && h->detach != NULL)
 		h->detach(in->self);
+	__atomic_store_n(&n->instances[w->index], NULL, __ATOMIC_RELEASE);
+	if (in->in_flight != 0) {
+		rend_log(
+		    REND_LOG_ERROR, "%s did not finish %u ops when it was detached", n->name, (unsigned)in->in_flight);
+		return false; /* they point to it */
+	}
 	free(in->counts);
 	free(in);
+	return true;
 }
 
 void
@@ -284,6 +290,34 @@ node_in_flight(const struct rend_node *n)
 
 		if (in != NULL)
 			sum += __atomic_load_n(&in->in_flight, __ATOMIC_RELAXED);
+	}
+	return sum;
+}
+
+uint64_t
+node_late(const struct rend_node *n)
+{
+	uint64_t sum = 0;
+
+	for (int i = 0; i < rend_worker_count(); i++) {
+		const struct instance *in = instance_at(n, i);
+
+		if (in != NULL)
+			sum += __atomic_load_n(&in->counts->late, __ATOMIC_RELAXED);
+	}
+	return sum;
+}
+
+uint64_t
+node_refused(const struct rend_node *n)
+{
+	uint64_t sum = 0;
+
+	for (int i = 0; i < rend_worker_count(); i++) {
+		const struct instance *in = instance_at(n, i);
+
+		if (in != NULL)
+			sum += __atomic_load_n(&in->counts->refused, __ATOMIC_RELAXED);
 	}
 	return sum;
 }

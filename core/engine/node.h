@@ -79,7 +79,9 @@ void node_free(struct rend_node **np);
 
 /* Makes the instance of this worker.  0, or -1 with the reason.  On the worker. */
 int node_attach(struct rend_node *n, struct rend_worker *w, struct rend_error *err);
-void node_detach(struct rend_node *n, struct rend_worker *w);
+
+/* true, or false: its plugin kept ops that were given up, and they keep the instance.  On the worker. */
+bool node_detach(struct rend_node *n, struct rend_worker *w);
 
 /* flush(), tick() of an instance. */
 void instance_flush(struct instance *in);
@@ -92,5 +94,7 @@ bool instance_up(const struct instance *in);
 uint64_t node_ended(const struct rend_node *n, unsigned verb, unsigned status);
 void node_latency(const struct rend_node *n, struct histogram *sum);
 uint64_t node_in_flight(const struct rend_node *n);
+uint64_t node_late(const struct rend_node *n);
+uint64_t node_refused(const struct rend_node *n);
 
 #endif

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <time.h>
 
 #include "engine/op.h"
 #include "rend/log.h"
@@ -11,6 +12,7 @@
 
 #define THREADS_MAX 256
 #define QUEUE_MAX   16384 /* ops waiting for a thread */
+#define HANG_S	    5	  /* seconds that a job may take at the end */
 
 static struct {
 	pthread_mutex_t lock; /* guards everything here; nothing else is taken under it */
@@ -104,15 +106,40 @@ rend_offload(struct rend_op *op, rend_work_f *work)
 		rend_done(op, REND_BUSY);
 }
 
-void
+/* true: the thread has ended. */
+static bool
+join(pthread_t thread, const struct timespec *until)
+{
+	return pthread_timedjoin_np(thread, NULL, until) == 0;
+}
+
+bool
 offload_stop(void)
 {
+	struct timespec until;
+	struct rend_op *op;
+	bool all = true;
+
 	pthread_mutex_lock(&disk.lock);
 	disk.stop = true;
+	op = disk.first;
+	disk.first = NULL;
+	disk.waiting = 0;
 	pthread_cond_broadcast(&disk.work);
 	pthread_mutex_unlock(&disk.lock);
+	while (op != NULL) {
+		struct rend_op *next = op_core(op)->job.next; /* the op is not ours once it is done */
+
+		rend_done(op, REND_BUSY);
+		op = next;
+	}
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += HANG_S;
 	for (int i = 0; i < disk.started; i++)
-		pthread_join(disk.threads[i], NULL);
+		all &= join(disk.threads[i], &until);
+	if (!all)
+		return false;
 	disk.started = 0;
 	disk.stop = false;
+	return true;
 }

@@ -73,6 +73,7 @@ worker_fini(struct rend_worker *w)
 	REND_ASSERT(list_empty(&w->instances));
 	pool_fini(&w->roots);
 	pool_fini(&w->kids);
+	inbox_take(&w->inbox);
 	inbox_fini(&w->inbox);
 	w->magic = 0;
 }
@@ -121,7 +122,7 @@ worker_turn(struct rend_worker *w)
 bool
 worker_ready(const struct rend_worker *w)
 {
-	return !list_empty(&w->ready);
+	return !list_empty(&w->ready) || !list_empty(&w->touched);
 }
 
 void
@@ -130,13 +131,20 @@ worker_flush(struct rend_worker *w)
 	struct link *k;
 	uint64_t now = rend_now();
 
+	if (now - w->ticked >= TICK_NS) {
+		w->ticked = now;
+		LIST_EACH (at, &w->instances)
+			instance_tick(LIST_OBJ(at, struct instance, attached));
+	}
 	while ((k = list_take(&w->touched)) != NULL)
 		instance_flush(LIST_OBJ(k, struct instance, touched));
-	if (now - w->ticked < TICK_NS)
-		return;
-	w->ticked = now;
-	LIST_EACH (at, &w->instances)
-		instance_tick(LIST_OBJ(at, struct instance, attached));
+}
+
+void
+worker_give_up(struct rend_worker *w)
+{
+	LIST_EACH (k, &w->instances)
+		op_expire(LIST_OBJ(k, struct instance, attached), UINT64_MAX);
 }
 
 uint64_t

@@ -40,6 +40,8 @@ void worker_set_item_size_max(uint64_t bytes);
 
 /* 0, or -1 and errno.  On any thread; worker_enter() makes it the calling thread's. */
 int worker_init(struct rend_worker *w, int index);
+
+/* Every instance is detached.  Calls that are still in its inbox are forgotten. */
 void worker_fini(struct rend_worker *w);
 
 /* The calling thread is w's from now on; NULL: nobody's. */
@@ -57,11 +59,14 @@ void worker_turn(struct rend_worker *w);
 /* Tells each instance that got an op that no more come this turn; once a second, gives each its tick. */
 void worker_flush(struct rend_worker *w);
 
-/* Is an answered op waiting for the next turn?  Then it should come at once. */
+/* Is an answered op, or an instance that has not been told flush, waiting for the next turn?  Then it should come at once. */
 bool worker_ready(const struct rend_worker *w);
 
 /* When worker_turn() has something to do even if nothing arrives: monotonic ns; UINT64_MAX: never. */
 uint64_t worker_due(struct rend_worker *w);
+
+/* Gives up all ops that are in handlers' hands, whatever their deadline: at the end. */
+void worker_give_up(struct rend_worker *w);
 
 /* Ops that are not freed yet, clients' and children's. */
 size_t worker_ops(const struct rend_worker *w);

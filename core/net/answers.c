@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "net/conn.h"
+#include "net/server.h"
 #include "net/stats.h"
 #include "rend/plugin.h"
 
@@ -72,10 +73,58 @@ new_must_wait(struct answers *as, const struct answer *a)
 	return must_wait(as, a);
 }
 
+/* What a key's prefix is counted for. */
 static void
-count_answer(struct conn *c, const struct rend_op *op)
+count_prefix(struct prefixes *p, unsigned verb, const struct rend_op *op)
 {
-	count_add(&c->loop->counts.answered[count_slot(op->verb, op->ask.mode)][op->status], 1);
+	enum prefix_count what;
+
+	if (verb == REND_GET)
+		what = op->status == REND_OK ? PREFIX_HIT : PREFIX_GET;
+	else if (rend_verb_stores(verb))
+		what = PREFIX_SET;
+	else if (verb == REND_DELETE)
+		what = PREFIX_DELETE;
+	else
+		return;
+	prefixes_count(p, op->key, op->keylen, what);
+}
+
+static void
+count_op(struct conn *c, const struct asked *asked, const struct rend_op *op)
+{
+	/* A value that is too large is a store to the client, whatever becomes of the older one. */
+	bool too_large = asked->kind == COMMAND_TOO_LARGE;
+	unsigned slot = count_slot(op->verb, op->ask.mode);
+	struct loop *l = c->loop;
+
+	count_add(
+	    too_large ? &l->counts.answered[COUNT_STORE][REND_TOO_BIG] : &l->counts.answered[slot][op->status], 1);
+	histogram_add(&l->latency[too_large ? COUNT_STORE : slot], rend_now() - op->born);
+	if (prefixes_is_on(&l->server->prefixes))
+		count_prefix(&l->server->prefixes, too_large ? REND_SET : op->verb, op);
+}
+
+/* Those that no node was asked for. */
+static void
+count_other(struct conn *c, const struct asked *asked)
+{
+	struct counts *n = &c->loop->counts;
+
+	if (asked->kind == COMMAND_FLUSH_ALL)
+		count_add(&n->answered[COUNT_FLUSH][REND_OK], 1);
+	if (asked->kind == COMMAND_NO_MEMORY)
+		count_add(&n->answered[count_slot(asked->verb, 0)][REND_NO_MEMORY], 1);
+}
+
+/* A larger one is believed at once, smaller ones little by little. */
+static void
+learn_size(struct conn *c, const struct rend_op *op)
+{
+	size_t units = op->status == REND_OK ? (op->item.value.len + ANSWER_UNIT - 1) / ANSWER_UNIT : 0;
+	unsigned now = c->answer_size, size = units > UINT16_MAX ? UINT16_MAX : (unsigned)units;
+
+	c->answer_size = (uint16_t)(size >= now ? size : now - (now - size + 1) / 2);
 }
 
 static void
@@ -93,14 +142,17 @@ answer_free(struct conn *c, struct answer **ap)
 static void
 say(struct conn *c, const struct asked *asked, const struct rend_op *op)
 {
-	if (op != NULL)
-		count_answer(c, op);
+	if (op != NULL) {
+		count_op(c, asked, op);
+		learn_size(c, op);
+	} else {
+		count_other(c, asked);
+	}
+	if (asked->form == FORM_META)
+		count_add(&c->loop->counts.meta, 1);
 	if (c->gone)
 		return;
-	if (asked->kind == COMMAND_STATS)
-		stats_say(c, asked);
-	else
-		dialog_reply(&c->dialog, &c->out, asked, op);
+	dialog_reply(&c->dialog, &c->out, asked, op);
 	if (asked->close)
 		conn_finish(c);
 }
@@ -116,7 +168,10 @@ answers_say(struct conn *c)
 
 		if (a->state != ANSWER_DONE)
 			return;
-		say(c, &a->asked, a->op);
+		if (a->asked.kind != COMMAND_STATS)
+			say(c, &a->asked, a->op);
+		else if (!stats_say(c, a))
+			return;
 		as->count--;
 		answer_free(c, &a);
 	}
@@ -191,7 +246,7 @@ answers_add(struct conn *c, const struct asked *asked, struct rend_op *op)
 	struct answer *a;
 	bool wait;
 
-	if (op == NULL && as->count == 0) {
+	if (op == NULL && as->count == 0 && asked->kind != COMMAND_STATS) {
 		say(c, asked, NULL);
 		return true;
 	}
@@ -204,7 +259,8 @@ answers_add(struct conn *c, const struct asked *asked, struct rend_op *op)
 	*a = (struct answer){ .conn = c, .op = op, .asked = *asked, .state = ANSWER_DONE };
 	if (op == NULL) {
 		list_append(&as->list, &a->link);
-		as->count++;
+		if (as->count++ == 0)
+			answers_say(c);
 		return true;
 	}
 	a->mutates = op_mutates(op);

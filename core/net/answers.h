@@ -18,13 +18,15 @@
 #include "proto/command.h"
 
 struct conn;
+struct survey;
 
 enum answer_state { ANSWER_HELD, ANSWER_ASKED, ANSWER_DONE };
 
 struct answer {
 	struct link link;
 	struct conn *conn;
-	struct rend_op *op; /* NULL: a command without one */
+	struct rend_op *op;    /* NULL: a command without one */
+	struct survey *survey; /* of a stats that is being said; owned */
 	struct asked asked;
 	uint8_t state;
 	bool mutates;
@@ -32,8 +34,8 @@ struct answer {
 
 struct answers {
 	struct list list;
-	uint32_t count, held, mutating; /* mutating: not done, and not only reading */
-	uint32_t barriers;		/* flush_alls that are not done */
+	uint16_t count, held, mutating; /* mutating: not done, and not only reading */
+	uint16_t barriers;		/* flush_alls that are not done */
 	uint64_t seen;			/* a bit for each key hash since the list was last empty */
 };
 

@@ -13,9 +13,11 @@
 #include "net/server.h"
 #include "net/stats.h"
 
-/* One connection's share of a turn. */
-#define COMMANDS_MAX 64
-#define KEYS_MAX     1024
+/* One connection's share of a turn, beside COMMANDS_MAX. */
+#define KEYS_MAX 1024
+
+/* Bytes that are a fair part. */
+#define SWALLOWED_PROGRESS (16 * 1024)
 
 static void
 add_answer(struct conn *c, const struct asked *asked, struct rend_op *op)
@@ -134,6 +136,7 @@ go_on_with_body(struct conn *c, const char *p, size_t len, size_t *at)
 	op = b->op;
 	b->op = NULL;
 	body_free(&c->body);
+	c->progressed = true;
 	add_stored(c, &cmd, op);
 	return true;
 }
@@ -201,7 +204,7 @@ carry_out(struct conn *c, struct command *cmd, const char *p, size_t len, size_t
 		return;
 	case COMMAND_STATS:
 		/* The words behind it are gone when its turn to be answered comes. */
-		cmd->asked.group = stats_group(cmd->args, cmd->args_len);
+		stats_parse(c->loop->server, cmd->args, cmd->args_len, &cmd->asked);
 		break;
 	case COMMAND_SHUTDOWN:
 		server_shut_down(c->loop->server);
@@ -218,6 +221,18 @@ carry_out(struct conn *c, struct command *cmd, const char *p, size_t len, size_t
 	add_answer(c, &cmd->asked, NULL);
 	if (cmd->asked.close)
 		c->deaf = true;
+}
+
+/* Of a refused value that is being dropped, a fair part is progress too. */
+static void
+count_swallowed(struct conn *c, size_t bytes)
+{
+	if (c->swallowed + bytes < SWALLOWED_PROGRESS) {
+		c->swallowed += (uint16_t)bytes;
+		return;
+	}
+	c->swallowed = 0;
+	c->progressed = true;
 }
 
 size_t
@@ -245,13 +260,17 @@ commands_run(struct conn *c, const char *p, size_t len)
 		}
 		r = dialog_parse(&c->dialog, p + at, len - at, &used, &cmd);
 		at += used;
-		if (r == PARSE_MORE)
+		if (r == PARSE_MORE) {
+			count_swallowed(c, used);
 			break;
+		}
+		c->progressed = true;
 		if (r == PARSE_CLOSE) {
 			conn_finish(c);
 			break;
 		}
-		keys++;
+		if (keys++ == 0)
+			c->heard = (uint32_t)(rend_now() / 1000000000);
 		if (cmd.asked.kind != COMMAND_OP || cmd.asked.verb != REND_GET || cmd.asked.last)
 			commands++;
 		carry_out(c, &cmd, p, len, &at);

@@ -6,6 +6,9 @@
 
 struct conn;
 
+/* One connection's share of a turn. */
+#define COMMANDS_MAX 64
+
 /*
  * Carries out the commands in len bytes of input, as far as they are whole, the client is not owed too much, and its share of the turn
  * goes.  Returns how many bytes are dealt with; the rest is to be given again.

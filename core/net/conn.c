@@ -26,6 +26,10 @@
 #define OUT_BYTES_MAX (256 * 1024)
 #define OUT_BYTES_LOW (64 * 1024)
 
+/* Bytes that its answers under way may bring, judged by those it got lately; before the first, by a guess that lets it begin slowly. */
+#define COMING_MAX	  (8 * 1024 * 1024)
+#define ANSWER_SIZE_FIRST (128 * 1024)
+
 static void
 mark_dirty(struct conn *c)
 {
@@ -46,7 +50,7 @@ static void on_event(evutil_socket_t fd, short what, void *arg);
 static void
 arm(struct conn *c)
 {
-	short wanted = 0;
+	uint8_t wanted = 0;
 
 	if (!c->ended && !c->finishing && !c->paused && !link_listed(&c->runnable))
 		wanted |= EV_READ;
@@ -66,13 +70,6 @@ arm(struct conn *c)
 	}
 }
 
-static bool
-nothing_half_there(const struct conn *c)
-{
-	return c->answers.count == 0 && c->out.len == 0 && c->body == NULL && c->in_len == 0 &&
-	       c->dialog.swallow == 0 && !c->dialog.swallow_line;
-}
-
 /* After anything has happened to it: what it waits for, how long, and whether it is through. */
 static void
 settle(struct conn *c, int progress)
@@ -81,7 +78,10 @@ settle(struct conn *c, int progress)
 
 	if (c->gone)
 		return;
-	through = c->finishing ? c->answers.count == 0 && c->out.len == 0 : c->loop->draining && nothing_half_there(c);
+	/* At the end every client is heard once more, and no further than to the end of a value that is on its way. */
+	if (c->loop->draining && c->body == NULL && !c->paused && !link_listed(&c->runnable))
+		conn_finish(c);
+	through = c->finishing && c->answers.count == 0 && c->out.len == 0;
 	if (through || c->out.broken) {
 		conn_close(c);
 		return;
@@ -93,10 +93,12 @@ settle(struct conn *c, int progress)
 bool
 conn_owes_too_much(struct conn *c)
 {
+	uint64_t coming = (uint64_t)c->answers.count * c->answer_size * ANSWER_UNIT;
+
 	if (c->paused)
-		c->paused = c->answers.count > OWED_LOW || c->out.len > OUT_BYTES_LOW;
+		c->paused = c->answers.count > OWED_LOW || c->out.len > OUT_BYTES_LOW || coming > COMING_MAX / 2;
 	else
-		c->paused = c->answers.count >= OWED_MAX || c->out.len >= OUT_BYTES_MAX;
+		c->paused = c->answers.count >= OWED_MAX || c->out.len >= OUT_BYTES_MAX || coming >= COMING_MAX;
 	return c->paused;
 }
 
@@ -232,10 +234,32 @@ read_fresh(struct conn *c)
 }
 
 static void
+write_out(struct conn *c)
+{
+	link_remove(&c->dirty);
+	if (c->out.len == 0 || c->blocked)
+		return;
+	switch (outq_write(c->fd, &c->out, &c->loop->counts)) {
+	case OUTQ_EMPTY:
+		break;
+	case OUTQ_BLOCKED:
+		c->blocked = true;
+		break;
+	case OUTQ_BUSY:
+		mark_dirty(c);
+		break;
+	case OUTQ_BROKEN:
+		conn_close(c);
+		return;
+	}
+	if (c->paused && !conn_owes_too_much(c))
+		conn_mark_runnable(c);
+}
+
+static void
 conn_read(struct conn *c)
 {
-	bool was_new = c->body == NULL, progress;
-
+	c->progressed = false;
 	if (c->in_len > 0)
 		read_kept(c);
 	else
@@ -243,11 +267,14 @@ conn_read(struct conn *c)
 	check_end(c);
 	if (c->gone)
 		return;
-	progress = c->body != NULL && (was_new || body_progressed(c->body));
-	/* Nobody else is to be waited for: the answer goes out while it is in the cache. */
-	if (c->answers.count == 0 && c->out.len > 0 && !c->blocked)
-		conn_write(c);
-	settle(c, progress);
+	if (c->body != NULL && body_progressed(c->body))
+		c->progressed = true;
+	/* If nobody else is to be waited for, the answer goes out while it is in the cache. */
+	if (c->answers.count == 0)
+		write_out(c);
+	else if (c->out.len > 0)
+		mark_dirty(c);
+	settle(c, c->progressed);
 }
 
 static void
@@ -270,12 +297,13 @@ conn_run_again(struct conn *c)
 {
 	if (c->gone)
 		return;
+	c->progressed = false;
 	if (c->in_len > 0)
 		run_kept(c);
 	check_end(c);
 	if (c->out.len > 0)
 		mark_dirty(c);
-	settle(c, 0);
+	settle(c, c->progressed);
 }
 
 void
@@ -290,31 +318,24 @@ void
 conn_write(struct conn *c)
 {
 	size_t before = c->out.len;
+	bool progress;
 
-	link_remove(&c->dirty);
+	/* Stats that are said in parts end with their client. */
 	if (c->gone) {
+		link_remove(&c->dirty);
+		answers_say(c);
 		if (c->answers.count == 0)
 			conn_free(&c);
 		return;
 	}
-	if (c->out.len > 0 && !c->blocked) {
-		switch (outq_write(c->fd, &c->out, &c->loop->counts)) {
-		case OUTQ_EMPTY:
-			break;
-		case OUTQ_BLOCKED:
-			c->blocked = true;
-			break;
-		case OUTQ_BUSY:
-			mark_dirty(c);
-			break;
-		case OUTQ_BROKEN:
-			conn_close(c);
-			return;
-		}
-	}
-	if (c->paused && !conn_owes_too_much(c))
-		conn_mark_runnable(c);
-	settle(c, c->out.len < before);
+	write_out(c);
+	progress = c->out.len < before;
+	/* And they go on when there is room for more. */
+	if (!c->gone)
+		answers_say(c);
+	if (c->out.len > 0 && !c->blocked)
+		mark_dirty(c);
+	settle(c, progress);
 }
 
 void
@@ -327,11 +348,28 @@ conn_finish(struct conn *c)
 	mark_dirty(c);
 }
 
+/*
+ * A socket that is closed with input unread resets the connection, and takes with it what the client has not read yet.  What has arrived is
+ * read and dropped; a client that goes on talking gets the reset.
+ */
+static void
+say_goodbye(struct conn *c)
+{
+	char nobody[4096];
+
+	if (shutdown(c->fd, SHUT_WR) != 0)
+		return;
+	for (int i = 0; i < 64 && recv(c->fd, nobody, sizeof nobody, MSG_DONTWAIT) > 0; i++)
+		;
+}
+
 void
 conn_close(struct conn *c)
 {
 	if (c->gone)
 		return;
+	if (c->finishing)
+		say_goodbye(c);
 	c->gone = true;
 	if (c->waits != 0)
 		event_del(&c->event);
@@ -352,9 +390,9 @@ conn_close(struct conn *c)
 void
 conn_drain(struct conn *c)
 {
-	if (c->gone || c->finishing || c->ended)
+	if (c->gone || c->finishing)
 		return;
-	if (!c->paused && !link_listed(&c->runnable))
+	if (!c->ended && !c->paused && !link_listed(&c->runnable))
 		conn_read(c);
 	settle(c, 0);
 }
@@ -362,19 +400,23 @@ conn_drain(struct conn *c)
 int
 conn_new(struct loop *l, int fd, const struct listener_settings *listener)
 {
-	static const struct protocol *const only[] = {
-		[LISTENER_AUTO] = NULL,
-		[LISTENER_TEXT] = &text_protocol,
-		[LISTENER_BINARY] = &binary_protocol,
+	static const uint8_t only[] = {
+		[LISTENER_AUTO] = DIALOG_ANY,
+		[LISTENER_TEXT] = DIALOG_TEXT,
+		[LISTENER_BINARY] = DIALOG_BINARY,
 	};
 	struct conn *c = pool_get(&l->conns_pool);
+	uint32_t seat;
 
-	if (c == NULL) {
+	if (c == NULL || roster_add(&l->roster, c, &seat) != 0) {
+		if (c != NULL)
+			pool_put(&l->conns_pool, c);
 		close(fd);
 		server_conn_closed(l->server);
 		return -1;
 	}
-	*c = (struct conn){ .magic = CONN_MAGIC, .fd = fd, .loop = l, .listener = listener };
+	*c = (struct conn){ .magic = CONN_MAGIC, .fd = fd, .loop = l, .listener = listener, .seat = seat };
+	c->heard = (uint32_t)(rend_now() / 1000000000);
 	c->dialog.limits = &l->limits;
 	c->dialog.only = only[listener->protocol];
 	c->out.pools = &l->chains;
@@ -394,6 +436,7 @@ conn_free(struct conn **cp)
 	REND_CHECK(c, CONN_MAGIC);
 	REND_ASSERT(c->gone && c->answers.count == 0);
 	link_remove(&c->listed);
+	roster_remove(&l->roster, c->seat);
 	link_remove(&c->dirty);
 	link_remove(&c->runnable);
 	c->magic = 0;

@@ -14,18 +14,26 @@
 #include "net/settings.h"
 #include "proto/proto.h"
 
+/* Bytes in which the size of answers is remembered. */
+#define ANSWER_UNIT 4096
+
 struct conn {
 	unsigned magic;
 #define CONN_MAGIC 0xc0221ec7U
 	int fd;
-	short waits;	 /* EV_READ, EV_WRITE: what its event is armed for */
-	bool ended;	 /* the client says no more */
-	bool deaf;	 /* it has said quit: what follows is not heard */
-	bool paused;	 /* it is owed too much to be read from */
-	bool finishing;	 /* we listen no more: close when what is owed is written */
-	bool gone;	 /* the socket is closed; ops are still out */
-	bool blocked;	 /* the kernel takes no more bytes now */
-	bool in_stalled; /* patience is in loop.stalled, not loop.idle */
+	uint8_t waits;	      /* EV_READ, EV_WRITE: what its event is armed for */
+	bool ended;	      /* the client says no more */
+	bool deaf;	      /* it has said quit: what follows is not heard */
+	bool paused;	      /* it is owed too much to be read from */
+	bool finishing;	      /* we listen no more: close when what is owed is written */
+	bool gone;	      /* the socket is closed; ops are still out */
+	bool blocked;	      /* the kernel takes no more bytes now */
+	bool in_stalled;      /* patience is in loop.stalled, not loop.idle */
+	bool progressed;      /* a command was carried out, or a fair part of one came, since the last look */
+	uint16_t answer_size; /* what an answer may bring, in ANSWER_UNITs: by those it got lately */
+	uint16_t swallowed;   /* bytes of refused values that came since the last look */
+	uint32_t seat;	      /* in loop.roster */
+	uint32_t heard;	      /* when its last command came: monotonic s */
 	struct loop *loop;
 	const struct listener_settings *listener;
 	struct event event;

@@ -27,6 +27,7 @@ struct counts {
 	uint64_t reads, writes; /* system calls on clients' sockets */
 	uint64_t yields;	/* a connection had more than its share of a turn */
 	uint64_t refused;	/* commands that were no commands */
+	uint64_t meta;		/* meta commands that were answered */
 	uint64_t idle_kicks, stall_kicks;
 };
 

@@ -157,6 +157,7 @@ listener_open(
 		return -1;
 	if (listen(l->fd, server->settings->backlog) != 0)
 		return fail(l, err, "listen");
+	l->number = l->fd;
 	return 0;
 }
 
@@ -167,6 +168,8 @@ on_pause_over(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	__atomic_fetch_add(&l->server->accept_paused_ns, rend_now() - l->paused, __ATOMIC_RELAXED);
+	__atomic_fetch_sub(&l->server->accept_paused, 1, __ATOMIC_RELAXED);
 	event_add(l->event, NULL);
 }
 
@@ -176,6 +179,8 @@ pause_accepting(struct listener *l, int e)
 {
 	rend_log(REND_LOG_ERROR, "%s: accept: %s: no connection is taken in for a moment", l->name, strerror(e));
 	__atomic_fetch_add(&l->server->accept_pauses, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&l->server->accept_paused, 1, __ATOMIC_RELAXED);
+	l->paused = rend_now();
 	event_del(l->event);
 	event_add(l->pause, &pause_time);
 }

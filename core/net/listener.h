@@ -15,8 +15,10 @@ struct listener {
 	struct server *server;
 	const struct listener_settings *settings;
 	int fd;
-	char name[160]; /* 127.0.0.1:11211, [::1]:11211, unix:/path: for people */
-	char *path;	/* of a unix socket that is ours to remove */
+	int number;	 /* what fd was, for stats: stays when it is closed */
+	uint64_t paused; /* since when it takes none in: monotonic ns */
+	char name[160];	 /* 127.0.0.1:11211, [::1]:11211, unix:/path: for people */
+	char *path;	 /* of a unix socket that is ours to remove */
 	struct event *event, *pause;
 };
 

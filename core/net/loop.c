@@ -12,12 +12,13 @@
 #include "net/conn.h"
 #include "net/patience.h"
 #include "net/server.h"
+#include "net/survey.h"
 
 /* Free connections and answers a worker keeps. */
 #define CONNS_KEPT   1024
 #define ANSWERS_KEPT 4096
 
-/* How long, after the last connection, ops may take to come back: longer than any node waits by default. */
+/* How long ops may take to come back at the end, before they are given up. */
 #define OPS_GRACE_NS 2000000000ULL
 
 /* The eventfd only has to end the wait: worker_turn() empties the inbox. */
@@ -49,12 +50,12 @@ least(uint64_t a, uint64_t b)
 static void
 set_timer(struct loop *l)
 {
-	uint64_t due = least(worker_due(&l->worker), patience_due(l)), wait;
+	uint64_t due = least(least(worker_due(&l->worker), patience_due(l)), survey_due(l)), wait;
 	struct timeval tv;
 
 	if (l->worker.index == 0)
 		due = least(due, flush_timer_due(&l->server->flush_timer));
-	if (l->stop)
+	if (l->stop && !loop_is_quiet(l))
 		due = least(due, l->stop_by);
 	if (due == UINT64_MAX || (l->timer_due != 0 && l->timer_due <= due))
 		return;
@@ -102,6 +103,24 @@ has_work(const struct loop *l)
 	return worker_ready(&l->worker) || !list_empty(&l->runnable) || !list_empty(&l->dirty);
 }
 
+bool
+loop_is_quiet(const struct loop *l)
+{
+	return __atomic_load_n(&l->quiet, __ATOMIC_RELAXED);
+}
+
+/* A connection stays until its ops have come back; what does not is given up, and then it may go. */
+static void
+look_for_quiet(struct loop *l)
+{
+	bool late = rend_now() >= l->stop_by;
+
+	if (late)
+		worker_give_up(&l->worker);
+	if (list_empty(&l->conns) && (late || worker_ops(&l->worker) == 0))
+		__atomic_store_n(&l->quiet, true, __ATOMIC_RELAXED);
+}
+
 static void
 turn(struct loop *l)
 {
@@ -114,19 +133,15 @@ turn(struct loop *l)
 		rend_panic(
 		    __FILE__, __LINE__, "the event loop of worker %d failed: %s", l->worker.index, strerror(errno));
 	run_runnable(l);
+	if (l->worker.index == 0)
+		flush_timer_fire(&l->server->flush_timer, &l->worker);
 	worker_turn(&l->worker);
 	worker_flush(&l->worker);
 	patience_expire(l);
-	if (l->worker.index == 0)
-		flush_timer_fire(&l->server->flush_timer, &l->worker);
+	survey_expire(l);
 	write_dirty(l);
-}
-
-static bool
-is_through(const struct loop *l)
-{
-	/* A connection stays until its ops have come back, so it is no use to wait for connections longer than for ops. */
-	return l->stop && ((list_empty(&l->conns) && worker_ops(&l->worker) == 0) || rend_now() >= l->stop_by);
+	if (l->stop && !loop_is_quiet(l))
+		look_for_quiet(l);
 }
 
 static void *
@@ -140,12 +155,9 @@ loop_thread(void *arg)
 	pthread_barrier_wait(&l->started);
 	if (!l->attached)
 		return NULL;
-	while (!is_through(l))
+	while (!l->may_end)
 		turn(l);
-	if (worker_ops(&l->worker) == 0) {
-		generation_detach(g, &l->worker);
-		l->attached = false;
-	}
+	l->attached = !generation_detach(g, &l->worker);
 	worker_enter(NULL);
 	return NULL;
 }
@@ -170,7 +182,7 @@ make_events(struct loop *l)
 	return event_add(l->inbox_event, NULL);
 }
 
-static void
+void
 loop_fini(struct loop *l)
 {
 	if (l->inbox_event != NULL)
@@ -183,6 +195,8 @@ loop_fini(struct loop *l)
 	chain_pools_fini(&l->chains);
 	pool_fini(&l->answers);
 	pool_fini(&l->conns_pool);
+	roster_fini(&l->roster);
+	sem_destroy(&l->stopped);
 	worker_fini(&l->worker);
 }
 
@@ -206,6 +220,7 @@ loop_start(struct loop *l, struct server *server, int index, struct rend_error *
 	l->server = server;
 	if (worker_init(&l->worker, index) != 0)
 		return error_set(err, EX_OSERR, "worker %d: %s", index, strerror(errno));
+	sem_init(&l->stopped, 0, 0);
 	pool_init(&l->answers, sizeof(struct answer), ANSWERS_KEPT);
 	pool_init(&l->conns_pool, sizeof(struct conn), CONNS_KEPT);
 	chain_pools_init(&l->chains);
@@ -261,21 +276,32 @@ stop_here(struct rend_call *call)
 	l->stop_by = rend_now() + OPS_GRACE_NS;
 	LIST_EACH (k, &l->conns)
 		conn_close(LIST_OBJ(k, struct conn, listed));
+	sem_post(&l->stopped);
+}
+
+void
+loop_stop(struct loop *l)
+{
+	l->stop_call.fn = stop_here;
+	rend_post(&l->worker, &l->stop_call);
+	while (sem_wait(&l->stopped) != 0)
+		;
+}
+
+static void
+end_here(struct rend_call *call)
+{
+	LIST_OBJ(call, struct loop, end_call)->may_end = true;
 }
 
 bool
-loop_stop(struct loop *l)
+loop_end(struct loop *l)
 {
-	bool detached;
-
-	l->stop_call.fn = stop_here;
-	rend_post(&l->worker, &l->stop_call);
+	l->end_call.fn = end_here;
+	rend_post(&l->worker, &l->end_call);
 	pthread_join(l->thread, NULL);
 	pthread_barrier_destroy(&l->started);
-	detached = !l->attached;
-	if (detached)
-		loop_fini(l);
-	return detached;
+	return !l->attached;
 }
 
 unsigned

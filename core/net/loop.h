@@ -11,15 +11,18 @@
 #define NET_LOOP_H
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdbool.h>
 
 #include "base/chain.h"
 #include "base/error.h"
+#include "base/histogram.h"
 #include "base/list.h"
 #include "base/pool.h"
 #include "engine/worker.h"
 #include "net/counts.h"
 #include "net/readbuf.h"
+#include "net/roster.h"
 #include "proto/proto.h"
 
 struct event;
@@ -32,21 +35,26 @@ struct loop {
 	uint64_t timer_due; /* when the timer fires: monotonic ns; 0: it is not set */
 	pthread_t thread;
 	pthread_barrier_t started;
-	bool attached, stop, draining;
+	bool attached, stop, may_end, draining;
+	bool quiet;		   /* relaxed atomic */
+	sem_t stopped;		   /* its connections are closed */
 	uint64_t stop_by;	   /* when it no longer waits for ops: monotonic ns */
 	struct list conns;	   /* all of them */
 	struct list runnable;	   /* have input and may go on next turn */
 	struct list dirty;	   /* may have something to write at the end of this turn */
+	struct list surveys;	   /* that have a visit under way, by when it is given up */
 	struct list stalled, idle; /* by since: half a request or a client that does not read; nothing going on */
 	struct readbuf readbuf;
 	struct chain_pools chains;
 	struct pool answers;
 	struct pool conns_pool;
-	unsigned conn_count; /* relaxed atomic: others look */
+	struct roster roster; /* of conns */
+	unsigned conn_count;  /* relaxed atomic: others look */
 	struct proto_limits limits;
 	struct counts counts;
-	struct rend_error error; /* of attach */
-	struct rend_call stop_call, drain_call;
+	struct histogram latency[COUNT_SLOTS]; /* of clients' commands: from being asked to being said, ns */
+	struct rend_error error;	       /* of attach */
+	struct rend_call stop_call, end_call, drain_call;
 };
 
 /* Starts the thread and attaches the server's generation to its worker.  0, or -1 with the reason. */
@@ -59,10 +67,18 @@ void loop_drain(struct loop *l);
 unsigned loop_connections(const struct loop *l);
 
 /*
- * Closes what is left, ends the thread and waits for it.  true: its worker is detached; false: ops did not come back in
- * time, and what they hold must stay where it is.
+ * The end, in steps that all loops take together, since workers reach for each other until the last has no connection:
+ *
+ *	loop_stop      closes its connections, and waits until they are; it goes on turning
+ *	loop_is_quiet  are its ops back, or given up?  Within two seconds of loop_stop().  Any thread
+ *	loop_end       ends the thread, when the disk threads have ended, and waits for it.  true: its worker is detached; false: a plugin
+ *	               kept ops, and what they hold must stay where it is
+ *	loop_fini      frees what is left of it, when all threads have ended
  */
-bool loop_stop(struct loop *l);
+void loop_stop(struct loop *l);
+bool loop_is_quiet(const struct loop *l);
+bool loop_end(struct loop *l);
+void loop_fini(struct loop *l);
 
 static inline struct loop *
 loop_of(struct rend_worker *w)

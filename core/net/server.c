@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -19,6 +18,9 @@
 
 /* How often a drain looks whether it is over. */
 static const struct timeval drain_look = { .tv_usec = 10 * 1000 };
+
+/* How often the end looks whether the workers are quiet. */
+static const struct timespec quiet_look = { .tv_nsec = 1000 * 1000 };
 
 /* A connection on its way to its worker. */
 struct handover {
@@ -39,8 +41,9 @@ server_new(const struct server_settings *settings, struct rend_error *err)
 		return NULL;
 	}
 	s->settings = settings;
-	s->started = time(NULL);
+	s->began = rend_now();
 	pthread_mutex_init(&s->reset_lock, NULL);
+	prefixes_init(&s->prefixes);
 	for (size_t i = 0; i < settings->listener_count; i++)
 		s->listeners[i].fd = -1;
 	if (flush_timer_init(&s->flush_timer, settings->listener_count) != 0) {
@@ -121,6 +124,10 @@ server_flush_later(struct server *s, const struct listener_settings *listener, i
 void
 server_shut_down(struct server *s)
 {
+	/* A second signal would cut those that are still being answered. */
+	if (__atomic_exchange_n(&s->shutting_down, true, __ATOMIC_RELAXED) ||
+	    __atomic_load_n(&s->draining, __ATOMIC_RELAXED))
+		return;
 	rend_log(REND_LOG_INFO, "a client said shutdown");
 	kill(getpid(), SIGTERM);
 }
@@ -235,20 +242,37 @@ server_run(struct server *s)
 		rend_log(REND_LOG_WARN, "%u connections are cut", __atomic_load_n(&s->connections, __ATOMIC_RELAXED));
 }
 
+/* Nobody is detached while a client of another worker could still reach over to it. */
+static bool
+stop_loops(struct server *s)
+{
+	bool detached;
+
+	for (int i = 0; i < s->loop_count; i++)
+		loop_stop(&s->loops[i]);
+	for (int i = 0; i < s->loop_count; i++)
+		while (!loop_is_quiet(&s->loops[i]))
+			nanosleep(&quiet_look, NULL);
+	/* While the workers still take what the disk threads finish. */
+	detached = offload_stop();
+	for (int i = 0; i < s->loop_count; i++)
+		detached &= loop_end(&s->loops[i]);
+	for (int i = 0; i < s->loop_count && detached; i++)
+		loop_fini(&s->loops[i]);
+	return detached;
+}
+
 void
 server_free(struct server **sp)
 {
 	struct server *s = *sp;
-	bool detached = true;
+	bool detached;
 
 	*sp = NULL;
 	if (s == NULL)
 		return;
 	close_listeners(s);
-	for (int i = 0; i < s->loop_count; i++)
-		detached &= loop_stop(&s->loops[i]);
-	/* After the workers: what they gave to the disk threads is theirs until it is done. */
-	offload_stop();
+	detached = stop_loops(s);
 	for (size_t i = 0; i < sizeof s->signals / sizeof *s->signals; i++)
 		if (s->signals[i] != NULL)
 			event_free(s->signals[i]);
@@ -256,6 +280,7 @@ server_free(struct server **sp)
 		event_base_free(s->base);
 	flush_timer_fini(&s->flush_timer);
 	pthread_mutex_destroy(&s->reset_lock);
+	prefixes_fini(&s->prefixes);
 	if (!detached) {
 		rend_log(REND_LOG_ERROR, "some ops did not come back: their nodes are left as they are");
 		return;

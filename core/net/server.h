@@ -17,6 +17,7 @@
 #include "net/counts.h"
 #include "net/flush_timer.h"
 #include "net/loop.h"
+#include "net/prefixes.h"
 #include "net/settings.h"
 
 struct event;
@@ -33,15 +34,18 @@ struct server {
 	int loop_count; /* that run */
 	int next_loop;	/* gets the next connection */
 	struct flush_timer flush_timer;
-	time_t started;
+	uint64_t began; /* monotonic ns */
 	/* relaxed atomics */
-	bool draining;
+	bool draining, shutting_down;
 	unsigned connections;
 	uint64_t accepted, rejected, accept_pauses;
+	uint64_t accept_paused_ns; /* in pauses that are over */
+	unsigned accept_paused;	   /* listeners that are in one */
 	/* stats reset: what had been counted by then */
 	pthread_mutex_t reset_lock;
 	struct counts reset_counts;
 	uint64_t reset_accepted, reset_rejected;
+	struct prefixes prefixes;
 };
 
 /* settings must outlive it.  The generation is the server's from server_start() on.  NULL with the reason: EX_OSERR

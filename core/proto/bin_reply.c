@@ -292,19 +292,26 @@ bin_reply(struct dialog *d, struct chain *out, const struct asked *asked, const 
 void
 bin_stat(struct dialog *d, struct chain *out, const struct asked *asked, const char *name, const char *value)
 {
-	size_t namelen = strnlen(name, UINT8_MAX), len = strlen(value);
+	bin_stat_text(d, out, asked, name, value, strlen(value));
+}
+
+void
+bin_stat_text(
+    struct dialog *d, struct chain *out, const struct asked *asked, const char *name, const char *text, size_t len)
+{
+	size_t namelen = strnlen(name, UINT8_MAX);
 	char header[BIN_HEADER];
 
 	print_header(header, asked, &(struct head){ .keylen = (uint8_t)namelen, .bodylen = namelen + len });
 	chain_put(out, header, sizeof(header));
 	chain_put(out, name, namelen);
-	chain_put(out, value, len);
+	chain_put(out, text, len);
 }
 
 void
 bin_stat_end(struct dialog *d, struct chain *out, const struct asked *asked, enum stats_end how)
 {
-	if (how == STATS_UNKNOWN)
+	if (how >= STATS_UNKNOWN)
 		put_failure(out, asked, REND_MISS);
 	else
 		put_ok(out, asked, 0);

@@ -55,6 +55,7 @@ struct asked {
 	uint8_t group;	      /* of stats: the caller's, who alone knows what groups there are */
 	uint8_t form;	      /* enum asked_form: whose words answer it, and which of the two at the end is filled */
 	uint16_t code;	      /* of a refused binary request: the status on the wire */
+	uint16_t part;	      /* of stats: the caller's, which of a group's things */
 	const char *sentence; /* static: the whole line of a refusal, with its line end; binary: its body */
 	union {
 		struct meta_asked meta;

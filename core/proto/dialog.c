@@ -19,6 +19,7 @@ const struct protocol text_protocol = {
 	.body_end = text_body_end,
 	.reply = text_reply,
 	.stat = text_stat,
+	.stat_text = text_stat_text,
 	.stat_end = text_stat_end,
 };
 
@@ -27,6 +28,7 @@ const struct protocol binary_protocol = {
 	.parse = bin_parse,
 	.reply = bin_reply,
 	.stat = bin_stat,
+	.stat_text = bin_stat_text,
 	.stat_end = bin_stat_end,
 };
 
@@ -44,7 +46,7 @@ dialog_parse(struct dialog *d, const char *in, size_t len, size_t *used, struct 
 		return PARSE_MORE;
 	if (d->protocol == NULL) {
 		d->protocol = protocol_of(*in);
-		if (d->only != NULL && d->only != d->protocol)
+		if (d->only != DIALOG_ANY && (d->only == DIALOG_TEXT) != (d->protocol == &text_protocol))
 			return PARSE_CLOSE;
 	}
 	return d->protocol->parse(d, in, len, used, cmd);
@@ -74,6 +76,14 @@ dialog_stat(struct dialog *d, struct chain *out, const struct asked *asked, cons
 {
 	REND_ASSERT(d->protocol != NULL);
 	d->protocol->stat(d, out, asked, name, value);
+}
+
+void
+dialog_stat_text(
+    struct dialog *d, struct chain *out, const struct asked *asked, const char *name, const char *text, size_t len)
+{
+	REND_ASSERT(d->protocol != NULL);
+	d->protocol->stat_text(d, out, asked, name, text, len);
 }
 
 void

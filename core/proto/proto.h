@@ -37,8 +37,13 @@ struct dialog;
 /* How a stats command ends: behind its lines, or without any. */
 enum stats_end {
 	STATS_END,
-	STATS_RESET,   /* the counts begin anew */
-	STATS_UNKNOWN, /* there is no such group */
+	STATS_RESET, /* the counts begin anew */
+	STATS_OK,    /* it is switched */
+	STATS_SAID,  /* its text had an end of its own */
+	/* refusals from here on */
+	STATS_UNKNOWN,	    /* there is no such group */
+	STATS_DETAIL_USAGE, /* stats detail, but what? */
+	STATS_NO_CACHEDUMP,
 };
 
 /* What a protocol can. */
@@ -50,18 +55,22 @@ struct protocol {
 	void (*reply)(struct dialog *d, struct chain *out, const struct asked *asked, const struct rend_op *op);
 	void (*stat)(
 	    struct dialog *d, struct chain *out, const struct asked *asked, const char *name, const char *value);
+	void (*stat_text)(struct dialog *d, struct chain *out, const struct asked *asked, const char *name,
+	    const char *text, size_t len);
 	void (*stat_end)(struct dialog *d, struct chain *out, const struct asked *asked, enum stats_end how);
 };
+
+enum dialog_only { DIALOG_ANY, DIALOG_TEXT, DIALOG_BINARY };
 
 /* What one connection's protocol has to remember.  All-zero but for limits is the beginning. */
 struct dialog {
 	const struct protocol *protocol; /* NULL: nothing has been said yet */
-	const struct protocol *only;	 /* what the first byte has to say; NULL: anything */
 	const struct proto_limits *limits;
 	/* parsing */
 	uint32_t scanned;  /* bytes at the beginning of what comes next that hold no line end: not looked at again */
 	uint32_t swallow;  /* bytes of a refused value still to be dropped */
 	bool swallow_line; /* then everything up to a line end */
+	uint8_t only;	   /* enum dialog_only: what the first byte may say */
 	bool in_keys;	   /* the line was checked; the next byte belongs to its keys */
 	struct {
 		int64_t exptime;
@@ -93,6 +102,10 @@ void dialog_reply(struct dialog *d, struct chain *out, const struct asked *asked
 
 /* One line of stats, and its end. */
 void dialog_stat(struct dialog *d, struct chain *out, const struct asked *asked, const char *name, const char *value);
+
+/* Whole lines that are no STAT lines, with their line ends; where lines are packets, they are one packet's value. */
+void dialog_stat_text(
+    struct dialog *d, struct chain *out, const struct asked *asked, const char *name, const char *text, size_t len);
 void dialog_stat_end(struct dialog *d, struct chain *out, const struct asked *asked, enum stats_end how);
 
 extern const struct protocol text_protocol, binary_protocol;

@@ -18,6 +18,8 @@ void text_swallow_body(struct dialog *d, size_t body);
 
 void text_reply(struct dialog *d, struct chain *out, const struct asked *asked, const struct rend_op *op);
 void text_stat(struct dialog *d, struct chain *out, const struct asked *asked, const char *name, const char *value);
+void text_stat_text(
+    struct dialog *d, struct chain *out, const struct asked *asked, const char *name, const char *text, size_t len);
 void text_stat_end(struct dialog *d, struct chain *out, const struct asked *asked, enum stats_end how);
 
 /* The line that says how an op of this verb ended. */

@@ -253,12 +253,23 @@ text_stat(struct dialog *d, struct chain *out, const struct asked *asked, const 
 }
 
 void
+text_stat_text(
+    struct dialog *d, struct chain *out, const struct asked *asked, const char *name, const char *text, size_t len)
+{
+	chain_put(out, text, len);
+}
+
+void
 text_stat_end(struct dialog *d, struct chain *out, const struct asked *asked, enum stats_end how)
 {
 	static const struct sentence ends[] = {
 		[STATS_END] = SAY("END"),
 		[STATS_RESET] = SAY("RESET"),
+		[STATS_OK] = SAY("OK"),
+		[STATS_SAID] = { "", 0 },
 		[STATS_UNKNOWN] = SAY("ERROR"),
+		[STATS_DETAIL_USAGE] = SAY("CLIENT_ERROR usage: stats detail on|off|dump"),
+		[STATS_NO_CACHEDUMP] = SAY("CLIENT_ERROR stats cachedump not allowed"),
 	};
 
 	chain_put(out, ends[how].p, ends[how].len);

@@ -102,7 +102,10 @@ struct rend_handler {
 	 * store then. */
 	int (*attach)(void **inst, void *store, struct rend_worker *worker, struct rend_error *err);
 
-	/* Ends it.  No op is in flight.  Worker's thread; may be NULL. */
+	/*
+	 * Ends it.  Ops that it still has were given up by their submitters: it finishes them with rend_done() before it returns.
+	 * Nothing may be posted to this worker on its behalf afterwards.  Worker's thread; may be NULL.
+	 */
 	void (*detach)(void *inst);
 
 	/* Sets what differs from the defaults in *limits.  Main thread; may be NULL. */

@@ -561,15 +561,23 @@ void
 link_free(struct link **lp)
 {
 	struct link *l = *lp;
+	struct opq sent, waiting;
+	struct rend_op *op;
 
 	*lp = NULL;
 	if (l == NULL)
 		return;
 	REND_CHECK(l, LINK_MAGIC);
-	REND_ASSERT(l->sent.count == 0 && l->waiting.count == 0);
 	if (l->state == LINK_UP)
 		backend_link_gone(l->backend);
+	sent = opq_all(&l->sent);
+	waiting = opq_all(&l->waiting);
 	close_socket(l);
+	/* Nobody waits for these any more; they only have to come back. */
+	while ((op = opq_take(&sent)) != NULL)
+		rend_done(op, REND_LOST);
+	while ((op = opq_take(&waiting)) != NULL)
+		rend_done(op, REND_DOWN);
 	event_free(l->timer);
 	l->magic = 0;
 	free(l);

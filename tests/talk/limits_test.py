@@ -280,7 +280,6 @@ def test_a_backend_that_never_answers_does_not_hold_up_the_end():
             wait_for("it to be asked", lambda: backend.requests)
             rend.send_signal(signal.SIGTERM)
             wait_for("rend to end", lambda: not rend.alive(), 10)
-            assert rend.said("some ops did not come back")
             c.close()
 
 

@@ -49,8 +49,8 @@ static void
 test_only_one_may_begin(void **state)
 {
 	for (int c = 0; c < 256; c++) {
-		struct dialog text = { .limits = &proto_limits_default, .only = &text_protocol };
-		struct dialog binary = { .limits = &proto_limits_default, .only = &binary_protocol };
+		struct dialog text = { .limits = &proto_limits_default, .only = DIALOG_TEXT };
+		struct dialog binary = { .limits = &proto_limits_default, .only = DIALOG_BINARY };
 		char byte = (char)c;
 
 		if (c == 0x80) {

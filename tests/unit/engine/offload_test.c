@@ -74,8 +74,6 @@ set_up(void **state)
 	struct rend_node **nodes = calloc(1, sizeof(struct rend_node *));
 	struct rend_error err = { 0 };
 
-	gate.wanted = gate.come = gate.running = gate.most = 0;
-	done_count = ok_count = 0;
 	disk_plugin.handler = disk_handler;
 	worker_set_count(1);
 	node = nodes[0] = node_new("disk", &disk_plugin, NULL, NULL);
@@ -106,9 +104,9 @@ on_done(struct rend_op *op)
 }
 
 static void
-submit_burst(struct rend_op *ops[JOBS])
+submit_burst(struct rend_op *ops[], int jobs)
 {
-	for (int i = 0; i < JOBS; i++) {
+	for (int i = 0; i < jobs; i++) {
 		ops[i] = op_new(&w, "key", 3);
 		assert_non_null(ops[i]);
 		ops[i]->verb = REND_GET;
@@ -118,41 +116,58 @@ submit_burst(struct rend_op *ops[JOBS])
 }
 
 static void
-finish_burst(struct rend_op *ops[JOBS])
+finish_burst(struct rend_op *ops[], int jobs)
 {
 	struct pollfd p = { .fd = w.inbox.fd, .events = POLLIN };
 
-	while (done_count < JOBS) {
+	while (done_count < jobs) {
 		assert_int_equal(poll(&p, 1, 2 * PATIENCE_S * 1000), 1);
 		worker_turn(&w);
 	}
-	for (int i = 0; i < JOBS; i++)
+	for (int i = 0; i < jobs; i++)
 		rend_op_free(&ops[i]);
+}
+
+/* Jobs of which `wanted` must run at the same time to end at all. */
+static void
+burst(int jobs, int wanted)
+{
+	struct rend_op *ops[JOBS];
+
+	gate.wanted = wanted;
+	gate.come = gate.running = gate.most = 0;
+	done_count = ok_count = 0;
+	submit_burst(ops, jobs);
+	finish_burst(ops, jobs);
+	assert_int_equal(ok_count, jobs);
 }
 
 static void
 test_a_burst_runs_on_as_many_threads_as_there_may_be(void **state)
 {
-	struct rend_op *ops[JOBS];
-
 	offload_set_threads(JOBS);
-	gate.wanted = JOBS;
-	submit_burst(ops);
-	finish_burst(ops);
-	assert_int_equal(ok_count, JOBS);
+	burst(JOBS, JOBS);
 	assert_int_equal(gate.most, JOBS);
+}
+
+/* One idle thread is not enough for all, although it is still idle when the last job comes. */
+static void
+test_a_burst_does_not_wait_for_the_one_thread_that_is_idle(void **state)
+{
+	offload_set_threads(JOBS);
+	for (int i = 0; i < 5; i++) {
+		burst(1, 1);
+		burst(JOBS, JOBS);
+		assert_int_equal(gate.most, JOBS);
+		offload_stop();
+	}
 }
 
 static void
 test_a_burst_runs_on_no_more_threads_than_there_may_be(void **state)
 {
-	struct rend_op *ops[JOBS];
-
 	offload_set_threads(2);
-	gate.wanted = 2;
-	submit_burst(ops);
-	finish_burst(ops);
-	assert_int_equal(ok_count, JOBS);
+	burst(JOBS, 2);
 	assert_int_equal(gate.most, 2);
 }
 
@@ -162,6 +177,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 		    test_a_burst_runs_on_as_many_threads_as_there_may_be, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    test_a_burst_does_not_wait_for_the_one_thread_that_is_idle, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		    test_a_burst_runs_on_no_more_threads_than_there_may_be, set_up, tear_down),
 	};

@@ -5,6 +5,7 @@ import resource
 import signal
 import socket
 import struct
+import threading
 import time
 
 import harness
@@ -157,6 +158,16 @@ def test_a_large_value_that_keeps_coming_in_small_parts_gets_its_time():
         c.say(b"\r\n").hear(b"STORED\r\n")
 
 
+def test_a_busy_client_that_hears_nothing_is_not_half_a_request():
+    with Rend(fields='request_timeout = "300ms";') as rend, rend.client() as c:
+        # An odd length, so that reads end in the middle of a command.
+        line = b"delete abcdefghij noreply\r\n"
+        begun = time.monotonic()
+        while time.monotonic() - begun < 1.2:
+            c.say(line * 1000)
+        c.ask(b"get k\r\n", b"END\r\n")
+
+
 def test_an_idle_client_is_closed_when_asked_for():
     with Rend(fields='idle_timeout = "300ms";') as rend:
         with rend.client() as c:
@@ -254,6 +265,55 @@ def test_sigterm_answers_what_was_asked():
         half.say(b"c\r\n").hear(b"STORED\r\n").hear_end()
         c.hear_end()
         wait_for("rend to end", lambda: not rend.alive())
+
+
+def test_sigterm_ends_a_client_that_goes_on_asking():
+    rend = Rend(fields='drain_timeout = "60s";')
+    with rend:
+        c = rend.client()
+        done = threading.Event()
+
+        def ask():
+            try:
+                while not done.is_set():
+                    c.say(b"get k\r\n" * 100)
+                    c.hear(b"END\r\n" * 100)
+            except (AssertionError, OSError):
+                pass
+        asking = threading.Thread(target=ask, daemon=True)
+        asking.start()
+        wait_for("it to be asking", lambda: int(rend.stats()["cmd_get"]) > 1000)
+        rend.send_signal(signal.SIGTERM)
+        wait_for("rend to end", lambda: not rend.alive(), 15)
+        done.set()
+        asking.join(harness.PATIENCE)
+
+
+def test_the_end_in_the_middle_of_everything():
+    """Workers end while clients of others make them reach over."""
+    for _ in range(3):
+        rend = Rend(fields='drain_timeout = "10ms";', workers=4)
+        with rend:
+            clients = [rend.client() for _ in range(16)]
+            stop = threading.Event()
+
+            def bother(c):
+                try:
+                    while not stop.is_set():
+                        c.say(b"flush_all 100\r\nstats nodes\r\nset k 0 0 1\r\nx\r\nstats reset\r\nstats\r\n")
+                        for _ in range(5):
+                            c.line()
+                except (AssertionError, OSError):
+                    pass
+            threads = [threading.Thread(target=bother, args=(c,), daemon=True) for c in clients]
+            for t in threads:
+                t.start()
+            wait_for("them to be at it", lambda: int(rend.stats()["cmd_flush"]) > 0)
+            rend.send_signal(signal.SIGTERM)
+            wait_for("rend to end", lambda: not rend.alive(), 15)
+            stop.set()
+            for t in threads:
+                t.join(harness.PATIENCE)
 
 
 def test_a_second_sigterm_does_not_wait():

@@ -1,8 +1,8 @@
 /*
  * Blocks to nodes.  Each block of handlers = {} and policies = {} is one; options that name others are the edges:
  *
- *	read: load each block's plugin, make its node ──► fill: options, edges ──► sort: children first, no cycle ──►
- *check
+ *	read: load each block's plugin, make its node ──► fill: options, edges ──► sort: children first, no cycle
+ *		──► check
  */
 #ifndef CONF_GRAPH_H
 #define CONF_GRAPH_H

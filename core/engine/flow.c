@@ -5,13 +5,15 @@
  *
  *	client's op ◄── holder ◄── shadow ◄── kid
  *	    │             │           │        └ what a row asks.  One for all rows; a new one when it timed out,
- *because the │             │           │          handler still has it │             │           └ from the first late
- *row on: has the walk and the item, so that the client's op can be │             │             finished and freed │ └
- *in a walk with a guard: has the guard.  It is gone, and the guard ended, when the last kid is: a write │ that was
- *given up may still happen, so its writer has not ended └ has the walk in its scratch
+ *	    │             │           │          because the handler still has it
+ *	    │             │           └ from the first late row on: has the walk and the item, so that the client's op
+ *	    │             │             can be finished and freed
+ *	    │             └ in a walk with a guard: has the guard.  It is gone, and the guard ended, when the last kid is:
+ *	    │               a write that was given up may still happen, so its writer has not ended
+ *	    └ has the walk in its scratch
  *
  * Not handled: a write whose status is LOST may happen later, too, and there is no answer left to wait for.  The guard
- *should be kept for the longest time such a write can be under way (30 s); it is ended with the walk.
+ * should be kept for the longest time such a write can be under way (30 s); it is ended with the walk.
  */
 #include "engine/flow.h"
 

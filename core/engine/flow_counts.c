@@ -1,6 +1,6 @@
 /*
  * Counts of rows: see flow_counts.h.  Three numbers per row, the rows of all tables in line, each worker's on cache
- *lines of its own:
+ * lines of its own:
  *
  *	[ get 0 | get 1 | get 2 | set 0 | set 1 | ... ] worker 0
  *	[ get 0 | get 1 | get 2 | set 0 | set 1 | ... ] worker 1

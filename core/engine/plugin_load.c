@@ -1,8 +1,8 @@
 /*
  * Loading a plugin.  Each step refuses with its own sentence, and what is not yet proved is not yet used:
  *
- *	file ─► may we trust it? ─► dlopen ─► rend_plugin() ─► magic, ABI ─► sizes ─► copy ─► descriptor, options ─►
- *name
+ *	file ─► may we trust it? ─► dlopen ─► rend_plugin() ─► magic, ABI ─► sizes ─► copy ─► descriptor, options
+ *		─► name
  */
 #include <ctype.h>
 #include <dlfcn.h>

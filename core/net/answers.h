@@ -7,7 +7,7 @@
  *	                    └ the head: all behind it wait for it
  *
  * Held ones are submitted as soon as nothing before them stands against it, so "set k, get k" in one packet is true,
- *and commands on different keys overlap.  flush_all waits for all before it and holds all behind it.
+ * and commands on different keys overlap.  flush_all waits for all before it and holds all behind it.
  */
 #ifndef NET_ANSWERS_H
 #define NET_ANSWERS_H

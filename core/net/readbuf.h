@@ -1,6 +1,6 @@
 /*
  * What a worker reads into: one buffer for all its connections.  A connection that is idle has none of its own, and a
- *value that arrived whole is passed on where it lies, by reference:
+ * value that arrived whole is passed on where it lies, by reference:
  *
  *	[ used: values of ops under way point in here | room for the next read ]
  *

@@ -13,7 +13,7 @@ enum command_kind {
 	COMMAND_FLUSH_ALL, /* after `delay` seconds */
 	COMMAND_REFUSED,   /* answered with asked.sentence */
 	COMMAND_NO_MEMORY, /* there was no memory to carry it out: made by the caller, not by a parser */
-	COMMAND_TOO_LARGE, /* the same, and an older value under key is dropped first */
+	COMMAND_TOO_LARGE, /* REFUSED, once an older value under key is dropped */
 	COMMAND_VERSION,
 	COMMAND_VERBOSITY,
 	COMMAND_NOOP,

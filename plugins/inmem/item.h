@@ -5,7 +5,7 @@
  *	     └──────── data ─────────────────────────┘
  *
  * The table is one user; every value that was handed out is another.  The bytes of a value never change while anybody
- *but the table uses it.  Links, version, exptime and the rest are the table's, under its stripe's lock.
+ * but the table uses it.  Links, version, exptime and the rest are the table's, under its stripe's lock.
  */
 #ifndef INMEM_ITEM_H
 #define INMEM_ITEM_H

@@ -6,7 +6,7 @@
  *	  └──► ready                 └──► ready
  *
  * Nothing in it is believed: it must be of a kind that fits the question, carry its opaque or key, have lengths that
- *add up, and numbers that are numbers.
+ * add up, and numbers that are numbers.
  */
 #include "answer.h"
 

@@ -10,7 +10,7 @@
  *	              DOWN: answered at once        closed: LOST if begun, DOWN if not
  *
  * A connection that the backend closed is made again at once, and ops that are safe to ask again (reads, and what was
- *not begun) go on waiting for it; every other end is followed by a pause.
+ * not begun) go on waiting for it; every other end is followed by a pause.
  */
 #ifndef MEMCACHED_LINK_H
 #define MEMCACHED_LINK_H

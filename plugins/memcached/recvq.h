@@ -1,6 +1,6 @@
 /*
  * Bytes that came from a backend, not yet understood.  Values are handed on as pieces of the buffers that were read
- *into:
+ * into:
  *
  *	buf   |VA 70000 f0 O1\r\n|xxxxxxxxxxxxxxxxxx|		buf  |xxxxxxx|\r\n|HD O2\r\n|      |
  *	                          └─ value's 1st piece ─┘		     └─ 2nd ┘     eaten    tail

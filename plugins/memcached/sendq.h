@@ -1,6 +1,6 @@
 /*
  * Bytes on their way to a backend, in order.  Lines and small values are copied into blocks; larger values are pointed
- *at:
+ * at:
  *
  *	[block: mg a v f O1\r\n | ms b 5000 F3 O2\r\n] ──► [5000 bytes of the client's read buffer] ──► [block: \r\n]
  *

@@ -1,6 +1,6 @@
 /*
  * skeleton: the plugin to copy.  A small store in memory that shows everything a handler needs: options, a store that
- *all workers share, verbs, values, expiry, a number for people to look at.  docs/plugins.md explains each of them.
+ * all workers share, verbs, values, expiry, a number for people to look at.  docs/plugins.md explains each of them.
  *
  *	store ── lock, chains ──► entry ──► entry		chains[hash % CHAINS]
  */

@@ -1,6 +1,6 @@
 /*
  * What every policy must do: each path through its tables is gone for real, over tiers that answer as the path says,
- *and everything that can be seen is compared with what core/rend/flow.h promises.
+ * and everything that can be seen is compared with what core/rend/flow.h promises.
  *
  *	kit ──► op ──► policy's tables ──► tier: the next row of the path?  its tier, verb, ask, item, guard?
  *	 ▲                                   │ the path's status: at once, later, from another thread, or never

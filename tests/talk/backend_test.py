@@ -18,6 +18,9 @@ ERROR = b"SERVER_ERROR backend error\r\n"
 
 # One worker: then there is one connection to the backend, and what happens to it is certain.
 QUICK = 'request_timeout = "300ms"; connect_timeout = "300ms";'
+# Then what is answered soon was not waited for.
+SLOW = 'request_timeout = "10s"; connect_timeout = "10s";'
+SOON = 5.0
 
 
 def beside(server, more=QUICK):
@@ -82,12 +85,11 @@ class TcpMemcached(harness.Process):
 
 
 class Bystander:
-    """A client of the values in memory, busy while the backend misbehaves; every answer must be right, and soon."""
+    """A client of the values in memory, busy while the backend misbehaves; every answer must be right, and come."""
 
     def __init__(self, rend):
         self.client = rend.client(1)
         self.stop = threading.Event()
-        self.slowest = 0.0
         self.fault = None
         self.rounds = 0
         self.thread = threading.Thread(target=self._run, daemon=True)
@@ -95,26 +97,31 @@ class Bystander:
     def _run(self):
         try:
             while not self.stop.is_set():
-                begun = time.monotonic()
                 self.client.ask(b"set b 0 0 3\r\nabc\r\nget b\r\n", b"STORED\r\nVALUE b 0 3\r\nabc\r\nEND\r\n")
-                self.slowest = max(self.slowest, time.monotonic() - begun)
                 self.rounds += 1
                 self.stop.wait(0.002)
         except (AssertionError, OSError) as e:
             self.fault = e
 
+    def is_served(self):
+        """Is answered again and again, from now on."""
+        begun = self.rounds
+        wait_for("a bystander to be served", lambda: self.fault or self.rounds >= begun + 3, SOON)
+        assert self.fault is None, self.fault
+
     def __enter__(self):
         self.thread.start()
+        self.is_served()
         return self
 
     def __exit__(self, kind, value, trace):
-        self.stop.set()
-        self.thread.join(harness.PATIENCE)
-        self.client.close()
-        if kind is None:
-            assert self.fault is None, self.fault
-            assert self.rounds > 0
-            assert self.slowest < 0.25, f"a bystander waited {self.slowest:.3f} s"
+        try:
+            if kind is None:
+                self.is_served()
+        finally:
+            self.stop.set()
+            self.thread.join(harness.PATIENCE)
+            self.client.close()
 
 
 def test_a_real_backend_answers_through_rend():
@@ -206,7 +213,8 @@ def test_a_value_too_large_for_the_backend_is_refused_and_the_connection_goes_on
 
 
 def test_a_backend_over_tcp_and_by_name():
-    with ScriptedBackend() as b, Rend(behind(f"localhost:{b.port}"), workers=1) as rend, rend.client() as c:
+    # Not an address as it is written, and no machine has to have a file or a server to know what it means.
+    with ScriptedBackend() as b, Rend(behind(f"127.1:{b.port}"), workers=1) as rend, rend.client() as c:
         c.ask(b"set k 3 0 2\r\nhi\r\nget k\r\n", b"STORED\r\nVALUE k 3 2\r\nhi\r\nEND\r\n")
 
 
@@ -233,11 +241,11 @@ def test_nonsense_addresses_are_refused_with_a_sentence():
 def test_a_backend_absent_at_start_is_down_at_once_and_served_when_it_comes():
     m = Memcached()
     try:
-        with Rend(beside(m.server), workers=1) as rend, rend.client() as c, Bystander(rend):
+        with Rend(beside(m.server, SLOW), workers=1) as rend, rend.client() as c, Bystander(rend):
             begun = time.monotonic()
             c.ask(b"get k\r\n", DOWN)
             c.ask(b"set k 0 0 1\r\nx\r\n", DOWN)
-            assert time.monotonic() - begun < 0.3
+            assert time.monotonic() - begun < SOON
             m.__enter__()
             wait_for("the backend to be used", lambda: served(c))
             c.ask(b"get back\r\n", b"VALUE back 0 1\r\nx\r\nEND\r\n")
@@ -248,14 +256,15 @@ def test_a_backend_absent_at_start_is_down_at_once_and_served_when_it_comes():
 
 
 def test_a_backend_that_is_killed_and_comes_back():
-    with Memcached() as m, Rend(beside(m.server), workers=1) as rend, rend.client() as c, Bystander(rend):
+    with Memcached() as m, Rend(beside(m.server, SLOW), workers=1) as rend, rend.client() as c, Bystander(rend) as bystander:
         for _ in range(3):
             wait_for("the backend to be used", lambda: served(c))
             m.end(signal.SIGKILL)
+            begun = time.monotonic()
             for _ in range(20):
-                begun = time.monotonic()
                 c.ask(b"get back\r\n", DOWN)
-                assert time.monotonic() - begun < 0.25
+            assert time.monotonic() - begun < SOON
+            bystander.is_served()
             m.restart()
         wait_for("the backend to be used", lambda: served(c))
         wait_for("a line for each change", lambda: len([x for x in rend.lines if " is up" in x]) == 4)
@@ -263,15 +272,13 @@ def test_a_backend_that_is_killed_and_comes_back():
 
 
 def test_a_backend_that_is_stopped_and_goes_on():
-    with Memcached() as m, Rend(beside(m.server), workers=1) as rend, rend.client() as c, Bystander(rend):
+    with Memcached() as m, Rend(beside(m.server), workers=1) as rend, rend.client() as c, Bystander(rend) as bystander:
         assert served(c)
         stop(m)
         first = said(c, b"get back\r\n")
         assert first == TIMEOUT, first
         wait_for("it to be taken for down", lambda: said(c, b"get back\r\n") == DOWN)
-        begun = time.monotonic()
-        c.ask(b"get back\r\n", DOWN)
-        assert time.monotonic() - begun < 0.25
+        bystander.is_served()
         m.send_signal(signal.SIGCONT)
         wait_for("the backend to be used", lambda: served(c))
         c.ask(b"get back\r\n", b"VALUE back 0 1\r\nx\r\nEND\r\n")
@@ -292,10 +299,11 @@ def test_the_end_waits_for_a_stopped_backend_no_longer_than_for_its_clients():
 
 
 def test_a_stop_shorter_than_the_limit_is_only_a_wait():
-    with Memcached() as m, Rend(behind(m.server, 'request_timeout = "10s";'), workers=1) as rend, rend.client() as c:
+    with Memcached() as m, Rend(beside(m.server, SLOW), workers=1) as rend, rend.client() as c, Bystander(rend) as bystander:
         assert served(c)
         stop(m)
         c.say(b"get back\r\n" * 100)
+        bystander.is_served()
         c.sock.settimeout(0.3)
         try:
             assert False, c.sock.recv(1)
@@ -497,9 +505,10 @@ def test_a_backend_that_takes_no_connections_in_time():
         s.connect_ex(full.getsockname())
         fillers.append(s)
     try:
-        with Rend(beside(f"127.0.0.1:{full.getsockname()[1]}"), workers=1) as rend, rend.client() as c, Bystander(rend):
+        with Rend(beside(f"127.0.0.1:{full.getsockname()[1]}"), workers=1) as rend, rend.client() as c, Bystander(rend) as bystander:
             assert said(c, b"get k\r\n") in (TIMEOUT, DOWN)
             wait_for("it to be taken for down", lambda: said(c, b"get k\r\n") == DOWN)
+            bystander.is_served()
             wait_for("the log to say so", lambda: rend.said("no answer to connect|is down"))
     finally:
         for s in fillers:
@@ -516,7 +525,7 @@ def test_a_backend_that_never_reads_is_given_up_and_its_queue_is_bounded():
         return None
 
     with ScriptedBackend(stop_reading) as b, Rend(beside(b.server, QUICK + "queue = 20;"), workers=1) as rend:
-        with rend.client() as c, Bystander(rend):
+        with rend.client() as c, Bystander(rend) as bystander:
             assert served(c)
             c.say(b"get bad\r\n")
             body = b"z" * 500000
@@ -525,6 +534,7 @@ def test_a_backend_that_never_reads_is_given_up_and_its_queue_is_bounded():
             for _ in range(41):
                 heard.add(c.line() + b"\r\n")
             assert heard <= {TIMEOUT, DOWN, b"SERVER_ERROR backend busy\r\n"}, heard
+            bystander.is_served()
             stuck.set()
             wait_for("the backend to be used", lambda: served(c))
 

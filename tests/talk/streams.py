@@ -107,12 +107,14 @@ def signs(fields):
 
 # ---- text and meta ----
 
-VALUES = [b"1", b"5", b"10", b"99", b"98", b"100", b"0", b" 5", b"5 x", b"abc", b"", b"18446744073709551616", b"18446744073709551615", b"007", b"x" * 500,
+VALUES = [b"1", b"5", b"10", b"99", b"98", b"100", b"0", b" 5", b"5 x", b"abc", b"", b"18446744073709551616", b"4611686018427387904", b"007", b"x" * 500,
           b"9" * 25, b"y" * 5000, b"get k\r\n", b"\x00\xff\r\n.\r\n"]
 JOINED = [b"abc", b" x", b"x ", b"", b"y" * 300, b"1"]
 PASSED_TIMES = (b"2592001", b"-1", b"-100")
 EXPTIMES = [0, 0, 0, 0, 0, 0, 100, 1000, 2592000, 2592001, 2000000000, -1, -100]
-DELTAS = [b"0", b"1", b"5", b"90", b"1000000", b"18446744073709551615"]
+# From 2^63 on memcached 1.6.18 looks for a minus sign in what lies behind the number, which is whatever the memory held before: now and then
+# it finds one.  So nothing here grows that far; the kit and the parsers' tests do.
+DELTAS = [b"0", b"1", b"5", b"90", b"1000000", b"100000000000"]
 CLIENT_FLAGS = [0, 0, 5, 99, 2**16, 2**32 - 1]
 TOO_LARGE = b"z" * (2 * 1024 * 1024)
 LARGE = [b"L" * 150000, b"M" * 700000]

@@ -28,6 +28,6 @@ check(const char *p, size_t len, const struct asked *asked)
 int
 LLVMFuzzerTestOneInput(const uint8_t *p, size_t len)
 {
-	walk_all_ways(&binary_protocol, check, p, len);
+	walk_all_ways(DIALOG_BINARY, check, p, len);
 	return 0;
 }

@@ -22,6 +22,6 @@ check(const char *p, size_t len, const struct asked *asked)
 int
 LLVMFuzzerTestOneInput(const uint8_t *p, size_t len)
 {
-	walk_all_ways(&text_protocol, check, p, len);
+	walk_all_ways(DIALOG_TEXT, check, p, len);
 	return 0;
 }

@@ -9,9 +9,9 @@
 
 /* Small, so that short inputs reach them. */
 static const struct proto_limits limits = {
-	.item_size_max = 600,
-	.line_max = 256,
-	.get_line_max = 700,
+	.item_size_max = 100,
+	.line_max = 300,
+	.get_line_max = 420,
 	.flush_enabled = true,
 	.shutdown_enabled = true,
 	.cas_enabled = true,
@@ -20,7 +20,7 @@ static const struct proto_limits limits = {
 #define WALL 1700000000
 
 /* Inputs are not longer: what is looked at is copied for each byte that comes. */
-#define INPUT_MAX 4096
+#define INPUT_MAX 2000
 
 struct walk {
 	struct dialog dialog;
@@ -317,7 +317,7 @@ feed(struct walk *w, size_t len)
 
 /* In pieces of these lengths; the last one goes on. */
 static uint64_t
-walk(const struct protocol *only, walk_check_f *check, const uint8_t *p, size_t len, size_t first, size_t then)
+walk(enum dialog_only only, walk_check_f *check, const uint8_t *p, size_t len, size_t first, size_t then)
 {
 	struct walk w = { .dialog = { .only = only, .limits = &limits },
 		.out = { .pools = &pools },
@@ -339,7 +339,7 @@ walk(const struct protocol *only, walk_check_f *check, const uint8_t *p, size_t 
 }
 
 void
-walk_all_ways(const struct protocol *only, walk_check_f *check, const uint8_t *p, size_t len)
+walk_all_ways(enum dialog_only only, walk_check_f *check, const uint8_t *p, size_t len)
 {
 	uint64_t whole;
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libconfig.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -23,7 +24,8 @@
 struct reading {
 	void *arena;
 	struct messages *m;
-	const char *dir; /* of the file that was named first: where includes are looked for */
+	const char *dir;  /* of the file that was named first: where includes are looked for */
+	const char *real; /* the same, no link on the way */
 	unsigned included;
 };
 
@@ -79,7 +81,7 @@ tree_get(const struct tree *group, const char *name)
 
 /* ---- the text, before libconfig sees it ---- */
 
-/* What @include "file" means, as libconfig will put it together. */
+/* What @include "file" means, for people. */
 static char *
 included(const struct reading *r, const char *file, size_t len)
 {
@@ -88,9 +90,9 @@ included(const struct reading *r, const char *file, size_t len)
 	return arena_print(r->arena, "%s/%.*s", r->dir, (int)len, file);
 }
 
-/* All of a file, with a NUL behind it; NULL after a message. */
+/* All of a file, with a NUL behind it, and where it lies; NULL after a message. */
 static char *
-slurp(struct reading *r, const char *path, struct place from, size_t *len)
+slurp(struct reading *r, const char *path, struct place from, char whole[PATH_MAX], size_t *len)
 {
 	struct rend_error err = { 0 };
 	struct stat st;
@@ -98,12 +100,12 @@ slurp(struct reading *r, const char *path, struct place from, size_t *len)
 	ssize_t got;
 	int fd;
 
-	if (trust_file(path, &err) != 0) {
+	if (trust_file(path, whole, &err) != 0) {
 		messages_take(r->m, from, NULL, &err);
 		return NULL;
 	}
 	/* A regular file a moment ago; if it is a pipe now, open must not wait for a writer. */
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	fd = open(whole, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0 || fstat(fd, &st) != 0) {
 		messages_error(r->m, from, EX_NOINPUT, NULL, "cannot read %s: %s", path, strerror(errno));
 		if (fd >= 0)
@@ -129,12 +131,25 @@ slurp(struct reading *r, const char *path, struct place from, size_t *len)
 
 static bool scan(struct reading *r, const char *name, const char *text, size_t len, unsigned depth);
 
+/*
+ * libconfig opens the folder and the file as they are written.  The folder is resolved; a link that somebody made below
+ * it could lead elsewhere by then.
+ */
+static bool
+is_below(const struct reading *r, const char *whole, const char *file, size_t filelen)
+{
+	size_t dirlen = strlen(r->real);
+
+	return strncmp(whole, r->real, dirlen) == 0 && whole[dirlen] == '/' && strlen(whole) == dirlen + 1 + filelen &&
+	       memcmp(whole + dirlen + 1, file, filelen) == 0;
+}
+
 /* false: libconfig must not be let at it. */
 static bool
 scan_include(struct reading *r, struct place from, const char *file, size_t filelen, unsigned depth)
 {
+	char whole[PATH_MAX], *path, *text;
 	size_t len;
-	char *path, *text;
 
 	if (filelen == 0 || *file == '/' || memchr(file, '\\', filelen) != NULL ||
 	    memchr(file, '\n', filelen) != NULL) {
@@ -151,7 +166,12 @@ scan_include(struct reading *r, struct place from, const char *file, size_t file
 		return false;
 	}
 	path = included(r, file, filelen);
-	text = path == NULL ? NULL : slurp(r, path, from, &len);
+	text = path == NULL ? NULL : slurp(r, path, from, whole, &len);
+	if (text != NULL && !is_below(r, whole, file, filelen)) {
+		messages_error(
+		    r->m, from, 0, "@include", "%s is %s: name it without links and dots on the way", path, whole);
+		return false;
+	}
 	return text != NULL && scan(r, path, text, len, depth + 1);
 }
 
@@ -262,8 +282,8 @@ parse(struct reading *r, const char *name, const char *text, size_t len)
 	if (!scan(r, name, text, len, 0))
 		return tree_new(r->arena, TREE_GROUP, (struct place){ name, 0 });
 	config_init(&c);
-	if (r->dir != NULL)
-		config_set_include_dir(&c, r->dir);
+	if (r->real != NULL)
+		config_set_include_dir(&c, r->real);
 	if (config_read_string(&c, text) == CONFIG_TRUE)
 		t = convert(r, name, config_root_setting(&c), 0);
 	else {
@@ -283,15 +303,19 @@ tree_read(void *arena, const char *path, struct messages *m)
 	const char *slash = strrchr(path, '/');
 	struct reading r = { .arena = arena, .m = m };
 	const char *name = arena_copy(arena, path, strlen(path));
+	char whole[PATH_MAX];
 	size_t len;
 	char *text;
 
 	r.dir = slash == NULL ? "." : slash == path ? "" : arena_copy(arena, path, slash - path);
 	if (name == NULL || r.dir == NULL)
 		return NULL;
-	text = slurp(&r, path, (struct place){ NULL, 0 }, &len);
+	text = slurp(&r, path, (struct place){ NULL, 0 }, whole, &len);
 	if (text == NULL)
 		return tree_new(arena, TREE_GROUP, (struct place){ name, 0 });
+	r.real = arena_copy(arena, whole, strrchr(whole, '/') - whole);
+	if (r.real == NULL)
+		return NULL;
 	return parse(&r, name, text, len);
 }
 

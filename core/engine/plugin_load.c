@@ -282,14 +282,15 @@ plugin_dlerror(const char *path)
 static void *
 plugin_open(const char *path, struct rend_error *err)
 {
+	char whole[PATH_MAX];
 	void *handle;
 
-	if (trust_file(path, err) != 0)
+	if (trust_file(path, whole, err) != 0)
 		return NULL;
 	/* NOW: what is missing is missing at start, not at the first request.  LOCAL: plugins do not see each other. */
-	handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	handle = dlopen(whole, RTLD_NOW | RTLD_LOCAL);
 	if (handle == NULL)
-		error_set(err, EX_CONFIG, "%s cannot be loaded: %s", path, plugin_dlerror(path));
+		error_set(err, EX_CONFIG, "%s cannot be loaded: %s", path, plugin_dlerror(whole));
 	return handle;
 }
 

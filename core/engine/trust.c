@@ -1,14 +1,17 @@
 /*
- * Who could have written this file?  Looks at every folder from / down, then at the file:
+ * Who could have written this file?  Resolves the links on the way to it, then looks at every folder of what they lead
+ * to, from / down, and last at the file:
  *
- *	/ ─► usr ─► lib ─► rend ─► inmem.so		each: whose is it, who else may write?
+ *	/opt/rend/inmem.so ──► /usr/lib/rend/inmem.so
+ *	                        / ─► usr ─► lib ─► rend ─► inmem.so	each: whose is it, who else may write?
  *
  * If nobody but root and us may change any of them, nobody else can put another file in the place of the one that was
- *looked at.
+ * looked at.  That holds for the path that was resolved: a link may be anybody's, and lead elsewhere the next time.
  */
 #include <errno.h>
 #include <limits.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -78,33 +81,43 @@ trust_way(char *folder, const char *file, struct rend_error *err)
 	return 0;
 }
 
-int
-trust_file(const char *path, struct rend_error *err)
+/* Where path lies, no link on the way: its folder is resolved, its last name stays what it is. */
+static int
+trust_resolve(const char *path, char whole[PATH_MAX], struct rend_error *err)
 {
 	char given[PATH_MAX], folder[PATH_MAX];
-	struct stat st;
-	char *slash;
+	const char *slash = strrchr(path, '/'), *name = slash == NULL ? path : slash + 1;
 
-	if (strlen(path) >= sizeof(given))
+	if (slash == NULL)
+		strcpy(given, ".");
+	else
+		snprintf(given, sizeof(given), "%.*s", slash == path ? 1 : (int)(slash - path), path);
+	if (realpath(given, folder) == NULL)
+		return error_set(err, EX_NOINPUT, "cannot look at %s: %s", given, strerror(errno));
+	if (trust_way(folder, path, err) != 0)
+		return -1;
+	if (snprintf(whole, PATH_MAX, "%s/%s", strcmp(folder, "/") == 0 ? "" : folder, name) >= PATH_MAX)
 		return error_set(err, EX_NOINPUT, "%.64s...: the path is too long", path);
+	return 0;
+}
+
+int
+trust_file(const char *path, char whole[PATH_MAX], struct rend_error *err)
+{
+	struct stat st;
+
+	if (strlen(path) >= PATH_MAX)
+		return error_set(err, EX_NOINPUT, "%.64s...: the path is too long", path);
+	/* Only to say that it is not there: what else may be said of it is not certain yet. */
 	if (lstat(path, &st) != 0)
+		return error_set(err, EX_NOINPUT, "cannot look at %s: %s", path, strerror(errno));
+	if (trust_resolve(path, whole, err) != 0)
+		return -1;
+	if (lstat(whole, &st) != 0)
 		return error_set(err, EX_NOINPUT, "cannot look at %s: %s", path, strerror(errno));
 	if (S_ISLNK(st.st_mode))
 		return error_set(err, EX_NOPERM, "%s is a symbolic link: name the file itself", path);
 	if (!S_ISREG(st.st_mode))
 		return error_set(err, EX_NOPERM, "%s is not a regular file", path);
-	if (trust_owner_and_mode(path, &st, err) != 0)
-		return -1;
-
-	strcpy(given, path);
-	slash = strrchr(given, '/');
-	if (slash == NULL)
-		strcpy(given, ".");
-	else if (slash == given)
-		given[1] = '\0';
-	else
-		*slash = '\0';
-	if (realpath(given, folder) == NULL)
-		return error_set(err, EX_NOINPUT, "cannot look at %s: %s", given, strerror(errno));
-	return trust_way(folder, path, err);
+	return trust_owner_and_mode(path, &st, err);
 }

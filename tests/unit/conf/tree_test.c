@@ -222,6 +222,31 @@ includes(void **state)
 	assert_int_equal(tree_get(t, "c")->place.line, 3);
 }
 
+/* The folder of the file may be called by a link; what is included may not be behind one, which could be turned. */
+static void
+includes_behind_links(void **state)
+{
+	struct fixture *f = *state;
+	const char *dir = arena_print(f->arena, "%s/real", f->dir), *link = arena_print(f->arena, "%s/link", f->dir);
+	const struct tree *t;
+
+	assert_int_equal(mkdir(dir, 0755), 0);
+	assert_int_equal(symlink("real", link), 0);
+	write_file(f, "real/top", "@include \"more\"\n");
+	write_file(f, "real/more", "b = 2;\n");
+	t = tree_read(f->arena, arena_print(f->arena, "%s/top", link), &f->m);
+	assert_int_equal(f->m.count, 0);
+	expect(t, "{ b=i2 } ");
+	assert_string_equal(tree_get(t, "b")->place.file, arena_print(f->arena, "%s/more", link));
+
+	expect(tree_read(f->arena, write_file(f, "top", "\n@include \"link/more\""), &f->m), "{ } ");
+	expect_message(f, 0, 2, "/real/more: name it without links");
+	expect(tree_read(f->arena, write_file(f, "top", "@include \"real/../real/more\""), &f->m), "{ } ");
+	expect_message(f, 1, 1, "/real/more: name it without links");
+	expect(tree_read(f->arena, write_file(f, "top", "@include \"real/more\""), &f->m), "{ b=i2 } ");
+	assert_int_equal(f->m.count, 2);
+}
+
 static void
 looks_into_what_is_included(void **state)
 {
@@ -296,6 +321,7 @@ main(void)
 		TEST(overrides),
 		TEST(refuses_overrides),
 		TEST(includes),
+		TEST(includes_behind_links),
 		TEST(looks_into_what_is_included),
 		TEST(refuses_includes),
 		TEST(refuses_files),

@@ -1,6 +1,7 @@
 /* Bytes through a dialog, in pieces: see walk.h. */
 #include "walk.h"
 
+#include <sanitizer/asan_interface.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,9 +18,8 @@ static const struct proto_limits limits = {
 	.cas_enabled = true,
 };
 
-#define WALL 1700000000
+#define WALL	  1700000000
 
-/* Inputs are not longer: what is looked at is copied for each byte that comes. */
 #define INPUT_MAX 2000
 
 struct walk {
@@ -227,17 +227,6 @@ understood(struct walk *w, const struct command *cmd, const char *body)
 	w->closed |= cmd->asked.close;
 }
 
-/* A copy that ends where the bytes end, so that a sanitizer sees who reads on. */
-static char *
-copy_of(const char *p, size_t len)
-{
-	char *copy = malloc(len);
-
-	WALK_MUST(copy != NULL);
-	memcpy(copy, p, len);
-	return copy;
-}
-
 static void
 used_up(struct walk *w, size_t used)
 {
@@ -253,21 +242,16 @@ feed_body(struct walk *w)
 	struct command *cmd = &w->storing;
 	size_t used;
 	enum parse r;
-	char *body, *rest;
 
 	if (w->len < cmd->body)
 		return false;
-	rest = copy_of(w->in + cmd->body, w->len - cmd->body);
-	r = dialog_body_end(&w->dialog, rest, w->len - cmd->body, &used, cmd);
-	free(rest);
+	r = dialog_body_end(&w->dialog, w->in + cmd->body, w->len - cmd->body, &used, cmd);
 	WALK_MUST(r != PARSE_CLOSE);
 	if (r == PARSE_MORE) {
 		WALK_MUST(used == 0);
 		return false;
 	}
-	body = copy_of(w->in, cmd->body);
-	understood(w, cmd, body);
-	free(body);
+	understood(w, cmd, w->in);
 	used_up(w, cmd->body + used);
 	cmd->has_body = false;
 	return true;
@@ -277,14 +261,13 @@ feed_body(struct walk *w)
 static bool
 feed_command(struct walk *w)
 {
-	char *in = copy_of(w->in, w->len);
 	struct command cmd;
 	size_t used;
 	enum parse r;
 
 	/* What a parser does not set must not be used either. */
 	memset(&cmd, 0xee, sizeof cmd);
-	r = dialog_parse(&w->dialog, in, w->len, &used, &cmd);
+	r = dialog_parse(&w->dialog, w->in, w->len, &used, &cmd);
 	if (r == PARSE_CLOSE) {
 		note_number(w, r);
 		w->closed = true;
@@ -300,7 +283,6 @@ feed_command(struct walk *w)
 			understood(w, &cmd, NULL);
 		}
 	}
-	free(in);
 	if (r == PARSE_CLOSE)
 		return false;
 	used_up(w, used);
@@ -315,26 +297,37 @@ feed(struct walk *w, size_t len)
 		;
 }
 
-/* In pieces of these lengths; the last one goes on. */
+/*
+ * In pieces of these lengths; the last one goes on.  What has not come yet is there already, but poisoned: a sanitizer sees who reads
+ * on.
+ */
 static uint64_t
 walk(enum dialog_only only, walk_check_f *check, const uint8_t *p, size_t len, size_t first, size_t then)
 {
+	char *in = malloc(len);
 	struct walk w = { .dialog = { .only = only, .limits = &limits },
 		.out = { .pools = &pools },
 		.check = check,
-		.in = (const char *)p,
+		.in = in,
 		.hash = 0xcbf29ce484222325 };
 	size_t piece = first;
+
+	WALK_MUST(in != NULL);
+	memcpy(in, p, len);
+	ASAN_POISON_MEMORY_REGION(in, len);
 
 	for (size_t at = 0; at < len && !w.closed; at += piece, piece = then) {
 		if (piece > len - at)
 			piece = len - at;
+		ASAN_UNPOISON_MEMORY_REGION(in + at, piece);
 		feed(&w, piece);
 	}
 	/* Where one waits for more, so does the other. */
 	note_number(&w, w.storing.has_body);
 	note_number(&w, w.commands);
 	chain_drop(&w.out);
+	ASAN_UNPOISON_MEMORY_REGION(in, len);
+	free(in);
 	return w.hash;
 }
 

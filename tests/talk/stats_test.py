@@ -250,7 +250,7 @@ def test_a_client_that_does_not_read_costs_little():
         # Each is owed 80 MB; the kernel takes some.
         wait_for("them to be written to until no more goes", lambda: sum(of["state"] == "conn_mwrite" for of in conns(rend, c).values()) == 8)
         c.ask(b"get a\r\n", b"END\r\n")
-        assert rend.rss_kb() - before < 16 * MIB, rend.rss_kb() - before
+        assert rend.rss_kb() - before < 32 * MIB, rend.rss_kb() - before
         # One reads after all: nothing is missing.  The others go.
         got = lazy[0].until(b"MN\r\n")
         same(got, (b"\r\n".join(whole) + b"\r\nEND\r\n") * 30 + b"MN\r\n")
@@ -618,17 +618,26 @@ LoadPlugin csv
                 return None
 
             for name, column, value in (("memcached_connections-current", "value", 2), ("memcached_items-current", "value", 1),
-                                        ("df-cache", "free", None), ("ps_count", "threads", 2), ("percent-hitratio", "value", 50)):
+                                        ("ps_count", "threads", 2)):
                 row = wait_for(name, lambda: values(name))
-                assert value is None or float(row[column]) == value, (name, row)
+                same((name, float(row[column])), (name, value))
+
+            def hit_ratio():
+                """Of the last second, so there has to be something in it."""
+                c.ask(b"get a x\r\n", b"VALUE a 0 1\r\n1\r\nEND\r\n")
+                row = values("percent-hitratio")
+                return row and row["value"] != "nan" and float(row["value"])
+
+            assert 40 < wait_for("the ratio of hits", hit_ratio) < 60
             files = os.listdir(folder)
-            for name in ("memcached_command-get", "memcached_command-set", "memcached_ops-hits", "memcached_ops-misses", "memcached_ops-evictions",
+            for name in ("df-cache", "memcached_command-get", "memcached_command-set", "memcached_ops-hits", "memcached_ops-misses", "memcached_ops-evictions",
                          "memcached_octets", "ps_cputime"):
                 assert any(f.startswith(name + "-20") for f in files), (name, files)
         finally:
             collectd.terminate()
             said = collectd.communicate(timeout=30)[0].decode()
-        assert "memcached plugin" not in said, said
+        complaints = [line for line in said.splitlines() if line.startswith("memcached plugin") and "connection established" not in line]
+        assert not complaints, complaints
 
 
 if __name__ == "__main__":

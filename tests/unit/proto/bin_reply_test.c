@@ -302,8 +302,14 @@ test_stats(void **state)
 	check_says(&t, BIN_STAT, 0, "");
 	dialog_stat_end(&t.dialog, &t.out, &t.cmd.asked, STATS_RESET);
 	check_says(&t, BIN_STAT, 0, "");
-	dialog_stat_end(&t.dialog, &t.out, &t.cmd.asked, STATS_UNKNOWN);
-	check_says(&t, BIN_STAT, 0x01, "Not found");
+	dialog_stat_end(&t.dialog, &t.out, &t.cmd.asked, STATS_OK);
+	check_says(&t, BIN_STAT, 0, "");
+	dialog_stat_end(&t.dialog, &t.out, &t.cmd.asked, STATS_SAID);
+	check_says(&t, BIN_STAT, 0, "");
+	for (enum stats_end refusal = STATS_UNKNOWN; refusal <= STATS_NO_CACHEDUMP; refusal++) {
+		dialog_stat_end(&t.dialog, &t.out, &t.cmd.asked, refusal);
+		check_says(&t, BIN_STAT, 0x01, "Not found");
+	}
 	dialog_reply(&t.dialog, &t.out, &t.cmd.asked, NULL);
 	check_silent(&t, BIN_STAT, REND_OK);
 	talk_fini(&t);

@@ -368,6 +368,15 @@ test_stats(void **state)
 	assert_string_equal(drain(&t.out), "RESET\r\n");
 	dialog_stat_end(&t.dialog, &t.out, &asked, STATS_UNKNOWN);
 	assert_string_equal(drain(&t.out), "ERROR\r\n");
+	dialog_stat_end(&t.dialog, &t.out, &asked, STATS_OK);
+	assert_string_equal(drain(&t.out), "OK\r\n");
+	dialog_stat_end(&t.dialog, &t.out, &asked, STATS_DETAIL_USAGE);
+	assert_string_equal(drain(&t.out), "CLIENT_ERROR usage: stats detail on|off|dump\r\n");
+	dialog_stat_end(&t.dialog, &t.out, &asked, STATS_NO_CACHEDUMP);
+	assert_string_equal(drain(&t.out), "CLIENT_ERROR stats cachedump not allowed\r\n");
+	dialog_stat_text(&t.dialog, &t.out, &asked, "detailed", "PREFIX a\r\nEND\r\nmore", 15);
+	dialog_stat_end(&t.dialog, &t.out, &asked, STATS_SAID);
+	assert_string_equal(drain(&t.out), "PREFIX a\r\nEND\r\n");
 
 	memset(longer, 'x', sizeof(longer) - 1);
 	dialog_stat(&t.dialog, &t.out, &asked, longer, "1");

@@ -323,10 +323,10 @@ def test_each_difference_is_there():
 # ---- names ----
 
 STATS = """pid uptime time version libevent pointer_size rusage_user rusage_system max_connections curr_connections total_connections
-    rejected_connections cmd_get cmd_set cmd_flush cmd_touch get_hits get_misses delete_misses
-    delete_hits incr_misses incr_hits decr_misses decr_hits cas_misses cas_hits cas_badval touch_hits touch_misses bytes_read bytes_written
-    limit_maxbytes threads conn_yields curr_items total_items bytes evictions expired_unfetched evicted_unfetched reclaimed""".split()
-SETTINGS = "maxconns cas_enabled flush_enabled item_size_max tcp_backlog binding_protocol idle_timeout".split()
+    rejected_connections connection_structures cmd_get cmd_set cmd_flush cmd_touch get_hits get_misses delete_misses delete_hits incr_misses
+    incr_hits decr_misses decr_hits cas_misses cas_hits cas_badval touch_hits touch_misses bytes_read bytes_written limit_maxbytes threads
+    conn_yields curr_items total_items bytes evictions expired_unfetched evicted_unfetched reclaimed""".split()
+SETTINGS = "maxconns domain_socket evictions cas_enabled flush_enabled item_size_max tcp_backlog binding_protocol idle_timeout".split()
 
 
 def test_stats_have_memcacheds_names():

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,11 +17,16 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "rend/log.h"
 
 /* Beside clients: listeners, logs, event bases, and what plugins open. */
-#define FILES_PER_WORKER 16
-#define FILES_OTHER	 128
+#define FILES_PER_WORKER  16
+#define FILES_PER_HANDLER 64 /* and worker: as many links as memcached may have */
+#define FILES_OTHER	  128
+
+/* Another process may take its pid file away between two looks, but not for ever. */
+#define PID_TRIES 10
 
 static int ready_fd = -1; /* the parent waits at the other end */
 static int pid_fd = -1;
@@ -41,23 +47,24 @@ daemon_standard_files(void)
 /* ---- open files ---- */
 
 int
-daemon_open_files(struct server_settings *s, struct rend_error *err)
+daemon_open_files(struct server_settings *s, size_t handlers, struct rend_error *err)
 {
 	rlim_t others = FILES_OTHER + s->listener_count + (rlim_t)s->workers * FILES_PER_WORKER;
 	rlim_t need = others + (rlim_t)s->max_connections;
+	rlim_t want = need + (rlim_t)s->workers * handlers * FILES_PER_HANDLER;
 	struct rlimit lim, more;
 
 	if (getrlimit(RLIMIT_NOFILE, &lim) != 0)
 		return error_set(err, EX_OSERR, "cannot read the limit of open files: %s", strerror(errno));
-	if (lim.rlim_cur >= need)
+	if (lim.rlim_cur >= want)
 		return 0;
 	more = lim;
-	more.rlim_cur = need;
-	if (more.rlim_max < need)
-		more.rlim_max = need; /* root may */
+	more.rlim_cur = want;
+	if (more.rlim_max < want)
+		more.rlim_max = want; /* root may */
 	if (setrlimit(RLIMIT_NOFILE, &more) == 0)
 		return 0;
-	lim.rlim_cur = lim.rlim_max < need ? lim.rlim_max : need;
+	lim.rlim_cur = lim.rlim_max < want ? lim.rlim_max : want;
 	if (setrlimit(RLIMIT_NOFILE, &lim) != 0 || getrlimit(RLIMIT_NOFILE, &lim) != 0)
 		return error_set(err, EX_OSERR, "cannot raise the limit of open files: %s", strerror(errno));
 	if (lim.rlim_cur >= need)
@@ -125,6 +132,8 @@ daemon_ready(void)
 
 	if (ready_fd < 0)
 		return;
+	if (chdir("/") != 0)
+		rend_log(REND_LOG_WARN, "cannot leave the folder: %s", strerror(errno));
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (null >= 0) {
 		dup2(null, STDIN_FILENO);
@@ -163,11 +172,46 @@ daemon_user_find(struct daemon_user *u, const char *name, struct rend_error *err
 	return 0;
 }
 
-void
-daemon_user_give(const struct daemon_user *u, const char *path)
+/* Are they to be given to somebody at all? */
+static bool
+is_other(const struct daemon_user *u)
 {
-	if (u->name != NULL && u->uid != 0 && lchown(path, u->uid, u->gid) != 0)
+	return u->name != NULL && u->uid != 0;
+}
+
+static int
+give_socket(const struct daemon_user *u, const char *path)
+{
+	/* Whoever may write the folder may have put something else there: only a socket that is ours is given away. */
+	int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC), rc, why;
+	struct stat st;
+
+	if (fd < 0)
+		return -1;
+	rc = fstat(fd, &st);
+	if (rc == 0 && (!S_ISSOCK(st.st_mode) || st.st_uid != geteuid() || st.st_nlink != 1)) {
+		rc = -1;
+		errno = EPERM;
+	} else if (rc == 0)
+		rc = fchownat(fd, "", u->uid, u->gid, AT_EMPTY_PATH);
+	why = errno;
+	close(fd);
+	errno = why;
+	return rc;
+}
+
+void
+daemon_user_give_socket(const struct daemon_user *u, const char *path)
+{
+	if (is_other(u) && give_socket(u, path) != 0)
 		rend_log(REND_LOG_WARN, "cannot give %s to %s: %s", path, u->name, strerror(errno));
+}
+
+void
+daemon_user_give_log(const struct daemon_user *u)
+{
+	if (is_other(u) && log_give(u->uid, u->gid) != 0)
+		rend_log(REND_LOG_WARN, "cannot give the log to %s: %s", u->name, strerror(errno));
 }
 
 int
@@ -175,12 +219,14 @@ daemon_user_become(const struct daemon_user *u, struct rend_error *err)
 {
 	uid_t r, e, s;
 
-	if (u->name != NULL && u->uid != 0) {
+	if (is_other(u)) {
 		if (initgroups(u->name, u->gid) != 0 || setresgid(u->gid, u->gid, u->gid) != 0 ||
 		    setresuid(u->uid, u->uid, u->uid) != 0)
 			return error_set(err, EX_OSERR, "cannot become %s: %s", u->name, strerror(errno));
 		if (getresuid(&r, &e, &s) != 0 || r != u->uid || e != u->uid || s != u->uid || setuid(0) == 0)
 			return error_set(err, EX_OSERR, "cannot become %s: still root", u->name);
+		/* Another user's process leaves no core unless it says so: nothing of root's is in it that it may not see. */
+		prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 	}
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	return 0;
@@ -210,6 +256,37 @@ pid_may_write(int fd, const char *path, struct rend_error *err)
 	return 0;
 }
 
+/* Does path still lead to what fd is? */
+static bool
+pid_lies_at(int fd, const char *path)
+{
+	struct stat ours, there;
+
+	return fstat(fd, &ours) == 0 && lstat(path, &there) == 0 && ours.st_dev == there.st_dev &&
+	       ours.st_ino == there.st_ino;
+}
+
+/* Opens and locks it.  The descriptor, or -1. */
+static int
+pid_open(const char *path, struct rend_error *err)
+{
+	for (int i = 0; i < PID_TRIES; i++) {
+		int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0644);
+
+		if (fd < 0)
+			return error_set(err, EX_CANTCREAT, "pid file %s: %s", path, strerror(errno));
+		if (pid_may_write(fd, path, err) != 0) {
+			close(fd);
+			return -1;
+		}
+		/* Whoever had it may have removed it meanwhile, and then we hold the lock of a file that nobody sees. */
+		if (pid_lies_at(fd, path))
+			return fd;
+		close(fd);
+	}
+	return error_set(err, EX_CANTCREAT, "pid file %s: it is removed as soon as it is made", path);
+}
+
 int
 daemon_pid_write(const char *path, struct rend_error *err)
 {
@@ -217,13 +294,9 @@ daemon_pid_write(const char *path, struct rend_error *err)
 
 	if (*path == '\0')
 		return 0;
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0644);
+	fd = pid_open(path, err);
 	if (fd < 0)
-		return error_set(err, EX_CANTCREAT, "pid file %s: %s", path, strerror(errno));
-	if (pid_may_write(fd, path, err) != 0) {
-		close(fd);
 		return -1;
-	}
 	if (ftruncate(fd, 0) != 0 || dprintf(fd, "%d\n", (int)getpid()) < 0 || (pid_path = strdup(path)) == NULL) {
 		error_set(err, EX_CANTCREAT, "pid file %s: %s", path, strerror(errno));
 		close(fd);
@@ -238,7 +311,8 @@ daemon_pid_remove(void)
 {
 	if (pid_fd < 0)
 		return;
-	unlink(pid_path);
+	if (pid_lies_at(pid_fd, pid_path))
+		unlink(pid_path);
 	free(pid_path);
 	close(pid_fd);
 	pid_path = NULL;

@@ -19,9 +19,10 @@ void daemon_standard_files(void);
 
 /*
  * Raises the limit of open files to what the settings need, or lowers max_connections to what it allows, with a line in
- * the log. 0, or -1: not even one connection fits.
+ * the log.  What so many handlers could open for themselves is asked for, but nobody is turned away for it.  0, or -1:
+ * not even one connection fits.
  */
-int daemon_open_files(struct server_settings *s, struct rend_error *err);
+int daemon_open_files(struct server_settings *s, size_t handlers, struct rend_error *err);
 
 /*
  * Forks.  Returns in the child, 0, or -1: EX_OSERR.  The parent waits until the child says daemon_ready() and exits
@@ -29,24 +30,31 @@ int daemon_open_files(struct server_settings *s, struct rend_error *err);
  */
 int daemon_begin(struct rend_error *err);
 
-/* The child of daemon_begin(): lets go of the parent and the terminal.  Nothing in another process. */
+/*
+ * The child of daemon_begin(): lets go of the parent, the terminal, and the folder in which it was started: no relative
+ * path is opened from here on.  Nothing in another process.
+ */
 void daemon_ready(void);
 
 /* Who to become: name is rend.conf's, "": nobody.  -1: there is no such user (EX_NOUSER), or root says nothing
  * (EX_USAGE). */
 int daemon_user_find(struct daemon_user *u, const char *name, struct rend_error *err);
 
-/* Gives a file to the user, so that it can be opened again, or removed, later.  What cannot be given stays. */
-void daemon_user_give(const struct daemon_user *u, const char *path);
+/*
+ * Give the user what was bound by root, and the log if log_open() made it, so that they can be removed, or opened again,
+ * later.  What cannot be given stays, with a line in the log.
+ */
+void daemon_user_give_socket(const struct daemon_user *u, const char *path);
+void daemon_user_give_log(const struct daemon_user *u);
 
-/* Becomes the user, for good; no new privileges for anybody.  0, or -1: EX_OSERR. */
+/* Becomes the user, for good; no new privileges for anybody; may leave a core.  0, or -1: EX_OSERR. */
 int daemon_user_become(const struct daemon_user *u, struct rend_error *err);
 
 /* Writes and locks the file; "": none.  It is not written if it is another process's, or something else than a pid
  * file.  -1: EX_CANTCREAT. */
 int daemon_pid_write(const char *path, struct rend_error *err);
 
-/* Removes it. */
+/* Removes it, if it is still the one that was written. */
 void daemon_pid_remove(void);
 
 #endif

@@ -2,8 +2,10 @@
  * rend: from the command line to a server, and back.
  *
  *	args ─► conf ─► log ─► (background) ─► bind ─► user ─► pid file ─► open, serve ─► drain, close
+ *	                                       └── signals that end us wait ──┘
  */
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +16,7 @@
 #include "args.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "conf/arena.h"
 #include "conf/conf.h"
 #include "conf/describe.h"
 #include "conf/draw.h"
@@ -128,15 +131,59 @@ fail(const struct rend_error *err)
 	return err->exit_code == 0 ? EX_CONFIG : err->exit_code;
 }
 
-/* What was bound by root is to be the user's: it will remove the sockets, and open the log again. */
+/* A copy of path that means the same in every folder, or NULL: no memory. */
+static char *
+absolute(struct conf *c, const char *folder, const char *path)
+{
+	if (*path == '/' || *path == '\0')
+		return arena_print(c->arena, "%s", path);
+	return arena_print(c->arena, "%s/%s", folder, path);
+}
+
+/* In the background the folder where we were started is left. */
+static int
+make_paths_absolute(struct conf *c, struct rend_error *err)
+{
+	char folder[PATH_MAX];
+	bool all;
+
+	if (getcwd(folder, sizeof folder) == NULL)
+		return error_set(err, EX_OSERR, "cannot tell what folder this is: %s", strerror(errno));
+	if (strcmp(c->log_to, "stderr") != 0)
+		c->log_to = absolute(c, folder, c->log_to);
+	c->pid_file = absolute(c, folder, c->pid_file);
+	all = c->log_to != NULL && c->pid_file != NULL;
+	for (size_t i = 0; i < c->server.listener_count; i++) {
+		struct listener_settings *l = &c->server.listeners[i];
+
+		if (l->path == NULL)
+			continue;
+		l->path = absolute(c, folder, l->path);
+		all = all && l->path != NULL;
+	}
+	return all ? 0 : error_set(err, EX_OSERR, "no memory");
+}
+
+/* Those that end us, or reopen the log: from the first socket on until somebody takes them, they wait. */
+static void
+hold_signals(int how)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGUSR1);
+	sigprocmask(how, &set, NULL);
+}
+
 static void
 give_files(const struct conf *c, const struct daemon_user *user)
 {
 	for (size_t i = 0; i < c->server.listener_count; i++)
 		if (c->server.listeners[i].path != NULL)
-			daemon_user_give(user, c->server.listeners[i].path);
-	if (strcmp(c->log_to, "stderr") != 0)
-		daemon_user_give(user, c->log_to);
+			daemon_user_give_socket(user, c->server.listeners[i].path);
+	daemon_user_give_log(user);
 }
 
 /* From a bound server to a served one.  0, or -1. */
@@ -161,16 +208,20 @@ serve_conf(const struct args *a, struct conf *c)
 	struct server *s = NULL;
 	int rc = 0;
 
-	if (daemon_user_find(&user, c->user, &err) != 0 || daemon_open_files(&c->server, &err) != 0)
+	if (daemon_user_find(&user, c->user, &err) != 0 || daemon_open_files(&c->server, c->handlers, &err) != 0)
 		return fail(&err);
 	if (a->background && daemon_begin(&err) != 0)
 		return fail(&err);
+	hold_signals(SIG_BLOCK);
 	s = server_new(&c->server, &err);
 	if (s == NULL)
 		return fail(&err);
 	if (start(s, c, &user, &err) == 0) {
+		hold_signals(SIG_UNBLOCK);
 		daemon_ready();
 		server_run(s);
+		/* Nobody takes them any more, and the pid file is still to be removed. */
+		hold_signals(SIG_BLOCK);
 	} else
 		rc = fail(&err);
 	server_free(&s);
@@ -189,6 +240,8 @@ serve(const struct args *a)
 
 	if (rc != 0)
 		messages_print(&m, stderr);
+	else if (a->background && make_paths_absolute(&c, &err) != 0)
+		rc = complain(&err);
 	else if (log_open(c.log_to, c.log_level) != 0) {
 		error_set(&err, EX_CANTCREAT, "cannot log to %s: %s", c.log_to, strerror(errno));
 		rc = complain(&err);

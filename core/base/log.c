@@ -1,5 +1,6 @@
 /* The log: a bounded ring, and a thread that writes it. */
 #include <sys/prctl.h>
+#include <sys/stat.h>
 
 #include <errno.h>
 #include <limits.h>
@@ -59,6 +60,7 @@ static struct {
 	struct timespec give_up; /* once it is stopping */
 
 	char path[PATH_MAX]; /* empty: stderr */
+	bool made;	     /* the file is ours: log_open() made it */
 	bool reopen;
 	int next_sink; /* the thread is to write there from now on; -1: none */
 
@@ -233,7 +235,7 @@ move_sink(int fd)
 static int
 reopen_sink(const char *path)
 {
-	int fd = sink_open(path);
+	int fd = sink_open(path, NULL);
 
 	if (fd != -1)
 		move_sink(fd);
@@ -250,7 +252,7 @@ thread_reopen(void)
 	memcpy(path, lg.path, sizeof(path));
 	lg.reopen = false;
 	pthread_mutex_unlock(&lg.lock);
-	fd = sink_open(path);
+	fd = sink_open(path, NULL);
 	why = errno;
 	if (fd == -1)
 		rend_log(REND_LOG_ERROR, "cannot open the log %s again, the old one stays: %s", path, strerror(why));
@@ -384,19 +386,21 @@ int
 log_open(const char *to, enum rend_log_level level)
 {
 	const char *path = strcmp(to, "stderr") == 0 ? "" : to;
+	bool made;
 	int fd;
 
 	if (strlen(path) >= sizeof(lg.path)) {
 		errno = ENAMETOOLONG;
 		return -1;
 	}
-	fd = sink_open(path);
+	fd = sink_open(path, &made);
 	if (fd == -1)
 		return -1;
 	log_set_level(level);
 
 	pthread_mutex_lock(&lg.lock);
 	snprintf(lg.path, sizeof(lg.path), "%s", path);
+	lg.made = made;
 	if (lg.mode == LOG_DIRECT) {
 		move_sink(fd);
 	} else {
@@ -406,6 +410,19 @@ log_open(const char *to, enum rend_log_level level)
 	}
 	pthread_mutex_unlock(&lg.lock);
 	return 0;
+}
+
+int
+log_give(uid_t user, gid_t group)
+{
+	struct stat st;
+	int rc = 0;
+
+	pthread_mutex_lock(&lg.lock);
+	if (lg.made && lg.mode == LOG_DIRECT && fstat(sink, &st) == 0 && S_ISREG(st.st_mode))
+		rc = fchown(sink, user, group);
+	pthread_mutex_unlock(&lg.lock);
+	return rc;
 }
 
 int

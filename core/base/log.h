@@ -10,11 +10,18 @@
 #define BASE_LOG_H
 
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "rend/log.h"
 
 /* "stderr", or a file to append to (0640).  Lines above level are not written.  0, or -1 and errno; stderr stays then.  Main thread. */
 int log_open(const char *to, enum rend_log_level level);
+
+/*
+ * Gives the file to a user who is to open it again later; only one that log_open() made: what was there, a device even, belongs to whom it
+ * belonged.  Before log_start().  0, or -1 and errno.
+ */
+int log_give(uid_t user, gid_t group);
 
 /* "error", "warn", "info", "debug" to a level.  0, or -1: no such level. */
 int log_level_parse(const char *name, enum rend_log_level *level);

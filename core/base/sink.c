@@ -7,12 +7,15 @@
 #include "base/sink.h"
 
 int
-sink_open(const char *path)
+sink_open(const char *path, bool *made)
 {
-	if (path[0] == '\0')
-		return STDERR_FILENO;
 	/* Non-blocking matters for a named pipe: one without a reader is an error here and no wait. */
-	return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
+	const int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+	int fd = path[0] == '\0' ? STDERR_FILENO : open(path, flags | O_EXCL, 0640);
+
+	if (made != NULL)
+		*made = fd != -1 && fd != STDERR_FILENO;
+	return fd != -1 || errno != EEXIST ? fd : open(path, flags, 0640);
 }
 
 void

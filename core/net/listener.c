@@ -136,15 +136,13 @@ open_unix(struct listener *l, struct rend_error *err)
 	l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (l->fd < 0)
 		return fail(l, err, "socket");
-	/* Nobody may connect before its mode is what was asked for. */
-	before = umask(0177);
+	/* Its mode from the first moment on: to change that of a path later would be to change what somebody put there. */
+	before = umask(0777 & ~(mode_t)l->settings->mode);
 	e = bind(l->fd, (struct sockaddr *)&un, sizeof un);
 	umask(before);
 	if (e != 0)
 		return fail(l, err, "bind");
 	l->path = strdup(path);
-	if (chmod(path, (mode_t)l->settings->mode) != 0)
-		return fail(l, err, "chmod");
 	return 0;
 }
 

@@ -51,9 +51,11 @@ test_a_reader_that_is_gone(void **state)
 static void
 test_a_full_disk(void **state)
 {
-	int fd = sink_open("/dev/full");
+	bool made = true;
+	int fd = sink_open("/dev/full", &made);
 
 	assert_int_not_equal(fd, -1);
+	assert_false(made);
 	assert_int_equal(sink_write(fd, "x", 1, 1000), -1);
 	assert_int_equal(errno, ENOSPC);
 	sink_close(fd);
@@ -63,7 +65,10 @@ test_a_full_disk(void **state)
 static void
 test_stderr_stays(void **state)
 {
-	assert_int_equal(sink_open(""), STDERR_FILENO);
+	bool made = true;
+
+	assert_int_equal(sink_open("", &made), STDERR_FILENO);
+	assert_false(made);
 	sink_close(STDERR_FILENO);
 	sink_close(-1);
 	assert_int_not_equal(fcntl(STDERR_FILENO, F_GETFD), -1);
@@ -77,9 +82,27 @@ test_a_pipe_without_a_reader(void **state)
 	assert_non_null(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/fifo", dir);
 	assert_int_equal(mkfifo(path, 0600), 0);
-	assert_int_equal(sink_open(path), -1); /* at once */
+	assert_int_equal(sink_open(path, NULL), -1); /* at once */
 	assert_int_equal(errno, ENXIO);
 	unlink(path);
+	rmdir(dir);
+}
+
+static void
+test_a_file_is_made_once(void **state)
+{
+	char dir[] = "/tmp/rend-sink-XXXXXX", path[64];
+	bool made = false;
+
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/log", dir);
+	sink_close(sink_open(path, &made));
+	assert_true(made);
+	sink_close(sink_open(path, &made));
+	assert_false(made);
+	sink_close(sink_open("/no/such/folder", &made));
+	assert_false(made);
+	assert_int_equal(unlink(path), 0);
 	rmdir(dir);
 }
 
@@ -92,6 +115,7 @@ main(void)
 		cmocka_unit_test(test_a_full_disk),
 		cmocka_unit_test(test_stderr_stays),
 		cmocka_unit_test(test_a_pipe_without_a_reader),
+		cmocka_unit_test(test_a_file_is_made_once),
 	};
 
 	alarm(60);

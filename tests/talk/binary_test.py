@@ -436,14 +436,13 @@ def compare(seed, rounds, at_once, counters, steps):
             theirs.say(asked)
             ours.say(asked)
             expected, got = heard(theirs), heard(ours)
-            for a, b in zip(expected, got):
-                assert a == b, f"seed {seed}: memcached {a}, rend {b}"
-            assert len(expected) == len(got), f"seed {seed}: {len(expected)} answers of memcached, {len(got)} of rend"
+            assert expected == got, f"seed {seed}: asked {asked[:400]}, memcached {expected[:4]}, rend {got[:4]}"
 
 
+# No numbers from 2^63 on: memcached looks for a minus sign in one that large, and does not stop looking where the item ends.
 def test_random_requests_are_answered_as_memcached_does():
     for seed in range(3):
-        compare(seed, 2000, 1, (INCREMENT, DECREMENT, INCREMENTQ, DECREMENTQ), (0, 1, 2**64 - 1))
+        compare(seed, 2000, 1, (INCREMENT, DECREMENT, INCREMENTQ, DECREMENTQ), (0, 1, 10**9))
 
 
 # An answer that is still to be written holds the item, too: here no number gets shorter.

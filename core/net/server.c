@@ -67,7 +67,7 @@ hand_over(struct rend_call *call)
 	/* What was on its way while the worker was told to stop. */
 	if (h->loop->stop || h->loop->draining) {
 		close(h->fd);
-		server_conn_closed(h->loop->server);
+		server_conn_closed(h->loop->server, h->listener);
 	} else {
 		conn_new(h->loop, h->fd, h->listener);
 	}
@@ -85,16 +85,25 @@ server_conn_accepted(struct server *s, int fd, const struct listener_settings *l
 	}
 	__atomic_fetch_add(&s->connections, 1, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&s->accepted, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&server_listener(s, listener)->open, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&server_listener(s, listener)->accepted, 1, __ATOMIC_RELAXED);
 	*h = (struct handover){ .call.fn = hand_over, .fd = fd, .listener = listener };
 	h->loop = &s->loops[s->next_loop];
 	s->next_loop = (s->next_loop + 1) % s->loop_count;
 	rend_post(&h->loop->worker, &h->call);
 }
 
+struct listener *
+server_listener(struct server *s, const struct listener_settings *settings)
+{
+	return &s->listeners[settings - s->settings->listeners];
+}
+
 void
-server_conn_closed(struct server *s)
+server_conn_closed(struct server *s, const struct listener_settings *listener)
 {
 	__atomic_fetch_sub(&s->connections, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_sub(&server_listener(s, listener)->open, 1, __ATOMIC_RELAXED);
 }
 
 /* Only wakes the first worker, which looks at the timer each turn. */

@@ -44,6 +44,7 @@ struct server {
 	/* stats reset: what had been counted by then */
 	pthread_mutex_t reset_lock;
 	struct counts reset_counts;
+	struct tally reset_tally;
 	uint64_t reset_accepted, reset_rejected;
 	struct prefixes prefixes;
 };
@@ -65,8 +66,11 @@ void server_free(struct server **sp);
 /* A connection has been accepted and counted: gives it to a worker.  Main thread. */
 void server_conn_accepted(struct server *s, int fd, const struct listener_settings *listener);
 
-/* One connection less.  Any thread. */
-void server_conn_closed(struct server *s);
+/* The listener that is made from these settings. */
+struct listener *server_listener(struct server *s, const struct listener_settings *settings);
+
+/* One connection of a listener less.  Any thread. */
+void server_conn_closed(struct server *s, const struct listener_settings *listener);
 
 /* flush_all in `delay` seconds at a listener's policy; an earlier one that has not come yet is forgotten; 0 or less
  * only forgets it.  A worker. */

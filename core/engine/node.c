@@ -290,6 +290,19 @@ node_reached(const struct rend_node *n, int *of)
 	return up;
 }
 
+bool
+node_up(const struct rend_node *n)
+{
+	int of;
+
+	if (!is_policy(n))
+		return node_reached(n, &of) > 0;
+	for (int i = 0; i < n->tier_count; i++)
+		if (node_up(n->tiers[i]))
+			return true;
+	return false;
+}
+
 uint64_t
 node_ended(const struct rend_node *n, unsigned verb, unsigned status)
 {

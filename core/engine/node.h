@@ -97,6 +97,9 @@ void instance_look(struct instance *in);
 /* How many of its instances were reachable when they were last looked at, and how many there are.  Any thread. */
 int node_reached(const struct rend_node *n, int *of);
 
+/* Can it answer at all?  A handler: some worker reaches it.  A policy: one of its tiers can.  Any thread. */
+bool node_up(const struct rend_node *n);
+
 /* Adds up one number over the workers. */
 uint64_t node_ended(const struct rend_node *n, unsigned verb, unsigned status);
 void node_latency(const struct rend_node *n, struct histogram *sum);

@@ -21,6 +21,7 @@
 #include "base/pool.h"
 #include "engine/worker.h"
 #include "net/counts.h"
+#include "net/pulse.h"
 #include "net/readbuf.h"
 #include "net/roster.h"
 #include "proto/proto.h"
@@ -55,6 +56,7 @@ struct loop {
 	struct counts counts;
 	struct tally *tallies;		       /* for each listener and form */
 	struct histogram latency[COUNT_SLOTS]; /* of clients' commands: from being asked to being said, ns */
+	struct pulse pulse;		       /* is it turning? */
 	struct rend_error error;	       /* of attach */
 	struct rend_call stop_call, end_call, drain_call;
 };

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "engine/generation.h"
 #include "engine/offload.h"
+#include "net/admin.h"
 #include "net/conn.h"
 #include "net/listener.h"
 #include "rend/log.h"
@@ -42,6 +43,7 @@ server_new(const struct server_settings *settings, struct rend_error *err)
 	}
 	s->settings = settings;
 	s->began = rend_now();
+	s->began_wall = rend_wall();
 	pthread_mutex_init(&s->reset_lock, NULL);
 	prefixes_init(&s->prefixes);
 	for (size_t i = 0; i < settings->listener_count; i++)
@@ -56,6 +58,9 @@ server_new(const struct server_settings *settings, struct rend_error *err)
 			server_free(&s);
 			return NULL;
 		}
+	s->admin = admin_new(s, err);
+	if (s->admin == NULL)
+		server_free(&s);
 	return s;
 }
 
@@ -217,6 +222,9 @@ server_start(struct server *s, struct rend_error *err)
 	s->base = event_base_new();
 	if (s->base == NULL || start_signals(s) != 0)
 		return error_set(err, EX_OSERR, "no event base");
+	/* A store may take its time to open, and somebody may ask meanwhile. */
+	if (admin_start(s->admin, err) != 0)
+		return -1;
 	if (generation_open(s->generation, err) != 0)
 		return -1;
 	if (start_loops(s, err) != 0)
@@ -224,7 +232,14 @@ server_start(struct server *s, struct rend_error *err)
 	for (size_t i = 0; i < s->settings->listener_count; i++)
 		if (listener_start(&s->listeners[i]) != 0)
 			return error_set(err, EX_OSERR, "no memory for %s", s->listeners[i].name);
+	__atomic_store_n(&s->serving, true, __ATOMIC_RELEASE);
 	return 0;
+}
+
+bool
+server_serves(const struct server *s)
+{
+	return __atomic_load_n(&s->serving, __ATOMIC_ACQUIRE);
 }
 
 static bool
@@ -281,6 +296,8 @@ server_free(struct server **sp)
 	if (s == NULL)
 		return;
 	close_listeners(s);
+	/* It looks at all that is about to go. */
+	admin_free(&s->admin);
 	detached = stop_loops(s);
 	for (size_t i = 0; i < sizeof s->signals / sizeof *s->signals; i++)
 		if (s->signals[i] != NULL)

@@ -20,6 +20,7 @@
 #include "net/prefixes.h"
 #include "net/settings.h"
 
+struct admin;
 struct event;
 struct event_base;
 struct listener;
@@ -34,7 +35,10 @@ struct server {
 	int loop_count; /* that run */
 	int next_loop;	/* gets the next connection */
 	struct flush_timer flush_timer;
-	uint64_t began; /* monotonic ns */
+	uint64_t began;	    /* monotonic ns */
+	int64_t began_wall; /* unix seconds */
+	struct admin *admin;
+	bool serving; /* all is started, and stays until the admin thread has ended: released, acquired */
 	/* relaxed atomics */
 	bool draining, shutting_down;
 	unsigned connections;
@@ -75,6 +79,9 @@ void server_conn_closed(struct server *s, const struct listener_settings *listen
 /* flush_all in `delay` seconds at a listener's policy; an earlier one that has not come yet is forgotten; 0 or less
  * only forgets it.  A worker. */
 void server_flush_later(struct server *s, const struct listener_settings *listener, int64_t delay);
+
+/* Are its workers and its graph there to be looked at?  Any thread that ends before them. */
+bool server_serves(const struct server *s);
 
 /* As SIGTERM does.  Any thread. */
 void server_shut_down(struct server *s);

@@ -188,6 +188,7 @@ rend_submit(const struct rend_node *to, struct rend_op *op)
 	struct rend_worker *w = op->worker;
 	struct op_core *c = op_core(op);
 	struct rend_op *outer = w->running;
+	const struct instance *outer_at;
 	const struct rend_node *pass;
 	struct instance *in;
 
@@ -217,7 +218,9 @@ rend_submit(const struct rend_node *to, struct rend_op *op)
 		list_append(&w->touched, &in->touched);
 	op->state = OP_SUBMITTING;
 	w->running = op;
+	outer_at = worker_call(w, in);
 	in->node->on[op->verb](in->self, op);
+	worker_call(w, outer_at);
 	w->running = outer;
 	if (op->state == OP_DONE) {
 		op_ended(op);
@@ -295,15 +298,24 @@ rend_done(struct rend_op *op, enum rend_status status)
 	rend_post(op->worker, &c->home);
 }
 
-void
-op_finish(struct rend_op *op)
+/* Its done belongs to whoever asked: a node, or the core for a client. */
+static void
+tell(struct rend_op *op)
 {
 	struct rend_worker *w = op->worker;
 
-	op->state = OP_DONE;
 	w->running = op;
+	worker_call(w, op->parent == NULL ? NULL : op_core(op->parent)->at);
 	op->done(op);
+	worker_call(w, NULL);
 	w->running = NULL;
+}
+
+void
+op_finish(struct rend_op *op)
+{
+	op->state = OP_DONE;
+	tell(op);
 }
 
 struct rend_op *
@@ -330,9 +342,7 @@ op_expire(struct instance *in, uint64_t now)
 		op_core(op)->holds++; /* the handler's */
 		count(&in->counts->late);
 		op_ended(op);
-		in->worker->running = op;
-		op->done(op);
-		in->worker->running = NULL;
+		tell(op);
 	}
 }
 

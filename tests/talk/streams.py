@@ -494,7 +494,6 @@ class Binary:
         value = dice.choice(JOINED if name in ("append", "prepend") else VALUES) if brings else b""
         cas = Version(key, dice.choice([0, 0, 1, 99]), ">Q") if name in WITH_VERSION and dice.random() < 0.25 else bytes(8)
         alone = name in ("increment", "decrement")
-        # memcached looks at the number first when the value is empty or none: see the table.
         parts = request(quiet if is_quiet else loud, key, self.extras(extras), value, dice.randrange(2**31), cas)
         return Ask(name + ("q" if is_quiet else ""), parts, key, alone=alone)
 

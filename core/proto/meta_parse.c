@@ -315,6 +315,9 @@ parse_mg(struct dialog *d, const struct word *name, const char *end, struct comm
 	if (wrong != NULL || r.long_opaque)
 		return text_refuse(cmd, wrong != NULL ? wrong : LONG_OPAQUE);
 	set_vivify(&r);
+	/* Not even what is over has less left than nothing. */
+	if (cmd->ask.recache == 0)
+		cmd->ask.mode &= ~(uint32_t)REND_RECACHE;
 	if (!d->limits->cas_enabled)
 		cmd->ask.want &= ~(uint32_t)REND_WANT_CAS;
 	cmd->asked.last = true;

@@ -103,5 +103,5 @@ scrape(const struct server *s, struct exposition *e)
 		scrape_nodes(s, e);
 	}
 	exposition_one(e, "rend_metrics_left_out", EXPOSITION_GAUGE,
-	    "Metrics of plugins that are not here, because others have their name or it is none.", e->refused);
+	    "Families of plugins that are not here, because another has their name or it is none.", e->refused);
 }

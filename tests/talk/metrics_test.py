@@ -1,12 +1,14 @@
 #!/usr/bin/python3
 """/metrics: every number is what was done, and Prometheus's own tool finds nothing to say about any of it."""
 import os
+import re
 import struct
+import subprocess
 import tempfile
 import threading
 
 import harness
-from conf_test import TWO_TIERS, Folder
+from conf_test import TOP, TWO_TIERS, Folder
 from harness import Client, wait_for
 from scripted_backend import ScriptedBackend
 from watcher import Watched, fixture, promtool
@@ -326,6 +328,39 @@ def test_a_reset_of_stats_takes_nothing_away():
             c.ask(b"stats reset\r\n", b"RESET\r\n")
         assert rend.stats()["cmd_get"] == "0"
         assert rend.scrape().sum("rend_requests_total", command="get") == 2
+
+
+# ---- the paper ----
+
+BOTH = """
+handlers = { mem = { plugin = "inmem"; }; back = { plugin = "memcached"; servers = [ "127.0.0.1:1" ]; }; };
+policies = { main = { plugin = "l1only"; l1 = "mem"; }; other = { plugin = "l1only"; l1 = "back"; }; };
+listeners = ( { port = 0; policy = "main"; }, { port = 0; policy = "other"; } );
+"""
+
+
+def paper():
+    with open(os.path.join(TOP, "docs", "metrics.md")) as f:
+        return f.read()
+
+
+def test_the_paper_has_every_metric_and_no_other():
+    with Watched(BOTH) as rend:
+        families = set(rend.scrape().types)
+    core = {name for name in families if not name.startswith(("rend_inmem_", "rend_memcached_"))}
+    rows = re.findall(r"^\| ((?:`[a-z_]+`(?:, )?)+) \| ", paper(), re.M)
+    documented = {name for row in rows for name in re.findall(r"(?:rend|process)_[a-z_]+", row)}
+    assert documented == core, (documented - core, core - documented)
+    mentioned = {re.sub(r"_bucket$", "", name) for name in re.findall(r"\b(?:rend|process)_[a-z_]+", paper())}
+    assert mentioned <= families, mentioned - families
+
+
+def test_the_alerts_of_the_paper_are_good():
+    rules = next(block for block in re.findall(r"```yaml\n(.*?)```", paper(), re.S) if block.startswith("groups:"))
+    with Folder() as f:
+        f.write("rules.yml", rules)
+        got = subprocess.run(["promtool", "check", "rules", "rules.yml"], cwd=f.path, capture_output=True, text=True, timeout=60)
+        assert got.returncode == 0 and "SUCCESS: 5 rules found" in got.stdout, (got.stdout, got.stderr)
 
 
 harness.main()

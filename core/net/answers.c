@@ -94,8 +94,8 @@ count_op(struct conn *c, const struct asked *asked, const struct rend_op *op)
 	/* A value that is too large is a store to the client, whatever becomes of the older one. */
 	bool too_large = asked->kind == COMMAND_TOO_LARGE;
 	unsigned slot = count_slot(op->verb, op->ask.mode);
-	struct tally *tally = &c->tallies[asked->form];
 	struct loop *l = c->loop;
+	struct tally *tally = &l->tallies[c->tallies + asked->form];
 
 	count_add(too_large ? &tally->answered[COUNT_STORE][REND_TOO_BIG] : &tally->answered[slot][op->status], 1);
 	histogram_add(&l->latency[too_large ? COUNT_STORE : slot], rend_now() - op->born);
@@ -107,7 +107,7 @@ count_op(struct conn *c, const struct asked *asked, const struct rend_op *op)
 static void
 count_other(struct conn *c, const struct asked *asked)
 {
-	struct tally *n = &c->tallies[asked->form];
+	struct tally *n = &c->loop->tallies[c->tallies + asked->form];
 
 	if (asked->kind == COMMAND_FLUSH_ALL)
 		count_add(&n->answered[COUNT_FLUSH][REND_OK], 1);

@@ -417,7 +417,7 @@ conn_new(struct loop *l, int fd, const struct listener_settings *listener)
 	}
 	*c = (struct conn){ .magic = CONN_MAGIC, .fd = fd, .loop = l, .listener = listener, .seat = seat };
 	c->heard = (uint32_t)(rend_now() / 1000000000);
-	c->tallies = loop_tallies(l, listener);
+	c->tallies = (uint16_t)(loop_tallies(l, listener) - l->tallies);
 	c->answer_size = ANSWER_SIZE_FIRST / ANSWER_UNIT;
 	c->dialog.limits = &l->limits;
 	c->dialog.only = only[listener->protocol];

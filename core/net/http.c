@@ -12,6 +12,7 @@
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/http.h>
+#include <event2/http_struct.h>
 #include <event2/keyvalq_struct.h>
 #include <event2/listener.h>
 #include <stdio.h>
@@ -29,8 +30,9 @@
 /* Bytes of input that lie about unparsed. */
 #define INPUT_MAX (2 * HTTP_HEADERS_MAX)
 
-/* evhttp knows no words for it. */
+/* evhttp has no names for them. */
 #define MISDIRECTED 421
+#define BAD_VERSION 505
 
 #define ANSWER_MAX  (16 * 1024 * 1024)
 
@@ -197,13 +199,19 @@ send_answer(struct evhttp_request *req, int code, const char *type, const char *
 	evhttp_add_header(headers, "Content-Security-Policy", "default-src 'none'");
 	if (code == HTTP_BADMETHOD)
 		evhttp_add_header(headers, "Allow", "GET, HEAD");
-	/* One request is all that a connection is for, whatever its client would like. */
+	/* One request is all that a connection is for, whatever its client would like; those that CONNECT evhttp would keep. */
+	if (evhttp_request_get_command(req) == EVHTTP_REQ_CONNECT)
+		req->type = EVHTTP_REQ_GET;
 	evhttp_remove_header(evhttp_request_get_input_headers(req), "Connection");
 	evhttp_remove_header(evhttp_request_get_input_headers(req), "Proxy-Connection");
 	evhttp_add_header(headers, "Connection", "close");
 	if (body != NULL && len > 0 && evhttp_request_get_command(req) != EVHTTP_REQ_HEAD)
 		evbuffer_add(body, text, len);
-	evhttp_send_reply(req, code, code == MISDIRECTED ? "Misdirected Request" : NULL, body);
+	evhttp_send_reply(req, code,
+	    code == MISDIRECTED	  ? "Misdirected Request"
+	    : code == BAD_VERSION ? "HTTP Version Not Supported"
+				  : NULL,
+	    body);
 	if (body != NULL)
 		evbuffer_free(body);
 }
@@ -266,6 +274,12 @@ on_request(struct evhttp_request *req, void *arg)
 	enum evhttp_cmd_type how = evhttp_request_get_command(req);
 	const struct http_page *page;
 
+	/* The answer begins with the version of the question. */
+	if (req->major != 1 || req->minor < 0 || req->minor > 1) {
+		req->major = req->minor = 1;
+		refuse(h, req, BAD_VERSION, "only HTTP/1.0 and HTTP/1.1 are understood here\n");
+		return;
+	}
 	if (how != EVHTTP_REQ_GET && how != EVHTTP_REQ_HEAD) {
 		refuse(h, req, HTTP_BADMETHOD, "only GET and HEAD are understood here\n");
 		return;

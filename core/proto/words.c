@@ -22,11 +22,18 @@ unprintable(const char *p)
 const char *
 word_printable(const char *p, const char *end)
 {
-	for (; end - p >= 8; p += 8) {
-		uint64_t found = unprintable(p);
+	const char *from = p;
+	uint64_t found;
 
+	for (; end - p >= 8; p += 8) {
+		found = unprintable(p);
 		if (found != 0)
 			return p + __builtin_ctzll(found) / 8;
+	}
+	/* What is left, and as many before it as make eight. */
+	if (p > from && p < end) {
+		found = unprintable(end - 8);
+		return found != 0 ? end - 8 + __builtin_ctzll(found) / 8 : end;
 	}
 	while (p < end && (unsigned char)*p > ' ' && *p != 0x7f)
 		p++;

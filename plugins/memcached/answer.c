@@ -133,10 +133,11 @@ read_meta_line(struct answer *a, struct line l, const struct question *asked, in
 {
 	const struct line whole = l;
 	struct word code = line_word(&l);
-	const struct answer_row *row = plain_row(code, asked->form);
+	bool value = WORD_IS(code, "VA");
+	const struct answer_row *row = value ? NULL : plain_row(code, asked->form);
 	enum answer_parse parse;
 
-	if (row == NULL && !WORD_IS(code, "VA"))
+	if (row == NULL && !value)
 		return read_error(a, whole, asked);
 	a->meta = true;
 	if (row != NULL) {

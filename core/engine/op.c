@@ -116,7 +116,8 @@ rend_op_free(struct rend_op **opp)
 	case OP_IDLE:
 	case OP_DONE:
 		/* Children may keep the op for its key; nobody needs the value any more. */
-		rend_value_drop(&op->item.value);
+		if (op_core(op)->holds > 1)
+			rend_value_drop(&op->item.value);
 		break;
 	case OP_LATE:
 		break;

@@ -1,6 +1,4 @@
 /* Durations in buckets that grow with them. */
-#include <stddef.h>
-
 #include "base/histogram.h"
 
 #define EXACT	  64 /* below, a bucket per ns */
@@ -70,6 +68,19 @@ histogram_count(const struct histogram *h)
 	for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
 		n += load(&h->counts[i]);
 	return n;
+}
+
+void
+histogram_below(const struct histogram *h, const uint64_t *bounds, size_t count, uint64_t *below)
+{
+	uint64_t seen = 0;
+	size_t bucket = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		for (; bucket < HISTOGRAM_BUCKETS && bucket_end(bucket) <= bounds[i]; bucket++)
+			seen += load(&h->counts[bucket]);
+		below[i] = seen;
+	}
 }
 
 /* Which one of n, counted from 1 up, is the first that `share` of them do not exceed. */

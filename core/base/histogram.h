@@ -27,6 +27,12 @@ uint64_t histogram_bucket_end(size_t i);
 /* How many there are. */
 uint64_t histogram_count(const struct histogram *h);
 
+/*
+ * below[i]: how many took at most bounds[i] ns for certain, for count bounds that grow.  One that lies in a bucket together with longer
+ * durations counts for the next bound, so what is said of a bound is true of one up to 3 % below it.
+ */
+void histogram_below(const struct histogram *h, const uint64_t *bounds, size_t count, uint64_t *below);
+
 /* The duration that `share` of them (0.0 .. 1.0) do not exceed; 0 if there are none. */
 uint64_t histogram_quantile(const struct histogram *h, double share);
 

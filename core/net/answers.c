@@ -62,8 +62,6 @@ must_wait(struct answers *as, const struct answer *a)
 static bool
 new_must_wait(struct answers *as, const struct answer *a)
 {
-	if (as->count == 0)
-		return false;
 	if (as->barriers == 0 && !is_barrier(a)) {
 		if (as->mutating == 0 && !a->mutates)
 			return false;
@@ -96,10 +94,10 @@ count_op(struct conn *c, const struct asked *asked, const struct rend_op *op)
 	/* A value that is too large is a store to the client, whatever becomes of the older one. */
 	bool too_large = asked->kind == COMMAND_TOO_LARGE;
 	unsigned slot = count_slot(op->verb, op->ask.mode);
+	struct tally *tally = &c->tallies[asked->form];
 	struct loop *l = c->loop;
 
-	count_add(
-	    too_large ? &l->counts.answered[COUNT_STORE][REND_TOO_BIG] : &l->counts.answered[slot][op->status], 1);
+	count_add(too_large ? &tally->answered[COUNT_STORE][REND_TOO_BIG] : &tally->answered[slot][op->status], 1);
 	histogram_add(&l->latency[too_large ? COUNT_STORE : slot], rend_now() - op->born);
 	if (prefixes_is_on(&l->server->prefixes))
 		count_prefix(&l->server->prefixes, too_large ? REND_SET : op->verb, op);
@@ -109,7 +107,7 @@ count_op(struct conn *c, const struct asked *asked, const struct rend_op *op)
 static void
 count_other(struct conn *c, const struct asked *asked)
 {
-	struct counts *n = &c->loop->counts;
+	struct tally *n = &c->tallies[asked->form];
 
 	if (asked->kind == COMMAND_FLUSH_ALL)
 		count_add(&n->answered[COUNT_FLUSH][REND_OK], 1);
@@ -190,12 +188,18 @@ static void answer_done(struct rend_op *op);
 
 /* true: it was answered at once. */
 static bool
+submit(struct conn *c, struct answer *a, struct rend_op *op)
+{
+	op->up = a;
+	op->done = answer_done;
+	return rend_submit(c->listener->policy, op);
+}
+
+static bool
 answer_ask(struct answer *a)
 {
 	a->state = ANSWER_ASKED;
-	a->op->up = a;
-	a->op->done = answer_done;
-	if (!rend_submit(a->conn->listener->policy, a->op))
+	if (!submit(a->conn, a, a->op))
 		return false;
 	set_done(&a->conn->answers, a);
 	return true;
@@ -239,14 +243,37 @@ answer_done(struct rend_op *op)
 	conn_answered(c);
 }
 
+static void
+answer_init(struct answer *a, struct conn *c, const struct asked *asked, struct rend_op *op)
+{
+	a->link = (struct link){ 0 };
+	a->conn = c;
+	a->op = op;
+	a->survey = NULL;
+	a->asked = *asked;
+	a->state = op == NULL ? ANSWER_DONE : ANSWER_HELD;
+	a->mutates = op != NULL && op_mutates(op);
+}
+
+static void
+answer_append(struct answers *as, struct answer *a)
+{
+	list_append(&as->list, &a->link);
+	as->count++;
+	as->mutating += a->mutates;
+	as->barriers += is_barrier(a);
+	if (a->op != NULL)
+		as->seen |= bit_of(a->op);
+}
+
 bool
 answers_add(struct conn *c, const struct asked *asked, struct rend_op *op)
 {
 	struct answers *as = &c->answers;
+	bool first = as->count == 0, wait;
 	struct answer *a;
-	bool wait;
 
-	if (op == NULL && as->count == 0 && asked->kind != COMMAND_STATS) {
+	if (op == NULL && first && asked->kind != COMMAND_STATS) {
 		say(c, asked, NULL);
 		return true;
 	}
@@ -256,26 +283,23 @@ answers_add(struct conn *c, const struct asked *asked, struct rend_op *op)
 			rend_op_free(&op);
 		return false;
 	}
-	*a = (struct answer){ .conn = c, .op = op, .asked = *asked, .state = ANSWER_DONE };
-	if (op == NULL) {
-		list_append(&as->list, &a->link);
-		if (as->count++ == 0)
-			answers_say(c);
+	/* What is answered at once, with nothing owed before it, is never owed. */
+	if (op != NULL && first && submit(c, a, op)) {
+		pool_put(&c->loop->answers, a);
+		say(c, asked, op);
+		rend_op_free(&op);
 		return true;
 	}
-	a->mutates = op_mutates(op);
-	a->state = ANSWER_HELD;
-	wait = new_must_wait(as, a);
-	list_append(&as->list, &a->link);
-	as->count++;
-	as->seen |= bit_of(op);
-	as->mutating += a->mutates;
-	as->barriers += is_barrier(a);
-	if (wait) {
+	answer_init(a, c, asked, op);
+	wait = op != NULL && !first && new_must_wait(as, a);
+	answer_append(as, a);
+	if (op == NULL && first)
+		answers_say(c);
+	else if (op != NULL && first)
+		a->state = ANSWER_ASKED;
+	else if (wait)
 		as->held++;
-		return true;
-	}
-	if (answer_ask(a))
+	else if (op != NULL && answer_ask(a))
 		answers_say(c);
 	return true;
 }

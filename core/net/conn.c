@@ -383,7 +383,7 @@ conn_close(struct conn *c)
 	c->in_len = c->in_room = 0;
 	link_remove(&c->runnable);
 	link_remove(&c->patience);
-	server_conn_closed(c->loop->server);
+	server_conn_closed(c->loop->server, c->listener);
 	mark_dirty(c); /* it is freed at the end of a turn, when nothing is owed to it any more */
 }
 
@@ -412,11 +412,12 @@ conn_new(struct loop *l, int fd, const struct listener_settings *listener)
 		if (c != NULL)
 			pool_put(&l->conns_pool, c);
 		close(fd);
-		server_conn_closed(l->server);
+		server_conn_closed(l->server, listener);
 		return -1;
 	}
 	*c = (struct conn){ .magic = CONN_MAGIC, .fd = fd, .loop = l, .listener = listener, .seat = seat };
 	c->heard = (uint32_t)(rend_now() / 1000000000);
+	c->tallies = loop_tallies(l, listener);
 	c->answer_size = ANSWER_SIZE_FIRST / ANSWER_UNIT;
 	c->dialog.limits = &l->limits;
 	c->dialog.only = only[listener->protocol];

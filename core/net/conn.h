@@ -36,6 +36,7 @@ struct conn {
 	uint32_t heard;	      /* when its last command came: monotonic s */
 	struct loop *loop;
 	const struct listener_settings *listener;
+	struct tally *tallies; /* its listener's, on this worker: one for each form */
 	struct event event;
 	struct dialog dialog;
 	struct answers answers;

@@ -59,8 +59,11 @@ static const struct {
 } errors[] = {
 	{ "SERVER_ERROR object too large for cache", REND_TOO_BIG, true },
 	{ "SERVER_ERROR out of memory", REND_NO_MEMORY, true },
+	/* It may be a rend. */
 	{ "SERVER_ERROR backend down", REND_DOWN, true },
 	{ "SERVER_ERROR backend busy", REND_BUSY, true },
+	{ "SERVER_ERROR backend timeout", REND_TIMEOUT, true },
+	{ "SERVER_ERROR not supported", REND_UNSUPPORTED, true },
 	{ "SERVER_ERROR", REND_IO, true },
 	{ "CLIENT_ERROR cannot increment or decrement non-numeric value", REND_NOT_A_NUMBER, true },
 	{ "CLIENT_ERROR flush_all not allowed", REND_UNSUPPORTED, true },

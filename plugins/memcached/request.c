@@ -5,6 +5,9 @@
 
 #define RELATIVE_MAX (60 * 60 * 24 * 30)
 
+/* memcached reads a time as 32 bits with a sign: what is beyond is gone at once, or refused by newer ones. */
+#define ABSOLUTE_MAX INT32_MAX
+
 /* memcached's limit for a key as it stands in a line. */
 #define KEY_LINE_MAX 250
 
@@ -126,10 +129,23 @@ pen_if_cas(struct writing *w)
 		pen_flag(&w->pen, 'C', w->op->ask.cas);
 }
 
+/* Does it give an item a version of the client's own?  A get does only where it makes one, a delete where it leaves one. */
+static bool
+gives_version(const struct rend_op *op)
+{
+	if (op->ask.cas_new == 0 || op->verb == REND_TOUCH)
+		return false;
+	if (op->verb == REND_GET)
+		return op->ask.mode & REND_VIVIFY;
+	if (op->verb == REND_DELETE)
+		return op->ask.mode & (REND_INVALIDATE | REND_DROP_VALUE);
+	return true;
+}
+
 static void
 pen_new_cas(struct writing *w)
 {
-	if (w->op->ask.cas_new != 0)
+	if (gives_version(w->op))
 		pen_flag(&w->pen, 'E', w->op->ask.cas_new);
 }
 
@@ -161,7 +177,9 @@ request_exptime(int64_t exptime, int64_t wall)
 		return 0;
 	if (exptime <= wall)
 		return -1;
-	return exptime - wall <= RELATIVE_MAX ? exptime - wall : exptime;
+	if (exptime - wall <= RELATIVE_MAX)
+		return exptime - wall;
+	return exptime < ABSOLUTE_MAX ? exptime : ABSOLUTE_MAX;
 }
 
 static bool
@@ -181,10 +199,10 @@ meta_get(struct writing *w)
 	/* T stands first: memcached reports the time as it is when it comes to the t. */
 	pen_touch(w);
 	pen_vivify(w);
-	if (ask->mode & REND_RECACHE) {
-		pen_word(&w->pen, " R");
-		pen_signed(&w->pen, ask->recache);
-	}
+	pen_new_cas(w);
+	/* Seconds from now, but what memcached would take for unix time is sent as that. */
+	if (ask->mode & REND_RECACHE)
+		pen_ttl(w, " R", ask->recache <= 0 ? 0 : w->wall + ask->recache);
 	if (ask->mode & REND_NO_BUMP)
 		pen_word(&w->pen, " u");
 	if (ask->want & REND_WANT_VALUE)
@@ -255,6 +273,7 @@ meta_delete(struct writing *w)
 	if (w->op->ask.mode & REND_DROP_VALUE)
 		pen_word(&w->pen, " x");
 	pen_if_cas(w);
+	pen_new_cas(w);
 }
 
 static void
@@ -387,7 +406,7 @@ can_say(const struct request_row *row, const struct rend_op *op, struct dialect 
 	if (appends(op->verb) && (op->ask.mode & VIVIFY) && !dialect.sets_cas)
 		return false;
 	/* A version that was asked for and not given would be a lie to whoever compares it later. */
-	if (op->ask.cas_new != 0 && op->verb != REND_GET && !dialect.sets_cas)
+	if (gives_version(op) && !dialect.sets_cas)
 		return false;
 	return op->verb == REND_FLUSH_ALL || key_fits(op, dialect);
 }

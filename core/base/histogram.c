@@ -77,7 +77,7 @@ histogram_below(const struct histogram *h, const uint64_t *bounds, size_t count,
 	size_t bucket = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		for (; bucket < HISTOGRAM_BUCKETS && bucket_end(bucket) <= bounds[i]; bucket++)
+		for (; bucket < HISTOGRAM_BUCKETS && histogram_bucket_end(bucket) <= bounds[i]; bucket++)
 			seen += load(&h->counts[bucket]);
 		below[i] = seen;
 	}

@@ -137,11 +137,8 @@ report_tables(const struct report *r, FILE *to)
 	fprintf(to, "connections: %" PRIu64 " opened, %" PRIu64 " not taken, %" PRIu64 " closed by the server\n",
 	    d->opened, d->refused, d->ended);
 	if (d->unsent > 0)
-		fprintf(to,
-		    "%" PRIu64 " requests were due and not sent at the end, the oldest for %s: all connections were busy
-		    ",
-		    d->unsent,
-		    quantity_time(brief, d->unsent_for));
+		fprintf(to, "%" PRIu64 " requests were due and not sent at the end, the oldest for %s: all were busy\n",
+		    d->unsent, quantity_time(brief, d->unsent_for));
 	fprintf(to, "faults: %" PRIu64 " wrong, %" PRIu64 " lost, %" PRIu64 " protocol, %" PRIu64 " errors\n",
 	    d->faults.count[FAULTS_WRONG], d->faults.count[FAULTS_LOST], d->faults.count[FAULTS_BROKEN],
 	    d->faults.count[FAULTS_ERROR]);

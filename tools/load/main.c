@@ -18,9 +18,6 @@
 static struct drive drive;
 static struct summary summary;
 
-const struct tool *const tools[] = { &tool_run, &tool_blast, &tool_setget, &tool_sizes, &tool_fill, &tool_setops,
-	NULL };
-
 static int
 complain(int status, const char *what, const char *why)
 {

@@ -14,9 +14,8 @@ add(uint64_t *p, uint64_t n)
 	__atomic_store_n(p, load(p) + n, __ATOMIC_RELAXED);
 }
 
-/* The longest duration that falls into the bucket. */
-static uint64_t
-bucket_end(size_t i)
+uint64_t
+histogram_bucket_end(size_t i)
 {
 	size_t doubling, sub;
 
@@ -52,7 +51,7 @@ histogram_below(const struct histogram *h, const uint64_t *bounds, size_t count,
 	size_t bucket = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		for (; bucket < HISTOGRAM_BUCKETS && bucket_end(bucket) <= bounds[i]; bucket++)
+		for (; bucket < HISTOGRAM_BUCKETS && histogram_bucket_end(bucket) <= bounds[i]; bucket++)
 			seen += load(&h->counts[bucket]);
 		below[i] = seen;
 	}
@@ -87,7 +86,7 @@ histogram_quantile(const struct histogram *h, double share)
 	for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
 		seen += load(&h->counts[i]);
 		if (seen >= rank)
-			return bucket_end(i);
+			return histogram_bucket_end(i);
 	}
 	return HISTOGRAM_LONGEST;
 }

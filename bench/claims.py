@@ -88,9 +88,11 @@ def _judge_cpu(case, claim):
         return Verdict(OPEN, f"{said}; but {case['again'][1]} beside itself was [{again.low:.2f}, {again.high:.2f}]")
     if found.low > claim.limit:
         return Verdict(FAILS, said)
-    if found.high <= min(claim.limit, 1 - DIFFERENCE_MIN):
+    # That something costs no more than so much more is seen by the clock if "so much" is.
+    seen = claim.limit <= 1 - DIFFERENCE_MIN or claim.limit >= 1 + DIFFERENCE_MIN
+    if found.high <= (claim.limit if seen else 1 - DIFFERENCE_MIN):
         return Verdict(HOLDS, said)
-    if claim.limit <= 1 - DIFFERENCE_MIN:
+    if seen:
         return Verdict(OPEN, f"{said}: the limit lies within")
     by_count = _judge_counted(case, Claim(claim.ours, claim.against, INSTRUCTIONS, claim.limit))
     return Verdict(by_count.word, f"{said}, too near to 1 for a clock; {by_count.reason}")

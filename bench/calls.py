@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 
-from counted import REPEATS, each, per_request
+from counted import REPEATS, actors, per_request
 from process import PATIENCE, Failed, wait_for
 
 REQUESTS = (4_000, 24_000)
@@ -93,15 +93,14 @@ def counter_of_calls():
 def count(stage, load, requests=REQUESTS, repeats=REPEATS):
     counter = counter_of_calls()
     found = {}
-    for actor in each(stage):
-        figures, kinds = [], {}
+    for actor in actors(stage):
+        repetitions = []
         for at in range(repeats):
-            both = [counter.count(actor, stage.folder, lambda prefix, n=n: load.run(
+            small, large = [counter.count(actor, stage.folder, lambda prefix, n=n: load.run(
                 actor, stage.keys, seed=at + 1, requests=n, prefix=prefix)) for n in requests]
-            small, large = [(record["requests"], counts) for record, counts in both]
-            figures.append(per_request((small[0], small[1]["all"]), (large[0], large[1]["all"])))
-            kinds = {kind: per_request((small[0], small[1].get(kind, 0)), (large[0], count))
-                     for kind, count in large[1].items() if kind != "all"}
-        found[actor.name] = dict(per_request=figures, counter=counter.name, requests=requests,
-                                 kinds={kind: round(value, 4) for kind, value in kinds.items() if value >= 0.0005})
+            repetitions.append({kind: per_request((small[0]["requests"], small[1].get(kind, 0)), (large[0]["requests"], of_kind))
+                                for kind, of_kind in large[1].items()})
+        kinds = {kind: round(sum(each.get(kind, 0) for each in repetitions) / repeats, 4) for kind in repetitions[0] if kind != "all"}
+        found[actor.name] = dict(per_request=[each["all"] for each in repetitions], counter=counter.name, requests=requests,
+                                 kinds={kind: value for kind, value in kinds.items() if value >= 0.001})
     return found

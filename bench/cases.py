@@ -104,7 +104,7 @@ CASES = (
           Claim("rend with 15,000 idle", "rend", INSTRUCTIONS, 1.02))),
     Case("idle-memory", "memory of the server for a connection that is idle after one request",
          {"rend": Rend(), "memcached": Memcached(), "memcached again": Memcached(), "nutcracker": Nutcracker(), "echo floor": EchoFloor()},
-         MEMCACHED_TWICE, Workload(connections=IDLE),
+         MEMCACHED_TWICE, Workload(connections=10000),
          (Claim("rend", None, IDLE_BYTES, 512),), (MEMORY,)),
 )
 

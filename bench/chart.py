@@ -3,7 +3,7 @@ from xml.sax.saxutils import escape
 
 WIDTH = 760
 LEFT = 190               # where bars begin
-RIGHT = 60               # room behind the longest for its figure
+RIGHT = 80               # room behind the longest for figures
 TOP = 46
 ROW = 30
 BAR = 18
@@ -27,7 +27,7 @@ def nice_step(largest):
 
 
 def figure(value):
-    return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
+    return f"{value:#.3g}".rstrip(".") if value < 1000 else f"{value:,.0f}"
 
 
 def line(x1, y1, x2, y2, colour, width=1, more=""):
@@ -52,7 +52,7 @@ def bars(title, axis, rows, marks=()):
     tick = 0
     while tick * step <= largest * 1.0001:
         x = LEFT + tick * step * scale
-        out += [line(x, TOP, x, bottom, "#e6e8ea"), text(x, bottom + 15, figure(tick * step), "axis", "middle")]
+        out += [line(x, TOP, x, bottom, "#e6e8ea"), text(x, bottom + 15, f"{tick * step:g}", "axis", "middle")]
         tick += 1
     out.append(text(LEFT, bottom + 34, axis, "axis"))
     for at, (label, role, found) in enumerate(rows):
@@ -72,4 +72,4 @@ def bar(y, label, role, found, scale, largest):
     if high - low > 1:
         out += [line(low, middle, high, middle, "#1c1e21", 1.5), line(low, middle - 5, low, middle + 5, "#1c1e21", 1.5),
                 line(high, middle - 5, high, middle + 5, "#1c1e21", 1.5)]
-    return out + [text(max(end, high) + 6, middle + 4, figure(found.value))]
+    return out + [text(WIDTH - 12, middle + 4, figure(found.value), anchor="end")]

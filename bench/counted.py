@@ -15,6 +15,6 @@ def per_request(small, large):
     return (large[1] - small[1]) / (large[0] - small[0])
 
 
-def each(stage):
+def actors(stage):
     """The systems that are worth counting: a second process of the same program has nothing new to say."""
     return [stage.actors[name] for name in stage.names if name != stage.case.again[0]]

@@ -44,7 +44,7 @@ struct peer {
 /* The peer has something in .out: it is written at the end of the turn. */
 void peer_owes(struct peer *);
 
-/* How long the request at p is; 0: not all of it is there.  Text: get and set.  Binary: whatever is framed. */
+/* How long the request at p is; 0: not all of it is there.  Text: set, and what is one line.  Binary: whatever is framed. */
 size_t request_length(const char *p, size_t len);
 
 /* A number without sign in the digits before end. */

@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 
-from counted import REPEATS, each, per_request
+from counted import REPEATS, actors, per_request
 from process import PATIENCE, Failed
 
 REQUESTS = (2_000, 10_000)
@@ -101,7 +101,7 @@ def profile(text):
 def count(stage, load, requests=REQUESTS, repeats=REPEATS):
     """The thread that does most is the one that serves.  The others run by the clock, which valgrind stretches: they are left out."""
     found = {}
-    for actor in each(stage):
+    for actor in actors(stage):
         figures = []
         dump(actor)
         for at in range(repeats):

@@ -1,7 +1,7 @@
 """What an idle connection costs a server in memory."""
 from systems import Crowd
 
-REPEATS = 3
+REPEATS = 2
 
 
 def idle_bytes(make_stage, names, connections):

@@ -1,8 +1,13 @@
 """A result as markdown and pictures."""
+import os
+
 import chart
 import interval
 from claims import CALLS, CPU, IDLE_BYTES, INSTRUCTIONS, compare, counted, figures, judge, middle
-from results import claims_of
+from results import claims_of, write
+
+# Between these lines docs/performance.md is written by publish().
+BEGIN, END = "<!-- measured: from here -->", "<!-- measured: to here -->"
 
 COLUMNS = (
     ("system", "---"),
@@ -40,6 +45,29 @@ def svgs(result):
         if rows:
             found[f"{case['name']}.svg"] = chart.bars(f"{case['name']}: {case['about']}", _axis(case), rows)
     return found
+
+
+def published(page, result):
+    """docs/performance.md with this result in it."""
+    head, rest = page.split(BEGIN)
+    return f"{head}{BEGIN}\n\n{markdown(result, 'performance')}\n{END}{rest.split(END)[1]}"
+
+
+def publish(result, source):
+    """Makes it the last full run: in bench/results, docs/performance.md, and its pictures."""
+    docs = os.path.join(source, "docs")
+    pictures = os.path.join(docs, "performance")
+    write(result, os.path.join(source, "bench", "results", "last.json"))
+    with open(os.path.join(docs, "performance.md")) as f:
+        page = f.read()
+    with open(os.path.join(docs, "performance.md"), "w") as f:
+        f.write(published(page, result))
+    os.makedirs(pictures, exist_ok=True)
+    for name in os.listdir(pictures):
+        os.unlink(os.path.join(pictures, name))
+    for name, picture in svgs(result).items():
+        with open(os.path.join(pictures, name), "w") as f:
+            f.write(picture)
 
 
 def _summary_rows(result):

@@ -86,7 +86,7 @@ answer_length(const char *p, size_t len)
 		newline = memchr(p + at, '\n', len - at);
 		if (newline == NULL)
 			return 0;
-		if (memcmp(p + at, "VA", 2) != 0)
+		if (p[at] != 'V' || p[at + 1] != 'A') /* VALUE, not VERSION */
 			return (size_t)(newline + 1 - p);
 		at = (size_t)(newline + 1 - p) + number_before(p, newline - 1) + 2;
 	}

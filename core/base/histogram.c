@@ -33,9 +33,8 @@ bucket_of(uint64_t ns)
 	return EXACT + (log - EXACT_LOG) * SUB + ((ns >> (log - SUB_LOG)) & (SUB - 1));
 }
 
-/* The longest duration that falls into the bucket. */
-static uint64_t
-bucket_end(size_t i)
+uint64_t
+histogram_bucket_end(size_t i)
 {
 	size_t doubling, sub;
 
@@ -102,7 +101,7 @@ histogram_quantile(const struct histogram *h, double share)
 	for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
 		seen += load(&h->counts[i]);
 		if (seen >= rank)
-			return bucket_end(i);
+			return histogram_bucket_end(i);
 	}
 	return LONGEST;
 }

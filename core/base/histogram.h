@@ -5,6 +5,7 @@
 #ifndef BASE_HISTOGRAM_H
 #define BASE_HISTOGRAM_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #define HISTOGRAM_BUCKETS (64 + 34 * 32)
@@ -19,6 +20,9 @@ void histogram_add(struct histogram *h, uint64_t ns);
 
 /* Adds all of *from to *to; from may have a writer elsewhere. */
 void histogram_merge(struct histogram *to, const struct histogram *from);
+
+/* The longest duration that falls into bucket i, ns. */
+uint64_t histogram_bucket_end(size_t i);
 
 /* How many there are. */
 uint64_t histogram_count(const struct histogram *h);

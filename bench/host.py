@@ -29,8 +29,9 @@ def host():
 
 def versions(build):
     return {"rend": said(f"{build}/rend", "--version"),
+            "rend-load": said(f"{build}/rend-load", "--version"),
             "memcached": said("memcached", "-V"),
-            "nutcracker": said("nutcracker", "-V"),
+            "nutcracker": said("nutcracker", "-V").replace("This is ", ""),
             "valgrind": said("valgrind", "--version"),
             "compiler": said("gcc", "--version")}
 

@@ -121,15 +121,16 @@ def _claims(cases):
 
 
 def _case(case, pictures):
-    if case["failed"]:
-        return f"Could not be measured: {case['failed']}\n"
+    failed = "".join(f"Could not be measured: {why}\n\n" for why in case["failed"])
+    if not case["rounds"] and not case["counted"]:
+        return failed
     if IDLE_BYTES in case["counted"]:
         text = _memory(case)
     else:
         text = _timed(case)
     if _bars(case):
         text += f"\n![{case['name']}]({pictures}/{case['name']}.svg)\n"
-    return text
+    return failed + text
 
 
 def _memory(case):
@@ -144,9 +145,9 @@ def _timed(case):
     wrong = [f"{name}: {count}" for name, count in _wrong(case).items() if count]
     if wrong:
         text += f"\nWrong or missing answers: {', '.join(wrong)}.\n"
-    others = _others(case)
-    if others is not None:
-        text += f"\nWhile this was measured the rest of the machine used {others:.2f} cores (median of the rounds).\n"
+    if case["rounds"]:
+        text += (f"\nBesides, the client took {_middle_of(case, 'client_us'):.2f} µs per {case['unit']}, and the rest of the machine was busy on "
+                 f"{_middle_of(case, 'other_cores'):.2f} cores (medians of the turns).\n")
     return text + _profile(case)
 
 
@@ -158,8 +159,8 @@ def _wrong(case):
     return found
 
 
-def _others(case):
-    return middle([r["other_cores"] for r in case["rounds"]]) if case["rounds"] else None
+def _middle_of(case, what):
+    return middle([record[what] for record in case["rounds"]])
 
 
 def _row(case, name):

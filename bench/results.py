@@ -4,7 +4,7 @@
      "cases": [{"name", "about", "workload", "unit", "again", "systems": {name: role}, "commands": {name: command},
                 "rounds": [one for each turn: see pairs.py],
                 "counted": {"calls" | "instructions" | "idle_bytes": {name: {"per_request": [...], ...}}},
-                "claims": [...], "failed": why the case could not be measured, or ""}]}
+                "claims": [...], "failed": [why a pass could not be made]}]}
 """
 import json
 from dataclasses import asdict
@@ -17,7 +17,7 @@ FORMAT = 1
 def new_case(case):
     return dict(name=case.name, about=case.about, workload=case.workload.sentence(), unit=case.workload.unit(), again=list(case.again),
                 systems={name: system.role for name, system in case.systems.items()}, commands={}, rounds=[], counted={},
-                claims=[asdict(claim) for claim in case.claims], failed="")
+                claims=[asdict(claim) for claim in case.claims], failed=[])
 
 
 def claims_of(case):

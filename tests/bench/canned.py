@@ -12,7 +12,7 @@ WAVE = (1.04, 0.98, 1.01, 0.97, 1.02, 1.0, 0.99, 1.03, 0.96, 1.0, 1.0, 1.02, 0.9
 
 def rounds(system, role, cpu_us, count=15, shake=WAVE, wrong=0):
     return [dict(round=at, system=system, role=role, requests=1000, cpu_us=cpu_us * shake[at % len(shake)], per_second=50_000, p50_us=80.0,
-                 p99_us=240.0, rss_kb=30_000, user_ticks=3, kernel_ticks=7, wrong=wrong, other_cores=0.1) for at in range(count)]
+                 p99_us=240.0, rss_kb=30_000, user_ticks=3, kernel_ticks=7, wrong=wrong, other_cores=0.1, client_us=4.0) for at in range(count)]
 
 
 def case(name="text-1", ours=5.0, peer=10.0, again=10.0, count=15, claims=(), shake=WAVE, wrong=0, calls=None, instructions=None,
@@ -26,7 +26,7 @@ def case(name="text-1", ours=5.0, peer=10.0, again=10.0, count=15, claims=(), sh
                                    rounds("peer again", "peer", again, count, WAVE[::-1]) + rounds("floor", "floor", 3.0, count))
     return dict(name=name, about="canned & <odd>", workload="text, 50 connections", unit="request", again=["peer again", "peer"],
                 systems={"rend": "ours", "peer": "peer", "peer again": "peer", "floor": "floor"}, commands={"rend": "rend -c x"},
-                rounds=timed, counted=counted, claims=list(claims), failed="")
+                rounds=timed, counted=counted, claims=list(claims), failed=[])
 
 
 def result(*cases):

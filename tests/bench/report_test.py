@@ -24,7 +24,7 @@ def sample():
                     calls={"rend": [2.04], "peer": [2.05]}, instructions={"rend": [800.0], "peer": [1000.0], "floor": [100.0]}),
         canned.case("idle-memory", idle_bytes={"rend": [490.0, 491.0], "peer": [520.0], "peer again": [521.0], "floor": [0.0]},
                     claims=[asdict(Claim("rend", None, IDLE_BYTES, 512))]),
-        dict(canned.case("absent", count=0), failed="nutcracker is not installed"))
+        dict(canned.case("absent", count=0), failed=["pairs: nutcracker is not installed"]))
 
 
 def test_a_result_is_read_as_it_was_written():
@@ -54,7 +54,7 @@ def test_tables():
     assert "| text-1 | rend: at most 0.6 × the CPU time of peer | **holds** | 0.50 ×" in text
     assert "| text-1 | rend: at most 2.2 system calls per request | **holds** | 2.04 |" in text
     assert "| idle-memory | rend: at most 512 bytes of RSS per idle connection | **holds** |" in text
-    assert "Could not be measured: nutcracker is not installed" in text
+    assert "Could not be measured: pairs: nutcracker is not installed" in text
     row = re.search(r"^\| rend \| ([^\n]*)", text, re.M).group(1).split(" | ")
     assert row[0] == "5.00" and row[1].startswith("0.50 [0.") and row[2] == "70 %" and row[-1] == "0.80 |", row
     for block in re.findall(r"(?:^\|.*\n)+", text, re.M):
@@ -99,6 +99,17 @@ def test_steps_of_an_axis():
 
 def test_an_interval_without_end_is_drawn():
     xml.dom.minidom.parseString(chart.bars("t", "a", [("a", "ours", interval.around([2.0]))]))
+
+
+def test_what_is_published_is_what_was_measured():
+    source = os.path.join(canned.HERE, "..", "..")
+    last = results.read(os.path.join(source, "bench", "results", "last.json"))
+    with open(os.path.join(source, "docs", "performance.md")) as f:
+        page = f.read()
+    assert report.published(page, last) == page, "docs/performance.md is not that of bench/results/last.json: bench/run --report ... --publish"
+    for name, picture in report.svgs(last).items():
+        with open(os.path.join(source, "docs", "performance", name)) as f:
+            assert f.read() == picture, name
 
 
 # What the counting programs print.

@@ -34,7 +34,7 @@ def test_a_case_that_is_not_there():
 def check_pairs(out, name, rounds):
     """The turns of one case, as they were noted."""
     found = results.read(os.path.join(out, "result.json"))["cases"][0]
-    assert found["name"] == name and found["failed"] == "", found["failed"]
+    assert found["name"] == name and found["failed"] == [], found["failed"]
     names = list(found["systems"])
     assert [(r["round"], r["system"]) for r in found["rounds"]] == [(at, each) for at in range(rounds) for each in names]
     for r in found["rounds"]:

@@ -83,7 +83,7 @@ class Stage:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def commands(self):
-        """How each was started; and what stands in the file that it was started with, if there is one."""
+        """How each was started; and what stands in the file that it was started with, if there is one.  Without the paths of this machine."""
         processes = [actor.process for actor in self.actors.values()] + ([self.backend] if self.backend else [])
         found = {}
         for process in processes:
@@ -93,4 +93,4 @@ class Stage:
                 if name.endswith((".conf", ".yml")):
                     with open(os.path.join(folder, name)) as f:
                         found[f"{process.name}: {name}"] = f.read()
-        return found
+        return {name: text.replace(self.build, "BUILD").replace(self.folder, "FOLDER") for name, text in found.items()}

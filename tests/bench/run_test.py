@@ -40,6 +40,7 @@ def check_pairs(out, name, rounds):
     for r in found["rounds"]:
         assert r["cpu_us"] > 0 and r["requests"] >= 100 and r["wrong"] == 0 and r["rss_kb"] > 0 and r["p99_us"] >= r["p50_us"], r
     assert set(names) <= set(found["commands"])
+    assert found["commands"]["rend"] == "BUILD/rend -c FOLDER/rend/rend.conf"
     return found
 
 

@@ -284,9 +284,11 @@ def test_a_client_that_does_not_listen_but_talks():
 
 def test_no_descriptor_is_left():
     with Watched() as rend:
+        fds = rend.fds()
         works(rend)
+        wait_for("all connections to be gone", lambda: rend.fds() == fds)
         before = resource.prlimit(rend.child.pid, resource.RLIMIT_NOFILE)
-        resource.prlimit(rend.child.pid, resource.RLIMIT_NOFILE, (rend.fds(), before[1]))
+        resource.prlimit(rend.child.pid, resource.RLIMIT_NOFILE, (fds, before[1]))
         with socket.create_connection(rend.admin_address(), harness.PATIENCE) as s:
             s.sendall(get("/livez"))
             wait_for("it to be said", lambda: rend.said("warn the admin port takes nobody in for a moment: Too many open files"))

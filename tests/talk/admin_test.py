@@ -2,6 +2,7 @@
 """The admin port: who is answered and who is not, what it costs to abuse it, and what /readyz says while things come and go."""
 import http.client
 import random
+import resource
 import select
 import signal
 import socket
@@ -279,6 +280,22 @@ def test_a_client_that_does_not_listen_but_talks():
         wait_for("all of them to be cut", lambda: rend.scrape().get("rend_admin_connections") <= 1, 3 * CONN_S)
         for s in socks:
             s.close()
+
+
+def test_no_descriptor_is_left():
+    with Watched() as rend:
+        fds = rend.fds()
+        works(rend)
+        wait_for("all connections to be gone", lambda: rend.fds() == fds)
+        before = resource.prlimit(rend.child.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(rend.child.pid, resource.RLIMIT_NOFILE, (fds, before[1]))
+        with socket.create_connection(rend.admin_address(), harness.PATIENCE) as s:
+            s.sendall(get("/livez"))
+            wait_for("it to be said", lambda: rend.said("warn the admin port takes nobody in for a moment: Too many open files"))
+            assert not select.select([s], [], [], 0)[0]
+            resource.prlimit(rend.child.pid, resource.RLIMIT_NOFILE, before)
+            assert status_of(s.recv(4096)) == 200
+        works(rend)
 
 
 # ---- readiness ----

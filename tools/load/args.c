@@ -74,7 +74,7 @@ static const struct row {
 	{ "set-share", "SHARE", TAKE, 0, 0, 0, take_set_share, "so much of it is set, the rest get: 10%" },
 	{ "flags", NULL, FLAG, 0, 0, AT(flags), NULL, "items have client flags, which are checked, too" },
 	{ "step", "BYTES", BYTES, 1, SIZE_MOST, AT(step), NULL, "sizes: by how much each is larger (100)" },
-	{ "limit", "BYTES", BYTES, 1, SIZE_MOST, AT(limit), NULL,
+	{ "limit", "BYTES", BYTES, 1, SIZE_MOST / 2, AT(limit), NULL,
 	    "sizes: the largest item (item_size_max of the server's stats, or 1MiB)" },
 	{ "may-evict", NULL, FLAG, 0, 0, AT(may_evict), NULL, "a miss is no fault where there should be a value" },
 
@@ -453,7 +453,7 @@ complete(struct settings *s)
 			    text, sizeof text, "the %s protocol has no %s", s->proto->name, verb_name((enum verb)v));
 			return usage(text);
 		}
-	if ((uint64_t)s->connections * s->depth * spread_max(&s->width) > UINT64_C(1) << 28)
+	if ((uint64_t)s->connections * (s->depth + 16) * spread_max(&s->width) > UINT64_C(1) << 28)
 		return usage("connections times depth times width is more than 268435456");
 	if (!s->seeded) {
 		struct timespec t;

@@ -284,6 +284,7 @@ value_heard(struct drive *d, struct wire *w, struct request *r)
 	r->heard++;
 	if (i->fault == FAULT_NONE)
 		return;
+	r->wrong = true;
 	inspect_tell(i, what, sizeof what);
 	faults_tell(&d->faults, FAULTS_WRONG, "%s: %s", subject(d, &one, who), what);
 }
@@ -322,7 +323,8 @@ answered(struct drive *d, struct wire *w, struct request *r, struct interval *in
 	d->open--;
 	if (a->outcome == OUTCOME_ERROR)
 		faults_tell(&d->faults, FAULTS_ERROR, "%s: the server said \"%s\"", subject(d, r, who), a->text);
-	else if (!(r->may >> a->outcome & 1))
+	r->wrong |= !(r->may >> a->outcome & 1);
+	if (a->outcome != OUTCOME_ERROR && !(r->may >> a->outcome & 1))
 		faults_tell(&d->faults, FAULTS_WRONG, "%s: expected %s, heard %s", subject(d, r, who),
 		    expected(r, want),
 		    a->outcome == OUTCOME_OK && verb_reads(r->verb) ? "a hit" : outcome_name(a->outcome));
@@ -440,8 +442,12 @@ close_window(struct drive *d, enum drive_end end, uint64_t at)
 		look_at_processes(d, true);
 		d->own_cpu = process_own() - d->own_cpu;
 	}
-	if (d->stage.rate > 0 && end != DRIVE_BY_REQUESTS && d->stage.counts)
+	if (d->stage.rate > 0 && end != DRIVE_BY_REQUESTS && d->stage.counts) {
+		d->unsent_for = pace_due(&d->pace) < at ? at - pace_due(&d->pace) : 0;
 		d->unsent = pace_drop(&d->pace, at);
+	}
+	if (d->stage.plan->over != NULL)
+		d->stage.plan->over(d->stage.plan, at - d->window);
 	d->phase = DRIVE_DRAIN;
 	d->end = end;
 	d->deadline = drive_now() + patience;
@@ -552,8 +558,8 @@ check(struct drive *d, uint64_t now)
 	check_finished(d, now);
 	if (d->settings->churn > 0)
 		check_churn(d, now);
-	if (d->stage.tick != NULL && d->phase == DRIVE_MEASURE && now >= d->next_tick) {
-		d->stage.tick(d->stage.arg, now - d->window);
+	if (d->stage.plan->tick != NULL && d->phase == DRIVE_MEASURE && now >= d->next_tick) {
+		d->stage.plan->tick(d->stage.plan, now - d->window);
 		d->next_tick += d->settings->interval;
 	}
 	show(d, now);
@@ -716,11 +722,12 @@ drained(struct plan *plan, uint32_t wire, struct request *r, uint32_t *slots)
 }
 
 const char *
-drive_open(struct drive *d, const struct settings *s)
+drive_open(struct drive *d, const struct settings *s, uint64_t largest)
 {
 	static struct plan nothing = { .next = drained };
 	uint32_t all = s->connections + s->idle;
 	uint32_t width = (uint32_t)spread_max(&s->width);
+	uint32_t depth = s->preload && s->depth < PRELOAD_DEPTH ? PRELOAD_DEPTH : s->depth;
 	const char *why;
 
 	d->settings = s;
@@ -729,7 +736,7 @@ drive_open(struct drive *d, const struct settings *s)
 	raise_limit();
 	/* To wake up when a request is due, and not 50 us later. */
 	prctl(PR_SET_TIMERSLACK, 1);
-	d->out_size = proto_room(width, spread_max(&s->size)) + 65536;
+	d->out_size = proto_room(width, largest) + 65536;
 	d->in = malloc(READ_SIZE);
 	d->out = malloc(d->out_size);
 	d->wires = calloc(all, sizeof *d->wires);
@@ -737,10 +744,11 @@ drive_open(struct drive *d, const struct settings *s)
 	if (d->in == NULL || d->out == NULL || d->wires == NULL || d->epoll < 0)
 		return "no memory";
 	for (uint32_t i = 0; i < all; i++) {
-		if (wire_init(&d->wires[i], i, i < s->connections ? s->depth : 1, i < s->connections ? width : 1,
-			&d->keys) != 0)
+		bool idle = i >= s->connections;
+
+		if (wire_init(&d->wires[i], i, idle ? 1 : depth, idle ? 1 : width, &d->keys) != 0)
 			return "no memory";
-		d->wires[i].idle = i >= s->connections;
+		d->wires[i].idle = idle;
 		d->wires[i].finished = true;
 	}
 	d->count = s->connections;

@@ -21,6 +21,8 @@
 #include "timeline.h"
 #include "wire.h"
 
+#define PRELOAD_DEPTH 16
+
 enum drive_phase { DRIVE_WARM, DRIVE_MEASURE, DRIVE_DRAIN };
 
 /* How a stage ended. */
@@ -33,10 +35,6 @@ struct stage {
 	double rate;
 	uint32_t depth; /* at most that of the wires */
 	bool counts;	/* it is what is reported */
-
-	/* In the measured time, once an interval.  May be NULL. */
-	void (*tick)(void *arg, uint64_t since_start);
-	void *arg;
 };
 
 struct drive {
@@ -70,7 +68,8 @@ struct drive {
 	struct tally tally[VERB_COUNT];
 	struct faults faults;
 	struct timeline timeline;
-	uint64_t unsent;		 /* open loop: due in the measured time, and never sent */
+	uint64_t unsent;		 /* open loop: due in the measured time, and not sent in it */
+	uint64_t unsent_for;		 /* ns: the oldest of them waited so long */
 	uint64_t opened, refused, ended; /* connections: dialed; not taken; closed by the server */
 	uint64_t bytes_in, bytes_out;
 	uint64_t own_cpu; /* ns, in the measured time */
@@ -80,8 +79,8 @@ struct drive {
 	uint64_t shown_at, shown_requests;
 };
 
-/* Connects all.  NULL, or what is wrong; the string is static. */
-const char *drive_open(struct drive *d, const struct settings *s);
+/* Connects all.  largest: bytes that one request may store.  NULL, or what is wrong; the string is static. */
+const char *drive_open(struct drive *d, const struct settings *s, uint64_t largest);
 void drive_close(struct drive *d);
 
 /* Runs one stage to its end. */

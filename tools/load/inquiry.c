@@ -181,3 +181,27 @@ inquiry_stats(
 	close(r.fd);
 	return rc;
 }
+
+struct wanted {
+	const char *name;
+	uint64_t *n;
+	bool found;
+};
+
+static void
+take_number(void *arg, const char *name, const char *value)
+{
+	struct wanted *w = arg;
+
+	if (strcmp(name, w->name) == 0)
+		w->found = ear_number(value, strlen(value), UINT64_MAX, w->n);
+}
+
+bool
+inquiry_number(const struct target *t, const struct proto *proto, uint64_t timeout, const char *group, const char *name,
+    uint64_t *n)
+{
+	struct wanted w = { name, n, false };
+
+	return inquiry_stats(t, proto, timeout, group, take_number, &w) == 0 && w.found;
+}

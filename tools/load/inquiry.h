@@ -16,4 +16,8 @@ int inquiry_version(const struct target *t, const struct proto *proto, uint64_t 
 int inquiry_stats(
     const struct target *t, const struct proto *proto, uint64_t timeout, const char *group, inquiry_f *tell, void *arg);
 
+/* One number of the stats.  false: the server does not say it. */
+bool inquiry_number(const struct target *t, const struct proto *proto, uint64_t timeout, const char *group,
+    const char *name, uint64_t *n);
+
 #endif

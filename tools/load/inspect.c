@@ -175,7 +175,7 @@ inspect_end(struct inspect *i)
 	if (number(i)) {
 		if (i->fault == FAULT_NONE && i->at == 0)
 			fail(i, FAULT_DIGITS);
-		if (i->fault == FAULT_NONE && i->asked->check == CHECK_NUMBER && i->number != i->asked->number) {
+		if (i->fault == FAULT_NONE && i->asked->check == CHECK_NUMBER && i->number != i->asked->expect) {
 			i->heard = i->number;
 			fail(i, FAULT_NUMBER);
 		}
@@ -188,7 +188,8 @@ inspect_end(struct inspect *i)
 void
 inspect_flags(struct inspect *i, uint32_t flags)
 {
-	if (flags == request_flags(i->asked, i->key))
+	/* Without --flags it may be an item of who had them. */
+	if (!i->asked->flagged || flags == request_flags(i->asked, i->key))
 		return;
 	i->heard = flags;
 	fail(i, FAULT_FLAGS);
@@ -250,7 +251,7 @@ inspect_tell(const struct inspect *i, char *buf, size_t size)
 		    i->stamp.version, i->fault_at);
 		return;
 	case FAULT_NUMBER:
-		snprintf(buf, size, "expected %" PRIu64 ", heard %" PRIu64, i->asked->number, i->heard);
+		snprintf(buf, size, "expected %" PRIu64 ", heard %" PRIu64, i->asked->expect, i->heard);
 		return;
 	case FAULT_DIGITS:
 		snprintf(buf, size, "expected a number, heard what is none at byte %" PRIu64, i->fault_at);

@@ -14,13 +14,9 @@
 #include "tool.h"
 #include "workload.h"
 
-#define PRELOAD_DEPTH 16
-
 /* Half a megabyte: too large for a stack. */
 static struct drive drive;
 static struct summary summary;
-
-const struct tool *const tools[] = { &tool_run, &tool_blast, NULL };
 
 static int
 complain(int status, const char *what, const char *why)
@@ -73,7 +69,7 @@ claims_go_through(const struct settings *s, struct verdict *v)
 static int
 preload(const struct settings *s)
 {
-	struct stage stage = { .plan = preload_plan(s), .depth = s->depth < PRELOAD_DEPTH ? s->depth : PRELOAD_DEPTH };
+	struct stage stage = { .plan = preload_plan(s), .depth = PRELOAD_DEPTH };
 
 	if (stage.plan == NULL)
 		return complain(EX_OSERR, "no memory", NULL);
@@ -152,10 +148,10 @@ run(const struct settings *s)
 	if (inquiry_version(&drive.target, s->proto, s->timeout, r.server_version, sizeof r.server_version) != 0)
 		snprintf(r.server_version, sizeof r.server_version, "version unknown");
 	workload_keys(&drive.keys, s);
-	stage.plan = s->tool->plan(s, &why);
+	stage.plan = s->tool->plan(s, &drive.target, &why);
 	if (stage.plan == NULL)
 		return complain(EX_OSERR, s->tool->name, why);
-	why = drive_open(&drive, s);
+	why = drive_open(&drive, s, stage.plan->largest);
 	if (why != NULL)
 		return complain(EX_UNAVAILABLE, drive.target.name, why);
 	if (s->preload && preload(s) != 0)

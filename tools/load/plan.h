@@ -18,7 +18,8 @@ struct plan {
 	 * several.  false: nothing more for this connection. */
 	bool (*next)(struct plan *p, uint32_t wire, struct request *r, uint32_t *slots);
 
-	/* It is answered.  Returns NULL, or what is wrong with the answer (good until the next call).  May be NULL. */
+	/* It is answered; r->wrong: and something of that is known to be wrong.  Returns NULL, or what else is (good until the next
+	 * call).  May be NULL. */
 	const char *(*answered)(struct plan *p, const struct request *r, const struct answer *a);
 
 	/* It was sent, or begun to be, and no answer will come.  May be NULL. */
@@ -27,7 +28,15 @@ struct plan {
 	/* At the end: what only this tool knows.  Returns false if something of it is wrong.  May be NULL. */
 	bool (*report)(struct plan *p, FILE *to, struct json *j);
 
+	/* In the measured time, once an interval; ns since its beginning.  May be NULL. */
+	void (*tick)(struct plan *p, uint64_t since);
+
+	/* The measured time is over.  May be NULL. */
+	void (*over)(struct plan *p, uint64_t since);
+
 	void (*free)(struct plan *p);
+
+	uint64_t largest; /* bytes that a request of it may store */
 };
 
 #endif

@@ -121,6 +121,7 @@ report_tables(const struct report *r, FILE *to)
 	const struct summary *s = r->summary;
 	const struct drive *d = s->drive;
 	const struct settings *set = d->settings;
+	char brief[QUANTITY_SHORT];
 
 	fprintf(to, "%s, %s (%s), %s, %u connections, depth %u, seed %" PRIu64 "\n", set->tool->name, d->target.name,
 	    r->server_version, set->proto->name, (unsigned)set->connections, (unsigned)set->depth, set->seed);
@@ -136,11 +137,8 @@ report_tables(const struct report *r, FILE *to)
 	fprintf(to, "connections: %" PRIu64 " opened, %" PRIu64 " not taken, %" PRIu64 " closed by the server\n",
 	    d->opened, d->refused, d->ended);
 	if (d->unsent > 0)
-		fprintf(to,
-		    "%" PRIu64
-		    " requests were due and could not be sent: the server is slower than --rate; all times are "
-		    "longer than they look\n",
-		    d->unsent);
+		fprintf(to, "%" PRIu64 " requests were due and not sent at the end, the oldest for %s: all were busy\n",
+		    d->unsent, quantity_time(brief, d->unsent_for));
 	fprintf(to, "faults: %" PRIu64 " wrong, %" PRIu64 " lost, %" PRIu64 " protocol, %" PRIu64 " errors\n",
 	    d->faults.count[FAULTS_WRONG], d->faults.count[FAULTS_LOST], d->faults.count[FAULTS_BROKEN],
 	    d->faults.count[FAULTS_ERROR]);
@@ -339,6 +337,7 @@ report_json(const struct report *r, struct json *j)
 		json_count(j, faults_name((enum faults_kind)k), d->faults.count[k]);
 	json_count(j, "server_errors", d->faults.count[FAULTS_ERROR]);
 	json_count(j, "unsent", d->unsent);
+	json_real(j, "unsent_for_us", (double)d->unsent_for / 1e3, 3);
 	json_object(j, "connections");
 	json_count(j, "opened", d->opened);
 	json_count(j, "refused", d->refused);

@@ -87,19 +87,22 @@ struct piece {
 
 struct request {
 	uint64_t due;	 /* when it was to be sent, ns */
-	uint64_t number; /* incr, decr: by how much; storing a number: that; CHECK_NUMBER */
+	uint64_t number; /* incr, decr: by how much; storing a number: that */
+	uint64_t expect; /* CHECK_NUMBER: this one; incr and decr: the outcome, if the plan knows it */
 	uint64_t cas;
 	uint32_t key;			/* the first, if there are several */
 	uint32_t width;			/* how many keys */
 	uint32_t heard;			/* of them, hits so far */
 	uint32_t opaque;		/* this one's; with several keys each has its own, this is the last one's */
 	uint32_t ttl;			/* seconds */
+	uint32_t mark;			/* the plan's */
 	uint8_t verb;			/* enum verb */
 	uint8_t may;			/* MAY(...): what is no surprise; errors never are one */
 	uint8_t check;			/* enum check */
 	uint8_t pieces;			/* how many */
 	bool flagged;			/* items have client flags that follow from their key; else 0 */
 	bool counted;			/* it is in the measured window */
+	bool wrong;			/* the answer was */
 	bool over;			/* it is answered already, and still being written */
 	struct piece piece[PIECES_MAX]; /* storing: the first; CHECK_PIECES: all */
 };

@@ -8,29 +8,10 @@
 struct mixed {
 	struct plan plan;
 	struct workload work;
-	bool counts;	/* incr or decr is in it: an eighth of the other requests is about numbers */
-	uint32_t seen;	/* the key of the last item whose version was seen */
-	uint64_t cas;	/* that version */
-	enum verb only; /* the one verb that there is, or VERB_COUNT */
+	bool counts;   /* incr or decr is in it: an eighth of the other requests is about numbers */
+	uint32_t seen; /* the key of the last item whose version was seen */
+	uint64_t cas;  /* that version */
 };
-
-static enum verb
-draw_verb(struct mixed *m)
-{
-	const struct settings *s = m->work.settings;
-	double at;
-	enum verb v;
-
-	if (m->only != VERB_COUNT)
-		return m->only;
-	at = random_real(&m->work.random) * s->mix_all;
-	for (v = 0; v < VERB_COUNT - 1 && at >= s->mix[v]; v++)
-		at -= s->mix[v];
-	/* Rounding may have led past the last one. */
-	while (!(s->mix[v] > 0))
-		v--;
-	return v;
-}
 
 static void
 ask_get(struct mixed *m, struct request *r, uint32_t number, uint32_t *slots)
@@ -51,7 +32,7 @@ next(struct plan *plan, uint32_t wire, struct request *r, uint32_t *slots)
 {
 	struct mixed *m = (struct mixed *)plan;
 	struct workload *w = &m->work;
-	enum verb v = draw_verb(m);
+	enum verb v = workload_verb(w);
 	uint32_t number = m->counts && random_below(&w->random, 8) == 0 ? KEYS_NUMBER : 0, key;
 
 	r->verb = (uint8_t)v;
@@ -117,7 +98,7 @@ mixed_free(struct plan *plan)
 }
 
 static struct plan *
-mixed_plan(const struct settings *s, const char **why)
+mixed_plan(const struct settings *s, const struct target *t, const char **why)
 {
 	struct mixed *m = calloc(1, sizeof *m);
 
@@ -125,13 +106,10 @@ mixed_plan(const struct settings *s, const char **why)
 		*why = "no memory";
 		return NULL;
 	}
-	m->plan = (struct plan){ .next = next, .answered = answered, .free = mixed_free };
+	m->plan =
+	    (struct plan){ .next = next, .answered = answered, .free = mixed_free, .largest = spread_max(&s->size) };
 	workload_init(&m->work, s, 1);
 	m->counts = s->mix[VERB_INCR] > 0 || s->mix[VERB_DECR] > 0;
-	m->only = VERB_COUNT;
-	for (int v = 0; v < VERB_COUNT; v++)
-		if (s->mix[v] == s->mix_all)
-			m->only = (enum verb)v;
 	return &m->plan;
 }
 

@@ -1,6 +1,7 @@
 /* What all plans draw from: see workload.h. */
 #include "workload.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -24,6 +25,42 @@ workload_init(struct workload *w, const struct settings *s, uint64_t stream)
 	w->version = (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 	if (s->mix[VERB_APPEND] > 0 || s->mix[VERB_PREPEND] > 0)
 		w->least = STAMP_HEAD;
+	w->only = VERB_COUNT;
+	for (enum verb v = 0; v < VERB_COUNT; v++)
+		if (s->mix_all > 0 && s->mix[v] == s->mix_all)
+			w->only = v;
+}
+
+enum verb
+workload_verb(struct workload *w)
+{
+	const struct settings *s = w->settings;
+	double at;
+	enum verb v;
+
+	if (w->only != VERB_COUNT)
+		return w->only;
+	at = random_real(&w->random) * s->mix_all;
+	for (v = 0; v < VERB_COUNT - 1 && at >= s->mix[v]; v++)
+		at -= s->mix[v];
+	/* Rounding may have led past the last one. */
+	while (!(s->mix[v] > 0))
+		v--;
+	return v;
+}
+
+uint32_t
+workload_own(const struct workload *w, uint32_t wire)
+{
+	uint32_t wires = w->settings->connections;
+
+	return w->keys.count / wires + (wire < w->keys.count % wires);
+}
+
+uint32_t
+workload_own_key(const struct workload *w, uint32_t wire, uint32_t n)
+{
+	return wire + n * w->settings->connections;
 }
 
 void
@@ -42,6 +79,30 @@ workload_store(struct workload *w, struct request *r, enum verb v, uint32_t key)
 	r->pieces = 1;
 	len = (uint32_t)spread_draw(&w->settings->size, &w->random);
 	r->piece[0] = (struct piece){ ++w->version, len < w->least ? w->least : len };
+}
+
+void
+workload_watch(struct workload *w, const struct target *t)
+{
+	const struct settings *s = w->settings;
+
+	if (inquiry_number(t, s->proto, s->timeout, "", "evictions", &w->evictions))
+		w->target = t;
+}
+
+void
+workload_tell(const struct workload *w, FILE *to)
+{
+	const struct settings *s = w->settings;
+	uint64_t now;
+
+	if (to == NULL || w->target == NULL || s->may_evict ||
+	    !inquiry_number(w->target, s->proto, s->timeout, "", "evictions", &now) || now <= w->evictions)
+		return;
+	fprintf(to,
+	    "the server has evicted %" PRIu64
+	    " items meanwhile: a miss may be one of them (with --may-evict it is no fault)\n",
+	    now - w->evictions);
 }
 
 /* ---- storing each key once ---- */
@@ -76,7 +137,7 @@ preload_plan(const struct settings *s)
 
 	if (p == NULL)
 		return NULL;
-	p->plan = (struct plan){ .next = next, .free = preload_free };
+	p->plan = (struct plan){ .next = next, .free = preload_free, .largest = spread_max(&s->size) };
 	workload_init(&p->work, s, 0);
 	return &p->plan;
 }

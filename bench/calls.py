@@ -8,7 +8,7 @@ import subprocess
 from counted import REPEATS, actors, per_request
 from process import PATIENCE, Failed, wait_for
 
-REQUESTS = (4_000, 24_000)
+REQUESTS = (3_000, 13_000)
 
 KINDS = ("epoll_wait", "epoll_ctl", "read", "readv", "recvfrom", "recvmsg", "write", "writev", "sendto", "sendmsg")
 
@@ -92,15 +92,20 @@ def counter_of_calls():
 
 def count(stage, load, requests=REQUESTS, repeats=REPEATS):
     counter = counter_of_calls()
-    found = {}
-    for actor in actors(stage):
-        repetitions = []
-        for at in range(repeats):
+    repetitions = {actor.name: [] for actor in actors(stage)}
+    for at in range(repeats):
+        for actor in actors(stage):
             small, large = [counter.count(actor, stage.folder, lambda prefix, n=n: load.run(
                 actor, stage.keys, seed=at + 1, requests=n, prefix=prefix)) for n in requests]
-            repetitions.append({kind: per_request((small[0]["requests"], small[1].get(kind, 0)), (large[0]["requests"], of_kind))
-                                for kind, of_kind in large[1].items()})
-        kinds = {kind: round(sum(each.get(kind, 0) for each in repetitions) / repeats, 4) for kind in repetitions[0] if kind != "all"}
-        found[actor.name] = dict(per_request=[each["all"] for each in repetitions], counter=counter.name, requests=requests,
-                                 kinds={kind: value for kind, value in kinds.items() if value >= 0.001})
-    return found
+            repetitions[actor.name].append({
+                kind: per_request((small[0]["requests"], small[1].get(kind, 0)), (large[0]["requests"], of_kind))
+                for kind, of_kind in large[1].items()})
+    return {name: dict(per_request=[each["all"] for each in found], kinds=by_kind(found), counter=counter.name, requests=requests)
+            for name, found in repetitions.items()}
+
+
+def by_kind(repetitions):
+    """The mean of each kind that is not next to nothing."""
+    kinds = sorted({kind for each in repetitions for kind in each} - {"all"})
+    means = {kind: round(sum(each.get(kind, 0) for each in repetitions) / len(repetitions), 4) for kind in kinds}
+    return {kind: mean for kind, mean in means.items() if mean >= 0.001}

@@ -1,7 +1,7 @@
 """Every claim that the project makes of its speed, as a case: who is measured, under which load, and what is claimed.
 
 To add one, add a row to CASES.  A system may differ from another in nothing but its rend.conf (Rend(settings="...")): that is how one says
-what a feature costs, with a claim on INSTRUCTIONS beside one on CPU.
+what a feature costs.
 """
 from dataclasses import dataclass
 
@@ -55,8 +55,12 @@ PROXY_PROTOCOLS = {"rend": Rend(proxy=True), "rend in text": Rend(proxy=True, pr
 MEMCACHED_TWICE = ("memcached again", "memcached")
 NUTCRACKER_TWICE = ("nutcracker again", "nutcracker")
 TEXT_TWICE = ("rend in text again", "rend in text")
+REND_TWICE = ("rend again", "rend")
 
 IDLE = 15000
+
+# rend counts for /metrics whether anybody may ask or not; what can be left out is who answers.
+WATCHED = {"rend with metrics": Rend(settings="admin = { port = 0; };"), "rend": Rend(), "rend again": Rend(), "echo floor": EchoFloor()}
 
 
 def in_memory(name, about, workload, *claims):
@@ -65,6 +69,11 @@ def in_memory(name, about, workload, *claims):
 
 def proxy(name, about, workload, *claims):
     return Case(name, about, PROXIES, NUTCRACKER_TWICE, workload, claims)
+
+
+def watched(name, about, workload):
+    return Case(name, about, WATCHED, REND_TWICE, workload, (Claim("rend with metrics", "rend", INSTRUCTIONS, 1.03),),
+                (PAIRS, COUNT_INSTRUCTIONS))
 
 
 def beside_text(name, about, workload):
@@ -97,9 +106,11 @@ CASES = (
     # nutcracker has no binary: rend's own text is what there is to compare with.
     beside_text("proxy-binary-1", "a memcached behind, unpipelined binary", Workload("binary")),
     beside_text("proxy-binary-16", "a memcached behind, pipelined binary", Workload("binary", depth=16)),
+    watched("metrics-1", "what an admin port with /metrics costs, unpipelined text", Workload()),
+    watched("metrics-16", "what an admin port with /metrics costs, pipelined text", Workload(depth=16)),
     Case("idle", "what idle connections cost the busy ones",
          {"rend with 15,000 idle": Rend(idle=IDLE), "rend": Rend(), "rend again": Rend(), "echo floor": EchoFloor()},
-         ("rend again", "rend"), Workload(),
+         REND_TWICE, Workload(),
          (Claim("rend with 15,000 idle", "rend", CPU, 1.15),
           Claim("rend with 15,000 idle", "rend", INSTRUCTIONS, 1.02))),
     Case("idle-memory", "memory of the server for a connection that is idle after one request",

@@ -5,6 +5,7 @@ from typing import Optional
 import interval
 
 PAIRS_MIN = 15
+COUNTS_MIN = 3
 
 # Two processes of one program differ by this much on the machines that we know, so a smaller difference is not seen in CPU time at all.
 # It is claimed by counting the instructions of the program, or not at all.
@@ -58,6 +59,10 @@ def counted(case, system, what):
     return case["counted"].get(what, {}).get(system, {}).get("per_request", [])
 
 
+def compare_counts(case, ours, theirs, what):
+    return interval.ratio(dict(enumerate(counted(case, ours, what))), dict(enumerate(counted(case, theirs, what))))
+
+
 def middle(values):
     values = sorted(values)
     return values[len(values) // 2]
@@ -99,19 +104,22 @@ def _judge_cpu(case, claim):
 
 
 def _judge_counted(case, claim):
-    """Counts have no interval; each repetition has to say the same."""
-    ours = counted(case, claim.ours, claim.what)
-    if not ours:
-        return Verdict(OPEN, f"{WORDS[claim.what]} were not counted")
-    said = f"{middle(ours):.4g}"
+    """Counts are repeated, too: what a server does by the clock, and how many requests it finds in one turn, is in them."""
+    ours, theirs = counted(case, claim.ours, claim.what), None
     if claim.against is not None:
         theirs = counted(case, claim.against, claim.what)
-        if not theirs:
-            return Verdict(OPEN, f"{WORDS[claim.what]} of {claim.against} were not counted")
-        said = f"{middle(ours) / middle(theirs):.3f} × by {WORDS[claim.what]} ({middle(ours):.5g} and {middle(theirs):.5g})"
-        ours = [min(ours) / max(theirs), max(ours) / min(theirs)]
-    if max(ours) <= claim.limit:
+    if len(ours) < COUNTS_MIN or (theirs is not None and len(theirs) < COUNTS_MIN):
+        return Verdict(OPEN, f"{WORDS[claim.what]} were counted {min(len(each) for each in (ours, theirs) if each is not None)} times, "
+                             f"and {COUNTS_MIN} are needed")
+    if theirs is None:
+        found = interval.around(ours)
+        said = f"{found.value:.4g} [{found.low:.4g}, {found.high:.4g}] from {found.count} counts"
+    else:
+        found = compare_counts(case, claim.ours, claim.against, claim.what)
+        said = (f"{found.value:.3f} × [{found.low:.3f}, {found.high:.3f}] by {WORDS[claim.what]} "
+                f"({middle(ours):,.0f} and {middle(theirs):,.0f}), from {found.count} counts")
+    if found.high <= claim.limit:
         return Verdict(HOLDS, said)
-    if min(ours) > claim.limit:
+    if found.low > claim.limit:
         return Verdict(FAILS, said)
-    return Verdict(OPEN, f"{said}; counted {min(ours):.4g} to {max(ours):.4g}")
+    return Verdict(OPEN, f"{said}: the limit lies within")

@@ -1,7 +1,7 @@
 """What an idle connection costs a server in memory."""
 from systems import Crowd
 
-REPEATS = 2
+REPEATS = 3
 
 
 def idle_bytes(make_stage, names, connections):

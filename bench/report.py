@@ -3,7 +3,7 @@ import os
 
 import chart
 import interval
-from claims import CALLS, CPU, IDLE_BYTES, INSTRUCTIONS, compare, counted, figures, judge, middle
+from claims import CALLS, CPU, IDLE_BYTES, INSTRUCTIONS, compare, compare_counts, counted, figures, judge, middle
 from results import claims_of, write
 
 # Between these lines docs/performance.md is written by publish().
@@ -180,7 +180,7 @@ def _row(case, name):
             f"{max(r['rss_kb'] for r in mine) / 1024:.0f}" if mine else "",
             f"{middle(calls):.3g}" if calls else "",
             f"{middle(own):,.0f}" if own else "",
-            f"{middle(own) / middle(base_own):.2f}" if own and base_own else "")
+            f"{compare_counts(case, name, base, INSTRUCTIONS).value:.2f}" if own and base_own else "")
 
 
 def _profile(case):

@@ -12,6 +12,8 @@ from process import SERVER_CORE, Failed, Process, free_port, wait_for
 
 CONNECTIONS_MAX = 19000
 MEMORY_MIB = 1024
+# How long a proxy waits for its backend: on a busy machine that may take its time.
+TIMEOUT_S = 30
 
 
 def user_name():
@@ -64,7 +66,7 @@ class Rend(System):
     role: str = "ours"
 
     def start(self, name, place):
-        handler = f'plugin = "memcached"; servers = [ "unix:{place.backend}" ];' if self.proxy else \
+        handler = f'plugin = "memcached"; servers = [ "unix:{place.backend}" ]; request_timeout = "{TIMEOUT_S}s";' if self.proxy else \
             f'plugin = "inmem"; memory = "{MEMORY_MIB}MiB";'
         conf = place.write("rend.conf", f"""workers = 1;
 max_connections = {CONNECTIONS_MAX};
@@ -116,7 +118,7 @@ class Nutcracker(System):
   hash: fnv1a_64
   distribution: ketama
   auto_eject_hosts: false
-  timeout: 30000
+  timeout: {TIMEOUT_S * 1000}
   backlog: 4096
   servers:
    - {place.backend}:1 backend

@@ -40,16 +40,16 @@ def test_a_peer_that_differs_from_itself():
 
 def test_wrong_answers_decide_nothing():
     said(cpu(0.6), OPEN, "15 answers were wrong", wrong=1)
-    said(Claim("rend", None, CALLS, 2.2), OPEN, "wrong", wrong=1, calls={"rend": [2.0]})
+    said(Claim("rend", None, CALLS, 2.2), OPEN, "wrong", wrong=1, calls={"rend": [2.0] * 3})
 
 
 def test_a_small_difference_is_counted():
     little = dict(ours=9.0)
-    said(cpu(0.95), OPEN, "too near to 1 for a clock", "not counted", **little)
-    said(cpu(0.95), HOLDS, "0.799 ×", instructions={"rend": [800, 801], "peer": [1000, 1002]}, **little)
-    said(cpu(0.95), FAILS, "1.100 ×", instructions={"rend": [1100], "peer": [1000]}, **little)
+    said(cpu(0.95), OPEN, "too near to 1 for a clock", "counted 0 times", **little)
+    said(cpu(0.95), HOLDS, "0.800 ×", instructions={"rend": [800, 801, 800], "peer": [1000, 1002, 1000]}, **little)
+    said(cpu(0.95), FAILS, "1.100 ×", instructions={"rend": [1100] * 3, "peer": [1000] * 3}, **little)
     # The clock has the last word if it contradicts.
-    said(cpu(0.95), FAILS, "1.20 ×", ours=12.0, instructions={"rend": [800], "peer": [1000]})
+    said(cpu(0.95), FAILS, "1.20 ×", ours=12.0, instructions={"rend": [800] * 3, "peer": [1000] * 3})
     # A large difference needs no counting, however little is claimed.
     said(cpu(0.95), HOLDS, "0.50 ×", ours=5.0)
     # 0.85 claimed and 0.80 seen is a difference that a clock sees.
@@ -65,14 +65,19 @@ def test_no_more_than_so_much_more():
 
 def test_counts():
     calls = Claim("rend", None, CALLS, 2.2)
-    said(calls, HOLDS, "2.1", calls={"rend": [2.1, 2.0, 2.15]})
-    said(calls, FAILS, calls={"rend": [2.3, 2.4]})
-    said(calls, OPEN, "2.1 to 2.3", calls={"rend": [2.1, 2.3]})
-    said(calls, OPEN, "not counted")
-    said(Claim("rend", "peer", INSTRUCTIONS, 1.02), OPEN, "of peer were not counted", instructions={"rend": [1.0]})
-    said(Claim("rend", "peer", INSTRUCTIONS, 1.02), OPEN, instructions={"rend": [1000, 1030], "peer": [1000]})
+    said(calls, HOLDS, "2.083", calls={"rend": [2.08, 2.07, 2.1]})
+    said(calls, FAILS, calls={"rend": [2.3, 2.4, 2.35]})
+    said(calls, OPEN, "the limit lies within", calls={"rend": [2.1, 2.3, 2.2]})
+    said(calls, OPEN, "counted 2 times, and 3 are needed", calls={"rend": [2.0, 2.0]})
+    said(calls, OPEN, "counted 0 times")
+    own = Claim("rend", "peer", INSTRUCTIONS, 1.02)
+    said(own, OPEN, "counted 0 times", instructions={"rend": [1.0] * 5})
+    said(own, OPEN, "the limit lies within", instructions={"rend": [1000, 1030, 1010], "peer": [1000, 1000, 1000]})
+    # A turn that cost both more says nothing of their ratio.
+    said(own, HOLDS, "1.010 × [1.010, 1.010]", instructions={"rend": [1010, 2020, 1010], "peer": [1000, 2000, 1000]})
+    said(own, FAILS, "1.050 ×", instructions={"rend": [1050, 1050, 1050], "peer": [1000, 1000, 1000]})
     said(Claim("rend", None, IDLE_BYTES, 512), HOLDS, idle_bytes={"rend": [490, 491, 489]})
-    said(Claim("rend", None, IDLE_BYTES, 512), FAILS, idle_bytes={"rend": [600]})
+    said(Claim("rend", None, IDLE_BYTES, 512), FAILS, idle_bytes={"rend": [600, 600, 600]})
 
 
 def test_turns_are_taken():

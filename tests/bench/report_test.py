@@ -21,8 +21,9 @@ from claims import CALLS, CPU, IDLE_BYTES, Claim
 def sample():
     return canned.result(
         canned.case(claims=[asdict(Claim("rend", "peer", CPU, 0.6)), asdict(Claim("rend", None, CALLS, 2.2))],
-                    calls={"rend": [2.04], "peer": [2.05]}, instructions={"rend": [800.0], "peer": [1000.0], "floor": [100.0]}),
-        canned.case("idle-memory", idle_bytes={"rend": [490.0, 491.0], "peer": [520.0], "peer again": [521.0], "floor": [0.0]},
+                    calls={"rend": [2.04] * 3, "peer": [2.05] * 3},
+                    instructions={"rend": [800.0] * 3, "peer": [1000.0] * 3, "floor": [100.0] * 3}),
+        canned.case("idle-memory", idle_bytes={"rend": [490.0, 491.0, 490.0], "peer": [520.0], "peer again": [521.0], "floor": [0.0]},
                     claims=[asdict(Claim("rend", None, IDLE_BYTES, 512))]),
         dict(canned.case("absent", count=0), failed=["pairs: nutcracker is not installed"]))
 
@@ -52,7 +53,7 @@ def test_another_format_is_refused():
 def test_tables():
     text = report.markdown(sample(), "pictures")
     assert "| text-1 | rend: at most 0.6 × the CPU time of peer | **holds** | 0.50 ×" in text
-    assert "| text-1 | rend: at most 2.2 system calls per request | **holds** | 2.04 |" in text
+    assert "| text-1 | rend: at most 2.2 system calls per request | **holds** | 2.04 [2.04, 2.04] from 3 counts |" in text
     assert "| idle-memory | rend: at most 512 bytes of RSS per idle connection | **holds** |" in text
     assert "Could not be measured: pairs: nutcracker is not installed" in text
     row = re.search(r"^\| rend \| ([^\n]*)", text, re.M).group(1).split(" | ")

@@ -1,0 +1,104 @@
+/* What link.c (what goes over a connection) and link_life.c (making it and ending it) share. */
+#ifndef MEMCACHED_LINK_STATE_H
+#define MEMCACHED_LINK_STATE_H
+
+#include <event2/event.h>
+
+#include "answer.h"
+#include "backoff.h"
+#include "dial.h"
+#include "link.h"
+#include "opq.h"
+#include "probe.h"
+#include "recvq.h"
+#include "request.h"
+#include "sendq.h"
+
+#define MS 1000000ULL /* ns */
+
+enum link_state { LINK_DOWN, LINK_CONNECTING, LINK_PROBING, LINK_UP };
+
+/* How a connection ended. */
+enum link_end {
+	END_CLOSED,  /* the backend closed it */
+	END_TROUBLE, /* we did: it says nothing, or what cannot be */
+};
+
+/* What a link keeps in an op's scratch. */
+struct request {
+	struct question question;
+	uint64_t begins; /* where in the stream of bytes to the backend */
+	bool again;	 /* was asked on a connection that broke */
+	bool overdue;	 /* its time passed without an answer */
+};
+
+_Static_assert(sizeof(struct request) <= LINK_SCRATCH_SIZE, "LINK_SCRATCH_SIZE is too small");
+
+struct link {
+	unsigned magic;
+#define LINK_MAGIC 0x1171c0deU
+	struct backend *backend;
+	struct event_base *base;
+	enum link_state state;
+	bool hope; /* CONNECTING, PROBING: ops may wait for it */
+	int fd;
+	unsigned closed;  /* how many sockets were */
+	struct dial dial; /* CONNECTING */
+	struct event *readable, *writable, *timer;
+	bool watching; /* UP: the timer is set */
+	bool writing;  /* waits until the socket takes more */
+	struct dialect dialect;
+	struct opq waiting, sent;
+	struct sendq sendq;
+	struct recvq recvq;
+	struct answer answer; /* of the first in sent, or of the probe */
+	struct probe probe;
+	uint32_t token;
+	unsigned timeouts; /* in a row */
+	uint64_t heard;	   /* the last byte came, or the first request after a silence went */
+	uint64_t up_since;
+	struct backoff backoff;
+};
+
+static inline struct request *
+request_of(struct rend_op *op)
+{
+	return (struct request *)(void *)op->scratch;
+}
+
+static inline bool
+out_of_time(const struct rend_op *op)
+{
+	return op->deadline <= rend_now();
+}
+
+/* ---- link.c ---- */
+
+/* Sends an op's request: puts it into the queue of bytes, and the op in line for its answer. */
+void link_send(struct link *l, struct rend_op *op);
+
+/* Writes what the socket takes.  false: the connection is gone. */
+bool link_write(struct link *l);
+
+/* libevent's. */
+void link_readable(evutil_socket_t fd, short what, void *arg);
+void link_writable(evutil_socket_t fd, short what, void *arg);
+
+/* ---- link_life.c ---- */
+
+/* The timer of what goes on now: connecting again, probing, looking for silence. */
+void link_set_timer(struct link *l, uint64_t ns);
+
+/* The probe was answered. */
+void link_up(struct link *l);
+
+/* The connection that was up is not. */
+void link_break(struct link *l, enum link_end end, const char *why);
+
+/* Any connection, up or on the way there, is over. */
+void link_fail(struct link *l, enum link_end end, const char *why);
+
+/* It said what cannot be. */
+void link_poison(struct link *l, const char *why);
+
+#endif

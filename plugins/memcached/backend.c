@@ -14,6 +14,31 @@ links_up(void *arg)
 	return __atomic_load_n(&b->links_up, __ATOMIC_RELAXED);
 }
 
+static uint64_t
+speaks_meta(void *arg)
+{
+	const struct backend *b = arg;
+
+	return (__atomic_load_n(&b->speaks, __ATOMIC_RELAXED) & BACKEND_SPEAKS_META) != 0;
+}
+
+static uint64_t
+sets_versions(void *arg)
+{
+	const struct backend *b = arg;
+
+	return (__atomic_load_n(&b->speaks, __ATOMIC_RELAXED) & BACKEND_SETS_CAS) != 0;
+}
+
+static const struct {
+	const char *name, *doc;
+	rend_gauge_f *read;
+} gauges[] = {
+	{ "links_up", "connections to the backend that are up", links_up },
+	{ "speaks_meta", "1: the backend understands meta commands", speaks_meta },
+	{ "sets_versions", "1: the backend gives items the versions it is told (the flag E)", sets_versions },
+};
+
 static const struct {
 	size_t at;
 	const char *name, *doc;
@@ -47,7 +72,8 @@ backend_new(const struct memcached_conf *conf, struct rend_node *self, struct re
 	for (size_t i = 0; i < sizeof counters / sizeof counters[0]; i++)
 		*(struct rend_counter **)(void *)((char *)b + counters[i].at) = rend_counter_new(
 		    self, counters[i].name, counters[i].doc);
-	rend_gauge_new(self, "links_up", "connections to the backend that are up", links_up, b);
+	for (size_t i = 0; i < sizeof gauges / sizeof gauges[0]; i++)
+		rend_gauge_new(self, gauges[i].name, gauges[i].doc, gauges[i].read, b);
 	return b;
 }
 
@@ -65,12 +91,18 @@ backend_free(struct backend **bp)
 }
 
 void
-backend_link_up(struct backend *b, const char *how)
+backend_link_up(struct backend *b, struct dialect dialect)
 {
+	unsigned speaks = BACKEND_SPEAKS | (dialect.meta ? BACKEND_SPEAKS_META : 0) |
+			  (dialect.sets_cas ? BACKEND_SETS_CAS : 0);
+	bool other = __atomic_exchange_n(&b->speaks, speaks, __ATOMIC_RELAXED) != speaks;
+
 	rend_count(b->connects, 1);
 	__atomic_fetch_add(&b->links_up, 1, __ATOMIC_RELAXED);
-	if (__atomic_exchange_n(&b->said, BACKEND_UP, __ATOMIC_RELAXED) != BACKEND_UP)
-		rend_log(REND_LOG_INFO, "%s: backend %s is up (%s)", b->node, b->address.text, how);
+	if (__atomic_exchange_n(&b->said, BACKEND_UP, __ATOMIC_RELAXED) != BACKEND_UP || other)
+		rend_log(REND_LOG_INFO, "%s: backend %s is up (%s%s)", b->node, b->address.text,
+		    dialect.meta ? "meta protocol" : "classic text",
+		    dialect.sets_cas ? ", sets versions" : ", versions of its own");
 }
 
 void

@@ -4,6 +4,7 @@
 
 #include "address.h"
 #include "rend/plugin.h"
+#include "request.h"
 
 /* What rend.conf says; also the counters below need one place. */
 struct memcached_conf {
@@ -22,6 +23,7 @@ struct backend {
 	struct rend_counter *connects, *disconnects, *timeouts, *garbage, *bytes_read, *bytes_written;
 	/* atomic: */
 	unsigned links_up;
+	unsigned speaks;       /* BACKEND_SPEAKS_*, as the connection that came up last heard it */
 	int said;	       /* enum backend_said */
 	uint64_t garbage_said; /* monotonic ns */
 };
@@ -32,8 +34,13 @@ enum backend_said { BACKEND_UNKNOWN, BACKEND_UP, BACKEND_DOWN };
 struct backend *backend_new(const struct memcached_conf *conf, struct rend_node *self, struct rend_error *err);
 void backend_free(struct backend **bp);
 
+/* What a backend understands, of dialect; 0: no connection has come up yet. */
+#define BACKEND_SPEAKS	    1U
+#define BACKEND_SPEAKS_META 2U
+#define BACKEND_SETS_CAS    4U
+
 /* A link came up, or went; any thread. */
-void backend_link_up(struct backend *b, const char *how);
+void backend_link_up(struct backend *b, struct dialect dialect);
 void backend_link_gone(struct backend *b);
 
 /* A link cannot be had; the log hears it once, when no other link is up.  Any thread. */

@@ -86,7 +86,9 @@ link_ask(struct link *l, struct rend_op *op)
 	request_of(op)->again = false;
 	if (l->state == LINK_UP && closed_while_idle(l))
 		link_break(l, END_CLOSED, "it closed the connection");
-	if (l->state == LINK_UP)
+	if (op->ask.link != 0 && op->verb != REND_GET && (l->state != LINK_UP || op->ask.link != l->id))
+		rend_done(op, REND_NOT_STORED);
+	else if (l->state == LINK_UP)
 		link_send(l, op);
 	else if (l->hope)
 		opq_append(&l->waiting, op);
@@ -128,13 +130,18 @@ op_answered(struct link *l)
 {
 	struct rend_op *op = opq_take(&l->sent);
 	bool suspect = l->answer.suspect;
+	enum rend_status status;
 
 	if (!request_of(op)->overdue) {
 		/* It works: the next trouble is a new one. */
 		l->timeouts = 0;
 		backoff_reset(&l->backoff);
 	}
-	rend_done(op, answer_give(&l->answer, op));
+	status = answer_give(&l->answer, op);
+	/* Versions that the backend chose are good as long as it lives, and only this connection knows how long that is. */
+	if (op->verb == REND_GET && status == REND_OK)
+		op->item.link = l->dialect.sets_cas ? 0 : l->id;
+	rend_done(op, status);
 	if (suspect)
 		link_break(l, END_TROUBLE, "it refused a value in a way that leaves open whether it has read it");
 }
@@ -161,7 +168,7 @@ link_parse(struct link *l)
 			link_poison(l, "bytes that nobody asked for");
 			return false;
 		}
-		switch (answer_read(&l->answer, &l->recvq, asked, rend_wall())) {
+		switch (answer_read(&l->answer, &l->recvq, asked, asked->wall)) {
 		case ANSWER_MORE:
 			return true;
 		case ANSWER_READY:

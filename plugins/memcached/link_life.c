@@ -1,7 +1,6 @@
 /* Making a connection to a backend, and ending it: see link.h for the picture. */
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -59,6 +58,13 @@ link_down(struct link *l, const char *why)
 		rend_done(op, out_of_time(op) ? REND_TIMEOUT : REND_DOWN);
 }
 
+/* May it be asked twice?  Not if it may have won something, which the second time nobody would. */
+static bool
+asks_only(const struct rend_op *op)
+{
+	return op->verb == REND_GET && (op->ask.mode & (REND_VIVIFY | REND_RECACHE)) == 0;
+}
+
 /* What becomes of an op whose connection is gone.  begun: the backend may have seen some of it. */
 static void
 rescue(struct link *l, struct rend_op *op, bool begun, bool again)
@@ -69,7 +75,11 @@ rescue(struct link *l, struct rend_op *op, bool begun, bool again)
 		rend_done(op, REND_TIMEOUT);
 		return;
 	}
-	if (again && (!begun || (op->verb == REND_GET && !r->again))) {
+	if (!begun && op->ask.link != 0) {
+		rend_done(op, REND_NOT_STORED);
+		return;
+	}
+	if (again && (!begun || (asks_only(op) && !r->again))) {
 		r->again = begun;
 		opq_append(&l->waiting, op);
 		return;
@@ -125,19 +135,18 @@ link_poison(struct link *l, const char *why)
 void
 link_up(struct link *l)
 {
+	static uint64_t connections; /* atomic: ever */
 	struct opq waiting = opq_all(&l->waiting);
 	struct rend_op *op;
-	char how[64];
 
 	l->dialect = probe_dialect(&l->probe);
+	l->id = __atomic_add_fetch(&connections, 1, __ATOMIC_RELAXED);
 	l->state = LINK_UP;
 	l->hope = false;
 	l->up_since = l->heard = rend_now();
 	l->timeouts = 0;
 	event_del(l->timer);
-	snprintf(how, sizeof how, "%s protocol%s", l->dialect.meta ? "meta" : "classic text",
-	    l->dialect.sets_cas ? ", sets versions" : "");
-	backend_link_up(l->backend, how);
+	backend_link_up(l->backend, l->dialect);
 	while ((op = opq_take(&waiting)) != NULL) {
 		if (out_of_time(op))
 			rend_done(op, REND_TIMEOUT);

@@ -48,6 +48,7 @@ struct link {
 	bool watching; /* UP: the timer is set */
 	bool writing;  /* waits until the socket takes more */
 	struct dialect dialect;
+	uint64_t id; /* UP: no other connection of this process ever has it */
 	struct opq waiting, sent;
 	struct sendq sendq;
 	struct recvq recvq;

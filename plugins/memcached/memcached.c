@@ -144,6 +144,7 @@ static const struct rend_handler memcached = {
 	.conf_size = sizeof(struct memcached_conf),
 	.options = options,
 	.scratch_size = LINK_SCRATCH_SIZE,
+	.can = REND_CAN_LEASE,
 	.modes = REND_MODES_ALL,
 	.check = memcached_check,
 	.open = memcached_open,

@@ -21,6 +21,7 @@ struct writing {
 	const struct rend_op *op;
 	int64_t wall;
 	bool base64; /* the key is written so */
+	bool sets_cas;
 };
 
 static void
@@ -181,6 +182,9 @@ meta_get(struct writing *w)
 	/* T stands first: memcached reports the time as it is when it comes to the t. */
 	pen_touch(w);
 	pen_vivify(w);
+	/* Who asks for a version of what is left sees in the answer whether it got it. */
+	if ((ask->mode & REND_VIVIFY) && w->sets_cas)
+		pen_new_cas(w);
 	if (ask->mode & REND_RECACHE) {
 		pen_word(&w->pen, " R");
 		pen_signed(&w->pen, ask->recache);
@@ -255,6 +259,7 @@ meta_delete(struct writing *w)
 	if (w->op->ask.mode & REND_DROP_VALUE)
 		pen_word(&w->pen, " x");
 	pen_if_cas(w);
+	pen_new_cas(w);
 }
 
 static void
@@ -397,7 +402,7 @@ request_put(struct sendq *q, const struct rend_op *op, struct dialect dialect, u
     struct question *asked)
 {
 	const struct request_row *row = &rows[dialect.meta][op->verb];
-	struct writing w = { .op = op, .wall = wall, .base64 = !key_is_plain(op) };
+	struct writing w = { .op = op, .wall = wall, .base64 = !key_is_plain(op), .sets_cas = dialect.sets_cas };
 	const struct rend_value *value = &op->item.value;
 	bool stores = rend_verb_stores(op->verb), copied = value->len <= SENDQ_COPY_MAX;
 	char *start;
@@ -434,6 +439,7 @@ request_put(struct sendq *q, const struct rend_op *op, struct dialect dialect, u
 		.mode = op->ask.mode,
 		.exptime = op->ask.exptime,
 		.cas = op->ask.cas,
+		.wall = wall,
 	};
 	return REND_OK;
 }

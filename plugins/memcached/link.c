@@ -80,20 +80,31 @@ closed_while_idle(struct link *l)
 	return n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
 }
 
+/* Requests are no longer than a line; their values are what fills memory. */
+static bool
+full(const struct link *l)
+{
+	return l->sendq.queued - l->sendq.gone + l->waiting_bytes > l->backend->conf->queue_bytes;
+}
+
 void
 link_ask(struct link *l, struct rend_op *op)
 {
 	request_of(op)->again = false;
 	if (l->state == LINK_UP && closed_while_idle(l))
 		link_break(l, END_CLOSED, "it closed the connection");
-	if (op->ask.link != 0 && op->verb != REND_GET && (l->state != LINK_UP || op->ask.link != l->id))
+	if (op->ask.link != 0 && op->verb != REND_GET && (!link_ready(l) || op->ask.link != l->id)) {
 		rend_done(op, REND_NOT_STORED);
-	else if (l->state == LINK_UP)
-		link_send(l, op);
-	else if (l->hope)
-		opq_append(&l->waiting, op);
-	else
+	} else if (!l->moving && l->state != LINK_UP && !l->hope) {
 		rend_done(op, REND_DOWN);
+	} else if (full(l)) {
+		rend_count(l->backend->busy, 1);
+		rend_done(op, REND_BUSY);
+	} else if (link_ready(l)) {
+		link_send(l, op);
+	} else {
+		link_wait(l, op);
+	}
 }
 
 void
@@ -132,18 +143,17 @@ op_answered(struct link *l)
 	bool suspect = l->answer.suspect;
 	enum rend_status status;
 
-	if (!request_of(op)->overdue) {
-		/* It works: the next trouble is a new one. */
+	if (!request_of(op)->overdue)
 		l->timeouts = 0;
-		backoff_reset(&l->backoff);
-	}
 	status = answer_give(&l->answer, op);
 	/* Versions that the backend chose are good as long as it lives, and only this connection knows how long that is. */
 	if (op->verb == REND_GET && status == REND_OK)
 		op->item.link = l->dialect.sets_cas ? 0 : l->id;
 	rend_done(op, status);
 	if (suspect)
-		link_break(l, END_TROUBLE, "it refused a value in a way that leaves open whether it has read it");
+		link_break(l, END_OURS, "it refused a value in a way that leaves open whether it has read it");
+	else if (l->moving && l->sent.count == 0)
+		link_move(l);
 }
 
 static const struct question *

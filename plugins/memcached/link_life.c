@@ -1,4 +1,5 @@
 /* Making a connection to a backend, and ending it: see link.h for the picture. */
+#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -7,8 +8,13 @@
 
 #include "link_state.h"
 
-#define AGAIN_AFTER  (100 * MS) /* up for so long: a close is an idle backend's, not a refusal */
-#define TIMEOUTS_MAX 3
+#define IDLE_LIFE \
+	(100 * MS) /* a connection that lasted for so long and is closed while nothing goes on: not a refusal */
+
+/* A backend's machine that is gone says nothing: on a connection where nothing goes on, the kernel asks for it. */
+#define KEEPALIVE_IDLE	30 /* s */
+#define KEEPALIVE_EVERY 10 /* s */
+#define KEEPALIVE_TRIES 3
 
 static void link_connect(struct link *l);
 
@@ -30,7 +36,7 @@ close_socket(struct link *l)
 	if (l->writable != NULL)
 		event_free(l->writable);
 	l->readable = l->writable = NULL;
-	l->writing = l->watching = false;
+	l->writing = l->watching = l->moving = false;
 	event_del(l->timer);
 	dial_cancel(&l->dial);
 	if (l->fd >= 0)
@@ -42,20 +48,46 @@ close_socket(struct link *l)
 	answer_drop(&l->answer);
 }
 
+static struct opq
+take_waiting(struct link *l)
+{
+	backend_waits(l->backend, -(int64_t)l->waiting.count);
+	l->waiting_bytes = 0;
+	return opq_all(&l->waiting);
+}
+
+void
+link_wait(struct link *l, struct rend_op *op)
+{
+	backend_waits(l->backend, 1);
+	l->waiting_bytes += op->item.value.len;
+	opq_append(&l->waiting, op);
+}
+
 /* No connection, and none to be expected soon. */
 static void
 link_down(struct link *l, const char *why)
 {
-	struct opq waiting = opq_all(&l->waiting);
+	struct opq waiting = take_waiting(l);
 	struct rend_op *op;
 
 	close_socket(l);
 	l->state = LINK_DOWN;
 	l->hope = false;
+	if (!l->is_down)
+		rend_count(l->backend->downs, 1);
+	l->is_down = true;
 	link_set_timer(l, backoff_next(&l->backoff));
 	backend_unreachable(l->backend, why);
 	while ((op = opq_take(&waiting)) != NULL)
 		rend_done(op, out_of_time(op) ? REND_TIMEOUT : REND_DOWN);
+}
+
+/* Must it go over one connection and no other? */
+static bool
+is_tied(const struct rend_op *op)
+{
+	return op->ask.link != 0 && op->verb != REND_GET;
 }
 
 /* May it be asked twice?  Not if it may have won something, which the second time nobody would. */
@@ -71,20 +103,43 @@ rescue(struct link *l, struct rend_op *op, bool begun, bool again)
 {
 	struct request *r = request_of(op);
 
+	if (begun)
+		rend_count(l->backend->lost, 1);
 	if (out_of_time(op)) {
 		rend_done(op, REND_TIMEOUT);
-		return;
-	}
-	if (!begun && op->ask.link != 0) {
+	} else if (!begun && is_tied(op)) {
 		rend_done(op, REND_NOT_STORED);
-		return;
+	} else if (again && (!begun || (asks_only(op) && !r->again))) {
+		if (begun)
+			rend_count(l->backend->asked_again, 1);
+		r->again |= begun;
+		link_wait(l, op);
+	} else {
+		rend_done(op, begun ? REND_LOST : REND_DOWN);
 	}
-	if (again && (!begun || (asks_only(op) && !r->again))) {
-		r->again = begun;
-		opq_append(&l->waiting, op);
-		return;
-	}
-	rend_done(op, begun ? REND_LOST : REND_DOWN);
+}
+
+/*
+ * May it be made again at once?  If it was of use for longer than the pause would be that follows; so one that breaks again and again
+ * is made ever more seldom.  One that was closed while nothing went on is no trouble.
+ */
+static bool
+made_again(struct link *l, enum link_end end, bool idle)
+{
+	uint64_t lasted = rend_now() - l->up_since;
+	bool again = lasted >= (idle ? IDLE_LIFE : l->backoff.pause);
+
+	if (end == END_MOVED)
+		return true;
+	if (lasted >= l->backend->conf->retry_max)
+		backoff_reset(&l->backoff);
+	else if (!idle)
+		rend_count(l->backend->flaps, 1);
+	if (end == END_TROUBLE || (!again && end != END_SILENT))
+		return false;
+	if (!idle)
+		backoff_next(&l->backoff);
+	return true;
 }
 
 /* The connection that was up is not. */
@@ -92,14 +147,13 @@ void
 link_break(struct link *l, enum link_end end, const char *why)
 {
 	struct opq sent = opq_all(&l->sent);
-	uint64_t gone = l->sendq.gone, lasted = rend_now() - l->up_since;
-	bool again = end == END_CLOSED && lasted >= AGAIN_AFTER;
+	uint64_t gone = l->sendq.gone;
+	bool again = made_again(l, end, sent.count == 0);
 	struct rend_op *op;
 
 	backend_link_gone(l->backend);
 	close_socket(l);
 	l->state = LINK_DOWN;
-	l->timeouts = 0;
 	while ((op = opq_take(&sent)) != NULL)
 		rescue(l, op, request_of(op)->begins < gone, again);
 	if (!again) {
@@ -114,10 +168,12 @@ link_break(struct link *l, enum link_end end, const char *why)
 void
 link_fail(struct link *l, enum link_end end, const char *why)
 {
-	if (l->state == LINK_UP)
+	if (l->state == LINK_UP) {
 		link_break(l, end, why);
-	else
-		link_down(l, why);
+		return;
+	}
+	rend_count(l->backend->probe_errors, 1);
+	link_down(l, why);
 }
 
 void
@@ -136,15 +192,14 @@ void
 link_up(struct link *l)
 {
 	static uint64_t connections; /* atomic: ever */
-	struct opq waiting = opq_all(&l->waiting);
+	struct opq waiting = take_waiting(l);
 	struct rend_op *op;
 
 	l->dialect = probe_dialect(&l->probe);
 	l->id = __atomic_add_fetch(&connections, 1, __ATOMIC_RELAXED);
 	l->state = LINK_UP;
-	l->hope = false;
+	l->hope = l->is_down = false;
 	l->up_since = l->heard = rend_now();
-	l->timeouts = 0;
 	event_del(l->timer);
 	backend_link_up(l->backend, l->dialect);
 	while ((op = opq_take(&waiting)) != NULL) {
@@ -156,21 +211,47 @@ link_up(struct link *l)
 	link_write(l);
 }
 
+/* Fails on a unix socket, which needs none of it. */
+static void
+tune_socket(int fd)
+{
+	static const struct {
+		int level, name, value;
+	} options[] = {
+		{ IPPROTO_TCP, TCP_NODELAY, 1 },
+		{ SOL_SOCKET, SO_KEEPALIVE, 1 },
+		{ IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE },
+		{ IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_EVERY },
+		{ IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_TRIES },
+	};
+
+	for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
+		setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof options[i].value);
+}
+
+static void
+not_dialed(struct link *l, int error)
+{
+	struct backend *b = l->backend;
+
+	rend_count(error == ETIMEDOUT ? b->connect_timeouts : b->connect_errors, 1);
+	link_down(l, error == 0 ? "nobody knows its name" : strerror(error));
+}
+
 /* Connected, or not: a dial's end. */
 static void
-on_dialed(void *arg, int fd, const char *why)
+on_dialed(void *arg, int fd, int error)
 {
 	struct link *l = arg;
-	const int on = 1;
 
 	REND_CHECK(l, LINK_MAGIC);
 	if (fd < 0) {
-		link_down(l, why);
+		not_dialed(l, error);
 		return;
 	}
-	/* Fails on a unix socket, which needs it not. */
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	tune_socket(fd);
 	l->fd = fd;
+	l->peer = l->routes->route[l->dial.route];
 	l->state = LINK_PROBING;
 	l->token = 0;
 	l->readable = event_new(l->base, fd, EV_READ | EV_PERSIST, link_readable, l);
@@ -188,7 +269,33 @@ static void
 link_connect(struct link *l)
 {
 	l->state = LINK_CONNECTING;
+	routes_drop(&l->routes);
+	l->routes = resolver_routes(l->backend->resolver, &l->routes_version);
+	l->dial.to = l->routes;
 	dial_start(&l->dial);
+}
+
+/* Does its name still lead there?  If not, what is under way is waited for. */
+void
+link_tick(struct link *l)
+{
+	struct routes *now;
+
+	REND_CHECK(l, LINK_MAGIC);
+	if (!link_ready(l) || l->routes_version == resolver_version(l->backend->resolver))
+		return;
+	now = resolver_routes(l->backend->resolver, &l->routes_version);
+	l->moving = !routes_have(now, &l->peer);
+	routes_drop(&now);
+	if (l->moving && l->sent.count == 0)
+		link_move(l);
+}
+
+void
+link_move(struct link *l)
+{
+	rend_count(l->backend->moves, 1);
+	link_break(l, END_MOVED, "its name means another address now");
 }
 
 /* ---- time ---- */
@@ -211,26 +318,30 @@ count_overdue(struct link *l, uint64_t now)
 	return UINT64_MAX;
 }
 
+/* What is late while others are answered stays in line; if nothing comes at all, the connection is no good. */
 static void
 look_for_silence(struct link *l)
 {
-	uint64_t limit = l->backend->conf->request_timeout, now = rend_now(), next, silent_by;
-	bool streaming = l->answer.stage == ANSWER_BODY && now - l->heard < limit;
+	const struct memcached_conf *conf = l->backend->conf;
+	uint64_t limit = conf->request_timeout, now = rend_now(), next;
+	bool silent = now - l->heard >= limit, streaming = l->answer.stage == ANSWER_BODY && !silent;
 
 	l->watching = false;
 	if (l->sent.count == 0)
 		return;
 	next = count_overdue(l, now);
-	silent_by = l->heard + TIMEOUTS_MAX * limit;
-	if ((l->timeouts >= TIMEOUTS_MAX && !streaming) || now >= silent_by) {
-		link_break(l, END_TROUBLE, "it does not answer");
+	if (silent)
+		rend_count(l->backend->silences, 1);
+	if (l->timeouts >= (uint64_t)conf->max_timeouts && !streaming) {
+		link_break(l, END_TROUBLE, silent ? "it does not answer" : "it answers too late");
 		return;
 	}
-	if (silent_by < next)
-		next = silent_by;
-	/* While a value streams there is nothing to wait for but its end. */
-	if (next - now > limit)
-		next = now + limit;
+	if (silent) {
+		link_break(l, END_SILENT, "it does not answer");
+		return;
+	}
+	if (l->heard + limit < next)
+		next = l->heard + limit;
 	l->watching = true;
 	link_set_timer(l, next - now + MS);
 }
@@ -248,7 +359,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	case LINK_CONNECTING: /* the dial has its own */
 		return;
 	case LINK_PROBING:
-		link_down(l, "it takes connections, but does not answer");
+		link_fail(l, END_TROUBLE, "it takes connections, but does not answer");
 		return;
 	case LINK_UP:
 		look_for_silence(l);
@@ -271,12 +382,12 @@ link_new(struct backend *b, struct rend_worker *worker)
 	l->fd = -1;
 	l->dial = (struct dial){
 		.base = l->base,
-		.to = &b->address,
 		.limit = b->conf->connect_timeout,
 		.done = on_dialed,
 		.arg = l,
 	};
-	backoff_init(&l->backoff, (uint32_t)((uintptr_t)l >> 4) ^ (uint32_t)rend_now());
+	backoff_init(
+	    &l->backoff, b->conf->retry_min, b->conf->retry_max, (uint32_t)((uintptr_t)l >> 4) ^ (uint32_t)rend_now());
 	l->hope = true;
 	l->timer = event_new(l->base, -1, 0, on_timer, l);
 	if (l->timer == NULL) {
@@ -301,7 +412,7 @@ link_free(struct link **lp)
 	if (l->state == LINK_UP)
 		backend_link_gone(l->backend);
 	sent = opq_all(&l->sent);
-	waiting = opq_all(&l->waiting);
+	waiting = take_waiting(l);
 	close_socket(l);
 	/* Nobody waits for these any more; they only have to come back. */
 	while ((op = opq_take(&sent)) != NULL)
@@ -309,6 +420,7 @@ link_free(struct link **lp)
 	while ((op = opq_take(&waiting)) != NULL)
 		rend_done(op, REND_DOWN);
 	event_free(l->timer);
+	routes_drop(&l->routes);
 	l->magic = 0;
 	free(l);
 }

@@ -21,7 +21,10 @@ enum link_state { LINK_DOWN, LINK_CONNECTING, LINK_PROBING, LINK_UP };
 /* How a connection ended. */
 enum link_end {
 	END_CLOSED,  /* the backend closed it */
-	END_TROUBLE, /* we did: it says nothing, or what cannot be */
+	END_OURS,    /* we did, but another may be better */
+	END_SILENT,  /* we did: nothing came for too long; max_timeouts says how often */
+	END_MOVED,   /* it leads where the backend is no more */
+	END_TROUBLE, /* we did, and another would be no better */
 };
 
 /* What a link keeps in an op's scratch. */
@@ -40,16 +43,22 @@ struct link {
 	struct backend *backend;
 	struct event_base *base;
 	enum link_state state;
-	bool hope; /* CONNECTING, PROBING: ops may wait for it */
+	bool hope;    /* CONNECTING, PROBING: ops may wait for it */
+	bool is_down; /* counted as such */
+	bool moving;  /* UP: no more ops go over it; when the last is answered, it is made again */
 	int fd;
-	unsigned closed;  /* how many sockets were */
-	struct dial dial; /* CONNECTING */
+	unsigned closed;	 /* how many sockets were */
+	struct dial dial;	 /* CONNECTING */
+	struct routes *routes;	 /* that it dials */
+	struct route peer;	 /* UP: where it leads */
+	unsigned routes_version; /* that peer was looked for in */
 	struct event *readable, *writable, *timer;
 	bool watching; /* UP: the timer is set */
 	bool writing;  /* waits until the socket takes more */
 	struct dialect dialect;
 	uint64_t id; /* UP: no other connection of this process ever has it */
 	struct opq waiting, sent;
+	size_t waiting_bytes; /* of values */
 	struct sendq sendq;
 	struct recvq recvq;
 	struct answer answer; /* of the first in sent, or of the probe */
@@ -65,6 +74,13 @@ static inline struct request *
 request_of(struct rend_op *op)
 {
 	return (struct request *)(void *)op->scratch;
+}
+
+/* Does it take ops?  Else they wait, or fail. */
+static inline bool
+link_ready(const struct link *l)
+{
+	return l->state == LINK_UP && !l->moving;
 }
 
 static inline bool
@@ -87,6 +103,9 @@ void link_writable(evutil_socket_t fd, short what, void *arg);
 
 /* ---- link_life.c ---- */
 
+/* An op waits for a connection. */
+void link_wait(struct link *l, struct rend_op *op);
+
 /* The timer of what goes on now: connecting again, probing, looking for silence. */
 void link_set_timer(struct link *l, uint64_t ns);
 
@@ -98,6 +117,9 @@ void link_break(struct link *l, enum link_end end, const char *why);
 
 /* Any connection, up or on the way there, is over. */
 void link_fail(struct link *l, enum link_end end, const char *why);
+
+/* Nothing goes over it any more, and its name leads elsewhere. */
+void link_move(struct link *l);
 
 /* It said what cannot be. */
 void link_poison(struct link *l, const char *why);

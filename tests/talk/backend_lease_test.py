@@ -4,6 +4,7 @@ import os
 import signal
 
 import harness
+from backends import number
 from harness import Memcached, Rend, wait_for
 from scripted_backend import ScriptedBackend
 
@@ -77,6 +78,13 @@ def leased(backend_server, one_way):
         c.ask(b"md k C%d\r\n" % token, b"NF\r\n")
 
 
+def renew(backend, rend):
+    """Another connection in place of this one."""
+    connects = number(rend, "connects")
+    backend.cut()
+    wait_for("the next connection", lambda: number(rend, "connects") > connects and number(rend, "links_up") == 1)
+
+
 def test_a_memcached_that_chooses_its_versions():
     with Memcached() as m:
         leased(m.server, one_way=True)
@@ -100,8 +108,7 @@ def test_a_token_of_a_connection_that_is_gone_is_not_sent():
         wait_for("the backend to be used", lambda: c.say(b"delete k\r\n").line() == b"NOT_FOUND")
         flags, token = take(c)
         assert flags == WON | ONE_WAY
-        b.cut()
-        wait_for("the next connection", lambda: b.connected == 2)
+        renew(b, rend)
         assert fill(c, token) == b"NOT_STORED"
         c.ask(b"md k C%d\r\n" % token, b"NS\r\n")
         assert not [r for r in b.requests if r.verb == "ms" or b" C" in r.line], [r.line for r in b.requests]
@@ -115,8 +122,7 @@ def test_a_token_of_our_own_outlives_its_connection():
         wait_for("the backend to be used", lambda: c.say(b"delete k\r\n").line() == b"NOT_FOUND")
         flags, token = take(c)
         assert flags == WON and token > TOKENS, (flags, token)
-        b.cut()
-        wait_for("the next connection", lambda: b.connected == 2)
+        renew(b, rend)
         assert fill(c, token) == b"STORED"
 
 
@@ -139,14 +145,12 @@ def test_a_memcached_that_was_started_again_gives_the_same_token_again():
 def test_what_a_backend_can_is_learnt_again_with_each_connection():
     with ScriptedBackend(sets_cas=True) as b, Rend(leasing(b.server), workers=1) as rend, rend.client() as c:
         wait_for("the backend to be used", lambda: c.say(b"delete k\r\n").line() == b"NOT_FOUND")
-        assert rend.stats("nodes")["back.sets_versions"] == "1"
+        assert number(rend, "sets_versions") == 1
         c.ask(b"ms k 1 E77 c\r\nx\r\n", b"HD c77\r\n")
         for sets_cas in (False, True):
             b.sets_cas = sets_cas
-            connected = b.connected
-            b.cut()
-            wait_for("the next connection", lambda: b.connected > connected)
-            wait_for("it to be asked", lambda: rend.stats("nodes")["back.sets_versions"] == str(int(sets_cas)))
+            renew(b, rend)
+            assert number(rend, "sets_versions") == int(sets_cas)
             c.ask(b"ms k 1 E78 c\r\nx\r\n", b"HD c78\r\n" if sets_cas else b"SERVER_ERROR not supported\r\n")
             c.ask(b"delete k\r\n", b"DELETED\r\n")
         wait_for("the log to say so", lambda: rend.said("up .*, sets versions") and rend.said("versions of its own"))

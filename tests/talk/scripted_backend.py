@@ -104,7 +104,7 @@ class Connection:
 
 
 class ScriptedBackend:
-    def __init__(self, misbehave=None, meta=True, tcp=True, sets_cas=False):
+    def __init__(self, misbehave=None, meta=True, tcp=True, sets_cas=False, host="127.0.0.1", port=0):
         self.misbehave = misbehave
         self.meta = meta
         self.sets_cas = sets_cas  # the flag E
@@ -118,16 +118,17 @@ class ScriptedBackend:
         self.connected = 0
         self.folder = tempfile.mkdtemp(dir=os.environ.get("TMPDIR"))
         self.listener = None
-        self.port = 0
+        self.host = host
+        self.port = port
 
     @property
     def server(self):
-        return f"127.0.0.1:{self.port}" if self.tcp else "unix:" + os.path.join(self.folder, "s")
+        return f"{self.host}:{self.port}" if self.tcp else "unix:" + os.path.join(self.folder, "s")
 
     def __enter__(self):
         self.listener = socket.socket(socket.AF_INET if self.tcp else socket.AF_UNIX)
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.listener.bind(("127.0.0.1", self.port) if self.tcp else os.path.join(self.folder, "s"))
+        self.listener.bind((self.host, self.port) if self.tcp else os.path.join(self.folder, "s"))
         self.listener.listen(128)
         if self.tcp:
             self.port = self.listener.getsockname()[1]

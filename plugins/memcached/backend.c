@@ -81,6 +81,9 @@ static const struct {
 	    "connections that broke under requests before they had worked for retry_max" },
 	{ offsetof(struct backend, moves), "moves",
 	    "connections closed because the backend's name means another address now" },
+	{ offsetof(struct backend, rewrites), "rewrites",
+	    "append, prepend, incr and decr that were refused because the item is on the backend's flash, and done all "
+	    "the same" },
 	{ offsetof(struct backend, bytes_read), "bytes_read", "bytes the backend sent" },
 	{ offsetof(struct backend, bytes_written), "bytes_written", "bytes sent to the backend" },
 };

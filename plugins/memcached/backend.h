@@ -25,7 +25,8 @@ struct backend {
 	const char *text; /* its address, as it was written */
 	struct resolver *resolver;
 	struct rend_counter *connects, *connect_errors, *connect_timeouts, *probe_errors, *disconnects, *timeouts,
-	    *silences, *garbage, *lost, *asked_again, *busy, *downs, *flaps, *moves, *bytes_read, *bytes_written;
+	    *silences, *garbage, *lost, *asked_again, *busy, *downs, *flaps, *moves, *rewrites, *bytes_read,
+	    *bytes_written;
 	/* atomic: */
 	unsigned links_up;
 	unsigned speaks;       /* BACKEND_SPEAKS_*, as the connection that came up last heard it */

@@ -53,10 +53,11 @@ link_send(struct link *l, struct rend_op *op)
 {
 	struct request *r = request_of(op);
 	uint64_t begins = l->sendq.queued;
-	enum rend_status status = request_put(&l->sendq, op, l->dialect, ++l->token, rend_wall(), &r->question);
+	const struct rend_op *says = r->rewrite == NULL ? op : rewrite_says(r->rewrite, op);
+	enum rend_status status = request_put(&l->sendq, says, l->dialect, ++l->token, rend_wall(), &r->question);
 
 	if (status != REND_OK) {
-		rend_done(op, status);
+		request_end(op, status);
 		return;
 	}
 	r->begins = begins;
@@ -91,15 +92,16 @@ void
 link_ask(struct link *l, struct rend_op *op)
 {
 	request_of(op)->again = false;
+	request_of(op)->rewrite = NULL;
 	if (l->state == LINK_UP && closed_while_idle(l))
 		link_break(l, END_CLOSED, "it closed the connection");
 	if (op->ask.link != 0 && op->verb != REND_GET && (!link_ready(l) || op->ask.link != l->id)) {
-		rend_done(op, REND_NOT_STORED);
+		request_end(op, REND_NOT_STORED);
 	} else if (!l->moving && l->state != LINK_UP && !l->hope) {
-		rend_done(op, REND_DOWN);
+		request_end(op, REND_DOWN);
 	} else if (full(l)) {
 		rend_count(l->backend->busy, 1);
-		rend_done(op, REND_BUSY);
+		request_end(op, REND_BUSY);
 	} else if (link_ready(l)) {
 		link_send(l, op);
 	} else {
@@ -136,20 +138,53 @@ question_answered(struct link *l)
 		link_up(l);
 }
 
+/* An op that is done in several steps, or has to be from now on.  true: it is asked on.  Else *status is its answer. */
+static bool
+asked_on(struct link *l, struct rend_op *op, enum rend_status *status)
+{
+	struct request *r = request_of(op);
+	bool again;
+
+	if (r->rewrite == NULL)
+		r->rewrite = rewrite_new();
+	if (r->rewrite == NULL) {
+		answer_drop(&l->answer);
+		*status = REND_NO_MEMORY;
+		return false;
+	}
+	*status = rewrite_answered(r->rewrite, op, &l->answer, &again);
+	if (again && out_of_time(op)) {
+		*status = REND_TIMEOUT;
+		again = false;
+	}
+	if (again)
+		link_send(l, op);
+	else if (*status == REND_OK)
+		rend_count(l->backend->rewrites, 1);
+	return again;
+}
+
 static void
 op_answered(struct link *l)
 {
 	struct rend_op *op = opq_take(&l->sent);
+	struct request *r = request_of(op);
 	bool suspect = l->answer.suspect;
 	enum rend_status status;
 
-	if (!request_of(op)->overdue)
+	if (!r->overdue)
 		l->timeouts = 0;
-	status = answer_give(&l->answer, op);
+	if (r->rewrite != NULL ||
+	    (l->answer.status != REND_OK && l->dialect.meta && rewrite_may_help(op, &l->answer))) {
+		if (asked_on(l, op, &status))
+			return;
+	} else {
+		status = answer_give(&l->answer, op);
+	}
 	/* Versions that the backend chose are good as long as it lives, and only this connection knows how long that is. */
 	if (op->verb == REND_GET && status == REND_OK)
 		op->item.link = l->dialect.sets_cas ? 0 : l->id;
-	rend_done(op, status);
+	request_end(op, status);
 	if (suspect)
 		link_break(l, END_OURS, "it refused a value in a way that leaves open whether it has read it");
 	else if (l->moving && l->sent.count == 0)
@@ -234,4 +269,6 @@ link_readable(evutil_socket_t fd, short what, void *arg)
 	/* Another link's answers want to be read too. */
 	for (int i = 0; i < READS_PER_TURN && link_read(l); i++)
 		continue;
+	/* What was asked on. */
+	link_flush(l);
 }

@@ -80,7 +80,7 @@ link_down(struct link *l, const char *why)
 	link_set_timer(l, backoff_next(&l->backoff));
 	backend_unreachable(l->backend, why);
 	while ((op = opq_take(&waiting)) != NULL)
-		rend_done(op, out_of_time(op) ? REND_TIMEOUT : REND_DOWN);
+		request_end(op, out_of_time(op) ? REND_TIMEOUT : REND_DOWN);
 }
 
 /* Must it go over one connection and no other? */
@@ -92,8 +92,12 @@ is_tied(const struct rend_op *op)
 
 /* May it be asked twice?  Not if it may have won something, which the second time nobody would. */
 static bool
-asks_only(const struct rend_op *op)
+asks_only(struct rend_op *op)
 {
+	struct rewrite *rewrite = request_of(op)->rewrite;
+
+	if (rewrite != NULL)
+		return rewrite_only_reads(rewrite) && !is_tied(op);
 	return op->verb == REND_GET && (op->ask.mode & (REND_VIVIFY | REND_RECACHE)) == 0;
 }
 
@@ -106,16 +110,18 @@ rescue(struct link *l, struct rend_op *op, bool begun, bool again)
 	if (begun)
 		rend_count(l->backend->lost, 1);
 	if (out_of_time(op)) {
-		rend_done(op, REND_TIMEOUT);
+		request_end(op, REND_TIMEOUT);
 	} else if (!begun && is_tied(op)) {
-		rend_done(op, REND_NOT_STORED);
+		request_end(op, REND_NOT_STORED);
 	} else if (again && (!begun || (asks_only(op) && !r->again))) {
 		if (begun)
 			rend_count(l->backend->asked_again, 1);
 		r->again |= begun;
+		if (r->rewrite != NULL)
+			rewrite_restart(r->rewrite);
 		link_wait(l, op);
 	} else {
-		rend_done(op, begun ? REND_LOST : REND_DOWN);
+		request_end(op, begun ? REND_LOST : REND_DOWN);
 	}
 }
 
@@ -204,7 +210,7 @@ link_up(struct link *l)
 	backend_link_up(l->backend, l->dialect);
 	while ((op = opq_take(&waiting)) != NULL) {
 		if (out_of_time(op))
-			rend_done(op, REND_TIMEOUT);
+			request_end(op, REND_TIMEOUT);
 		else
 			link_send(l, op);
 	}
@@ -416,9 +422,9 @@ link_free(struct link **lp)
 	close_socket(l);
 	/* Nobody waits for these any more; they only have to come back. */
 	while ((op = opq_take(&sent)) != NULL)
-		rend_done(op, REND_LOST);
+		request_end(op, REND_LOST);
 	while ((op = opq_take(&waiting)) != NULL)
-		rend_done(op, REND_DOWN);
+		request_end(op, REND_DOWN);
 	event_free(l->timer);
 	routes_drop(&l->routes);
 	l->magic = 0;

@@ -12,6 +12,7 @@
 #include "probe.h"
 #include "recvq.h"
 #include "request.h"
+#include "rewrite.h"
 #include "sendq.h"
 
 #define MS 1000000ULL /* ns */
@@ -30,9 +31,10 @@ enum link_end {
 /* What a link keeps in an op's scratch. */
 struct request {
 	struct question question;
-	uint64_t begins; /* where in the stream of bytes to the backend */
-	bool again;	 /* was asked on a connection that broke */
-	bool overdue;	 /* its time passed without an answer */
+	struct rewrite *rewrite; /* NULL: it is asked as it is */
+	uint64_t begins;	 /* where in the stream of bytes to the backend */
+	bool again;		 /* was asked on a connection that broke */
+	bool overdue;		 /* its time passed without an answer */
 };
 
 _Static_assert(sizeof(struct request) <= LINK_SCRATCH_SIZE, "LINK_SCRATCH_SIZE is too small");
@@ -74,6 +76,14 @@ static inline struct request *
 request_of(struct rend_op *op)
 {
 	return (struct request *)(void *)op->scratch;
+}
+
+/* The answer. */
+static inline void
+request_end(struct rend_op *op, enum rend_status status)
+{
+	rewrite_free(&request_of(op)->rewrite);
+	rend_done(op, status);
 }
 
 /* Does it take ops?  Else they wait, or fail. */

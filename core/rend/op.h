@@ -81,14 +81,15 @@ enum {
 
 /* The question, besides verb and key.  The handler reads it and leaves it alone. */
 struct rend_ask {
-	uint32_t want;	  /* REND_WANT_* */
-	uint32_t mode;	  /* REND_ALSO_TOUCH, ... */
-	int64_t exptime;  /* with REND_ALSO_TOUCH, and of touch: unix seconds, 0 never */
-	int64_t vivify;	  /* with REND_VIVIFY: unix seconds, 0 never */
-	int64_t recache;  /* with REND_RECACHE: seconds */
-	uint64_t cas;	  /* with REND_IF_CAS */
-	uint64_t cas_new; /* the version to give the item; 0: the handler's own.  A handler that cannot give it answers
-			     UNSUPPORTED; of a get with REND_VIVIFY it gives its own, and item.cas says which */
+	uint32_t want;	 /* REND_WANT_* */
+	uint32_t mode;	 /* REND_ALSO_TOUCH, ... */
+	int64_t exptime; /* with REND_ALSO_TOUCH, and of touch: unix seconds, 0 never */
+	int64_t vivify;	 /* with REND_VIVIFY: unix seconds, 0 never */
+	int64_t recache; /* with REND_RECACHE: seconds */
+	uint64_t cas;	 /* with REND_IF_CAS */
+	/* The version to give the item; 0: the handler's own.  A handler that cannot give it answers UNSUPPORTED; but to a get with
+	 * REND_VIVIFY and REND_WANT_CAS it gives its own, and item.cas says which. */
+	uint64_t cas_new;
 	uint64_t delta;	  /* incr, decr */
 	uint64_t initial; /* incr, decr with REND_VIVIFY */
 	uint64_t link;	  /* of a mutation: item.link of an earlier get; see leases below.  0: it does not matter */

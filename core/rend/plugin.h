@@ -123,7 +123,7 @@ struct rend_handler {
 	/* About once a second.  Worker's thread; may be NULL. */
 	void (*tick)(void *inst);
 
-	/* Reachable, as far as one knows?  Worker's thread; NULL: always. */
+	/* Reachable, as far as one knows?  Policies ask, and a watcher a few times a second.  Worker's thread; NULL: always. */
 	bool (*up)(void *inst);
 };
 

@@ -5,7 +5,7 @@ import threading
 import time
 
 import harness
-from backends import ERROR, misbehave_once, number, said, served
+from backends import ERROR, beside, misbehave_once, number, said, served
 from harness import Memcached, Rend, behind, wait_for
 from scripted_backend import SILENCE, ScriptedBackend
 
@@ -63,6 +63,28 @@ def test_times_reach_the_backend_as_they_were_meant():
         c.ask(b"touch c 0\r\n", b"TOUCHED\r\n")
         assert left(b"c") == -1
         c.ask(b"touch c -1\r\nget c\r\n", b"TOUCHED\r\nEND\r\n")
+        # More than the backend has bits for is as late as it can be, and not gone.
+        for exptime in (2**31 - 1, 2**31, 2**32 - 1, 10**11):
+            c.ask(b"set e 0 %d 1\r\nx\r\nget e\r\n" % exptime, b"STORED\r\nVALUE e 0 1\r\nx\r\nEND\r\n")
+            c.ask(b"touch a %d\r\nget a\r\n" % exptime, b"TOUCHED\r\nVALUE a 0 1\r\nx\r\nEND\r\n")
+            assert left(b"e") > 3 * 10**8 and left(b"a") > 3 * 10**8
+        # Less than 50 days, and more than the 40 that are left; a memcached takes a number beyond 30 days for a date.
+        c.ask(b"set f 0 %d 1\r\nx\r\n" % (time.time() + 40 * 86400), b"STORED\r\n")
+        c.ask(b"mg f R%d\r\nmg f R%d\r\n" % (time.time() + 39 * 86400, time.time() + 50 * 86400), b"HD\r\nHD W\r\n")
+
+
+def test_a_time_that_a_backend_refuses_never_reaches_it():
+    """A newer memcached answers CLIENT_ERROR to a time beyond 31 bits, which would end the connection that all share."""
+    def strict(conn, request):
+        late = [w for w in request.words[2:] if w[:1] in (b"T", b"N", b"R") and int(w[1:]) >= 2**31]
+        return b"CLIENT_ERROR bad token in command line format\r\n" if late else None
+
+    with ScriptedBackend(strict) as b, Rend(beside(b.server), workers=1) as rend, rend.client() as c:
+        wait_for("the backend to be used", lambda: served(c))
+        c.ask(b"set bad 0 4294967295 1\r\nx\r\n", b"STORED\r\n")
+        c.ask(b"touch bad 4294967295\r\n", b"TOUCHED\r\n")
+        c.ask(b"mg bad T4294967295 N4294967295 R4294967295\r\n", b"HD\r\n")
+        assert b.connected == 1 and number(rend, "garbage") == 0, b.connected
 
 
 def test_values_of_all_sizes_from_many_clients():

@@ -176,6 +176,18 @@ def test_an_idle_client_is_closed_when_asked_for():
         assert int(rend.stats()["idle_kicks"]) >= 1
 
 
+def test_half_a_request_is_idle_too_where_requests_have_no_limit():
+    with Rend(fields='idle_timeout = "300ms"; request_timeout = "0";') as rend:
+        for half in (b"ge", b"set k 0 0 10\r\nab", b"set k 0 0 10\r\n0123456789", b"set k 0 x 10\r\nab"):
+            c = rend.client()
+            c.say(half)
+            if b"x" in half:
+                c.hear(b"CLIENT_ERROR bad command line format\r\n")
+            c.hear_end()
+            c.close()
+        assert int(rend.stats()["idle_kicks"]) == 4
+
+
 def test_one_connection_too_many_is_told_so():
     with Rend(fields="max_connections = 10;") as rend:
         clients = [rend.client() for _ in range(10)]

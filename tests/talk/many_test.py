@@ -3,9 +3,11 @@
 import resource
 import select
 import socket
+import threading
 
 import harness
 from harness import Rend, wait_for
+from watcher import Watched, promtool
 
 # As many as fit under a limit of 20,000 descriptors, for the server and for us.
 MANY = 18000
@@ -90,6 +92,33 @@ def test_many_connections_idle_and_busy():
             c.ask(*TEXT)
             crowd.close()
             wait_for("all to be gone", lambda: c.stats()["curr_connections"] == "1")
+
+
+def test_scrapes_beside_many_connections():
+    """A scrape costs what there is to say, not what there is to serve."""
+    raise_limit()
+    many, scrapes = min(MANY, 10000), 50
+    with Watched(fields=f"max_connections = {many + 100}; backlog = 4096;", preexec=raise_limit) as rend:
+        with rend.client() as c:
+            c.ask(b"set k 0 0 5\r\nhello\r\n", b"STORED\r\n")
+            crowd = Crowd(rend.address(), many)
+            wait_for("all to be taken in", lambda: rend.scrape().sum("rend_connections") == many + 1)
+            begun = rend.scrape().get("process_cpu_seconds_total")
+            for _ in range(scrapes):
+                m = rend.scrape()
+            cost = (m.get("process_cpu_seconds_total") - begun) / scrapes
+            print(f"     beside {many} connections a scrape costs {cost * 1000:.2f} ms of CPU")
+            assert cost < 0.020
+            asking = threading.Thread(target=crowd.ask_all)
+            asking.start()
+            while asking.is_alive():
+                rend.scrape()
+            asking.join()
+            m = rend.scrape()
+            promtool(m.text)
+            assert m.sum("rend_requests_total", command="get", outcome="ok") == many
+            assert m.get("process_open_fds") > many
+            crowd.close()
 
 
 if __name__ == "__main__":

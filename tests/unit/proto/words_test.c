@@ -68,11 +68,14 @@ static bool
 is_key(const char *p, size_t len)
 {
 	char *copy = malloc(len + (len == 0));
+	struct word w;
 	bool is;
 
 	assert_non_null(copy);
 	memcpy(copy, p, len);
-	is = word_is_key(&(struct word){ copy, len });
+	w = word_first(copy, copy + len);
+	assert_int_equal(w.len, len);
+	is = word_is_key(&w);
 	free(copy);
 	return is;
 }

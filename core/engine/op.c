@@ -277,6 +277,13 @@ rend_done(struct rend_op *op, enum rend_status status)
 	rend_post(op->worker, &c->home);
 }
 
+bool
+rend_op_given_up(const struct rend_op *op)
+{
+	REND_CHECK(op, REND_OP_MAGIC);
+	return op->state == OP_LATE;
+}
+
 void
 op_finish(struct rend_op *op)
 {

@@ -138,8 +138,8 @@ make_node(struct making *mk, const char *name, const char *file, const struct ha
 	plugin = plugin_load(path, NULL, err);
 	if (plugin == NULL)
 		return NULL;
-	if (!plugin_is_handler(plugin)) {
-		rend_error(err, "%s is a policy; this tests handlers", file);
+	if (plugin->policy.name != NULL) {
+		rend_error(err, "%s is a policy with tables; this tests handlers", file);
 		return NULL;
 	}
 	conf = arena_new(plugin_conf_size(plugin) + 1);

@@ -281,7 +281,8 @@ bool
 rend_op_given_up(const struct rend_op *op)
 {
 	REND_CHECK(op, REND_OP_MAGIC);
-	return op->state == OP_LATE;
+	/* Children are given up before their parents: one may ask about an op that is next. */
+	return op->state == OP_LATE || op->deadline <= rend_now() || op->worker->gave_up;
 }
 
 void

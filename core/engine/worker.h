@@ -30,6 +30,7 @@ struct rend_worker {
 	struct generation *newest; /* what the next client's op pins; NULL before the first */
 	struct rend_op *running;   /* whose handler or done runs now, for a panic */
 	uint64_t ticked;	   /* when instances were last given their second */
+	bool gave_up;		   /* on all ops, at the end */
 };
 
 /* How many there will be.  Before the first worker_init() and the first open(); main thread. */
@@ -65,7 +66,7 @@ bool worker_ready(const struct rend_worker *w);
 /* When worker_turn() has something to do even if nothing arrives: monotonic ns; UINT64_MAX: never. */
 uint64_t worker_due(struct rend_worker *w);
 
-/* Gives up all ops that are in handlers' hands, whatever their deadline: at the end. */
+/* Gives up all ops that are in handlers' hands, whatever their deadline, and those to come: at the end. */
 void worker_give_up(struct rend_worker *w);
 
 /* Ops that are not freed yet, clients' and children's. */

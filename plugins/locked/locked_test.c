@@ -1,6 +1,7 @@
 /*
- * locked over a handler that answers as it is told, on two workers, both played by this thread: who is asked when, what becomes of ops that
- * are given up while they wait and while they hold, and of those that wait when their worker ends.  The plugin is linked in.
+ * locked over a handler that answers as it is told, or over a policy of two such tiers, on two workers, both played by this thread: who is
+ * asked when, what becomes of ops that are given up while they wait and while they hold, and of those that wait when their worker ends.  The
+ * plugin is linked in.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,6 +19,7 @@
 #include "engine/metrics.h"
 #include "engine/op.h"
 #include "engine/worker.h"
+#include "../../tests/kit/test_policies.h"
 #include "../../tests/unit/base/scarce.h"
 
 #define SECOND 1000000000ULL
@@ -60,17 +62,19 @@ kept_any(void *inst, struct rend_op *op)
 	kept.ops[kept.count++] = op;
 }
 
-static const struct rend_handler kept_handler = { .name = "kept", .doc = "Keeps ops.", .any = kept_any };
+static const struct rend_handler kept_handler = {
+	.name = "kept", .doc = "Keeps ops.", .can = REND_CAN_GUARD, .any = kept_any
+};
 static const struct rend_plugin kept_self = { .version = "0", .build = "", .handler = &kept_handler };
 
 /* ---- two workers, one L1, two nodes of locked over it ---- */
 
 static struct {
 	struct rend_worker workers[2];
-	struct plugin below, locked;
+	struct plugin below, locked, tiers;
 	struct locked_conf confs[2];
 	struct generation *generation;
-	struct rend_node *l1, *main, *batch;
+	struct rend_node *l1, *main, *batch, *tiered; /* tiered: NULL, or what main is over */
 	bool attached[2];
 } rig;
 
@@ -97,11 +101,26 @@ turns(void)
 	on(0);
 }
 
+/* A policy of two tiers: mem, and another of its kind. */
 static void
-open_rig(int readers, int64_t queue)
+make_tiers(struct rend_node **nodes, size_t *count)
 {
-	struct rend_node **nodes = calloc(3, sizeof *nodes);
+	rig.tiers = (struct plugin){ .self = &kept_self, .policy = two_tier };
+	nodes[*count] = node_new("disk", &rig.below, NULL, NULL);
+	rig.tiered = node_new("tiered", &rig.tiers, NULL, NULL);
+	rig.tiered->tiers[0] = rig.l1;
+	rig.tiered->tiers[1] = nodes[*count];
+	rig.tiered->tier_count = 2;
+	nodes[*count + 1] = rig.tiered;
+	*count += 2;
+}
+
+static void
+open_rig(int readers, int64_t queue, bool tiered)
+{
+	struct rend_node **nodes = calloc(5, sizeof *nodes);
 	struct rend_error err = { 0 };
+	size_t count = 1;
 
 	memset(&kept, 0, sizeof kept);
 	clock_fake(100 * SECOND, 1000);
@@ -110,15 +129,20 @@ open_rig(int readers, int64_t queue)
 	rig.below = (struct plugin){ .self = &kept_self, .handler = kept_handler };
 	rig.locked = (struct plugin){ .self = rend_plugin(), .handler = *rend_plugin()->handler };
 	nodes[0] = rig.l1 = node_new("mem", &rig.below, NULL, NULL);
-	rig.confs[0] = (struct locked_conf){
-		.over = rig.l1, .stripes = 1024, .readers = readers, .queue = queue, .request_timeout = 30 * SECOND
-	};
+	rig.tiered = NULL;
+	if (tiered)
+		make_tiers(nodes, &count);
+	rig.confs[0] = (struct locked_conf){ .over = tiered ? rig.tiered : rig.l1,
+		.stripes = 1024,
+		.readers = readers,
+		.queue = queue,
+		.request_timeout = 30 * SECOND };
 	rig.confs[1] = rig.confs[0];
 	rig.confs[1].request_timeout = 10 * SECOND;
-	nodes[1] = rig.main = node_new("main", &rig.locked, &rig.confs[0], NULL);
-	nodes[2] = rig.batch = node_new("batch", &rig.locked, &rig.confs[1], NULL);
-	rig.generation = generation_new(nodes, 3);
-	for (int i = 0; i < 3; i++)
+	nodes[count++] = rig.main = node_new("main", &rig.locked, &rig.confs[0], NULL);
+	nodes[count++] = rig.batch = node_new("batch", &rig.locked, &rig.confs[1], NULL);
+	rig.generation = generation_new(nodes, count);
+	for (size_t i = 0; i < count; i++)
 		assert_int_equal(node_check(nodes[i], &err), 0);
 	assert_int_equal(generation_open(rig.generation, &err), 0);
 	for (int i = 0; i < 2; i++) {
@@ -159,7 +183,7 @@ close_rig(void **state)
 static int
 open_shared(void **state)
 {
-	open_rig(SHARED, 4096);
+	open_rig(SHARED, 4096, false);
 	return 0;
 }
 
@@ -300,7 +324,7 @@ gets_share(void **state)
 static int
 open_single(void **state)
 {
-	open_rig(SINGLE, 4096);
+	open_rig(SINGLE, 4096, false);
 	return 0;
 }
 
@@ -334,7 +358,7 @@ two_nodes_over_one_l1_share_locks(void **state)
 static int
 open_narrow(void **state)
 {
-	open_rig(SHARED, 2);
+	open_rig(SHARED, 2, false);
 	return 0;
 }
 
@@ -460,6 +484,99 @@ given_up_while_it_holds(void **state)
 	answer(REND_OK);
 	EXPECT_ANSWER(&next, REND_OK);
 	assert_int_equal(in_flight(rig.main), 0);
+}
+
+/* All of them at once: none gets the key that the one before it has just lost. */
+static void
+given_up_together(void **state)
+{
+	struct ask a[10];
+
+	for (int i = 0; i < 10; i++)
+		ask(&a[i], i % 2, rig.main, REND_SET, "k");
+	pass(31);
+	for (int i = 0; i < 10; i++)
+		EXPECT_ANSWER(&a[i], REND_TIMEOUT);
+	assert_int_equal(kept.asked, 1);
+	answer(REND_OK);
+	assert_int_equal(kept.asked, 1);
+}
+
+/* ---- over a policy of two tiers ---- */
+
+static int
+open_tiered(void **state)
+{
+	open_rig(SHARED, 4096, true);
+	return 0;
+}
+
+static unsigned
+next_verb(void)
+{
+	assert_int_equal(kept.count, 1);
+	return kept.ops[0]->verb;
+}
+
+static void
+a_walk_is_one_mutation(void **state)
+{
+	struct ask set[2];
+
+	ask(&set[0], 0, rig.main, REND_SET, "k");
+	ask(&set[1], 1, rig.batch, REND_SET, "k");
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(next_verb(), REND_DELETE);
+		answer(REND_MISS);
+		assert_int_equal(next_verb(), REND_SET);
+		answer(REND_OK);
+		assert_int_equal(next_verb(), REND_SET);
+		assert_true(rend_guard_holds(kept.ops[0]));
+		assert_false(set[i].done);
+		answer(REND_OK);
+		EXPECT_ANSWER(&set[i], REND_OK);
+	}
+	assert_int_equal(kept.asked, 6);
+}
+
+/* L1 does not have it, L2 does: may what is found be stored in L1? */
+static bool
+promotes(void)
+{
+	struct ask get;
+	bool may;
+
+	ask(&get, 0, rig.main, REND_GET, "k");
+	assert_int_equal(next_verb(), REND_GET);
+	answer(REND_MISS);
+	kept.ops[0]->item.have = REND_WANT_VALUE | REND_WANT_EXPTIME | REND_WANT_CAS;
+	answer(REND_OK);
+	assert_int_equal(next_verb(), REND_ADD);
+	may = rend_guard_holds(kept.ops[0]);
+	answer(REND_OK);
+	EXPECT_ANSWER(&get, REND_OK);
+	return may;
+}
+
+static void
+a_lost_write_frees_its_key_and_not_the_guard(void **state)
+{
+	struct ask set;
+	struct rend_op *lost;
+
+	assert_true(promotes());
+	ask(&set, 0, rig.main, REND_SET, "k");
+	answer(REND_OK); /* out of L1 */
+	lost = kept.ops[0];
+	kept.count = 0;
+	pass(31);
+	EXPECT_ANSWER(&set, REND_TIMEOUT);
+	/* Its key is free, but it may still be written, so nobody may store what was read before. */
+	assert_false(promotes());
+	on(0);
+	rend_done(lost, REND_OK);
+	turns();
+	assert_true(promotes());
 }
 
 /* ---- memory ---- */
@@ -663,6 +780,9 @@ main(void)
 		TEST(given_up_while_it_waits, open_shared),
 		TEST(given_up_when_its_turn_comes, open_shared),
 		TEST(given_up_while_it_holds, open_shared),
+		TEST(given_up_together, open_shared),
+		TEST(a_walk_is_one_mutation, open_tiered),
+		TEST(a_lost_write_frees_its_key_and_not_the_guard, open_tiered),
 		TEST(no_memory_for_a_child, open_shared),
 		TEST(no_memory_for_all_stripes, open_shared),
 		TEST(flush_all_is_a_mutation_of_every_key, open_shared),

@@ -45,7 +45,8 @@ l1_of_nodes(void **state)
 	struct rend_node *mem = node_new("mem", &keeps, NULL, NULL), *disk = node_new("disk", &keeps, NULL, NULL);
 	struct rend_node *chunks = over(&asks, &confs[0], mem, NULL);
 	struct rend_node *tiers = node_new("tiers", &walks, NULL, NULL);
-	struct rend_node *inner = over(&decides, &confs[1], tiers, disk), *outer = over(&decides, &confs[2], inner, NULL);
+	struct rend_node *inner = over(&decides, &confs[1], tiers, disk),
+			 *outer = over(&decides, &confs[2], inner, NULL);
 
 	walks.policy = two_tier;
 	tiers->tiers[0] = chunks;

@@ -57,8 +57,8 @@ def count(rend, key=b"n"):
     return total, told
 
 
-def loses(policies, listeners, workers, handlers=None):
-    with Rend(conf(policies, listeners, *([handlers] if handlers else [])), workers=workers) as rend:
+def loses(policies, listeners):
+    with Rend(conf(policies, listeners), workers=1) as rend:
         total, told = count(rend)
         assert len(told) == CLIENTS * ROUNDS
         return CLIENTS * ROUNDS - total
@@ -74,8 +74,8 @@ def keeps(policies, listeners, workers):
 # ---- what it is for ----
 
 def test_without_it_counts_are_lost():
-    for workers in (1, 4):
-        assert loses([apart("main")], ["main"], workers) > 0, f"{workers} workers lost nothing: this test shows nothing"
+    """On one worker, where it needs no luck: so the tests behind this one can find what they are for."""
+    assert loses([apart("main")], ["main"]) > CLIENTS * ROUNDS / 10
 
 
 def test_with_it_none_is_lost_on_one_worker():
@@ -91,11 +91,12 @@ def test_with_one_stripe_and_single_readers():
 
 
 def test_two_listeners_share_the_locks_of_their_l1():
-    keeps([apart("one"), apart("two"), locked("main", "one"), locked("batch", "two", 'readers = "single";')], ["main", "batch"], 4)
+    for workers in (1, 4):
+        keeps([apart("one"), apart("two"), locked("main", "one"), locked("batch", "two", 'readers = "single";')], ["main", "batch"], workers)
 
 
 def test_one_listener_without_it_spoils_it():
-    assert loses([apart("one"), apart("two"), locked("main", "one")], ["main", "two"], 4) > 0
+    assert loses([apart("one"), apart("two"), locked("main", "one")], ["main", "two"]) > CLIENTS * ROUNDS / 10
 
 
 def test_over_l1only_gets_and_sets_of_all_kinds():

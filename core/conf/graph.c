@@ -329,6 +329,50 @@ check_shared_l1(const struct graph *g, const struct graph_block *p, struct messa
 	}
 }
 
+/* ---- locks ---- */
+
+static bool
+locks(const struct graph_block *b)
+{
+	return !b->bad && (b->plugin->handler.can & REND_LOCKS_L1) != 0;
+}
+
+/* A node somewhere below this one that locks the same L1, or NULL.  seen: where it looked already. */
+static const struct graph_block *
+lock_below(const struct graph *g, const struct graph_block *b, const struct rend_node *l1, bool *seen)
+{
+	for (size_t k = 0; k < b->asks_count; k++) {
+		const struct graph_block *kid = &g->blocks[b->asks[k]];
+
+		if (seen[b->asks[k]])
+			continue;
+		seen[b->asks[k]] = true;
+		if (locks(kid) && rend_node_l1(kid->node) == l1)
+			return kid;
+		kid = lock_below(g, kid, l1, seen);
+		if (kid != NULL)
+			return kid;
+	}
+	return NULL;
+}
+
+/* Nobody may wait for a lock that it holds itself, further up. */
+static void
+check_nested_locks(const struct graph *g, const struct graph_block *b, struct messages *m)
+{
+	const struct rend_node *l1 = rend_node_l1(b->node);
+	bool *seen = calloc(g->count, sizeof *seen);
+	const struct graph_block *other = seen == NULL ? NULL : lock_below(g, b, l1, seen);
+
+	if (seen == NULL)
+		messages_error(m, b->tree->place, EX_OSERR, b->path, "no memory");
+	if (other != NULL)
+		messages_error(m, b->tree->place, 0, b->path,
+		    "%s, below it, locks the same L1, %s: a request would wait for itself; one of the two is enough",
+		    other->path, rend_node_name(l1));
+	free(seen);
+}
+
 void
 graph_build(struct graph *g, const struct tree *root, const char *plugin_dir, struct messages *m)
 {
@@ -360,6 +404,9 @@ graph_build(struct graph *g, const struct tree *root, const char *plugin_dir, st
 	for (size_t i = 0; i < g->count; i++)
 		if (!g->blocks[i].bad && g->blocks[i].node->tier_count > 1 && guards(&g->blocks[i]))
 			check_shared_l1(g, &g->blocks[i], m);
+	for (size_t i = 0; i < g->count; i++)
+		if (locks(&g->blocks[i]))
+			check_nested_locks(g, &g->blocks[i], m);
 	free(way);
 }
 

@@ -9,6 +9,7 @@
 #include "engine/flow_check.h"
 #include "engine/guard.h"
 #include "engine/metrics.h"
+#include "engine/object.h"
 #include "engine/op.h"
 #include "engine/worker.h"
 #include "rend/log.h"
@@ -161,6 +162,7 @@ node_free(struct rend_node **np)
 	REND_CHECK(n, NODE_MAGIC);
 	REND_ASSERT(!n->opened);
 	guard_free(&n->guard);
+	objects_free(n);
 	if (n->free_conf != NULL)
 		n->free_conf(n->conf);
 	free(n->name);
@@ -172,6 +174,36 @@ const char *
 rend_node_name(const struct rend_node *node)
 {
 	return node->name;
+}
+
+/* Whom a policy without tables asks first. */
+static const struct rend_node *
+first_asked(const struct rend_node *n)
+{
+	const struct rend_option *opt = plugin_options(n->plugin);
+
+	for (; opt != NULL && opt->name != NULL; opt++)
+		if (opt->type == REND_HANDLER || opt->type == REND_NODE) {
+			const struct rend_node *to;
+
+			memcpy(&to, (const char *)n->conf + opt->at, sizeof(void *));
+			return to;
+		}
+	return NULL;
+}
+
+const struct rend_node *
+rend_node_l1(const struct rend_node *node)
+{
+	for (;;) {
+		const struct rend_node *below = is_policy(node)		       ? node->tiers[0]
+						: node->plugin->handler.policy ? first_asked(node)
+									       : NULL;
+
+		if (below == NULL)
+			return node;
+		node = below;
+	}
 }
 
 int

@@ -11,6 +11,7 @@
 
 struct guard;
 struct metric;
+struct object;
 
 /* What one worker counts at one node; relaxed atomics, written by that worker only. */
 struct node_counts {
@@ -56,6 +57,7 @@ struct rend_node {
 	struct row_counts *rows;      /* per worker, verb and row: flow.c's */
 	struct guard *guard;	/* of the node that is tier 0 of somebody with guarded walks; made when first needed */
 	struct metric *metrics; /* what the plugin registered */
+	struct object *objects; /* what plugins left with it */
 	struct instance *instances[NODE_WORKERS_MAX];
 };
 

@@ -299,6 +299,14 @@ rend_done(struct rend_op *op, enum rend_status status)
 	rend_post(op->worker, &c->home);
 }
 
+bool
+rend_op_given_up(const struct rend_op *op)
+{
+	REND_CHECK(op, REND_OP_MAGIC);
+	/* Children are given up before their parents: one may ask about an op that is next. */
+	return op->state == OP_LATE || op->deadline <= rend_now() || op->worker->gave_up;
+}
+
 /* Its done belongs to whoever asked: a node, or the core for a client. */
 static void
 tell(struct rend_op *op)

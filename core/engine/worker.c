@@ -143,6 +143,7 @@ worker_flush(struct rend_worker *w)
 void
 worker_give_up(struct rend_worker *w)
 {
+	w->gave_up = true;
 	LIST_EACH (k, &w->instances)
 		op_expire(LIST_OBJ(k, struct instance, attached), UINT64_MAX);
 }

@@ -212,6 +212,12 @@ REND_API bool rend_submit(const struct rend_node *to, struct rend_op *op);
  */
 REND_API void rend_done(struct rend_op *op, enum rend_status status);
 
+/*
+ * Has its submitter given up, or will it in this turn, because its time is over or the worker ends?  A handler that has it waiting need not
+ * begin: rend_done() is still owed.  On the op's worker.
+ */
+REND_API bool rend_op_given_up(const struct rend_op *op);
+
 REND_END
 
 #endif

@@ -15,6 +15,7 @@
 struct later {
 	const struct rend_node *over;
 	unsigned turn; /* atomic */
+	struct plugin plugin;
 };
 
 /* An op's scratch. */
@@ -107,13 +108,12 @@ static const struct rend_plugin self = { .version = "0" };
 struct rend_node *
 later_new(struct rend_node *over)
 {
-	static struct plugin plugin;
 	struct later *l = malloc(sizeof *l);
 
 	if (l == NULL)
 		return NULL;
 	*l = (struct later){ .over = over };
-	plugin = (struct plugin){
+	l->plugin = (struct plugin){
 		.self = &self,
 		.handler = {
 			.name = "later",
@@ -123,5 +123,5 @@ later_new(struct rend_node *over)
 			.any = later_any,
 		},
 	};
-	return node_new("later", &plugin, l, free);
+	return node_new("later", &l->plugin, l, free);
 }

@@ -230,6 +230,9 @@ ask_batch(struct drive *d, struct wire *w)
 static void
 ask_due(struct drive *d, uint64_t now)
 {
+	/* What is due at the end or later is not of this run, however late it is noticed that the end has come. */
+	if (d->phase == DRIVE_MEASURE && now >= d->deadline)
+		now = d->deadline - 1;
 	while (may_ask(d) && pace_due(&d->pace) <= now) {
 		uint64_t share, behind = pace_behind(&d->pace, now);
 		struct wire *w;
@@ -443,8 +446,10 @@ close_window(struct drive *d, enum drive_end end, uint64_t at)
 		d->own_cpu = process_own() - d->own_cpu;
 	}
 	if (d->stage.rate > 0 && end != DRIVE_BY_REQUESTS && d->stage.counts) {
-		d->unsent_for = pace_due(&d->pace) < at ? at - pace_due(&d->pace) : 0;
-		d->unsent = pace_drop(&d->pace, at);
+		uint64_t until = at < d->deadline ? at : d->deadline;
+
+		d->unsent_for = pace_due(&d->pace) < until ? until - pace_due(&d->pace) : 0;
+		d->unsent = pace_drop(&d->pace, until);
 	}
 	if (d->stage.plan->over != NULL)
 		d->stage.plan->over(d->stage.plan, at - d->window);
@@ -748,6 +753,7 @@ drive_open(struct drive *d, const struct settings *s, uint64_t largest)
 
 		if (wire_init(&d->wires[i], i, idle ? 1 : depth, idle ? 1 : width, &d->keys) != 0)
 			return "no memory";
+		d->made++;
 		d->wires[i].idle = idle;
 		d->wires[i].finished = true;
 	}
@@ -766,11 +772,12 @@ drive_open(struct drive *d, const struct settings *s, uint64_t largest)
 void
 drive_close(struct drive *d)
 {
-	for (uint32_t i = 0; d->wires != NULL && i < d->count + d->settings->idle; i++)
+	for (uint32_t i = 0; i < d->made; i++)
 		wire_fini(&d->wires[i]);
 	free(d->wires);
 	free(d->in);
 	free(d->out);
-	if (d->epoll >= 0)
+	/* All-zero: it was never opened, and 0 is not ours. */
+	if (d->epoll > 0)
 		close(d->epoll);
 }

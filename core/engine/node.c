@@ -103,6 +103,8 @@ handler_open(struct rend_node *n, struct rend_error *err)
 	for (unsigned v = 0; v < REND_VERB_COUNT; v++)
 		n->on[v] = h->on[v] != NULL ? h->on[v] : h->any != NULL ? h->any : unsupported;
 	n->modes = h->policy ? REND_MODES_ALL : REND_MODES_BASE | h->modes;
+	if (h->can & REND_CAN_GUARD)
+		n->modes |= REND_ONLY_EARLIER;
 	if (h->limits != NULL)
 		h->limits(n->conf, &n->limits);
 	n->store = n->conf;

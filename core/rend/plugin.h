@@ -62,7 +62,7 @@ REND_API const char *rend_node_name(const struct rend_node *node);
 
 /* What a handler promises. */
 enum {
-	REND_CAN_GUARD = 1 << 0, /* asks rend_guard_holds() where guard.h says */
+	REND_CAN_GUARD = 1 << 0, /* asks rend_guard_holds() where guard.h says, and knows REND_ONLY_EARLIER */
 };
 
 /* What one node lets in.  Zero means the core's default. */

@@ -102,6 +102,7 @@ const struct conf_table conf_tables[] = {
 	{ "rend", "What stands at the top of rend.conf.", top_options },
 	{ "log", "log = { }: where lines for people go.", log_options },
 	{ "listener", "An element of listeners = ( ): where clients come in.", listener_options },
+	{ "handler", "Any block of handlers = { }, beside what its plugin has.", graph_handler_options },
 	{ NULL, NULL, NULL },
 };
 

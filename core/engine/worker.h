@@ -29,6 +29,7 @@ struct rend_worker {
 	struct pool roots, kids;   /* clients' ops (with room for a key), and the others */
 	struct generation *newest; /* what the next client's op pins; NULL before the first */
 	struct rend_op *running;   /* whose handler or done runs now, for a panic */
+	uint32_t versions;	   /* that were made up here */
 	uint64_t ticked;	   /* when instances were last given their second */
 };
 

@@ -137,10 +137,11 @@ struct rend_handler {
  * History
  *	0.1	ops, values, options, handlers, policies as tables, guard, metrics
  *	0.2	vivify, recache, invalidate and what else meta commands ask for; rend_handler.modes
+ *	0.3	what l1l2 needs: touch with REND_ONLY_EARLIER, rows with asks of their own, rows that join; rend_ambiguous()
  */
 #define REND_ABI_MAGIC 0x72656e64U
 #define REND_ABI_MAJOR 0
-#define REND_ABI_MINOR 2
+#define REND_ABI_MINOR 3
 
 struct rend_plugin {
 	uint32_t magic;

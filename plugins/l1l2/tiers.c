@@ -114,7 +114,7 @@ const struct rend_step tiers_delete[] = {
  * If l2 does not have what l1 had, the client hears so, and l1 must not contradict: that is the row "inconsistency", whose yes counts how often
  * l1 had what l2 had lost.
  */
-enum { T_SHORTEN = 1, T_L2, T_MOVE, T_DROP, T_LOST, T_L2_COLD, T_KIND, T_STUB };
+enum { T_SHORTEN = 1, T_L2, T_MOVE, T_DROP, T_LOST, T_L2_COLD, T_KIND, T_KIND_HOT, T_STUB };
 
 #define SHORTEN                                                                                                   \
 	.name = "shorten", .tier = L1, .verb = REND_TOUCH, .mode = REND_ONLY_EARLIER, .own = true, .aside = true, \
@@ -138,15 +138,20 @@ const struct rend_step tiers_touch[] = {
 /* What a get may ask of l2: who wins and what is made on a miss is l1's. */
 #define GAT_L2 .tier = L2, .verb = REND_GET, .own = true, .pass = REND_ALSO_TOUCH | REND_IF_CAS | REND_NO_BUMP
 
-/* gat.  The value is l2's; a copy that was not there is not made: the next get does that. */
+/*
+ * gat.  The value is l2's; a copy that was not there is not made: the next get does that.
+ *
+ * With a wish for an empty item (mg T N), what l1 has although l2 does not may be just that, made for another: so it is asked, not dropped.
+ */
 const struct rend_step tiers_get_touch[] = {
 	[T_SHORTEN] = { SHORTEN },
-	[T_L2] = { .name = "l2", GAT_L2, .yes = T_MOVE, .no = T_LOST, .fail = T_DROP },
+	[T_L2] = { .name = "l2", GAT_L2, .yes = T_MOVE, .no = T_KIND_HOT, .fail = T_DROP },
 	[T_MOVE] = { MOVE },
 	[T_DROP] = { DROP_MOVED },
-	[T_LOST] = { DROP_LOST, .yes = T_KIND, .no = T_KIND },
+	[T_LOST] = { DROP_LOST },
 	[T_L2_COLD] = { .name = "l2_cold", GAT_L2, .no = T_KIND },
 	[T_KIND] = { .name = "vivify?", .run = tiers_wants_stub, .yes = T_STUB },
+	[T_KIND_HOT] = { .name = "vivify_hot?", .run = tiers_wants_stub, .yes = T_STUB, .no = T_LOST, .fail = T_LOST },
 	[T_STUB] = { STUB },
 	{ 0 },
 };

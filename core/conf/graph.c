@@ -374,6 +374,26 @@ check_shared_l1(const struct graph *g, const struct graph_block *p, struct messa
 	}
 }
 
+/* Two who know nothing of each other write to one L2: that is right only if one of them never writes. */
+static void
+warn_shared_l2(const struct graph *g, const struct graph_block *p, struct messages *m)
+{
+	const struct rend_node *l1 = p->node->tiers[0], *l2 = p->node->tiers[1];
+
+	for (size_t i = 0; i < g->count; i++) {
+		const struct graph_block *b = &g->blocks[i];
+		bool knows = b->node != NULL && b->node->tier_count > 0 && b->node->tiers[0] == l1;
+
+		for (size_t k = 0; b != p && !b->bad && !knows && k < b->asks_count; k++)
+			if (g->blocks[b->asks[k]].node == l2) {
+				messages_warn(m, b->tree->place, b->path,
+				    "asks %s, which is the L2 of %s: copies in %s know nothing of what is written here",
+				    rend_node_name(l2), p->path, rend_node_name(l1));
+				break;
+			}
+	}
+}
+
 /* An option that does nothing would be taken for one that does. */
 static void
 check_hold(const struct graph *g, const struct graph_block *b, struct messages *m)
@@ -420,8 +440,10 @@ graph_build(struct graph *g, const struct tree *root, const char *plugin_dir, st
 		if (!g->blocks[g->order[i]].bad)
 			check(&g->blocks[g->order[i]], m);
 	for (size_t i = 0; i < g->count; i++)
-		if (!g->blocks[i].bad && g->blocks[i].node->tier_count > 1 && guards(&g->blocks[i]))
+		if (!g->blocks[i].bad && g->blocks[i].node->tier_count > 1 && guards(&g->blocks[i])) {
 			check_shared_l1(g, &g->blocks[i], m);
+			warn_shared_l2(g, &g->blocks[i], m);
+		}
 	for (size_t i = 0; i < g->count; i++)
 		if (!g->blocks[i].bad)
 			check_hold(g, &g->blocks[i], m);

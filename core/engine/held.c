@@ -4,6 +4,11 @@
 #include "engine/holds.h"
 #include "engine/op.h"
 
+/* tests/faults has a rend in which this is not so, to see that it is found out. */
+#ifndef HELD_UNTIL_THE_LAST_HAS_LEFT
+#define HELD_UNTIL_THE_LAST_HAS_LEFT true
+#endif
+
 /* In the scratch of the holder. */
 struct held {
 	struct rend_guard guard;
@@ -72,6 +77,8 @@ held_leave(struct rend_op **holder)
 {
 	/* An op that its owner frees loses its value at once, unless it is late: and it is what its late kids make it. */
 	(*holder)->state = OP_LATE;
+	if (!HELD_UNTIL_THE_LAST_HAS_LEFT)
+		guard_end(&held_of(*holder)->guard);
 	rend_op_free(holder);
 }
 

@@ -63,12 +63,17 @@ const struct rend_step tiers_decr[] = COMPUTES(REND_DECR);
  * the key is deleted, so if l1 evicts the copy it is a miss.  Where l2 did not delete, for whatever reason, the mark has to go: the client was not told
  * that there is something stale.  A copy that cannot be marked, because somebody else writes, is dropped.
  */
+#ifndef DELETE_FIRST /* tests/faults has others, to see that they are found out */
+#define DELETE_FIRST  DROP, .yes = D_L2, .no = D_L2
+#define DELETE_SECOND .name = "l2", .tier = L2, .verb = REND_DELETE
+#endif
+
 enum { D_KIND = 1, D_DROP, D_L2, D_MARK, D_UNMARKED, D_L2_MARKED, D_UNMARK };
 
 const struct rend_step tiers_delete[] = {
 	[D_KIND] = { .name = "stale?", .run = marks_stale, .yes = D_MARK, .no = D_DROP, .fail = D_DROP },
-	[D_DROP] = { DROP, .yes = D_L2, .no = D_L2 },
-	[D_L2] = { .name = "l2", .tier = L2, .verb = REND_DELETE },
+	[D_DROP] = { DELETE_FIRST },
+	[D_L2] = { DELETE_SECOND },
 	[D_MARK] = { .name = "mark",
 	    .tier = L1,
 	    .verb = REND_DELETE,
@@ -116,11 +121,13 @@ const struct rend_step tiers_delete[] = {
  */
 enum { T_SHORTEN = 1, T_L2, T_MOVE, T_DROP, T_LOST, T_L2_COLD, T_KIND, T_KIND_HOT, T_STUB };
 
+#ifndef SHORTEN
 #define SHORTEN                                                                                                   \
 	.name = "shorten", .tier = L1, .verb = REND_TOUCH, .mode = REND_ONLY_EARLIER, .own = true, .aside = true, \
 	.yes = T_L2, .no = T_L2_COLD, .fail = REND_REPLY_FAIL
 #define MOVE \
 	.name = "move", .tier = L1, .verb = REND_TOUCH, .guarded = true, .aside = true, .no = T_DROP, .fail = T_DROP
+#endif
 #define DROP_MOVED .name = "drop", .tier = L1, .verb = REND_DELETE, .own = true, .aside = true
 #define DROP_LOST \
 	.name = "inconsistency", .tier = L1, .verb = REND_DELETE, .own = true, .aside = true, .fail = REND_REPLY_FAIL

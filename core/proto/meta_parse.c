@@ -246,7 +246,7 @@ static const char *
 read_flag(struct reading *r, const struct word *w)
 {
 	unsigned char c = (unsigned char)*w->p;
-	const struct word token = { w->p + 1, w->len - 1 };
+	const struct word token = { w->p + 1, w->len - 1, w->printable };
 	const struct flag *f;
 	const struct effect *e;
 	struct command *cmd = r->cmd;

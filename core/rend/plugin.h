@@ -63,6 +63,7 @@ REND_API const char *rend_node_name(const struct rend_node *node);
 /* What a handler promises. */
 enum {
 	REND_CAN_GUARD = 1 << 0, /* asks rend_guard_holds() where guard.h says */
+	REND_CAN_LEASE = 1 << 1, /* keeps the promises about leases in op.h */
 };
 
 /* What one node lets in.  Zero means the core's default. */
@@ -122,7 +123,7 @@ struct rend_handler {
 	/* About once a second.  Worker's thread; may be NULL. */
 	void (*tick)(void *inst);
 
-	/* Reachable, as far as one knows?  Worker's thread; NULL: always. */
+	/* Reachable, as far as one knows?  Policies ask, and a watcher a few times a second.  Worker's thread; NULL: always. */
 	bool (*up)(void *inst);
 };
 
@@ -137,10 +138,11 @@ struct rend_handler {
  * History
  *	0.1	ops, values, options, handlers, policies as tables, guard, metrics
  *	0.2	vivify, recache, invalidate and what else meta commands ask for; rend_handler.modes
+ *	0.3	leases: rend_ask.link, rend_item.link, REND_CAN_LEASE
  */
 #define REND_ABI_MAGIC 0x72656e64U
 #define REND_ABI_MAJOR 0
-#define REND_ABI_MINOR 2
+#define REND_ABI_MINOR 3
 
 struct rend_plugin {
 	uint32_t magic;

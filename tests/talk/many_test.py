@@ -3,10 +3,12 @@
 import resource
 import select
 import socket
+import threading
 import time
 
 import harness
 from harness import Rend, wait_for
+from watcher import Watched, promtool
 
 # As many as fit under a limit of 20,000 descriptors, for the server and for us.
 MANY = 18000
@@ -148,6 +150,33 @@ def test_idle_connections_cost_busy_ones_nothing():
             print(f"     {BUSY} busy connections, {what}: p50 {p50:.0f} us, p99 {p99:.0f} us")
         # What each idle one cost would be seen here; in the p99, whatever else the machine does is seen, too.
         assert beside[0] <= 2 * max(alone[0], again[0]) + 500, (alone, beside, again)
+
+
+def test_scrapes_beside_many_connections():
+    """A scrape costs what there is to say, not what there is to serve."""
+    raise_limit()
+    many, scrapes = min(MANY, 10000), 50
+    with Watched(fields=f"max_connections = {many + 100}; backlog = 4096;", preexec=raise_limit) as rend:
+        with rend.client() as c:
+            c.ask(b"set k 0 0 5\r\nhello\r\n", b"STORED\r\n")
+            crowd = Crowd(rend.address(), many)
+            wait_for("all to be taken in", lambda: rend.scrape().sum("rend_connections") == many + 1)
+            begun = rend.scrape().get("process_cpu_seconds_total")
+            for _ in range(scrapes):
+                m = rend.scrape()
+            cost = (m.get("process_cpu_seconds_total") - begun) / scrapes
+            print(f"     beside {many} connections a scrape costs {cost * 1000:.2f} ms of CPU")
+            assert cost < 0.020
+            asking = threading.Thread(target=crowd.ask_all)
+            asking.start()
+            while asking.is_alive():
+                rend.scrape()
+            asking.join()
+            m = rend.scrape()
+            promtool(m.text)
+            assert m.sum("rend_requests_total", command="get", outcome="ok") == many
+            assert m.get("process_open_fds") > many
+            crowd.close()
 
 
 if __name__ == "__main__":

@@ -18,12 +18,14 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "net/http.h"
 #include "rend/log.h"
 
 /* Beside clients: listeners, logs, event bases, and what plugins open. */
 #define FILES_PER_WORKER  16
 #define FILES_PER_HANDLER 64 /* and worker: as many links as memcached may have */
 #define FILES_OTHER	  128
+#define FILES_ADMIN	  (HTTP_CONNS_MAX + 8)
 
 /* Another process may take its pid file away between two looks, but not for ever. */
 #define PID_TRIES 10
@@ -49,7 +51,8 @@ daemon_standard_files(void)
 int
 daemon_open_files(struct server_settings *s, size_t handlers, struct rend_error *err)
 {
-	rlim_t others = FILES_OTHER + s->listener_count + (rlim_t)s->workers * FILES_PER_WORKER;
+	rlim_t others = FILES_OTHER + (s->admin.on ? FILES_ADMIN : 0) + s->listener_count +
+			(rlim_t)s->workers * FILES_PER_WORKER;
 	rlim_t need = others + (rlim_t)s->max_connections;
 	rlim_t want = need + (rlim_t)s->workers * handlers * FILES_PER_HANDLER;
 	struct rlimit lim, more;

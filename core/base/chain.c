@@ -9,14 +9,6 @@
 #define BLOCKS_KEEP 256
 #define REFS_KEEP   1024
 
-/* Bytes that go out: p..p+len, inside a block of ours, or inside somebody's buffer. */
-struct chain_piece {
-	struct chain_piece *next;
-	const char *p;
-	size_t len;
-	struct rend_buf *buf; /* NULL: this piece is a block */
-};
-
 struct chain_block {
 	struct chain_piece piece;
 	char bytes[4096];
@@ -54,8 +46,10 @@ chain_drop_head(struct chain *c)
 	struct chain_piece *piece = c->head;
 
 	c->head = piece->next;
-	if (c->head == NULL)
+	if (c->head == NULL) {
 		c->tail = NULL;
+		c->at = c->end = NULL;
+	}
 	if (piece->buf == NULL) {
 		pool_put(&c->pools->blocks, piece);
 		return;
@@ -64,90 +58,53 @@ chain_drop_head(struct chain *c)
 	pool_put(&c->pools->refs, piece);
 }
 
-/* Where the next byte goes, and how many fit there; 0 if the chain does not end with a block. */
-static char *
-chain_space(const struct chain *c, size_t *room)
+char *
+chain_extend(struct chain *c, size_t len)
 {
-	struct chain_block *block = (struct chain_block *)(void *)c->tail;
-	size_t used;
+	struct chain_block *block;
 
-	*room = 0;
-	if (block == NULL || block->piece.buf != NULL)
+	REND_ASSERT(len <= CHAIN_ROOM_MAX);
+	if (c->broken)
 		return NULL;
-	used = (size_t)(block->piece.p + block->piece.len - block->bytes);
-	*room = sizeof(block->bytes) - used;
-	return block->bytes + used;
-}
-
-/* A fresh block at the end: 0, or -1 and the chain is broken. */
-static int
-chain_extend(struct chain *c)
-{
-	struct chain_block *block = pool_get(&c->pools->blocks);
-
+	block = pool_get(&c->pools->blocks);
 	if (block == NULL) {
 		c->broken = true;
-		return -1;
+		c->at = c->end = NULL;
+		return NULL;
 	}
 	block->piece.p = block->bytes;
 	block->piece.len = 0;
 	block->piece.buf = NULL;
 	chain_append(c, &block->piece);
-	return 0;
-}
-
-char *
-chain_room(struct chain *c, size_t len)
-{
-	char *to;
-	size_t room;
-
-	REND_ASSERT(len <= CHAIN_ROOM_MAX);
-	if (c->broken)
-		return NULL;
-	to = chain_space(c, &room);
-	if (to != NULL && room >= len)
-		return to;
-	if (chain_extend(c) != 0)
-		return NULL;
-	return chain_space(c, &room);
+	c->at = block->bytes;
+	c->end = block->bytes + sizeof(block->bytes);
+	return c->at;
 }
 
 void
-chain_took(struct chain *c, size_t len)
-{
-	size_t room;
-
-	if (c->broken)
-		return;
-	chain_space(c, &room);
-	REND_ASSERT(len <= room);
-	if (len == 0)
-		return;
-	c->tail->len += len;
-	c->len += len;
-}
-
-void
-chain_put(struct chain *c, const void *p, size_t len)
+chain_put_apart(struct chain *c, const void *p, size_t len)
 {
 	const char *from = p;
 
 	while (len > 0 && !c->broken) {
-		size_t room, n;
-		char *to = chain_space(c, &room);
+		size_t room = (size_t)(c->end - c->at), n = len < room ? len : room;
 
 		if (room == 0) {
-			chain_extend(c);
+			chain_extend(c, 1);
 			continue;
 		}
-		n = len < room ? len : room;
-		memcpy(to, from, n);
-		c->tail->len += n;
-		c->len += n;
+		memcpy(c->at, from, n);
+		chain_took(c, n);
 		from += n;
 		len -= n;
 	}
+}
+
+char *
+chain_copy(char *to, const void *p, size_t len)
+{
+	memcpy(to, p, len);
+	return to + len;
 }
 
 static void
@@ -160,6 +117,7 @@ chain_refer(struct chain *c, const struct rend_seg *seg)
 	piece = pool_get(&c->pools->refs);
 	if (piece == NULL) {
 		c->broken = true;
+		c->at = c->end = NULL;
 		return;
 	}
 	rend_buf_ref(seg->buf);
@@ -167,6 +125,7 @@ chain_refer(struct chain *c, const struct rend_seg *seg)
 	piece->p = seg->p;
 	piece->len = seg->len;
 	chain_append(c, piece);
+	c->at = c->end = NULL;
 	c->len += seg->len;
 }
 

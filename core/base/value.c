@@ -110,6 +110,8 @@ rend_value_drop(struct rend_value *v)
 {
 	struct rend_seg *segs = value_segs(v);
 
+	if (v->nsegs == 0)
+		return;
 	for (unsigned i = 0; i < v->nsegs; i++)
 		rend_buf_drop(&segs[i].buf);
 	if (v->room != 0)
@@ -121,23 +123,22 @@ size_t
 rend_value_copy_out(const struct rend_value *v, size_t from, void *to, size_t max)
 {
 	const struct rend_seg *segs = rend_value_segs(v);
-	size_t done = 0;
+	char *p = to;
+	unsigned i = 0;
 
-	for (unsigned i = 0; i < v->nsegs && done < max; i++) {
-		size_t n;
+	while (i < v->nsegs && from >= segs[i].len)
+		from -= segs[i++].len;
+	for (; i < v->nsegs && max > 0; i++) {
+		size_t n = segs[i].len - from;
 
-		if (from >= segs[i].len) {
-			from -= segs[i].len;
-			continue;
-		}
-		n = segs[i].len - from;
-		if (n > max - done)
-			n = max - done;
-		memcpy((char *)to + done, segs[i].p + from, n);
-		done += n;
+		if (n > max)
+			n = max;
+		memcpy(p, segs[i].p + from, n);
+		p += n;
+		max -= n;
 		from = 0;
 	}
-	return done;
+	return (size_t)(p - (char *)to);
 }
 
 int

@@ -98,10 +98,24 @@ static const struct rend_option listener_options[] = {
 	{ 0 },
 };
 
+struct admin_block {
+	const char *address;
+	int64_t port;
+};
+
+static const struct rend_option admin_options[] = {
+	REND_OPTION("address", REND_STRING, admin_block, address, "127.0.0.1", NULL,
+	    "The IPv4 or IPv6 address to listen on; 0.0.0.0 or :: for all."),
+	REND_OPTION(
+	    "port", REND_INT, admin_block, port, "9211", "0..65535", "The TCP port; 0: any, the log says which."),
+	{ 0 },
+};
+
 const struct conf_table conf_tables[] = {
 	{ "rend", "What stands at the top of rend.conf.", top_options },
 	{ "log", "log = { }: where lines for people go.", log_options },
 	{ "listener", "An element of listeners = ( ): where clients come in.", listener_options },
+	{ "admin", "admin = { }: where those come in who watch, over HTTP.", admin_options },
 	{ NULL, NULL, NULL },
 };
 
@@ -190,7 +204,7 @@ cpus(void)
 static void
 read_top(struct loading *l)
 {
-	static const char *const others[] = { "handlers", "policies", "listeners", "log", NULL };
+	static const char *const others[] = { "handlers", "policies", "listeners", "log", "admin", NULL };
 	struct options o = { top_options, "rend", "", others, NULL, NULL };
 	struct server_settings *s = &l->c->server;
 	struct top *top = arena_new(sizeof *top);
@@ -244,7 +258,7 @@ struct listening {
 	struct loading *l;
 	struct graph *graph;
 	const struct tree *tree;
-	char path[TREE_PATH_MAX]; /* "listeners.0" */
+	char path[TREE_PATH_MAX]; /* "listeners.0"; "admin" */
 };
 
 /* Where one option was given, or the block if it was not. */
@@ -290,14 +304,20 @@ is_loopback(const char *text)
 }
 
 static void
+check_address(const struct listening *it, const char *address, const char *may)
+{
+	if (!is_address(address))
+		listener_error(
+		    it, "address", "an IP address is wanted, like \"127.0.0.1\" or \"::1\", not \"%.60s\"", address);
+	else if (!is_loopback(address))
+		messages_warn(it->l->m, place_of(it, "address"), it->path,
+		    "%s is open to other machines, and whoever reaches it may %s", address, may);
+}
+
+static void
 check_tcp(const struct listening *it, const struct listener_block *b)
 {
-	if (!is_address(b->address))
-		listener_error(
-		    it, "address", "an IP address is wanted, like \"127.0.0.1\" or \"::1\", not \"%.60s\"", b->address);
-	else if (!is_loopback(b->address))
-		messages_warn(it->l->m, place_of(it, "address"), it->path,
-		    "%s is open to other machines, and whoever reaches it may read and change everything", b->address);
+	check_address(it, b->address, "read and change everything");
 	if (tree_get(it->tree, "mode") != NULL)
 		listener_error(it, "mode", "only a unix socket (path) has one");
 }
@@ -408,6 +428,35 @@ read_listeners(struct loading *l, struct graph *g)
 	}
 }
 
+/* ---- the admin port ---- */
+
+static void
+read_admin(struct loading *l)
+{
+	struct options o = { admin_options, "admin", "admin", NULL, NULL, NULL };
+	struct listening it = { .l = l, .tree = tree_get(l->root, "admin"), .path = "admin" };
+	struct admin_settings *s = &l->c->server.admin;
+	struct admin_block *b;
+
+	want_kind(l, "admin", TREE_GROUP);
+	if (it.tree == NULL || it.tree->kind != TREE_GROUP)
+		return;
+	b = arena_new(sizeof *b);
+	if (b == NULL) {
+		messages_error(l->m, it.tree->place, EX_OSERR, "admin", "no memory");
+		return;
+	}
+	options_fill(&o, it.tree, it.tree->place, b, l->m);
+	s->on = true;
+	s->at.port = (int)b->port;
+	if (b->address != NULL) {
+		s->at.address = arena_print(l->c->arena, "%s", b->address);
+		s->loopback = is_loopback(b->address);
+		check_address(&it, b->address, "see what is asked of rend, and how much");
+	}
+	arena_free(b);
+}
+
 /* ---- all of it ---- */
 
 static void
@@ -453,6 +502,7 @@ load(void *arg)
 		return;
 	read_top(l);
 	read_log(l);
+	read_admin(l);
 	if (l->c->plugin_dir != NULL)
 		read_graph(l);
 }

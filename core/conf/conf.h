@@ -53,9 +53,9 @@ void conf_fini(struct conf *c);
 /* Seconds a plugin has to be loaded and to check its options. */
 #define CONF_REHEARSAL 10
 
-/* What the server itself can be told: the top of the file, log = {}, an element of listeners. */
+/* What the server itself can be told: the top of the file, log = {}, an element of listeners, admin = {}. */
 struct conf_table {
-	const char *name; /* "rend", "log", "listener" */
+	const char *name; /* "rend", "log", "listener", "admin" */
 	const char *doc;
 	const struct rend_option *options;
 };

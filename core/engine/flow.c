@@ -218,11 +218,13 @@ walk_decide(struct rend_op *home, const struct rend_step *step)
 {
 	struct walk *w = walk_of(home);
 	struct flow_view view = { .flow = { .op = home, .conf = w->in->node->conf }, .in = w->in };
+	const struct instance *outer = worker_call(w->in->worker, w->in);
 	enum rend_outcome o;
 
 	if (w->asked)
 		view.flow.kid = w->kid;
 	o = step->run(&view.flow);
+	worker_call(w->in->worker, outer);
 	return (unsigned)o > REND_FAIL ? REND_FAIL : o;
 }
 

@@ -8,9 +8,11 @@
 
 #include "engine/node.h"
 #include "engine/worker.h"
+#include "rend/log.h"
 #include "rend/metrics.h"
 
-#define LINE 64
+#define LINE	  64
+#define NAME_MOST 63
 
 /* A slot per worker, and one for all other threads. */
 struct rend_counter {
@@ -59,13 +61,31 @@ slots_new(size_t size)
 	return p;
 }
 
+/* They become parts of names elsewhere, where one that is odd or there twice would spoil the rest. */
+static bool
+may_register(const struct rend_node *n, const char *name, const char *doc)
+{
+	size_t len = strlen(name);
+
+	if (len == 0 || len > NAME_MOST || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") != len ||
+	    (*name >= '0' && *name <= '9'))
+		rend_log(REND_LOG_ERROR, "%s: \"%.80s\" is no name for a metric: it is not shown", n->name, name);
+	else if (metric_named(n, name) != NULL)
+		rend_log(REND_LOG_ERROR, "%s: metric %s is registered twice: only the first is shown", n->name, name);
+	else if (doc == NULL)
+		rend_log(REND_LOG_ERROR, "%s: metric %s has no doc: it is not shown", n->name, name);
+	else
+		return true;
+	return false;
+}
+
 /* Appended, so that people see them in the order in which the plugin's author thought of them. */
 static struct metric *
 metric_new(struct rend_node *n, enum metric_kind kind, const char *name, const char *doc)
 {
-	struct metric *m = calloc(1, sizeof *m), **at = &n->metrics;
+	struct metric *m, **at = &n->metrics;
 
-	if (m == NULL)
+	if (!may_register(n, name, doc) || (m = calloc(1, sizeof *m)) == NULL)
 		return NULL;
 	m->kind = kind;
 	m->name = name;
@@ -162,21 +182,50 @@ metric_value(const struct metric *m)
 	return m->kind == METRIC_GAUGE ? m->read(m->arg) : counter_sum(m->counter);
 }
 
+const struct metric *
+metric_next(const struct rend_node *n, const struct metric *m)
+{
+	return m == NULL ? n->metrics : m->next;
+}
+
+const struct metric *
+metric_named(const struct rend_node *n, const char *name)
+{
+	const struct metric *m = n->metrics;
+
+	while (m != NULL && strcmp(m->name, name) != 0)
+		m = m->next;
+	return m;
+}
+
+struct metric_reading
+metric_about(const struct metric *m)
+{
+	return (struct metric_reading){ .kind = m->kind, .name = m->name, .doc = m->doc };
+}
+
+void
+metric_read(const struct metric *m, struct metric_reading *r, struct histogram *sum)
+{
+	*r = metric_about(m);
+	if (m->kind != METRIC_HISTOGRAM) {
+		r->value = metric_value(m);
+		return;
+	}
+	memset(sum, 0, sizeof *sum);
+	for (int i = 0; m->histogram != NULL && i < slots(); i++)
+		histogram_merge(sum, &m->histogram->slot[i]);
+	r->histogram = sum;
+}
+
 void
 metrics_each(const struct rend_node *n, void (*fn)(const struct metric_reading *, void *), void *arg)
 {
 	for (const struct metric *m = n->metrics; m != NULL; m = m->next) {
-		struct metric_reading r = { .kind = m->kind, .name = m->name, .doc = m->doc };
+		struct metric_reading r;
 		struct histogram sum;
 
-		if (m->kind == METRIC_HISTOGRAM) {
-			memset(&sum, 0, sizeof sum);
-			for (int i = 0; m->histogram != NULL && i < slots(); i++)
-				histogram_merge(&sum, &m->histogram->slot[i]);
-			r.histogram = &sum;
-		} else {
-			r.value = metric_value(m);
-		}
+		metric_read(m, &r, &sum);
 		fn(&r, arg);
 	}
 }
@@ -184,12 +233,12 @@ metrics_each(const struct rend_node *n, void (*fn)(const struct metric_reading *
 bool
 metrics_find(const struct rend_node *n, const char *name, uint64_t *value)
 {
-	for (const struct metric *m = n->metrics; m != NULL; m = m->next)
-		if (m->kind != METRIC_HISTOGRAM && strcmp(m->name, name) == 0) {
-			*value = metric_value(m);
-			return true;
-		}
-	return false;
+	const struct metric *m = metric_named(n, name);
+
+	if (m == NULL || m->kind == METRIC_HISTOGRAM)
+		return false;
+	*value = metric_value(m);
+	return true;
 }
 
 uint64_t

@@ -227,6 +227,7 @@ node_attach(struct rend_node *n, struct rend_worker *w, struct rend_error *err)
 		return -1;
 	}
 	list_append(&w->instances, &in->attached);
+	instance_look(in);
 	/* Readers of counters look from other threads. */
 	__atomic_store_n(&n->instances[w->index], in, __ATOMIC_RELEASE);
 	return 0;
@@ -260,8 +261,13 @@ instance_flush(struct instance *in)
 {
 	const struct rend_handler *h = &in->node->plugin->handler;
 
-	if (h->flush != NULL)
-		h->flush(in->self);
+	const struct instance *outer;
+
+	if (h->flush == NULL)
+		return;
+	outer = worker_call(in->worker, in);
+	h->flush(in->self);
+	worker_call(in->worker, outer);
 }
 
 void
@@ -269,8 +275,13 @@ instance_tick(struct instance *in)
 {
 	const struct rend_handler *h = &in->node->plugin->handler;
 
-	if (h->tick != NULL)
-		h->tick(in->self);
+	const struct instance *outer;
+
+	if (h->tick == NULL)
+		return;
+	outer = worker_call(in->worker, in);
+	h->tick(in->self);
+	worker_call(in->worker, outer);
 }
 
 bool
@@ -281,10 +292,47 @@ instance_up(const struct instance *in)
 	return h->up == NULL || h->up(in->self);
 }
 
+void
+instance_look(struct instance *in)
+{
+	const struct instance *outer = worker_call(in->worker, in);
+
+	__atomic_store_n(&in->up, instance_up(in), __ATOMIC_RELAXED);
+	worker_call(in->worker, outer);
+}
+
 static const struct instance *
 instance_at(const struct rend_node *n, int worker)
 {
 	return __atomic_load_n(&n->instances[worker], __ATOMIC_ACQUIRE);
+}
+
+int
+node_reached(const struct rend_node *n, int *of)
+{
+	int up = 0;
+
+	*of = 0;
+	for (int i = 0; i < rend_worker_count(); i++) {
+		const struct instance *in = instance_at(n, i);
+
+		*of += in != NULL;
+		up += in != NULL && __atomic_load_n(&in->up, __ATOMIC_RELAXED);
+	}
+	return up;
+}
+
+bool
+node_up(const struct rend_node *n)
+{
+	int of;
+
+	if (!is_policy(n))
+		return node_reached(n, &of) > 0;
+	for (int i = 0; i < n->tier_count; i++)
+		if (node_up(n->tiers[i]))
+			return true;
+	return false;
 }
 
 uint64_t

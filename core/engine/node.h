@@ -31,6 +31,7 @@ struct instance {
 	struct link touched;  /* got an op this turn */
 	struct link attached; /* in worker.instances */
 	struct node_counts *counts;
+	bool up; /* was it reachable when it was last looked?  Relaxed atomic */
 };
 
 #define NODE_WORKERS_MAX 128
@@ -91,6 +92,15 @@ void instance_tick(struct instance *in);
 
 /* Is the node reachable, as far as this worker's instance knows? */
 bool instance_up(const struct instance *in);
+
+/* Asks the plugin, and keeps the answer for node_reached().  On the worker. */
+void instance_look(struct instance *in);
+
+/* How many of its instances were reachable when they were last looked at, and how many there are.  Any thread. */
+int node_reached(const struct rend_node *n, int *of);
+
+/* Can it answer at all?  A handler: some worker reaches it.  A policy: one of its tiers can.  Any thread. */
+bool node_up(const struct rend_node *n);
 
 /* Adds up one number over the workers. */
 uint64_t node_ended(const struct rend_node *n, unsigned verb, unsigned status);

@@ -165,6 +165,21 @@ worker_due(struct rend_worker *w)
 	return due;
 }
 
+const struct rend_node *
+worker_at(const struct rend_worker *w)
+{
+	const struct instance *in = __atomic_load_n(&w->at, __ATOMIC_RELAXED);
+
+	return in == NULL ? NULL : in->node;
+}
+
+void
+worker_look(struct rend_worker *w)
+{
+	LIST_EACH (k, &w->instances)
+		instance_look(LIST_OBJ(k, struct instance, attached));
+}
+
 size_t
 worker_ops(const struct rend_worker *w)
 {

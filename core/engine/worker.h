@@ -29,9 +29,24 @@ struct rend_worker {
 	struct pool roots, kids;   /* clients' ops (with room for a key), and the others */
 	struct generation *newest; /* what the next client's op pins; NULL before the first */
 	struct rend_op *running;   /* whose handler or done runs now, for a panic */
-	uint64_t ticked;	   /* when instances were last given their second */
-	bool gave_up;		   /* on all ops, at the end */
+	const struct instance
+	    *at;	 /* whose plugin's function runs now; NULL: none of a node.  Relaxed atomic, for a watchdog */
+	uint64_t ticked; /* when instances were last given their second */
+	bool gave_up;	 /* on all ops, at the end */
 };
+
+/* A function of this instance's plugin is about to be called; NULL: it is over.  Returns whose was.  On the worker. */
+static inline const struct instance *
+worker_call(struct rend_worker *w, const struct instance *in)
+{
+	const struct instance *before = w->at;
+
+	__atomic_store_n(&w->at, in, __ATOMIC_RELAXED);
+	return before;
+}
+
+/* The node whose plugin's function w is in, or NULL: none that is known by name.  Any thread, while the generation is attached. */
+const struct rend_node *worker_at(const struct rend_worker *w);
 
 /* How many there will be.  Before the first worker_init() and the first open(); main thread. */
 void worker_set_count(int count);
@@ -68,6 +83,9 @@ uint64_t worker_due(struct rend_worker *w);
 
 /* Gives up all ops that are in handlers' hands, whatever their deadline, and those to come: at the end. */
 void worker_give_up(struct rend_worker *w);
+
+/* Asks each instance's plugin whether it is reachable, for node_reached().  On w. */
+void worker_look(struct rend_worker *w);
 
 /* Ops that are not freed yet, clients' and children's. */
 size_t worker_ops(const struct rend_worker *w);

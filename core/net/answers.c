@@ -62,8 +62,6 @@ must_wait(struct answers *as, const struct answer *a)
 static bool
 new_must_wait(struct answers *as, const struct answer *a)
 {
-	if (as->count == 0)
-		return false;
 	if (as->barriers == 0 && !is_barrier(a)) {
 		if (as->mutating == 0 && !a->mutates)
 			return false;
@@ -97,9 +95,9 @@ count_op(struct conn *c, const struct asked *asked, const struct rend_op *op)
 	bool too_large = asked->kind == COMMAND_TOO_LARGE;
 	unsigned slot = count_slot(op->verb, op->ask.mode);
 	struct loop *l = c->loop;
+	struct tally *tally = &l->tallies[c->tallies + asked->form];
 
-	count_add(
-	    too_large ? &l->counts.answered[COUNT_STORE][REND_TOO_BIG] : &l->counts.answered[slot][op->status], 1);
+	count_add(too_large ? &tally->answered[COUNT_STORE][REND_TOO_BIG] : &tally->answered[slot][op->status], 1);
 	histogram_add(&l->latency[too_large ? COUNT_STORE : slot], rend_now() - op->born);
 	if (prefixes_is_on(&l->server->prefixes))
 		count_prefix(&l->server->prefixes, too_large ? REND_SET : op->verb, op);
@@ -109,7 +107,7 @@ count_op(struct conn *c, const struct asked *asked, const struct rend_op *op)
 static void
 count_other(struct conn *c, const struct asked *asked)
 {
-	struct counts *n = &c->loop->counts;
+	struct tally *n = &c->loop->tallies[c->tallies + asked->form];
 
 	if (asked->kind == COMMAND_FLUSH_ALL)
 		count_add(&n->answered[COUNT_FLUSH][REND_OK], 1);
@@ -239,6 +237,64 @@ answer_done(struct rend_op *op)
 	conn_answered(c);
 }
 
+/* What it asked for comes, and nobody knows any more for whom. */
+static void
+unowed_done(struct rend_op *op)
+{
+	rend_op_free(&op);
+}
+
+/* NULL: no memory. */
+static struct answer *
+answer_new(struct conn *c, const struct asked *asked, struct rend_op *op)
+{
+	struct answer *a = pool_get(&c->loop->answers);
+
+	if (a == NULL)
+		return NULL;
+	a->link = (struct link){ 0 };
+	a->conn = c;
+	a->op = op;
+	a->survey = NULL;
+	a->asked = *asked;
+	a->state = op == NULL ? ANSWER_DONE : ANSWER_HELD;
+	a->mutates = op != NULL && op_mutates(op);
+	return a;
+}
+
+static void
+answer_append(struct answers *as, struct answer *a)
+{
+	list_append(&as->list, &a->link);
+	as->count++;
+	as->mutating += a->mutates;
+	as->barriers += is_barrier(a);
+	if (a->op != NULL)
+		as->seen |= bit_of(a->op);
+}
+
+/* With nothing owed before it: what is answered at once is said at once, and never owed. */
+static bool
+add_first(struct conn *c, const struct asked *asked, struct rend_op *op)
+{
+	struct answer *a;
+
+	op->done = unowed_done;
+	if (rend_submit(c->listener->policy, op)) {
+		say(c, asked, op);
+		rend_op_free(&op);
+		return true;
+	}
+	a = answer_new(c, asked, op);
+	if (a == NULL)
+		return false;
+	op->up = a;
+	op->done = answer_done;
+	a->state = ANSWER_ASKED;
+	answer_append(&c->answers, a);
+	return true;
+}
+
 bool
 answers_add(struct conn *c, const struct asked *asked, struct rend_op *op)
 {
@@ -246,36 +302,25 @@ answers_add(struct conn *c, const struct asked *asked, struct rend_op *op)
 	struct answer *a;
 	bool wait;
 
+	if (op != NULL && as->count == 0)
+		return add_first(c, asked, op);
 	if (op == NULL && as->count == 0 && asked->kind != COMMAND_STATS) {
 		say(c, asked, NULL);
 		return true;
 	}
-	a = pool_get(&c->loop->answers);
+	a = answer_new(c, asked, op);
 	if (a == NULL) {
 		if (op != NULL)
 			rend_op_free(&op);
 		return false;
 	}
-	*a = (struct answer){ .conn = c, .op = op, .asked = *asked, .state = ANSWER_DONE };
-	if (op == NULL) {
-		list_append(&as->list, &a->link);
-		if (as->count++ == 0)
-			answers_say(c);
-		return true;
-	}
-	a->mutates = op_mutates(op);
-	a->state = ANSWER_HELD;
-	wait = new_must_wait(as, a);
-	list_append(&as->list, &a->link);
-	as->count++;
-	as->seen |= bit_of(op);
-	as->mutating += a->mutates;
-	as->barriers += is_barrier(a);
-	if (wait) {
+	wait = op != NULL && new_must_wait(as, a);
+	answer_append(as, a);
+	if (op == NULL && as->count == 1)
+		answers_say(c);
+	else if (wait)
 		as->held++;
-		return true;
-	}
-	if (answer_ask(a))
+	else if (op != NULL && answer_ask(a))
 		answers_say(c);
 	return true;
 }

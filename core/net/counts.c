@@ -1,6 +1,8 @@
 /* What a worker counts of its clients: see counts.h. */
 #include "net/counts.h"
 
+#include <stddef.h>
+
 #include "rend/op.h"
 
 enum count_slot
@@ -27,13 +29,44 @@ count_slot(unsigned verb, uint32_t mode)
 	return of[verb];
 }
 
-/* All of it is uint64_t. */
+const char *
+count_slot_name(enum count_slot slot)
+{
+	static const char *const names[] = {
+		[COUNT_GET] = "get",
+		[COUNT_GAT] = "gat",
+		[COUNT_STORE] = "store",
+		[COUNT_CAS] = "cas",
+		[COUNT_INCR] = "incr",
+		[COUNT_DECR] = "decr",
+		[COUNT_DELETE] = "delete",
+		[COUNT_TOUCH] = "touch",
+		[COUNT_FLUSH] = "flush",
+	};
+	_Static_assert(sizeof names / sizeof *names == COUNT_SLOTS, "a command has no name");
+
+	return names[slot];
+}
+
+/* All of either is uint64_t. */
+static void
+merge(void *to, const void *from, size_t bytes)
+{
+	uint64_t *t = to;
+	const uint64_t *f = from;
+
+	for (size_t i = 0; i < bytes / sizeof *t; i++)
+		t[i] += __atomic_load_n(&f[i], __ATOMIC_RELAXED);
+}
+
 void
 counts_merge(struct counts *to, const struct counts *from)
 {
-	uint64_t *t = (uint64_t *)to;
-	const uint64_t *f = (const uint64_t *)from;
+	merge(to, from, sizeof *to);
+}
 
-	for (unsigned i = 0; i < sizeof *to / sizeof *t; i++)
-		t[i] += __atomic_load_n(&f[i], __ATOMIC_RELAXED);
+void
+tally_merge(struct tally *to, const struct tally *from)
+{
+	merge(to, from, sizeof *to);
 }

@@ -21,8 +21,12 @@ enum count_slot {
 	COUNT_SLOTS
 };
 
-struct counts {
+/* Commands of one listener's clients in one form, by how they ended. */
+struct tally {
 	uint64_t answered[COUNT_SLOTS][REND_STATUS_COUNT];
+};
+
+struct counts {
 	uint64_t bytes_read, bytes_written;
 	uint64_t reads, writes; /* system calls on clients' sockets */
 	uint64_t yields;	/* a connection had more than its share of a turn */
@@ -40,7 +44,11 @@ count_add(uint64_t *to, uint64_t n)
 /* The slot of a verb with its mode. */
 enum count_slot count_slot(unsigned verb, uint32_t mode);
 
+/* "get", "gat", "store", ... */
+const char *count_slot_name(enum count_slot slot);
+
 /* Adds what *from has to *to. */
 void counts_merge(struct counts *to, const struct counts *from);
+void tally_merge(struct tally *to, const struct tally *from);
 
 #endif

@@ -190,6 +190,7 @@ turn_away(struct listener *l, int fd)
 	static const char sorry[] = "ERROR Too many open connections\r\n";
 
 	__atomic_fetch_add(&l->server->rejected, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&l->rejected, 1, __ATOMIC_RELAXED);
 	if (send(fd, sorry, sizeof sorry - 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		rend_log(REND_LOG_DEBUG, "%s: one too many, and gone already", l->name);
 	close(fd);

@@ -20,6 +20,9 @@ struct listener {
 	char name[160];	 /* 127.0.0.1:11211, [::1]:11211, unix:/path: for people */
 	char *path;	 /* of a unix socket that is ours to remove */
 	struct event *event, *pause;
+	/* relaxed atomics */
+	unsigned open; /* connections that are there */
+	uint64_t accepted, rejected;
 };
 
 /* Binds and listens.  0, or -1: EX_OSERR, with the address and the reason. */

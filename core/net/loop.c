@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
@@ -196,6 +197,7 @@ loop_fini(struct loop *l)
 	pool_fini(&l->answers);
 	pool_fini(&l->conns_pool);
 	roster_fini(&l->roster);
+	free(l->tallies);
 	sem_destroy(&l->stopped);
 	worker_fini(&l->worker);
 }
@@ -208,6 +210,25 @@ set_limits(struct loop *l, const struct server_settings *s)
 	l->limits.flush_enabled = s->flush_enabled;
 	l->limits.shutdown_enabled = s->shutdown_enabled;
 	l->limits.cas_enabled = s->cas;
+}
+
+/* On cache lines that no other worker writes to. */
+static int
+make_tallies(struct loop *l)
+{
+	size_t bytes = l->server->settings->listener_count * FORM_COUNT * sizeof *l->tallies;
+	void *p;
+
+	if (posix_memalign(&p, 64, bytes) != 0)
+		return -1;
+	l->tallies = memset(p, 0, bytes);
+	return 0;
+}
+
+struct tally *
+loop_tallies(const struct loop *l, const struct listener_settings *listener)
+{
+	return l->tallies + (listener - l->server->settings->listeners) * FORM_COUNT;
 }
 
 int
@@ -225,7 +246,7 @@ loop_start(struct loop *l, struct server *server, int index, struct rend_error *
 	pool_init(&l->conns_pool, sizeof(struct conn), CONNS_KEPT);
 	chain_pools_init(&l->chains);
 	set_limits(l, server->settings);
-	if (make_events(l) != 0) {
+	if (make_events(l) != 0 || make_tallies(l) != 0) {
 		loop_fini(l);
 		return error_set(err, EX_OSERR, "worker %d: no event base", index);
 	}

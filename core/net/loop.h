@@ -21,11 +21,13 @@
 #include "base/pool.h"
 #include "engine/worker.h"
 #include "net/counts.h"
+#include "net/pulse.h"
 #include "net/readbuf.h"
 #include "net/roster.h"
 #include "proto/proto.h"
 
 struct event;
+struct listener_settings;
 struct server;
 
 struct loop {
@@ -52,7 +54,9 @@ struct loop {
 	unsigned conn_count;  /* relaxed atomic: others look */
 	struct proto_limits limits;
 	struct counts counts;
+	struct tally *tallies;		       /* for each listener and form */
 	struct histogram latency[COUNT_SLOTS]; /* of clients' commands: from being asked to being said, ns */
+	struct pulse pulse;		       /* is it turning? */
 	struct rend_error error;	       /* of attach */
 	struct rend_call stop_call, end_call, drain_call;
 };
@@ -62,6 +66,9 @@ int loop_start(struct loop *l, struct server *server, int index, struct rend_err
 
 /* Asks it to end its connections: each when it is owed nothing and has no request half there.  Any thread. */
 void loop_drain(struct loop *l);
+
+/* What it counts of a listener's clients: FORM_COUNT tallies.  Any thread reads. */
+struct tally *loop_tallies(const struct loop *l, const struct listener_settings *listener);
 
 /* How many connections it has.  Any thread. */
 unsigned loop_connections(const struct loop *l);

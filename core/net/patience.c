@@ -4,21 +4,20 @@
 #include "net/conn.h"
 #include "net/server.h"
 
+/* It is the client who has to go on, not we. */
+static bool
+is_quiet(const struct conn *c)
+{
+	return !c->blocked && c->answers.count == 0;
+}
+
 /* Half a request is there, or the client does not take what we say. */
 static bool
 is_stalled(const struct conn *c)
 {
-	if (c->blocked)
-		return true;
-	if (c->answers.count > 0)
-		return false;
-	return c->body != NULL || c->in_len > 0 || c->dialog.swallow > 0 || c->dialog.swallow_line;
-}
+	bool half = c->body != NULL || c->in_len > 0 || c->dialog.swallow > 0 || c->dialog.swallow_line;
 
-static bool
-is_idle(const struct conn *c)
-{
-	return c->answers.count == 0;
+	return c->blocked || (half && is_quiet(c));
 }
 
 void
@@ -32,7 +31,7 @@ patience_update(struct conn *c, int progress)
 		to = NULL;
 	else if (s->request_timeout != 0 && is_stalled(c))
 		to = &l->stalled;
-	else if (s->idle_timeout != 0 && !is_stalled(c) && is_idle(c))
+	else if (s->idle_timeout != 0 && is_quiet(c))
 		to = &l->idle;
 	if (to == NULL) {
 		link_remove(&c->patience);

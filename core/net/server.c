@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "engine/generation.h"
 #include "engine/offload.h"
+#include "net/admin.h"
 #include "net/conn.h"
 #include "net/listener.h"
 #include "rend/log.h"
@@ -42,6 +43,7 @@ server_new(const struct server_settings *settings, struct rend_error *err)
 	}
 	s->settings = settings;
 	s->began = rend_now();
+	s->began_wall = rend_wall();
 	pthread_mutex_init(&s->reset_lock, NULL);
 	prefixes_init(&s->prefixes);
 	for (size_t i = 0; i < settings->listener_count; i++)
@@ -56,6 +58,9 @@ server_new(const struct server_settings *settings, struct rend_error *err)
 			server_free(&s);
 			return NULL;
 		}
+	s->admin = admin_new(s, err);
+	if (s->admin == NULL)
+		server_free(&s);
 	return s;
 }
 
@@ -67,7 +72,7 @@ hand_over(struct rend_call *call)
 	/* What was on its way while the worker was told to stop. */
 	if (h->loop->stop || h->loop->draining) {
 		close(h->fd);
-		server_conn_closed(h->loop->server);
+		server_conn_closed(h->loop->server, h->listener);
 	} else {
 		conn_new(h->loop, h->fd, h->listener);
 	}
@@ -85,16 +90,25 @@ server_conn_accepted(struct server *s, int fd, const struct listener_settings *l
 	}
 	__atomic_fetch_add(&s->connections, 1, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&s->accepted, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&server_listener(s, listener)->open, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&server_listener(s, listener)->accepted, 1, __ATOMIC_RELAXED);
 	*h = (struct handover){ .call.fn = hand_over, .fd = fd, .listener = listener };
 	h->loop = &s->loops[s->next_loop];
 	s->next_loop = (s->next_loop + 1) % s->loop_count;
 	rend_post(&h->loop->worker, &h->call);
 }
 
+struct listener *
+server_listener(struct server *s, const struct listener_settings *settings)
+{
+	return &s->listeners[settings - s->settings->listeners];
+}
+
 void
-server_conn_closed(struct server *s)
+server_conn_closed(struct server *s, const struct listener_settings *listener)
 {
 	__atomic_fetch_sub(&s->connections, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_sub(&server_listener(s, listener)->open, 1, __ATOMIC_RELAXED);
 }
 
 /* Only wakes the first worker, which looks at the timer each turn. */
@@ -208,6 +222,9 @@ server_start(struct server *s, struct rend_error *err)
 	s->base = event_base_new();
 	if (s->base == NULL || start_signals(s) != 0)
 		return error_set(err, EX_OSERR, "no event base");
+	/* A store may take its time to open, and somebody may ask meanwhile. */
+	if (admin_start(s->admin, err) != 0)
+		return -1;
 	if (generation_open(s->generation, err) != 0)
 		return -1;
 	if (start_loops(s, err) != 0)
@@ -215,7 +232,14 @@ server_start(struct server *s, struct rend_error *err)
 	for (size_t i = 0; i < s->settings->listener_count; i++)
 		if (listener_start(&s->listeners[i]) != 0)
 			return error_set(err, EX_OSERR, "no memory for %s", s->listeners[i].name);
+	__atomic_store_n(&s->serving, true, __ATOMIC_RELEASE);
 	return 0;
+}
+
+bool
+server_serves(const struct server *s)
+{
+	return __atomic_load_n(&s->serving, __ATOMIC_ACQUIRE);
 }
 
 static bool
@@ -272,6 +296,8 @@ server_free(struct server **sp)
 	if (s == NULL)
 		return;
 	close_listeners(s);
+	/* It looks at all that is about to go. */
+	admin_free(&s->admin);
 	detached = stop_loops(s);
 	for (size_t i = 0; i < sizeof s->signals / sizeof *s->signals; i++)
 		if (s->signals[i] != NULL)

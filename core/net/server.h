@@ -20,6 +20,7 @@
 #include "net/prefixes.h"
 #include "net/settings.h"
 
+struct admin;
 struct event;
 struct event_base;
 struct listener;
@@ -34,7 +35,10 @@ struct server {
 	int loop_count; /* that run */
 	int next_loop;	/* gets the next connection */
 	struct flush_timer flush_timer;
-	uint64_t began; /* monotonic ns */
+	uint64_t began;	    /* monotonic ns */
+	int64_t began_wall; /* unix seconds */
+	struct admin *admin;
+	bool serving; /* all is started, and stays until the admin thread has ended: released, acquired */
 	/* relaxed atomics */
 	bool draining, shutting_down;
 	unsigned connections;
@@ -44,6 +48,7 @@ struct server {
 	/* stats reset: what had been counted by then */
 	pthread_mutex_t reset_lock;
 	struct counts reset_counts;
+	struct tally reset_tally;
 	uint64_t reset_accepted, reset_rejected;
 	struct prefixes prefixes;
 };
@@ -65,12 +70,18 @@ void server_free(struct server **sp);
 /* A connection has been accepted and counted: gives it to a worker.  Main thread. */
 void server_conn_accepted(struct server *s, int fd, const struct listener_settings *listener);
 
-/* One connection less.  Any thread. */
-void server_conn_closed(struct server *s);
+/* The listener that is made from these settings. */
+struct listener *server_listener(struct server *s, const struct listener_settings *settings);
+
+/* One connection of a listener less.  Any thread. */
+void server_conn_closed(struct server *s, const struct listener_settings *listener);
 
 /* flush_all in `delay` seconds at a listener's policy; an earlier one that has not come yet is forgotten; 0 or less
  * only forgets it.  A worker. */
 void server_flush_later(struct server *s, const struct listener_settings *listener, int64_t delay);
+
+/* Are its workers and its graph there to be looked at?  Any thread that ends before them. */
+bool server_serves(const struct server *s);
 
 /* As SIGTERM does.  Any thread. */
 void server_shut_down(struct server *s);

@@ -21,6 +21,13 @@ struct listener_settings {
 	const struct rend_node *policy; /* who is asked */
 };
 
+/* Where those come in who watch, not those who ask for values. */
+struct admin_settings {
+	bool on;
+	bool loopback;		     /* no other machine reaches it */
+	struct listener_settings at; /* address, port */
+};
+
 struct server_settings {
 	int workers;
 	int disk_threads;
@@ -33,6 +40,7 @@ struct server_settings {
 	bool cas, flush_enabled, shutdown_enabled;
 	struct listener_settings *listeners;
 	size_t listener_count;
+	struct admin_settings admin;
 	struct generation *generation; /* the graph */
 };
 

@@ -13,29 +13,40 @@
 #include "net/server.h"
 #include "rend/log.h"
 
-/* All of struct counts is uint64_t. */
-#define COUNTS (sizeof(struct counts) / sizeof(uint64_t))
-
 static void
-all_counts(const struct server *s, struct counts *sum)
+all_counts(const struct server *s, struct counts *sum, struct tally *tally)
 {
 	memset(sum, 0, sizeof *sum);
-	for (int i = 0; i < s->loop_count; i++)
+	memset(tally, 0, sizeof *tally);
+	for (int i = 0; i < s->loop_count; i++) {
 		counts_merge(sum, &s->loops[i].counts);
+		for (size_t k = 0; k < s->settings->listener_count * FORM_COUNT; k++)
+			tally_merge(tally, &s->loops[i].tallies[k]);
+	}
+}
+
+/* All of either struct is uint64_t. */
+static void
+take_off(void *from, const void *what, size_t bytes)
+{
+	uint64_t *now = from;
+	const uint64_t *then = what;
+
+	for (size_t i = 0; i < bytes / sizeof *now; i++)
+		now[i] -= then[i];
 }
 
 /* What has been counted since the last reset. */
 static void
-counts_since_reset(const struct server *s, struct counts *sum, uint64_t *accepted, uint64_t *rejected)
+counts_since_reset(
+    const struct server *s, struct counts *sum, struct tally *tally, uint64_t *accepted, uint64_t *rejected)
 {
 	pthread_mutex_t *lock = (pthread_mutex_t *)(uintptr_t)&s->reset_lock;
-	uint64_t *now = (uint64_t *)sum;
-	const uint64_t *then = (const uint64_t *)&s->reset_counts;
 
 	pthread_mutex_lock(lock);
-	all_counts(s, sum);
-	for (size_t i = 0; i < COUNTS; i++)
-		now[i] -= then[i];
+	all_counts(s, sum, tally);
+	take_off(sum, &s->reset_counts, sizeof *sum);
+	take_off(tally, &s->reset_tally, sizeof *tally);
 	*accepted = __atomic_load_n(&s->accepted, __ATOMIC_RELAXED) - s->reset_accepted;
 	*rejected = __atomic_load_n(&s->rejected, __ATOMIC_RELAXED) - s->reset_rejected;
 	pthread_mutex_unlock(lock);
@@ -45,7 +56,7 @@ void
 stats_reset(struct server *s)
 {
 	pthread_mutex_lock(&s->reset_lock);
-	all_counts(s, &s->reset_counts);
+	all_counts(s, &s->reset_counts, &s->reset_tally);
 	s->reset_accepted = __atomic_load_n(&s->accepted, __ATOMIC_RELAXED);
 	s->reset_rejected = __atomic_load_n(&s->rejected, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&s->reset_lock);
@@ -107,7 +118,7 @@ say_connections(const struct report *r, uint64_t accepted, uint64_t rejected)
 /* Any way to end. */
 #define ENDS REND_STATUS_COUNT
 
-/* A line adds up some cells of counts.answered. */
+/* A line adds up some cells of tally.answered. */
 static const struct {
 	const char *name;
 	struct {
@@ -139,26 +150,26 @@ static const struct {
 
 /* A value that is too large has not been a set to memcached. */
 static uint64_t
-cell(const struct counts *c, unsigned slot, unsigned status)
+cell(const struct tally *t, unsigned slot, unsigned status)
 {
 	uint64_t sum = 0;
 
 	if (status != ENDS)
-		return c->answered[slot][status];
+		return t->answered[slot][status];
 	for (unsigned s = 0; s < REND_STATUS_COUNT; s++)
 		if (s != REND_TOO_BIG)
-			sum += c->answered[slot][s];
+			sum += t->answered[slot][s];
 	return sum;
 }
 
 static void
-say_commands(const struct report *r, const struct counts *c)
+say_commands(const struct report *r, const struct counts *c, const struct tally *t)
 {
 	for (size_t i = 0; i < sizeof command_lines / sizeof *command_lines; i++) {
 		uint64_t n = 0;
 
 		for (unsigned k = 0; k < command_lines[i].count; k++)
-			n += cell(c, command_lines[i].of[k].slot, command_lines[i].of[k].status);
+			n += cell(t, command_lines[i].of[k].slot, command_lines[i].of[k].status);
 		report_number(r, command_lines[i].name, n);
 	}
 	report_number(r, "cmd_meta", c->meta);
@@ -223,12 +234,13 @@ void
 stats_general(const struct report *r)
 {
 	struct counts c;
+	struct tally t;
 	uint64_t accepted, rejected;
 
-	counts_since_reset(r->server, &c, &accepted, &rejected);
+	counts_since_reset(r->server, &c, &t, &accepted, &rejected);
 	say_process(r);
 	say_connections(r, accepted, rejected);
-	say_commands(r, &c);
+	say_commands(r, &c, &t);
 	say_items(r);
 	for (size_t i = 0; i < sizeof never / sizeof *never; i++)
 		report_number(r, never[i], 0);

@@ -21,19 +21,6 @@ static const struct {
 	{ "max", 1 },
 };
 
-static const char *const slot_names[] = {
-	[COUNT_GET] = "get",
-	[COUNT_GAT] = "gat",
-	[COUNT_STORE] = "store",
-	[COUNT_CAS] = "cas",
-	[COUNT_INCR] = "incr",
-	[COUNT_DECR] = "decr",
-	[COUNT_DELETE] = "delete",
-	[COUNT_TOUCH] = "touch",
-	[COUNT_FLUSH] = "flush",
-};
-_Static_assert(sizeof slot_names / sizeof *slot_names == COUNT_SLOTS, "a command has no name");
-
 static void
 say_histogram(const struct report *r, const char *whose, const struct histogram *h)
 {
@@ -54,7 +41,7 @@ say_slot(const struct report *r, unsigned slot)
 
 	for (int i = 0; i < r->server->loop_count; i++)
 		histogram_merge(&sum, &r->server->loops[i].latency[slot]);
-	snprintf(whose, sizeof whose, "client.%s", slot_names[slot]);
+	snprintf(whose, sizeof whose, "client.%s", count_slot_name(slot));
 	say_histogram(r, whose, &sum);
 }
 

@@ -42,7 +42,7 @@ struct bin_asked {
 	uint32_t opaque; /* as it lay on the wire */
 };
 
-enum asked_form { FORM_CLASSIC, FORM_META, FORM_BINARY };
+enum asked_form { FORM_CLASSIC, FORM_META, FORM_BINARY, FORM_COUNT };
 
 /* What a reply has to know of the command it answers.  Copied; owns nothing. */
 struct asked {

@@ -48,6 +48,21 @@ number_i64(const char *p, size_t len, int64_t *n)
 	return true;
 }
 
+static size_t
+digits_of(uint64_t n)
+{
+	for (size_t len = 1;; len += 4, n /= 10000) {
+		if (n < 10)
+			return len;
+		if (n < 100)
+			return len + 1;
+		if (n < 1000)
+			return len + 2;
+		if (n < 10000)
+			return len + 3;
+	}
+}
+
 size_t
 number_print(char *to, uint64_t n)
 {
@@ -56,22 +71,17 @@ number_print(char *to, uint64_t n)
 				    "4041424344454647484950515253545556575859"
 				    "6061626364656667686970717273747576777879"
 				    "8081828384858687888990919293949596979899";
-	char reversed[NUMBER_MAX];
-	char *p = reversed + sizeof(reversed);
-	size_t len;
+	size_t len = digits_of(n);
+	char *p = to + len;
 
 	while (n >= 100) {
 		p -= 2;
 		memcpy(p, pairs + n % 100 * 2, 2);
 		n /= 100;
 	}
-	if (n >= 10) {
-		p -= 2;
-		memcpy(p, pairs + n * 2, 2);
-	} else {
-		*--p = (char)('0' + n);
-	}
-	len = (size_t)(reversed + sizeof(reversed) - p);
-	memcpy(to, p, len);
+	if (n >= 10)
+		memcpy(to, pairs + n * 2, 2);
+	else
+		*to = (char)('0' + n);
 	return len;
 }

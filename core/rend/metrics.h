@@ -8,8 +8,10 @@ REND_BEGIN
 
 /*
  * The core counts every node's ops by verb and outcome, and times them, by itself.  What only the plugin knows it registers here,
- * in its open(), on the main thread.  Names are lower case with underscores; the node's name is put before them by whoever shows
- * them.  name and doc must live as long as the process.  What is registered is freed with the node.
+ * in its open(), on the main thread.  Names are lower case with underscores, at most 63 bytes, and each is one node's only once; doc is
+ * one sentence.  `stats` puts the node's name before them; Prometheus sees rend_PLUGIN_NAME{node="..."}, where a counter's name gets
+ * _total and a histogram's _seconds if they do not end so.  name and doc must live as long as the process.  What is registered is freed
+ * with the node.
  *
  * These names feed memcached's `stats`, summed over the nodes that have them: curr_items total_items bytes limit_maxbytes evictions
  * expired_unfetched evicted_unfetched reclaimed.
@@ -18,7 +20,7 @@ REND_BEGIN
  */
 struct rend_counter;
 
-/* NULL: no memory, or too many; counting on NULL is fine and does nothing. */
+/* NULL: no memory, or a name that may not be; counting on NULL is fine and does nothing. */
 REND_API struct rend_counter *rend_counter_new(struct rend_node *self, const char *name, const char *doc);
 
 /* Adds n.  Any thread. */
@@ -31,7 +33,7 @@ REND_API void rend_gauge_new(struct rend_node *self, const char *name, const cha
 /* A histogram of durations. */
 struct rend_histogram;
 
-/* NULL: no memory, or too many; observing on NULL is fine and does nothing. */
+/* NULL: no memory, or a name that may not be; observing on NULL is fine and does nothing. */
 REND_API struct rend_histogram *rend_histogram_new(struct rend_node *self, const char *name, const char *doc);
 
 /* One more duration, nanoseconds.  Any thread. */

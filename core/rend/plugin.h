@@ -77,9 +77,10 @@ REND_API void *rend_node_object(
 /* What a handler promises. */
 enum {
 	REND_CAN_GUARD = 1 << 0, /* asks rend_guard_holds() where guard.h says */
+	REND_CAN_LEASE = 1 << 1, /* keeps the promises about leases in op.h */
 	/* An op holds locks that belong to the L1 beneath.  Of two such nodes over one L1, one above the other, each would wait for the other:
 	 * that is refused. */
-	REND_LOCKS_L1 = 1 << 1,
+	REND_LOCKS_L1 = 1 << 2,
 };
 
 /* What one node lets in.  Zero means the core's default. */
@@ -139,7 +140,7 @@ struct rend_handler {
 	/* About once a second.  Worker's thread; may be NULL. */
 	void (*tick)(void *inst);
 
-	/* Reachable, as far as one knows?  Worker's thread; NULL: always. */
+	/* Reachable, as far as one knows?  Policies ask, and a watcher a few times a second.  Worker's thread; NULL: always. */
 	bool (*up)(void *inst);
 };
 
@@ -154,11 +155,12 @@ struct rend_handler {
  * History
  *	0.1	ops, values, options, handlers, policies as tables, guard, metrics
  *	0.2	vivify, recache, invalidate and what else meta commands ask for; rend_handler.modes
- *	0.3	what belongs to a node, and is shared by those over it: rend_node_l1(), rend_node_object(), REND_LOCKS_L1; rend_op_given_up()
+ *	0.3	leases: rend_ask.link, rend_item.link, REND_CAN_LEASE
+ *	0.4	what belongs to a node, and is shared by those over it: rend_node_l1(), rend_node_object(), REND_LOCKS_L1; rend_op_given_up()
  */
 #define REND_ABI_MAGIC 0x72656e64U
 #define REND_ABI_MAJOR 0
-#define REND_ABI_MINOR 3
+#define REND_ABI_MINOR 4
 
 struct rend_plugin {
 	uint32_t magic;

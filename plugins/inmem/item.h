@@ -18,16 +18,17 @@
 #include "rend/value.h"
 
 struct item {
+	/* What is looked at to find it lies together: whoever passes by in its chain reads one line of cache. */
 	struct rend_buf buf; /* first: its release comes back to the item */
 	struct item *next;   /* in its hash chain, or in a list of items to drop */
+	uint64_t hash;
+	uint64_t epoch; /* which flush it came after */
+	int64_t exptime;
+	uint64_t used; /* last asked for, to the second: rend_now() */
+	uint64_t cas;
 	struct item *newer, *older;
 	struct budget *budget;
 	size_t cost; /* bytes taken from the budget */
-	uint64_t hash;
-	uint64_t cas;
-	uint64_t epoch; /* which flush it came after */
-	uint64_t used;	/* last asked for: rend_now() */
-	int64_t exptime;
 	uint32_t flags;
 	bool fetched; /* has a get ever found it? */
 	bool stale;   /* marked so: to be replaced soon, and told to those who get it */

@@ -47,7 +47,10 @@ void stripe_link(struct stripe *s, struct item *it);
 /* Takes one out; the reference that the stripe had is the caller's. */
 void stripe_unlink(struct stripe *s, struct item *it);
 
-/* It was asked for just now. */
+/* It is the newest from now on. */
+void stripe_renew(struct stripe *s, struct item *it, uint64_t now);
+
+/* It was asked for just now: the same, once a second. */
 void stripe_use(struct stripe *s, struct item *it, uint64_t now);
 
 /* How many chains it should have by now; 0: what it has is enough, or it is growing already. */

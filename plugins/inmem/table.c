@@ -134,7 +134,7 @@ evict_from(struct table *t, struct stripe *s, size_t need)
 		if (!t->evict)
 			break;
 		if (!item_alone(it)) {
-			stripe_use(s, it, now);
+			stripe_renew(s, it, now);
 			continue;
 		}
 		freed += it->cost;

@@ -39,6 +39,7 @@ struct question {
 	uint32_t want, mode;
 	int64_t exptime;
 	uint64_t cas;
+	int64_t wall; /* unix seconds, when it was asked */
 };
 
 /*
@@ -50,7 +51,7 @@ enum rend_status request_put(struct sendq *q, const struct rend_op *op, struct d
 
 /*
  * memcached's way with times: what is over is -1, up to 30 days are seconds from now, what is further away is unix
- * time.  exptime: unix seconds, 0 never.
+ * time, at most as late as it can read: 2038.  exptime: unix seconds, 0 never.
  */
 int64_t request_exptime(int64_t exptime, int64_t wall);
 

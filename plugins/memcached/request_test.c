@@ -71,6 +71,13 @@ static const struct row {
 	{ REND_GET, "k",
 	    { .want = REND_WANT_VALUE, .mode = REND_VIVIFY | REND_RECACHE, .vivify = WALL + 30, .recache = 5 }, 0, 0,
 	    NULL, NULL, "mg k N30 R5 v f O9\r\n", "mg k N30 R5 v f O9\r\n" },
+	{ REND_GET, "k",
+	    { .want = REND_WANT_VALUE | REND_WANT_CAS,
+		.mode = REND_VIVIFY,
+		.vivify = WALL + 30,
+		.cas_new = 1ULL << 63 },
+	    0, 0, NULL, NULL, "mg k N30 v f c O9\r\n", "mg k N30 E9223372036854775808 v f c O9\r\n" },
+
 	{ REND_GET, "k", { .want = REND_WANT_VALUE, .mode = REND_IF_CAS, .cas = 5 }, 0, 0, NULL, "gets k\r\n",
 	    "mg k v f c O9\r\n", "mg k v f c O9\r\n" },
 	{ REND_SET, "k", { .mode = REND_IF_CAS | REND_INVALIDATE, .cas = 5 }, 0, 0, "v", NULL,
@@ -86,6 +93,16 @@ static const struct row {
 	    0, 0, NULL, NULL, "ma k D1 J7 N9 T8 v c t O9\r\n", "ma k D1 J7 N9 T8 v c t O9\r\n" },
 	{ REND_DELETE, "k", { .mode = REND_INVALIDATE | REND_ALSO_TOUCH | REND_DROP_VALUE, .exptime = WALL + 3 }, 0, 0,
 	    NULL, NULL, "md k I T3 x O9\r\n", "md k I T3 x O9\r\n" },
+	/* Seconds from now may be many; what memcached would take for unix time is sent as that. */
+	{ REND_GET, "k", { .mode = REND_RECACHE, .recache = MONTH + 1 }, 0, 0, NULL, NULL, "mg k R1702592001 f O9\r\n",
+	    "mg k R1702592001 f O9\r\n" },
+	/* A version is for what is made or marked, and for nothing else. */
+	{ REND_GET, "k", { .cas_new = 5 }, 0, 0, NULL, "get k\r\n", "mg k f O9\r\n", "mg k f O9\r\n" },
+	{ REND_GET, "k", { .mode = REND_VIVIFY, .cas_new = 5 }, 0, 0, NULL, NULL, NULL, "mg k N0 E5 f O9\r\n" },
+	{ REND_DELETE, "k", { .cas_new = 5 }, 0, 0, NULL, "delete k\r\n", "md k O9\r\n", "md k O9\r\n" },
+	{ REND_DELETE, "k", { .mode = REND_INVALIDATE, .cas_new = 5 }, 0, 0, NULL, NULL, NULL, "md k I E5 O9\r\n" },
+	{ REND_DELETE, "k", { .mode = REND_DROP_VALUE, .cas_new = 5 }, 0, 0, NULL, NULL, NULL, "md k x E5 O9\r\n" },
+	{ REND_INCR, "k", { .delta = 1, .cas_new = 5 }, 0, 0, NULL, NULL, NULL, "ma k D1 E5 v c O9\r\n" },
 	{ REND_GET_TOUCH, "k", { 0 }, 0, 0, NULL, NULL, NULL, NULL },
 };
 
@@ -179,7 +196,7 @@ longest_line_fits(void **state)
 	op = make_op(&r);
 	assert_int_equal(request_put(&q, op, newest, UINT32_MAX, WALL, &asked), REND_OK);
 	out[drain(&q, out, sizeof out - 1)] = '\0';
-	assert_non_null(strstr(out, " 1 ME F4294967295 T9223372036854775807 C18446744073709551615 "
+	assert_non_null(strstr(out, " 1 ME F4294967295 T2147483647 C18446744073709551615 "
 				    "E18446744073709551615 c O4294967295\r\nv\r\n"));
 	sendq_drop(&q);
 	free_op(op);
@@ -216,7 +233,10 @@ times(void **state)
 	assert_int_equal(request_exptime(WALL + 1, WALL), 1);
 	assert_int_equal(request_exptime(WALL + MONTH, WALL), MONTH);
 	assert_int_equal(request_exptime(WALL + MONTH + 1, WALL), WALL + MONTH + 1);
-	assert_int_equal(request_exptime(INT64_MAX, WALL), INT64_MAX);
+	assert_int_equal(request_exptime(INT32_MAX, WALL), INT32_MAX);
+	/* memcached reads 32 bits with a sign: beyond, an item would be gone at once, or its request refused. */
+	assert_int_equal(request_exptime(INT32_MAX + 1LL, WALL), INT32_MAX);
+	assert_int_equal(request_exptime(INT64_MAX, WALL), INT32_MAX);
 }
 
 /* A large value is pointed at, and stays when its op is gone. */

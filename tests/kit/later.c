@@ -58,6 +58,7 @@ kid_done(struct rend_op *kid)
 		op->item.flags = kid->item.flags;
 		op->item.signs = kid->item.signs;
 		op->item.last_access = kid->item.last_access;
+		op->item.link = kid->item.link;
 	}
 	if (w->status == REND_OK) {
 		op->item.have = kid->item.have;

@@ -205,7 +205,7 @@ ALONE = [
     (GOOD + "user = \"me;\n\n", "a.conf:4: the string that begins here does not end"),
     (GOOD + "workers = ;", "a.conf:4: syntax error"),
     (GOOD + "workers = 1;\nworkers = 2;", "a.conf:5: duplicate setting name"),
-    (GOOD + "admin = { };", "a.conf:4: admin: rend has no such option"),
+    (GOOD + "admim = { };", "a.conf:4: admim: rend has no such option; did you mean admin?"),
     (GOOD + "log = \"stderr\";", "a.conf:4: log: a group { } is wanted, not a string"),
     (GOOD + "@include \"none\"", "a.conf:4: cannot look at none: No such file or directory"),
     (GOOD + "@include \"a.conf\"", "a.conf:4: @include: too many files include each other"),
@@ -563,7 +563,7 @@ def test_the_tables_in_the_papers_are_the_programs():
     found = re.findall(r"<!-- rend --describe (\S+) -->\n((?:\|.*\n)+)", text)
     names = {name for name, _ in found}
     plugins = {os.path.basename(path)[:-3] for path in glob.glob(os.path.join(PLUGINS, "*.so"))}
-    assert {"rend", "log", "listener", "inmem", "memcached", "l1only"} <= names, names
+    assert {"rend", "log", "listener", "admin", "inmem", "memcached", "l1only"} <= names, names
     assert plugins <= names, f"not in docs/config.md: {plugins - names}"
     with Folder() as f:
         for name, table in found:

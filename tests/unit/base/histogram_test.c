@@ -127,6 +127,38 @@ test_none_and_nonsense(void **state)
 }
 
 static void
+test_below_counts_what_is_certain(void **state)
+{
+	static const uint64_t bounds[] = { 0, 63, 100, 1000, 1000000, UINT64_MAX };
+	uint64_t below[6], exact[6] = { 0 }, certain[6] = { 0 }, seed = 5;
+	static struct histogram h;
+
+	for (int i = 0; i < 100000; i++) {
+		uint64_t ns = unit_random(&seed) % (1U << (1 + unit_random(&seed) % 22));
+
+		histogram_add(&h, ns);
+		for (int b = 0; b < 6; b++) {
+			exact[b] += ns <= bounds[b];
+			certain[b] += ns <= bounds[b] - bounds[b] / 32;
+		}
+	}
+	histogram_below(&h, bounds, 6, below);
+	for (int b = 0; b < 6; b++) {
+		assert_true(below[b] <= exact[b]);
+		assert_true(below[b] >= certain[b]);
+	}
+	assert_int_equal(below[0], exact[0]);
+	assert_int_equal(below[1], exact[1]);
+	assert_int_equal(below[5], 100000);
+	/* At the end of a bucket it is exact, one ns before it is not yet in. */
+	memset(&h, 0, sizeof h);
+	histogram_add(&h, 64);
+	histogram_below(&h, (const uint64_t[]){ 64, 65 }, 2, below);
+	assert_int_equal(below[0], 0);
+	assert_int_equal(below[1], 1);
+}
+
+static void
 test_merge(void **state)
 {
 	struct histogram a = { 0 }, b = { 0 }, both = { 0 };
@@ -187,6 +219,7 @@ main(void)
 		cmocka_unit_test(test_buckets_meet),
 		cmocka_unit_test(test_too_long_counts_as_the_longest),
 		cmocka_unit_test(test_none_and_nonsense),
+		cmocka_unit_test(test_below_counts_what_is_certain),
 		cmocka_unit_test(test_merge),
 		cmocka_unit_test(test_a_reader_elsewhere),
 	};

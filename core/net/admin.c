@@ -1,0 +1,238 @@
+/* The thread that watches and answers: see admin.h. */
+#include "net/admin.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "net/exposition.h"
+#include "net/health.h"
+#include "net/http.h"
+#include "net/listener.h"
+#include "net/scrape.h"
+#include "net/server.h"
+#include "rend/log.h"
+
+static const struct timeval look = { .tv_usec = PULSE_EVERY_NS / 1000 };
+
+/* Bytes each way; Linux takes twice that. */
+#define KERNEL_BUFFER (32 * 1024)
+
+struct admin {
+	struct server *server;
+	struct listener listener; /* fd -1: no port; or it is http's */
+	struct event_base *base;
+	struct event *beat, *end;
+	int end_fd;
+	struct http *http;
+	pthread_t thread;
+	bool started;
+};
+
+/* ---- pages ---- */
+
+static void
+say_index(void *arg, bool verbose, struct http_answer *answer)
+{
+	(void)arg;
+	(void)verbose;
+	strbuf_puts(&answer->text, "rend " PACKAGE_VERSION "\n\n"
+				   "/metrics         numbers, as Prometheus reads them\n"
+				   "/livez           is every worker turning?\n"
+				   "/readyz          may clients be sent here?\n"
+				   "/readyz?verbose  ... and everything that was looked at\n");
+}
+
+static void
+say_metrics(void *arg, bool verbose, struct http_answer *answer)
+{
+	const struct admin *a = arg;
+	struct exposition e = { .out.most = answer->text.most };
+
+	(void)verbose;
+	scrape(a->server, a->http, &e);
+	answer->type = EXPOSITION_TYPE;
+	answer->text = e.out;
+	e.out = (struct strbuf){ 0 };
+	exposition_fini(&e);
+}
+
+static void
+say_livez(void *arg, bool verbose, struct http_answer *answer)
+{
+	(void)verbose;
+	if (!health_live(((struct admin *)arg)->server, &answer->text))
+		answer->code = 503;
+}
+
+static void
+say_readyz(void *arg, bool verbose, struct http_answer *answer)
+{
+	if (!health_ready(((struct admin *)arg)->server, verbose, &answer->text))
+		answer->code = 503;
+}
+
+static const struct http_page pages[] = {
+	{ "/", say_index },
+	{ "/metrics", say_metrics },
+	{ "/livez", say_livez },
+	{ "/readyz", say_readyz },
+	{ NULL, NULL },
+};
+
+/* ---- the thread ---- */
+
+static void
+on_beat(evutil_socket_t fd, short what, void *arg)
+{
+	struct admin *a = arg;
+	uint64_t now = clock_mono();
+
+	(void)fd;
+	(void)what;
+	if (server_serves(a->server))
+		for (int i = 0; i < a->server->loop_count; i++)
+			pulse_feel(&a->server->loops[i], now);
+	if (a->http != NULL)
+		http_tick(a->http, now);
+}
+
+static void
+on_end(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	event_base_loopbreak(((struct admin *)arg)->base);
+}
+
+static void *
+admin_thread(void *arg)
+{
+	struct admin *a = arg;
+
+	if (event_base_dispatch(a->base) < 0)
+		rend_log(REND_LOG_ERROR, "the admin thread failed: %s", strerror(errno));
+	return NULL;
+}
+
+static int
+make_events(struct admin *a)
+{
+	struct event_config *cfg = event_config_new();
+
+	if (cfg == NULL)
+		return -1;
+	/* Nobody but its thread uses the base. */
+	event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK);
+	a->base = event_base_new_with_config(cfg);
+	event_config_free(cfg);
+	a->end_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (a->base == NULL || a->end_fd < 0)
+		return -1;
+	a->beat = event_new(a->base, -1, EV_PERSIST, on_beat, a);
+	a->end = event_new(a->base, a->end_fd, EV_READ, on_end, a);
+	if (a->beat == NULL || a->end == NULL)
+		return -1;
+	return event_add(a->beat, &look) != 0 || event_add(a->end, NULL) != 0 ? -1 : 0;
+}
+
+static int
+make_http(struct admin *a)
+{
+	if (a->listener.fd < 0)
+		return 0;
+	a->http = http_new(a->base, a->listener.fd, a->server->settings->admin.loopback, pages, a);
+	if (a->http == NULL)
+		return -1;
+	a->listener.fd = -1;
+	rend_log(REND_LOG_INFO, "admin port at %s", a->listener.name);
+	return 0;
+}
+
+/* ---- the whole ---- */
+
+/* What the kernel keeps for those who wait, and for those who were accepted: they inherit it. */
+static void
+bound_kernel(int fd)
+{
+	const int buffer = KERNEL_BUFFER;
+
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer);
+	listen(fd, HTTP_CONNS_MAX);
+}
+
+struct admin *
+admin_new(struct server *s, struct rend_error *err)
+{
+	struct admin *a = calloc(1, sizeof *a);
+
+	if (a == NULL) {
+		error_set(err, EX_OSERR, "no memory for the admin thread");
+		return NULL;
+	}
+	a->server = s;
+	a->end_fd = -1;
+	a->listener.fd = -1;
+	if (s->settings->admin.on && listener_open(&a->listener, s, &s->settings->admin.at, err) != 0) {
+		free(a);
+		return NULL;
+	}
+	if (a->listener.fd >= 0)
+		bound_kernel(a->listener.fd);
+	return a;
+}
+
+int
+admin_start(struct admin *a, struct rend_error *err)
+{
+	sigset_t all, before;
+	int e;
+
+	if (make_events(a) != 0 || make_http(a) != 0)
+		return error_set(err, EX_OSERR, "no memory for the admin thread");
+	/* Signals are the main thread's. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	e = pthread_create(&a->thread, NULL, admin_thread, a);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (e != 0)
+		return error_set(err, EX_OSERR, "the admin thread: %s", strerror(e));
+	a->started = true;
+	return 0;
+}
+
+void
+admin_free(struct admin **ap)
+{
+	struct admin *a = *ap;
+
+	*ap = NULL;
+	if (a == NULL)
+		return;
+	/* It may be in the middle of a page. */
+	if (a->started) {
+		while (eventfd_write(a->end_fd, 1) != 0 && errno == EINTR)
+			;
+		pthread_join(a->thread, NULL);
+	}
+	http_free(&a->http);
+	listener_close(&a->listener);
+	if (a->beat != NULL)
+		event_free(a->beat);
+	if (a->end != NULL)
+		event_free(a->end);
+	if (a->base != NULL)
+		event_base_free(a->base);
+	if (a->end_fd >= 0)
+		close(a->end_fd);
+	free(a);
+}

@@ -1,0 +1,195 @@
+/* rend-load: loads a server that speaks memcached's protocol, and checks every answer. */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "args.h"
+#include "claim.h"
+#include "inquiry.h"
+#include "progress.h"
+#include "report.h"
+#include "tool.h"
+#include "workload.h"
+
+/* Half a megabyte: too large for a stack. */
+static struct drive drive;
+static struct summary summary;
+
+static int
+complain(int status, const char *what, const char *why)
+{
+	fprintf(stderr, "rend-load: %s%s%s\n", what, why == NULL ? "" : ": ", why == NULL ? "" : why);
+	return status;
+}
+
+/* ---- assertions ---- */
+
+struct verdict {
+	const char *text[SETTINGS_CLAIMS * 8];
+	bool held[SETTINGS_CLAIMS * 8];
+	uint32_t count, failed;
+};
+
+/* Goes through all of them.  judge: are they true?  Else: are they well said?  0 or EX_USAGE. */
+static int
+claims_go_through(const struct settings *s, struct verdict *v)
+{
+	for (uint32_t i = 0; i < s->claim_count; i++)
+		for (const char *text = s->claims[i], *rest; text != NULL; text = rest) {
+			struct claim c;
+			const char *why = claim_parse(&c, text, &rest, &summary);
+			static char said[SETTINGS_CLAIMS * 8][120];
+			char is[40];
+			double value;
+
+			if (why != NULL) {
+				fprintf(stderr, "rend-load: --assert %.*s: %s\n", (int)strcspn(text, ","), text, why);
+				return EX_USAGE;
+			}
+			if (v == NULL || v->count == SETTINGS_CLAIMS * 8)
+				continue;
+			v->held[v->count] = claim_holds(&c, &summary, &value);
+			claim_value(&c, &summary, is, sizeof is);
+			snprintf(said[v->count], sizeof said[0], "%.*s: it is %s", (int)c.len, c.text, is);
+			v->text[v->count] = said[v->count];
+			if (!v->held[v->count]) {
+				fprintf(stderr, "rend-load: not true: %s\n", said[v->count]);
+				v->failed++;
+			}
+			v->count++;
+		}
+	return 0;
+}
+
+/* ---- the run ---- */
+
+static int
+preload(const struct settings *s)
+{
+	struct stage stage = { .plan = preload_plan(s), .depth = PRELOAD_DEPTH };
+
+	if (stage.plan == NULL)
+		return complain(EX_OSERR, "no memory", NULL);
+	drive_run(&drive, &stage);
+	stage.plan->free(stage.plan);
+	return 0;
+}
+
+static int
+write_json(const struct settings *s, const struct report *r, struct plan *plan)
+{
+	struct json j = { .to = strcmp(s->json, "-") == 0 ? stdout : fopen(s->json, "w") };
+	int bad;
+
+	if (j.to == NULL)
+		return complain(EX_CANTCREAT, s->json, strerror(errno));
+	report_json(r, &j);
+	if (plan->report != NULL)
+		plan->report(plan, NULL, &j);
+	json_close(&j, '}');
+	bad = ferror(j.to) != 0;
+	bad |= (j.to == stdout ? fflush(j.to) : fclose(j.to)) != 0;
+	return bad ? complain(EX_IOERR, s->json, "cannot be written") : 0;
+}
+
+static int
+status_of(const struct verdict *v, bool plan_fine)
+{
+	if (!summary_clean(&summary) || !plan_fine)
+		return 1;
+	if (v->failed > 0)
+		return 2;
+	return drive_interrupted() == 0 ? 0 : 128 + drive_interrupted();
+}
+
+static int
+finish(const struct settings *s, struct report *r, struct plan *plan)
+{
+	bool tables = !s->quiet && (s->json == NULL || strcmp(s->json, "-") != 0), fine = true;
+	static struct verdict verdict;
+	int rc = 0;
+
+	summary_make(&summary, &drive);
+	if (tables)
+		report_tables(r, stdout);
+	if (plan->report != NULL)
+		fine = plan->report(plan, tables ? stdout : NULL, NULL);
+	claims_go_through(s, &verdict);
+	r->claims = verdict.text;
+	r->held = verdict.held;
+	r->claim_count = verdict.count;
+	r->status = status_of(&verdict, fine);
+	if (s->json != NULL)
+		rc = write_json(s, r, plan);
+	return r->status != 0 ? r->status : rc;
+}
+
+/* The plan is there, and the server was reached. */
+static int
+carry_out(const struct settings *s, struct report *r, struct plan *plan)
+{
+	const struct stage stage = { .plan = plan,
+		.requests = s->requests,
+		.duration = s->duration,
+		.warmup = s->warmup,
+		.rate = s->rate,
+		.depth = s->depth,
+		.counts = true };
+	const char *why = drive_open(&drive, s, plan->largest);
+
+	if (why != NULL)
+		return complain(EX_UNAVAILABLE, drive.target.name, why);
+	if (s->preload && preload(s) != 0)
+		return EX_OSERR;
+	drive_run(&drive, &stage);
+	return finish(s, r, plan);
+}
+
+static int
+run(const struct settings *s)
+{
+	struct report r = { .summary = &summary };
+	const char *why = target_find(&drive.target, s->host, s->port, s->socket, s->timeout);
+	struct plan *plan;
+	time_t now = time(NULL);
+	struct tm utc;
+	int status;
+
+	if (why != NULL)
+		return complain(EX_UNAVAILABLE, drive.target.name, why);
+	strftime(r.started, sizeof r.started, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
+	if (inquiry_version(&drive.target, s->proto, s->timeout, r.server_version, sizeof r.server_version) != 0)
+		snprintf(r.server_version, sizeof r.server_version, "version unknown");
+	workload_keys(&drive.keys, s);
+	plan = s->tool->plan(s, &drive.target, &why);
+	if (plan == NULL)
+		return complain(EX_USAGE, s->tool->name, why);
+	status = carry_out(s, &r, plan);
+	plan->free(plan);
+	drive_close(&drive);
+	return status;
+}
+
+int
+main(int argc, char **argv)
+{
+	static struct settings settings;
+	struct sigaction interrupt = { .sa_handler = drive_interrupt };
+	int status = args_read(&settings, argc, argv);
+
+	if (status != -1)
+		return status;
+	/* A summary of nothing: only names and units are looked at. */
+	drive.settings = &settings;
+	summary_make(&summary, &drive);
+	if (claims_go_through(&settings, NULL) != 0)
+		return EX_USAGE;
+	signal(SIGPIPE, SIG_IGN);
+	sigaction(SIGINT, &interrupt, NULL);
+	sigaction(SIGTERM, &interrupt, NULL);
+	stamp_init();
+	return run(&settings);
+}

@@ -74,7 +74,11 @@ enum {
 	REND_INVALIDATE = 1 << 5,
 	/* delete: the item stays, without value and flags. */
 	REND_DROP_VALUE = 1 << 6,
+	/* touch: the exptime becomes the earlier of the item's and ask.exptime.  Not for clients: it is how a policy makes sure that a copy
+	 * does not outlive what it is of.  Those who say REND_CAN_GUARD know it. */
+	REND_ONLY_EARLIER = 1 << 7,
 };
+/* All that a client can ask for. */
 #define REND_MODES_ALL \
 	(REND_ALSO_TOUCH | REND_IF_CAS | REND_VIVIFY | REND_RECACHE | REND_NO_BUMP | REND_INVALIDATE | REND_DROP_VALUE)
 #define REND_MODES_BASE (REND_ALSO_TOUCH | REND_IF_CAS)

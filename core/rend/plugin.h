@@ -76,7 +76,7 @@ REND_API void *rend_node_object(
 
 /* What a handler promises. */
 enum {
-	REND_CAN_GUARD = 1 << 0, /* asks rend_guard_holds() where guard.h says */
+	REND_CAN_GUARD = 1 << 0, /* asks rend_guard_holds() where guard.h says, and knows REND_ONLY_EARLIER */
 	REND_CAN_LEASE = 1 << 1, /* keeps the promises about leases in op.h */
 	/* An op holds locks that belong to the L1 beneath.  Of two such nodes over one L1, one above the other, each would wait for the other:
 	 * that is refused. */
@@ -157,10 +157,11 @@ struct rend_handler {
  *	0.2	vivify, recache, invalidate and what else meta commands ask for; rend_handler.modes
  *	0.3	leases: rend_ask.link, rend_item.link, REND_CAN_LEASE
  *	0.4	what belongs to a node, and is shared by those over it: rend_node_l1(), rend_node_object(), REND_LOCKS_L1; rend_op_given_up()
+ *	0.5	what l1l2 needs: touch with REND_ONLY_EARLIER, rows with asks of their own, rows that join; rend_ambiguous()
  */
 #define REND_ABI_MAGIC 0x72656e64U
 #define REND_ABI_MAJOR 0
-#define REND_ABI_MINOR 4
+#define REND_ABI_MINOR 5
 
 struct rend_plugin {
 	uint32_t magic;

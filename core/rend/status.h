@@ -2,6 +2,8 @@
 #ifndef REND_STATUS_H
 #define REND_STATUS_H
 
+#include <stdbool.h>
+
 #include "rend/api.h"
 
 REND_BEGIN
@@ -43,6 +45,9 @@ enum rend_status {
 
 /* The outcome of a status; FAIL for a number that is no status.  Any thread. */
 REND_API enum rend_outcome rend_outcome(enum rend_status status);
+
+/* May a write that ended so have happened, or happen yet?  Any thread. */
+REND_API bool rend_ambiguous(enum rend_status status);
 
 /* "OK", "MISS", ...; "?" for a number that is no status.  Any thread; the string is static. */
 REND_API const char *rend_status_name(enum rend_status status);

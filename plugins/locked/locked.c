@@ -106,6 +106,7 @@ take_answer(struct rend_op *op, struct rend_op *kid)
 		op->item.flags = kid->item.flags;
 		op->item.signs = kid->item.signs;
 		op->item.last_access = kid->item.last_access;
+		op->item.link = kid->item.link;
 	}
 	if (kid->item.have & REND_WANT_EXPTIME)
 		op->item.exptime = kid->item.exptime;

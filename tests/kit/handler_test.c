@@ -44,18 +44,10 @@ note(void *arg, const char *behaviour, enum verdict verdict, const char *reason)
 }
 
 static struct outcome
-run_kit(const struct handler_kit *kit, const char *reason)
-{
-	struct outcome o = { .behaviour = kit->only, .reason = reason };
-	int failed = handler_kit_run(kit, note, &o);
-
-	assert_int_equal(failed, o.failed);
-	return o;
-}
-
-static struct outcome
 run(const char *plugin, const char *option, bool later, int seconds, const char *behaviour, const char *reason)
 {
+	struct outcome o = { .behaviour = behaviour, .reason = reason };
+	int failed;
 	struct handler_kit kit = { .plugin = plugin,
 		.options = &option,
 		.option_count = option != NULL,
@@ -63,7 +55,9 @@ run(const char *plugin, const char *option, bool later, int seconds, const char 
 		.only = behaviour,
 		.seconds = seconds };
 
-	return run_kit(&kit, reason);
+	failed = handler_kit_run(&kit, note, &o);
+	assert_int_equal(failed, o.failed);
+	return o;
 }
 
 #define SECONDS 60 /* each behaviour may take: plenty */
@@ -115,50 +109,6 @@ static void
 inmem_full(void **state)
 {
 	inmem("evict=false", false);
-}
-
-/* A handler that asks another one: it has to be as good as that one, but for the guard, which it cannot promise for it. */
-static void
-locked(bool later, const char *stripes, const char *readers)
-{
-	char path[4096], over[4096];
-	const char *options[] = { over, stripes, readers };
-	struct handler_kit kit = {
-		.plugin = path, .options = options, .option_count = 3, .later = later, .seconds = SECONDS
-	};
-	struct outcome o;
-
-	snprintf(path, sizeof path, "%s/locked.so", folder("REND_PLUGINS", ".libs"));
-	snprintf(over, sizeof over, "over=%s/inmem.so", folder("REND_PLUGINS", ".libs"));
-	o = run_kit(&kit, NULL);
-	assert_int_equal(o.failed, 0);
-	assert_int_equal(o.skipped, 1);
-	assert_true(o.passed >= INMEM_LEAST);
-}
-
-static void
-locked_inline(void **state)
-{
-	locked(false, "stripes=1024", "readers=shared");
-}
-
-static void
-locked_later(void **state)
-{
-	locked(true, "stripes=1024", "readers=shared");
-}
-
-/* Everybody in one line. */
-static void
-locked_single(void **state)
-{
-	locked(false, "stripes=1", "readers=single");
-}
-
-static void
-locked_single_later(void **state)
-{
-	locked(true, "stripes=1", "readers=single");
 }
 
 static void
@@ -253,10 +203,6 @@ main(void)
 		cmocka_unit_test(inmem_evicting),
 		cmocka_unit_test(inmem_evicting_later),
 		cmocka_unit_test(inmem_full),
-		cmocka_unit_test(locked_inline),
-		cmocka_unit_test(locked_later),
-		cmocka_unit_test(locked_single),
-		cmocka_unit_test(locked_single_later),
 		cmocka_unit_test(sound),
 		{ "answers twice", found_out, NULL, NULL, &twice },
 		{ "answers never", found_out, NULL, NULL, &lost },

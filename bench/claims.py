@@ -7,8 +7,8 @@ import interval
 PAIRS_MIN = 15
 COUNTS_MIN = 3
 
-# Two processes of one program differ by this much on the machines that we know, so a smaller difference is not seen in CPU time at all.
-# It is claimed by counting the instructions of the program, or not at all.
+# On busy machines the interval of a program beside itself has come near to this.  A smaller difference is not claimed by CPU time, but by
+# counting the program's instructions.
 DIFFERENCE_MIN = 0.15
 
 HOLDS = "holds"

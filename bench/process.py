@@ -32,11 +32,15 @@ def wait_for(what, condition, patience=PATIENCE):
         time.sleep(0.01)
 
 
-def free_port():
-    """For a program that cannot be asked which port the kernel gave it."""
-    with socket.socket() as s:
+def free_ports(count):
+    """For a program that cannot be asked which ports the kernel gave it."""
+    socks = [socket.socket() for _ in range(count)]
+    for s in socks:
         s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    ports = [s.getsockname()[1] for s in socks]
+    for s in socks:
+        s.close()
+    return ports
 
 
 def on_core(core, argv):
@@ -58,7 +62,7 @@ class Process:
         self.name = name
         self.argv = argv
         self.log = os.path.join(folder, name.replace(" ", "-") + ".log")
-        # A process that valgrind does not hold to be its own wants the limit as it will set it: see wrap() in counted.py.
+        # The limit of descriptors: see instructions.files().
         limit = None if files is None else lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
         with open(self.log, "ab") as log:
             self.child = subprocess.Popen(on_core(core, argv), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder,

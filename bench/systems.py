@@ -8,7 +8,7 @@ import pwd
 import socket
 from dataclasses import dataclass, field
 
-from process import SERVER_CORE, Failed, Process, free_port, wait_for
+from process import SERVER_CORE, Failed, Process, free_ports, wait_for
 
 CONNECTIONS_MAX = 19000
 MEMORY_MIB = 1024
@@ -87,8 +87,6 @@ def memcached_argv():
 
 @dataclass
 class Memcached(System):
-    idle: int = 0
-
     def start(self, name, place):
         port_file = os.path.join(place.folder, "port")
         process = place.start(name, memcached_argv() + ["-l", "127.0.0.1", "-p", "-1", "-U", "0"],
@@ -109,10 +107,9 @@ class Memcached(System):
 @dataclass
 class Nutcracker(System):
     proxy: bool = True
-    idle: int = 0
 
     def start(self, name, place):
-        port = free_port()
+        port, port_of_stats = free_ports(2)
         conf = place.write("nutcracker.yml", f"""pool:
   listen: 127.0.0.1:{port}
   hash: fnv1a_64
@@ -123,7 +120,7 @@ class Nutcracker(System):
   servers:
    - {place.backend}:1 backend
 """)
-        process = place.start(name, ["nutcracker", "-c", conf, "-a", "127.0.0.1", "-s", str(free_port())])
+        process = place.start(name, ["nutcracker", "-c", conf, "-a", "127.0.0.1", "-s", str(port_of_stats)])
         process.wait_up(("127.0.0.1", port))
         return process, ("127.0.0.1", port)
 

@@ -194,6 +194,7 @@ static void
 send_answer(struct evhttp_request *req, int code, const char *type, const char *text, size_t len)
 {
 	struct evkeyvalq *headers = evhttp_request_get_output_headers(req);
+	struct bufferevent *bev = evhttp_connection_get_bufferevent(evhttp_request_get_connection(req));
 	struct evbuffer *body = evbuffer_new();
 	char length[24];
 
@@ -220,6 +221,8 @@ send_answer(struct evhttp_request *req, int code, const char *type, const char *
 	    body);
 	if (body != NULL)
 		evbuffer_free(body);
+	/* It would take the end of what the client says for the end of the client, who may have said all it has to say. */
+	bufferevent_disable(bev, EV_READ);
 }
 
 static void

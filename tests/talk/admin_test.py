@@ -27,6 +27,11 @@ def status_of(answer):
     return int(answer.split(b" ", 2)[1])
 
 
+def many_listeners():
+    """A configuration whose metrics are more than the kernel keeps for a connection."""
+    return harness.INMEM.replace('{ port = 0; policy = "main"; }', ", ".join('{ port = 0; policy = "main"; }' for _ in range(60)))
+
+
 def get(path, host="127.0.0.1", version="1.1", more=b""):
     return f"GET {path} HTTP/{version}\r\nHost: {host}\r\n".encode() + more + b"\r\n"
 
@@ -111,6 +116,15 @@ def test_one_request_is_all_a_connection_is_for():
         length = int(head.split(b"Content-Length: ")[1].split(b"\r\n")[0])
         assert len(body) == length
         promtool(body.decode())
+
+
+def test_a_client_that_has_said_all_it_has_to_say():
+    with Watched(many_listeners()) as rend:
+        for _ in range(20):
+            head, _, body = rend.raw(get("/metrics"), half_close=True).partition(b"\r\n\r\n")
+            assert len(body) == int(head.split(b"Content-Length: ")[1].split(b"\r\n")[0])
+            promtool(body.decode())
+        wait_for("them to be gone", lambda: rend.scrape().get("rend_admin_connections") <= 1)
 
 
 # ---- abuse ----
@@ -250,9 +264,7 @@ def test_a_client_that_dribbles_is_cut():
 
 
 def test_a_client_that_does_not_listen_but_talks():
-    listeners = ", ".join('{ port = 0; policy = "main"; }' for _ in range(60))
-    conf = harness.INMEM.replace('{ port = 0; policy = "main"; }', listeners)
-    with Watched(conf) as rend:
+    with Watched(many_listeners()) as rend:
         assert len(rend.scrape().text) > 150000
         before = rend.rss_kb()
         socks = []

@@ -12,6 +12,7 @@ import time
 import differential_test
 import harness
 import same_test
+import streams
 from harness import Client, Memcached, Rend, wait_for
 from scripted_backend import SILENCE, ScriptedBackend
 
@@ -125,6 +126,30 @@ def test_binary_commands_are_a_memcacheds():
         differential_test.SERVER_CONF = tiers(IN_MEMORY, listeners=listener)
         found = differential_test.Comparison("binary", 7).go(3000 if harness.sanitized() else 15000)
         assert not found.differences, f"{policy}: {len(found.differences)} answers differ:\n" + "\n".join(found.differences)
+
+
+class Plain(streams.Text):
+    """Commands without marks (N, R, I) and without what is known of a copy only (h, l, me): those are best effort."""
+
+    def next(self):
+        while True:
+            ask = super().next()
+            words = b"".join(p if isinstance(p, bytes) else b"1" for p in ask.parts).split(b"\n")[0].split()
+            if not words or words[0] not in (b"mg", b"ms", b"md", b"ma", b"me") or \
+                    (words[0] != b"me" and not any(w[:1] in b"NRIhl" for w in words[2:])):
+                return ask
+
+
+def test_text_and_meta_commands_are_a_memcacheds():
+    for policy in ("online", "bulk"):
+        for behind in ("inmem", "memcached"):
+            with Memcached("-o", "no_modern") as l2:
+                listener = '{ path = "rend.sock"; policy = "%s"; }' % policy
+                differential_test.SERVER_CONF = tiers(IN_MEMORY, listeners=listener) if behind == "inmem" else before(l2.server, listeners=listener)
+                found = differential_test.Comparison("text", 11)
+                found.stream = Plain
+                found.go(1000 if harness.sanitized() else 4000)
+                assert not found.differences, f"{policy} over {behind}: {len(found.differences)} answers differ:\n" + "\n".join(found.differences)
 
 
 def test_what_is_hot_and_what_is_not():
@@ -467,6 +492,16 @@ def test_a_delayed_flush_is_one_for_both_tiers():
             assert int(direct.stats()["cmd_flush"]) == count + 1
             bulk.ask(b"get k\r\n", b"END\r\n")
             wait_for("memcached's second to be over", lambda: direct.say(b"set x 0 0 1\r\nx\r\nget x\r\n").until(b"END\r\n").startswith(b"STORED\r\nVALUE"))
+
+
+def test_the_last_flush_counts_whoever_said_it():
+    with Rend(tiers(IN_MEMORY)) as rend, rend.client(ONLINE) as online, rend.client(BULK) as bulk:
+        for first, second in ((online, bulk), (bulk, online)):
+            began = time.monotonic()
+            first.ask(b"flush_all 2\r\n", b"OK\r\n")
+            second.ask(b"flush_all\r\nset k 0 0 1\r\nv\r\n", b"OK\r\nSTORED\r\n")
+            wait_for("the first one's time", lambda: time.monotonic() - began > 2.2)
+            first.ask(b"get k\r\n", hit(b"k", b"v"))
 
 
 # ---- answers that do not come ----

@@ -40,12 +40,7 @@ op_init(struct rend_op *op, struct rend_worker *w)
 	op->born = op->deadline = 0;
 	op->guard = NULL;
 	op->link = NULL;
-	c->link = (struct link){ 0 };
-	c->at = c->via = NULL;
-	c->pinned = NULL;
-	c->home = (struct rend_call){ 0 };
-	c->holds = 1;
-	c->elsewhere = 0;
+	*c = (struct op_core){ .holds = 1 };
 	return op;
 }
 

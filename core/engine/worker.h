@@ -30,10 +30,10 @@ struct rend_worker {
 	struct generation *newest; /* what the next client's op pins; NULL before the first */
 	struct rend_op *running;   /* whose handler or done runs now, for a panic */
 	const struct instance
-	    *at;	 /* whose plugin's function runs now; NULL: none of a node.  Relaxed atomic, for a watchdog */
+	    *at;	   /* whose plugin's function runs now; NULL: none of a node.  Relaxed atomic, for a watchdog */
 	uint32_t versions; /* that were made up here */
-	uint64_t ticked; /* when instances were last given their second */
-	bool gave_up;	 /* on all ops, at the end */
+	uint64_t ticked;   /* when instances were last given their second */
+	bool gave_up;	   /* on all ops, at the end */
 };
 
 /* A function of this instance's plugin is about to be called; NULL: it is over.  Returns whose was.  On the worker. */

@@ -60,6 +60,10 @@ link_send(struct link *l, struct rend_op *op)
 		request_end(op, status);
 		return;
 	}
+	if (begins == l->sendq.gone)
+		l->largest = 0;
+	if (says->item.value.len > l->largest)
+		l->largest = says->item.value.len;
 	r->begins = begins;
 	r->overdue = false;
 	if (l->sent.count == 0)
@@ -81,11 +85,11 @@ closed_while_idle(struct link *l)
 	return n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
 }
 
-/* Requests are no longer than a line; their values are what fills memory. */
+/* Requests are no longer than a line; their values are what fills memory.  One that is large by itself stands in nobody's way. */
 static bool
 full(const struct link *l)
 {
-	return l->sendq.queued - l->sendq.gone + l->waiting_bytes > l->backend->conf->queue_bytes;
+	return l->sendq.queued - l->sendq.gone + l->waiting_bytes > l->backend->conf->queue_bytes + l->largest;
 }
 
 void

@@ -60,6 +60,7 @@ struct link {
 	struct dialect dialect;
 	uint64_t id; /* UP: no other connection of this process ever has it */
 	struct opq waiting, sent;
+	size_t largest;	      /* value in sendq, bytes */
 	size_t waiting_bytes; /* of values */
 	struct sendq sendq;
 	struct recvq recvq;

@@ -16,7 +16,8 @@ static const struct rend_option options[] = {
 	OPT("queue", REND_INT, queue, "4096", "1..1000000",
 	    "Requests under way for each worker; more are answered busy."),
 	OPT("queue_bytes", REND_SIZE, queue_bytes, "64MiB", "64KiB..",
-	    "Bytes that wait to be sent over one connection; while there are more, requests are answered busy."),
+	    "Bytes that may wait to be sent over one connection, beside a largest value; while more do, requests are "
+	    "answered busy."),
 	OPT("connect_timeout", REND_DURATION, connect_timeout, "1s", "1ms..1h",
 	    "How long a connection may take to be made."),
 	OPT("request_timeout", REND_DURATION, request_timeout, "1s", "1ms..1h",

@@ -208,6 +208,30 @@ def test_more_bytes_than_may_wait_are_busy_at_once():
             assert served(c)
 
 
+def test_a_value_that_is_large_by_itself_stands_in_nobodys_way():
+    stuck = threading.Event()
+
+    def stop_reading(conn, request):
+        if request.key == "bad":
+            stuck.wait(harness.PATIENCE)
+        return None
+
+    with ScriptedBackend(stop_reading) as b, Rend(beside(b.server, SLOW + 'queue_bytes = "64KiB";'), workers=1) as rend:
+        with rend.client() as c, rend.client() as d, rend.client() as e:
+            assert served(c)
+            c.say(b"get bad\r\n")
+            body = b"z" * 1000000
+            d.say(b"set k 0 0 1000000\r\n%s\r\n" % body)
+            wait_for("both to be under way", lambda: number(rend, "in_flight") == 2)
+            e.say(b"get back\r\nset s 0 0 5\r\nsmall\r\n")
+            wait_for("them to be under way", lambda: number(rend, "in_flight") == 4)
+            stuck.set()
+            c.hear(b"END\r\n")
+            d.hear(b"STORED\r\n")
+            e.hear(b"VALUE back 0 1\r\nx\r\nEND\r\nSTORED\r\n")
+            assert number(rend, "busy") == 0
+
+
 def test_a_backend_that_never_reads_is_given_up_and_its_queue_is_bounded():
     stuck = threading.Event()
 

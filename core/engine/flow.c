@@ -92,11 +92,12 @@ walk_renew_kid(struct rend_op *home)
 		if (w->kid != NULL)
 			rend_op_free(&w->kid);
 		w->kid = kid;
+	} else {
+		rend_value_drop(&kid->item.value);
+		kid->item = (struct rend_item){ 0 };
+		kid->ask = (struct rend_ask){ 0 };
+		kid->guard = NULL;
 	}
-	rend_value_drop(&kid->item.value);
-	kid->item = (struct rend_item){ 0 };
-	kid->ask = (struct rend_ask){ 0 };
-	kid->guard = NULL;
 	kid->done = flow_resume;
 	kid->up = home;
 	return true;
@@ -266,7 +267,8 @@ walk_next(struct walk *w, const struct rend_step *step, enum rend_status status)
 {
 	bool served = w->seat.part == JOIN_SERVED;
 
-	w->seat = (struct join_seat){ 0 };
+	if (w->seat.part != JOIN_ALONE)
+		w->seat = (struct join_seat){ 0 };
 	/* What is to be done with what was found, the one who asked for it does. */
 	if (served && status == REND_OK)
 		return REND_REPLY;

@@ -153,10 +153,11 @@ def test_flush_all_among_counts():
 class Silent(Late):
     """A backend that reads everything, and says nothing until it is told to."""
 
-    def conf(self, more="", request_timeout="60s"):
+    def conf(self, more=""):
         server = self.backend.server
-        return conf(['plain = { plugin = "l1only"; l1 = "back"; };', locked("main", "plain", more)], ["main"],
-                    f'back = {{ plugin = "memcached"; servers = [ "{server}" ]; request_timeout = "{request_timeout}"; }};')
+        policies = ['plain = { plugin = "l1only"; l1 = "back"; };', locked("main", "plain", more), locked("patient", "plain")]
+        return conf(policies, ["main", "patient"],
+                    f'back = {{ plugin = "memcached"; servers = [ "{server}" ]; request_timeout = "60s"; }};')
 
 
 AT_ONCE = 'drain_timeout = "100ms";'
@@ -167,7 +168,7 @@ def up(rend):
 
 
 def test_a_key_is_free_again_when_its_holder_has_timed_out():
-    with Silent() as back, Rend(back.conf(request_timeout="1s"), fields=AT_ONCE, workers=1) as rend, rend.client() as a, rend.client() as b:
+    with Silent() as back, Rend(back.conf('request_timeout = "1s";'), fields=AT_ONCE, workers=1) as rend, rend.client() as a, rend.client(1) as b:
         up(rend)
         a.say(b"set k 0 0 1\r\nx\r\n")
         wait_for("the first to be asked", lambda: back.asked() == [("ms", "k")])

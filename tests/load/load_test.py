@@ -189,8 +189,9 @@ def test_more_connections_than_the_server_takes():
     """It closes those that are too many, again and again; that must not go on for ever."""
     with harness.Rend(fields="max_connections = 20;") as server:
         with Load("run", server, "-w", 40, "--timeout", "1s", "-n", 100) as run:
-            assert run.wait() == 69, run.err
-            assert "not all connections come about" in run.err, run.err
+            # Whether it sees that before all are there, or only then, is a matter of luck.
+            assert run.wait() in (1, 69), run.err
+            assert "Too many open connections" in run.err, run.err
 
 
 def test_a_server_that_goes_away():

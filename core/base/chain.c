@@ -100,6 +100,13 @@ chain_put_apart(struct chain *c, const void *p, size_t len)
 	}
 }
 
+char *
+chain_copy(char *to, const void *p, size_t len)
+{
+	memcpy(to, p, len);
+	return to + len;
+}
+
 static void
 chain_refer(struct chain *c, const struct rend_seg *seg)
 {

@@ -1,12 +1,6 @@
 /* Durations in buckets that grow with them. */
 #include "base/histogram.h"
 
-#define EXACT	  64 /* below, a bucket per ns */
-#define EXACT_LOG 6
-#define SUB	  32 /* buckets per doubling */
-#define SUB_LOG	  5
-#define LONGEST	  ((UINT64_C(1) << 40) - 1)
-
 static uint64_t
 load(const uint64_t *p)
 {
@@ -20,36 +14,16 @@ add(uint64_t *p, uint64_t n)
 	__atomic_store_n(p, load(p) + n, __ATOMIC_RELAXED);
 }
 
-static size_t
-bucket_of(uint64_t ns)
-{
-	unsigned log;
-
-	if (ns < EXACT)
-		return ns;
-	log = 63 - (unsigned)__builtin_clzll(ns);
-	return EXACT + (log - EXACT_LOG) * SUB + ((ns >> (log - SUB_LOG)) & (SUB - 1));
-}
-
 uint64_t
 histogram_bucket_end(size_t i)
 {
 	size_t doubling, sub;
 
-	if (i < EXACT)
+	if (i < HISTOGRAM_EXACT)
 		return i;
-	doubling = (i - EXACT) / SUB;
-	sub = (i - EXACT) % SUB;
-	return ((SUB + sub + 1) << (doubling + EXACT_LOG - SUB_LOG)) - 1;
-}
-
-void
-histogram_add(struct histogram *h, uint64_t ns)
-{
-	if (ns > LONGEST)
-		ns = LONGEST;
-	add(&h->counts[bucket_of(ns)], 1);
-	add(&h->sum, ns);
+	doubling = (i - HISTOGRAM_EXACT) / HISTOGRAM_SUB;
+	sub = (i - HISTOGRAM_EXACT) % HISTOGRAM_SUB;
+	return ((HISTOGRAM_SUB + sub + 1) << (doubling + HISTOGRAM_EXACT_LOG - HISTOGRAM_SUB_LOG)) - 1;
 }
 
 void
@@ -114,5 +88,5 @@ histogram_quantile(const struct histogram *h, double share)
 		if (seen >= rank)
 			return histogram_bucket_end(i);
 	}
-	return LONGEST;
+	return HISTOGRAM_LONGEST;
 }

@@ -8,15 +8,41 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HISTOGRAM_BUCKETS (64 + 34 * 32)
+#define HISTOGRAM_EXACT	    64 /* below, a bucket per ns */
+#define HISTOGRAM_EXACT_LOG 6
+#define HISTOGRAM_SUB	    32 /* buckets per doubling */
+#define HISTOGRAM_SUB_LOG   5
+#define HISTOGRAM_BUCKETS   (HISTOGRAM_EXACT + 34 * HISTOGRAM_SUB)
+#define HISTOGRAM_LONGEST   ((UINT64_C(1) << 40) - 1)
 
 struct histogram {
 	uint64_t counts[HISTOGRAM_BUCKETS]; /* relaxed atomics */
 	uint64_t sum;			    /* ns */
 };
 
-/* One more.  The writer. */
-void histogram_add(struct histogram *h, uint64_t ns);
+static inline unsigned
+histogram_bucket(uint64_t ns)
+{
+	unsigned log;
+
+	if (ns < HISTOGRAM_EXACT)
+		return (unsigned)ns;
+	if (ns > HISTOGRAM_LONGEST)
+		ns = HISTOGRAM_LONGEST;
+	log = 63 - (unsigned)__builtin_clzll(ns);
+	return HISTOGRAM_EXACT + (log - HISTOGRAM_EXACT_LOG) * HISTOGRAM_SUB +
+	       ((ns >> (log - HISTOGRAM_SUB_LOG)) & (HISTOGRAM_SUB - 1));
+}
+
+/* One more.  The writer: it is alone, so a load and a store are enough. */
+static inline void
+histogram_add(struct histogram *h, uint64_t ns)
+{
+	uint64_t *bucket = &h->counts[histogram_bucket(ns)];
+
+	__atomic_store_n(bucket, *bucket + 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&h->sum, h->sum + (ns < HISTOGRAM_LONGEST ? ns : HISTOGRAM_LONGEST), __ATOMIC_RELAXED);
+}
 
 /* Adds all of *from to *to; from may have a writer elsewhere. */
 void histogram_merge(struct histogram *to, const struct histogram *from);

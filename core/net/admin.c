@@ -23,6 +23,9 @@
 
 static const struct timeval look = { .tv_usec = PULSE_EVERY_NS / 1000 };
 
+/* Bytes each way; Linux takes twice that. */
+#define KERNEL_BUFFER (32 * 1024)
+
 struct admin {
 	struct server *server;
 	struct listener listener; /* fd -1: no port; or it is http's */
@@ -51,10 +54,11 @@ say_index(void *arg, bool verbose, struct http_answer *answer)
 static void
 say_metrics(void *arg, bool verbose, struct http_answer *answer)
 {
+	const struct admin *a = arg;
 	struct exposition e = { .out.most = answer->text.most };
 
 	(void)verbose;
-	scrape(((struct admin *)arg)->server, &e);
+	scrape(a->server, a->http, &e);
 	answer->type = EXPOSITION_TYPE;
 	answer->text = e.out;
 	e.out = (struct strbuf){ 0 };
@@ -155,6 +159,17 @@ make_http(struct admin *a)
 
 /* ---- the whole ---- */
 
+/* What the kernel keeps for those who wait, and for those who were accepted: they inherit it. */
+static void
+bound_kernel(int fd)
+{
+	const int buffer = KERNEL_BUFFER;
+
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer);
+	listen(fd, HTTP_CONNS_MAX);
+}
+
 struct admin *
 admin_new(struct server *s, struct rend_error *err)
 {
@@ -171,9 +186,8 @@ admin_new(struct server *s, struct rend_error *err)
 		free(a);
 		return NULL;
 	}
-	/* Whoever does not get in does not wait in the kernel either. */
 	if (a->listener.fd >= 0)
-		listen(a->listener.fd, HTTP_CONNS_MAX);
+		bound_kernel(a->listener.fd);
 	return a;
 }
 
@@ -204,6 +218,7 @@ admin_free(struct admin **ap)
 	*ap = NULL;
 	if (a == NULL)
 		return;
+	/* It may be in the middle of a page. */
 	if (a->started) {
 		while (eventfd_write(a->end_fd, 1) != 0 && errno == EINTR)
 			;
@@ -220,10 +235,4 @@ admin_free(struct admin **ap)
 	if (a->end_fd >= 0)
 		close(a->end_fd);
 	free(a);
-}
-
-const struct http *
-admin_http(const struct admin *a)
-{
-	return a->http;
 }

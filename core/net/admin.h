@@ -11,7 +11,6 @@
 #include "base/error.h"
 
 struct admin;
-struct http;
 struct server;
 
 /* Binds the admin port, if the settings have one.  NULL: EX_OSERR, with the address and the reason.  Main thread. */
@@ -22,8 +21,5 @@ int admin_start(struct admin *a, struct rend_error *err);
 
 /* Ends the thread and closes the port; whoever is being answered is cut.  Before any worker ends. */
 void admin_free(struct admin **ap);
-
-/* Its own HTTP; NULL: there is none.  Its thread. */
-const struct http *admin_http(const struct admin *a);
 
 #endif

@@ -94,8 +94,8 @@ count_op(struct conn *c, const struct asked *asked, const struct rend_op *op)
 	/* A value that is too large is a store to the client, whatever becomes of the older one. */
 	bool too_large = asked->kind == COMMAND_TOO_LARGE;
 	unsigned slot = count_slot(op->verb, op->ask.mode);
-	struct tally *tally = &c->tallies[asked->form];
 	struct loop *l = c->loop;
+	struct tally *tally = &l->tallies[c->tallies + asked->form];
 
 	count_add(too_large ? &tally->answered[COUNT_STORE][REND_TOO_BIG] : &tally->answered[slot][op->status], 1);
 	histogram_add(&l->latency[too_large ? COUNT_STORE : slot], rend_now() - op->born);
@@ -107,7 +107,7 @@ count_op(struct conn *c, const struct asked *asked, const struct rend_op *op)
 static void
 count_other(struct conn *c, const struct asked *asked)
 {
-	struct tally *n = &c->tallies[asked->form];
+	struct tally *n = &c->loop->tallies[c->tallies + asked->form];
 
 	if (asked->kind == COMMAND_FLUSH_ALL)
 		count_add(&n->answered[COUNT_FLUSH][REND_OK], 1);
@@ -188,18 +188,12 @@ static void answer_done(struct rend_op *op);
 
 /* true: it was answered at once. */
 static bool
-submit(struct conn *c, struct answer *a, struct rend_op *op)
-{
-	op->up = a;
-	op->done = answer_done;
-	return rend_submit(c->listener->policy, op);
-}
-
-static bool
 answer_ask(struct answer *a)
 {
 	a->state = ANSWER_ASKED;
-	if (!submit(a->conn, a, a->op))
+	a->op->up = a;
+	a->op->done = answer_done;
+	if (!rend_submit(a->conn->listener->policy, a->op))
 		return false;
 	set_done(&a->conn->answers, a);
 	return true;
@@ -243,9 +237,21 @@ answer_done(struct rend_op *op)
 	conn_answered(c);
 }
 
+/* What it asked for comes, and nobody knows any more for whom. */
 static void
-answer_init(struct answer *a, struct conn *c, const struct asked *asked, struct rend_op *op)
+unowed_done(struct rend_op *op)
 {
+	rend_op_free(&op);
+}
+
+/* NULL: no memory. */
+static struct answer *
+answer_new(struct conn *c, const struct asked *asked, struct rend_op *op)
+{
+	struct answer *a = pool_get(&c->loop->answers);
+
+	if (a == NULL)
+		return NULL;
 	a->link = (struct link){ 0 };
 	a->conn = c;
 	a->op = op;
@@ -253,6 +259,7 @@ answer_init(struct answer *a, struct conn *c, const struct asked *asked, struct 
 	a->asked = *asked;
 	a->state = op == NULL ? ANSWER_DONE : ANSWER_HELD;
 	a->mutates = op != NULL && op_mutates(op);
+	return a;
 }
 
 static void
@@ -266,37 +273,51 @@ answer_append(struct answers *as, struct answer *a)
 		as->seen |= bit_of(a->op);
 }
 
+/* With nothing owed before it: what is answered at once is said at once, and never owed. */
+static bool
+add_first(struct conn *c, const struct asked *asked, struct rend_op *op)
+{
+	struct answer *a;
+
+	op->done = unowed_done;
+	if (rend_submit(c->listener->policy, op)) {
+		say(c, asked, op);
+		rend_op_free(&op);
+		return true;
+	}
+	a = answer_new(c, asked, op);
+	if (a == NULL)
+		return false;
+	op->up = a;
+	op->done = answer_done;
+	a->state = ANSWER_ASKED;
+	answer_append(&c->answers, a);
+	return true;
+}
+
 bool
 answers_add(struct conn *c, const struct asked *asked, struct rend_op *op)
 {
 	struct answers *as = &c->answers;
-	bool first = as->count == 0, wait;
 	struct answer *a;
+	bool wait;
 
-	if (op == NULL && first && asked->kind != COMMAND_STATS) {
+	if (op != NULL && as->count == 0)
+		return add_first(c, asked, op);
+	if (op == NULL && as->count == 0 && asked->kind != COMMAND_STATS) {
 		say(c, asked, NULL);
 		return true;
 	}
-	a = pool_get(&c->loop->answers);
+	a = answer_new(c, asked, op);
 	if (a == NULL) {
 		if (op != NULL)
 			rend_op_free(&op);
 		return false;
 	}
-	/* What is answered at once, with nothing owed before it, is never owed. */
-	if (op != NULL && first && submit(c, a, op)) {
-		pool_put(&c->loop->answers, a);
-		say(c, asked, op);
-		rend_op_free(&op);
-		return true;
-	}
-	answer_init(a, c, asked, op);
-	wait = op != NULL && !first && new_must_wait(as, a);
+	wait = op != NULL && new_must_wait(as, a);
 	answer_append(as, a);
-	if (op == NULL && first)
+	if (op == NULL && as->count == 1)
 		answers_say(c);
-	else if (op != NULL && first)
-		a->state = ANSWER_ASKED;
 	else if (wait)
 		as->held++;
 	else if (op != NULL && answer_ask(a))

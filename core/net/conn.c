@@ -204,8 +204,6 @@ read_kept(struct conn *c)
 static void
 read_fresh(struct conn *c)
 {
-	struct iovec iov[2];
-	struct msghdr msg = { .msg_iov = iov };
 	size_t room, direct = 0, used, rest;
 	char *own = c->body == NULL ? NULL : body_room(c->body, &direct);
 	char *to = readbuf_room(&c->loop->readbuf, &room);
@@ -215,12 +213,14 @@ read_fresh(struct conn *c)
 		conn_close(c);
 		return;
 	}
-	if (own != NULL)
-		iov[msg.msg_iovlen++] = (struct iovec){ own, direct };
-	else
+	if (own == NULL) {
 		direct = 0;
-	iov[msg.msg_iovlen++] = (struct iovec){ to, room };
-	n = msg.msg_iovlen == 1 ? recv(c->fd, to, room, MSG_DONTWAIT) : recvmsg(c->fd, &msg, MSG_DONTWAIT);
+		n = recv(c->fd, to, room, MSG_DONTWAIT);
+	} else {
+		struct iovec iov[] = { { own, direct }, { to, room } };
+
+		n = recvmsg(c->fd, &(struct msghdr){ .msg_iov = iov, .msg_iovlen = 2 }, MSG_DONTWAIT);
+	}
 	if (!have_read(c, n))
 		return;
 	if (direct > (size_t)n)
@@ -417,7 +417,7 @@ conn_new(struct loop *l, int fd, const struct listener_settings *listener)
 	}
 	*c = (struct conn){ .magic = CONN_MAGIC, .fd = fd, .loop = l, .listener = listener, .seat = seat };
 	c->heard = (uint32_t)(rend_now() / 1000000000);
-	c->tallies = loop_tallies(l, listener);
+	c->tallies = (uint16_t)(loop_tallies(l, listener) - l->tallies);
 	c->answer_size = ANSWER_SIZE_FIRST / ANSWER_UNIT;
 	c->dialog.limits = &l->limits;
 	c->dialog.only = only[listener->protocol];

@@ -32,11 +32,11 @@ struct conn {
 	bool progressed;      /* a command was carried out, or a fair part of one came, since the last look */
 	uint16_t answer_size; /* what an answer may bring, in ANSWER_UNITs: by those it got lately */
 	uint16_t swallowed;   /* bytes of refused values that came since the last look */
+	uint16_t tallies;     /* where those of its listener begin in loop.tallies: one for each form */
 	uint32_t seat;	      /* in loop.roster */
 	uint32_t heard;	      /* when its last command came: monotonic s */
 	struct loop *loop;
 	const struct listener_settings *listener;
-	struct tally *tallies; /* its listener's, on this worker: one for each form */
 	struct event event;
 	struct dialog dialog;
 	struct answers answers;

@@ -12,6 +12,7 @@
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/http.h>
+#include <event2/http_struct.h>
 #include <event2/keyvalq_struct.h>
 #include <event2/listener.h>
 #include <stdio.h>
@@ -21,6 +22,7 @@
 #include <sys/socket.h>
 
 #include "base/clock.h"
+#include "rend/check.h"
 #include "rend/log.h"
 
 /* evhttp's own patience for a client that does nothing; HTTP_CONN_NS is the one that counts. */
@@ -29,13 +31,15 @@
 /* Bytes of input that lie about unparsed. */
 #define INPUT_MAX (2 * HTTP_HEADERS_MAX)
 
-/* evhttp knows no words for it. */
+/* evhttp has no names for them. */
 #define MISDIRECTED 421
+#define BAD_VERSION 505
 
 #define ANSWER_MAX  (16 * 1024 * 1024)
 
-/* When no connection is taken in, how soon it is tried again. */
+/* When no connection is taken in, how soon it is tried again: when all are in use, and when there was no descriptor for one. */
 static const struct timeval soon = { .tv_usec = 5 * 1000 };
+static const struct timeval later = { .tv_usec = 100 * 1000 };
 
 struct held {
 	struct bufferevent *bev;
@@ -54,6 +58,9 @@ struct http {
 	unsigned open;
 	struct held held[HTTP_CONNS_MAX]; /* the oldest first */
 };
+
+/* There is one.  A listener that fails hands us evhttp's argument, from which no way leads here. */
+static struct http *only;
 
 /* ---- connections ---- */
 
@@ -100,10 +107,10 @@ cut(struct http *h, unsigned which)
 }
 
 static void
-pause_accepting(struct http *h)
+pause_accepting(struct http *h, const struct timeval *how_long)
 {
 	evconnlistener_disable(h->listener);
-	evtimer_add(h->retry, &soon);
+	evtimer_add(h->retry, how_long);
 }
 
 static void
@@ -122,14 +129,15 @@ go_on_accepting(evutil_socket_t fd, short what, void *arg)
 
 /* No descriptor, most likely: what waits goes on waiting. */
 static void
-on_accept_failed(struct evconnlistener *l, void *arg)
+on_accept_failed(struct evconnlistener *l, void *evhttp)
 {
-	struct http *h = arg;
+	struct http *h = only;
 
-	(void)l;
+	(void)evhttp;
+	REND_ASSERT(h != NULL && h->listener == l);
 	rend_log(REND_LOG_WARN, "the admin port takes nobody in for a moment: %s",
 	    evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR()));
-	pause_accepting(h);
+	pause_accepting(h, &later);
 }
 
 /* evhttp has accepted one, and asks for what it is to be read with. */
@@ -150,7 +158,7 @@ on_accepted(struct event_base *base, void *arg)
 	if (h->open == HTTP_CONNS_MAX) {
 		/* The next one shall find room.  Whoever asks and listens is long gone by then. */
 		cut(h, 0);
-		pause_accepting(h);
+		pause_accepting(h, &soon);
 	}
 	return bev;
 }
@@ -186,6 +194,7 @@ static void
 send_answer(struct evhttp_request *req, int code, const char *type, const char *text, size_t len)
 {
 	struct evkeyvalq *headers = evhttp_request_get_output_headers(req);
+	struct bufferevent *bev = evhttp_connection_get_bufferevent(evhttp_request_get_connection(req));
 	struct evbuffer *body = evbuffer_new();
 	char length[24];
 
@@ -197,15 +206,23 @@ send_answer(struct evhttp_request *req, int code, const char *type, const char *
 	evhttp_add_header(headers, "Content-Security-Policy", "default-src 'none'");
 	if (code == HTTP_BADMETHOD)
 		evhttp_add_header(headers, "Allow", "GET, HEAD");
-	/* One request is all that a connection is for, whatever its client would like. */
+	/* One request is all that a connection is for, whatever its client would like; those that CONNECT evhttp would keep. */
+	if (evhttp_request_get_command(req) == EVHTTP_REQ_CONNECT)
+		req->type = EVHTTP_REQ_GET;
 	evhttp_remove_header(evhttp_request_get_input_headers(req), "Connection");
 	evhttp_remove_header(evhttp_request_get_input_headers(req), "Proxy-Connection");
 	evhttp_add_header(headers, "Connection", "close");
 	if (body != NULL && len > 0 && evhttp_request_get_command(req) != EVHTTP_REQ_HEAD)
 		evbuffer_add(body, text, len);
-	evhttp_send_reply(req, code, code == MISDIRECTED ? "Misdirected Request" : NULL, body);
+	evhttp_send_reply(req, code,
+	    code == MISDIRECTED	  ? "Misdirected Request"
+	    : code == BAD_VERSION ? "HTTP Version Not Supported"
+				  : NULL,
+	    body);
 	if (body != NULL)
 		evbuffer_free(body);
+	/* It would take the end of what the client says for the end of the client, who may have said all it has to say. */
+	bufferevent_disable(bev, EV_READ);
 }
 
 static void
@@ -266,6 +283,12 @@ on_request(struct evhttp_request *req, void *arg)
 	enum evhttp_cmd_type how = evhttp_request_get_command(req);
 	const struct http_page *page;
 
+	/* The answer begins with the version of the question. */
+	if (req->major != 1 || req->minor < 0 || req->minor > 1) {
+		req->major = req->minor = 1;
+		refuse(h, req, BAD_VERSION, "only HTTP/1.0 and HTTP/1.1 are understood here\n");
+		return;
+	}
 	if (how != EVHTTP_REQ_GET && how != EVHTTP_REQ_HEAD) {
 		refuse(h, req, HTTP_BADMETHOD, "only GET and HEAD are understood here\n");
 		return;
@@ -322,6 +345,8 @@ http_new(struct event_base *base, int fd, bool loopback, const struct http_page 
 
 	if (h == NULL)
 		return NULL;
+	REND_ASSERT(only == NULL);
+	only = h;
 	h->base = base;
 	h->loopback = loopback;
 	h->pages = pages;
@@ -355,6 +380,7 @@ http_free(struct http **hp)
 	if (h->evhttp != NULL)
 		evhttp_free(h->evhttp);
 	sweep(h);
+	only = NULL;
 	if (h->retry != NULL)
 		event_free(h->retry);
 	free(h);

@@ -50,12 +50,6 @@ prefixes_fini(struct prefixes *p)
 	pthread_mutex_destroy(&p->lock);
 }
 
-bool
-prefixes_is_on(const struct prefixes *p)
-{
-	return __atomic_load_n(&p->on, __ATOMIC_RELAXED);
-}
-
 uint64_t
 prefixes_missed(const struct prefixes *p)
 {

@@ -32,7 +32,11 @@ void prefixes_fini(struct prefixes *p);
 
 /* false: no memory.  Any thread, as all that follow. */
 bool prefixes_switch(struct prefixes *p, bool on);
-bool prefixes_is_on(const struct prefixes *p);
+static inline bool
+prefixes_is_on(const struct prefixes *p)
+{
+	return __atomic_load_n(&p->on, __ATOMIC_RELAXED);
+}
 uint64_t prefixes_missed(const struct prefixes *p);
 
 /* An op with this key is over.  A get that hit says PREFIX_HIT, and counts as a get too. */

@@ -6,7 +6,6 @@
 #include <stdio.h>
 
 #include "engine/generation.h"
-#include "net/admin.h"
 #include "net/health.h"
 #include "net/http.h"
 #include "net/server.h"
@@ -74,9 +73,8 @@ scrape_workers(const struct server *s, struct exposition *e)
 
 /* Those who ask, too, are counted. */
 static void
-say_admin(const struct server *s, struct exposition *e)
+say_admin(const struct http *h, struct exposition *e)
 {
-	const struct http *h = admin_http(s->admin);
 	const struct http_counts *n = http_counts(h);
 
 	exposition_one(e, "rend_admin_connections", EXPOSITION_GAUGE, "Connections of the admin port.", http_open(h));
@@ -91,17 +89,17 @@ say_admin(const struct server *s, struct exposition *e)
 }
 
 void
-scrape(const struct server *s, struct exposition *e)
+scrape(const struct server *s, const struct http *h, struct exposition *e)
 {
 	say_build(e);
 	say_state(s, e);
 	scrape_process(s, e);
-	say_admin(s, e);
+	say_admin(h, e);
 	if (server_serves(s)) {
 		scrape_clients(s, e);
 		scrape_workers(s, e);
 		scrape_nodes(s, e);
 	}
 	exposition_one(e, "rend_metrics_left_out", EXPOSITION_GAUGE,
-	    "Metrics of plugins that are not here, because others have their name or it is none.", e->refused);
+	    "Families of plugins that are not here, because another has their name or it is none.", e->refused);
 }

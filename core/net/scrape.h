@@ -4,10 +4,11 @@
 
 #include "net/exposition.h"
 
+struct http;
 struct server;
 
-/* The admin thread.  What the server has not started yet is left out. */
-void scrape(const struct server *s, struct exposition *e);
+/* The admin thread, whose HTTP h is.  What the server has not started yet is left out. */
+void scrape(const struct server *s, const struct http *h, struct exposition *e);
 
 /* ---- parts, in the order in which they are said ---- */
 

@@ -150,10 +150,9 @@ put_hit(struct chain *out, const struct asked *asked, const struct rend_op *op)
 	if (with_time)
 		bin_put_u32(p + 4, exptime_said(item->exptime));
 	p += h.extlen;
-	memcpy(p, op->key, h.keylen);
-	p += h.keylen;
-	if (copied)
-		p += rend_value_copy_out(&item->value, 0, p, len);
+	p = chain_copy(p, op->key, h.keylen);
+	if (copied && len > 0)
+		p = chain_copy_value(p, &item->value);
 	chain_took(out, (size_t)(p - to));
 	if (!copied)
 		chain_put_value(out, &item->value);

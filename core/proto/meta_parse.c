@@ -246,7 +246,7 @@ static const char *
 read_flag(struct reading *r, const struct word *w)
 {
 	unsigned char c = (unsigned char)*w->p;
-	const struct word token = { w->p + 1, w->len - 1 };
+	const struct word token = { w->p + 1, w->len - 1, w->printable };
 	const struct flag *f;
 	const struct effect *e;
 	struct command *cmd = r->cmd;
@@ -315,6 +315,9 @@ parse_mg(struct dialog *d, const struct word *name, const char *end, struct comm
 	if (wrong != NULL || r.long_opaque)
 		return text_refuse(cmd, wrong != NULL ? wrong : LONG_OPAQUE);
 	set_vivify(&r);
+	/* Not even what is over has less left than nothing. */
+	if (cmd->ask.recache == 0)
+		cmd->ask.mode &= ~(uint32_t)REND_RECACHE;
 	if (!d->limits->cas_enabled)
 		cmd->ask.want &= ~(uint32_t)REND_WANT_CAS;
 	cmd->asked.last = true;

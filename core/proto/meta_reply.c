@@ -69,8 +69,7 @@ put_key(char *p, const struct asked *asked, const struct rend_op *op)
 {
 	if (asked->meta.base64)
 		return p + base64_encode(op->key, op->keylen, p);
-	memcpy(p, op->key, op->keylen);
-	return p + op->keylen;
+	return chain_copy(p, op->key, op->keylen);
 }
 
 /* Seconds that are left; -1: no end is known. */
@@ -263,7 +262,7 @@ reply_get(struct chain *out, const struct asked *asked, const struct rend_op *op
 		p = put_signs(p, op->item.signs);
 	p = put_end(p);
 	if (copied) {
-		p += rend_value_copy_out(v, 0, p, v->len);
+		p = chain_copy_value(p, v);
 		p = put_end(p);
 	}
 	chain_took(out, (size_t)(p - to));

@@ -209,11 +209,9 @@ parse_get(struct dialog *d, const struct text_command *t, struct line *l, struct
 static enum parse
 next_key(struct dialog *d, const char *in, size_t len, size_t *used, struct command *cmd)
 {
-	size_t keylen = 0, at;
+	size_t keylen = (size_t)(word_printable(in, in + len) - in), at = keylen;
 
-	while (keylen < len && (unsigned char)in[keylen] > ' ')
-		keylen++;
-	for (at = keylen; at < len && in[at] == ' ';)
+	while (at < len && in[at] == ' ')
 		at++;
 	if (at < len && in[at] == '\r')
 		at++;

@@ -96,8 +96,7 @@ print_header(char *to, const struct asked *asked, const struct rend_op *op)
 
 	memcpy(p, "VALUE ", 6);
 	p += 6;
-	memcpy(p, op->key, op->keylen);
-	p += op->keylen;
+	p = chain_copy(p, op->key, op->keylen);
 	*p++ = ' ';
 	p += number_print(p, op->item.flags);
 	*p++ = ' ';
@@ -123,7 +122,7 @@ put_value(struct chain *out, const struct asked *asked, const struct rend_op *op
 		return;
 	p = print_header(to, asked, op);
 	if (copied) {
-		p += rend_value_copy_out(v, 0, p, v->len);
+		p = chain_copy_value(p, v);
 		*p++ = '\r';
 		*p++ = '\n';
 	}

@@ -1,28 +1,43 @@
 /* The words of a line of text: see words.h. */
 #include "proto/words.h"
 
+#include <endian.h>
 #include <stdint.h>
 #include <string.h>
 
-#include "rend/op.h"
-
 #define EACH_BYTE(b) (UINT64_C(0x0101010101010101) * (b))
 
-/* Is any of eight bytes a space, a control character or DEL? */
-static bool
-any_unprintable(const char *p)
+/* A bit in the first of eight bytes, in their order, that is a space, a control character or DEL; what lies behind it is undefined.  0: none. */
+static uint64_t
+unprintable(const char *p)
 {
 	uint64_t x, del;
 
 	memcpy(&x, p, sizeof(x));
+	x = le64toh(x);
 	del = x ^ EACH_BYTE(0x7f);
 	return (((x - EACH_BYTE(0x21)) & ~x) | ((del - EACH_BYTE(0x01)) & ~del)) & EACH_BYTE(0x80);
 }
 
-static bool
-is_control(char c)
+const char *
+word_printable(const char *p, const char *end)
 {
-	return (unsigned char)c < ' ' || c == 0x7f;
+	const char *from = p;
+	uint64_t found;
+
+	for (; end - p >= 8; p += 8) {
+		found = unprintable(p);
+		if (found != 0)
+			return p + __builtin_ctzll(found) / 8;
+	}
+	/* What is left, and as many before it as make eight. */
+	if (p > from && p < end) {
+		found = unprintable(end - 8);
+		return found != 0 ? end - 8 + __builtin_ctzll(found) / 8 : end;
+	}
+	while (p < end && (unsigned char)*p > ' ' && *p != 0x7f)
+		p++;
+	return p;
 }
 
 struct word
@@ -33,11 +48,11 @@ word_first(const char *p, const char *end)
 	while (p < end && *p == ' ')
 		p++;
 	w.p = p;
-	while (end - p >= 8 && !any_unprintable(p))
-		p += 8;
+	p = word_printable(p, end);
+	w.printable = p == end || *p == ' ';
 	while (p < end && *p != ' ')
 		p++;
-	w.len = (size_t)(p - w.p);
+	w.len = (uint32_t)(p - w.p);
 	return w;
 }
 
@@ -56,26 +71,5 @@ word_last(const char *p, const char *end)
 		end--;
 	for (begin = end; begin > p && begin[-1] != ' ';)
 		begin--;
-	return (struct word){ begin, (size_t)(end - begin) };
-}
-
-bool
-word_is(const struct word *w, const char *s, size_t len)
-{
-	return w->len == len && memcmp(w->p, s, len) == 0;
-}
-
-bool
-word_is_key(const struct word *w)
-{
-	const char *p = w->p, *end = p + w->len;
-
-	if (w->len == 0 || w->len > REND_KEY_MAX)
-		return false;
-	while (end - p >= 8 && !any_unprintable(p))
-		p += 8;
-	for (; p < end; p++)
-		if (is_control(*p))
-			return false;
-	return true;
+	return (struct word){ begin, (uint32_t)(end - begin), false };
 }

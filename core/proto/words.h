@@ -4,11 +4,20 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <string.h>
 
+#include "rend/op.h"
+
+/* Small enough to be returned in registers. */
 struct word {
 	const char *p;
-	size_t len;
+	uint32_t len;
+	bool printable; /* no control characters in it; of word_first() and word_next() only */
 };
+
+/* The first space, control character or DEL in p..end, or end. */
+const char *word_printable(const char *p, const char *end);
 
 /* The first word in p..end; one of length 0, at end, if there is none. */
 struct word word_first(const char *p, const char *end);
@@ -19,10 +28,19 @@ struct word word_next(const struct word *w, const char *end);
 /* The last word in p..end; one of length 0 if there is none. */
 struct word word_last(const char *p, const char *end);
 
-bool word_is(const struct word *w, const char *s, size_t len);
+/* Most words differ in their first letter. */
+static inline bool
+word_is(const struct word *w, const char *s, size_t len)
+{
+	return w->len == len && (len == 0 || (*w->p == *s && memcmp(w->p, s, len) == 0));
+}
 #define WORD_IS(w, literal) word_is(w, literal, sizeof(literal) - 1)
 
 /* Can it be a key?  1 to REND_KEY_MAX bytes, none of them a control character. */
-bool word_is_key(const struct word *w);
+static inline bool
+word_is_key(const struct word *w)
+{
+	return w->printable && w->len > 0 && w->len <= REND_KEY_MAX;
+}
 
 #endif

@@ -44,7 +44,7 @@ flag_ttl(struct answer *a, struct word w, const struct question *asked, int64_t 
 	uint64_t n;
 
 	a->item.have |= REND_WANT_EXPTIME;
-	if (word_is(w, "-1")) {
+	if (WORD_IS(w, "-1")) {
 		a->item.exptime = 0;
 		return NULL;
 	}
@@ -79,7 +79,7 @@ flag_last_access(struct answer *a, struct word w, const struct question *asked, 
 static const char *
 flag_hit_before(struct answer *a, struct word w, const struct question *asked, int64_t wall, struct came *came)
 {
-	a->item.signs |= word_is(w, "1") ? REND_HIT_BEFORE : 0;
+	a->item.signs |= WORD_IS(w, "1") ? REND_HIT_BEFORE : 0;
 	return NULL;
 }
 

@@ -24,6 +24,7 @@ struct writing {
 	const struct rend_op *op;
 	int64_t wall;
 	bool base64; /* the key is written so */
+	bool sets_cas;
 };
 
 static void
@@ -32,6 +33,8 @@ pen_bytes(struct pen *pen, const char *s, size_t len)
 	memcpy(pen->p, s, len);
 	pen->p += len;
 }
+
+#define PEN_LITERAL(pen, s) pen_bytes(pen, s, sizeof(s) - 1)
 
 static void
 pen_word(struct pen *pen, const char *s)
@@ -42,13 +45,14 @@ pen_word(struct pen *pen, const char *s)
 static void
 pen_number(struct pen *pen, uint64_t n)
 {
-	char digits[20];
-	size_t i = sizeof digits;
+	char *p;
 
+	for (uint64_t rest = n; rest >= 10; rest /= 10)
+		pen->p++;
+	p = ++pen->p;
 	do
-		digits[--i] = (char)('0' + n % 10);
+		*--p = (char)('0' + n % 10);
 	while ((n /= 10) != 0);
-	pen_bytes(pen, digits + i, sizeof digits - i);
 }
 
 static void
@@ -111,10 +115,10 @@ pen_base64(struct pen *pen, const char *s, size_t len)
 	}
 }
 
+/* " key" */
 static void
-pen_key(struct writing *w, const char *verb)
+pen_key(struct writing *w)
 {
-	pen_word(&w->pen, verb);
 	*w->pen.p++ = ' ';
 	if (w->base64)
 		pen_base64(&w->pen, w->op->key, w->op->keylen);
@@ -142,10 +146,17 @@ gives_version(const struct rend_op *op)
 	return true;
 }
 
+/* Does its answer say which version it is? */
+static bool
+is_told_version(const struct rend_op *op)
+{
+	return op->verb == REND_GET && (op->ask.want & REND_WANT_CAS);
+}
+
 static void
 pen_new_cas(struct writing *w)
 {
-	if (gives_version(w->op))
+	if (gives_version(w->op) && w->sets_cas)
 		pen_flag(&w->pen, 'E', w->op->ask.cas_new);
 }
 
@@ -167,7 +178,7 @@ static void
 pen_invalidate(struct writing *w)
 {
 	if (w->op->ask.mode & REND_INVALIDATE)
-		pen_word(&w->pen, " I");
+		PEN_LITERAL(&w->pen, " I");
 }
 
 int64_t
@@ -195,7 +206,8 @@ meta_get(struct writing *w)
 {
 	const struct rend_ask *ask = &w->op->ask;
 
-	pen_key(w, "mg");
+	PEN_LITERAL(&w->pen, "mg");
+	pen_key(w);
 	/* T stands first: memcached reports the time as it is when it comes to the t. */
 	pen_touch(w);
 	pen_vivify(w);
@@ -204,18 +216,18 @@ meta_get(struct writing *w)
 	if (ask->mode & REND_RECACHE)
 		pen_ttl(w, " R", ask->recache <= 0 ? 0 : w->wall + ask->recache);
 	if (ask->mode & REND_NO_BUMP)
-		pen_word(&w->pen, " u");
+		PEN_LITERAL(&w->pen, " u");
 	if (ask->want & REND_WANT_VALUE)
-		pen_word(&w->pen, " v");
-	pen_word(&w->pen, " f");
+		PEN_LITERAL(&w->pen, " v");
+	PEN_LITERAL(&w->pen, " f");
 	if ((ask->want & REND_WANT_CAS) || (ask->mode & REND_IF_CAS))
-		pen_word(&w->pen, " c");
+		PEN_LITERAL(&w->pen, " c");
 	if (ask->want & REND_WANT_EXPTIME)
-		pen_word(&w->pen, " t");
+		PEN_LITERAL(&w->pen, " t");
 	if ((ask->want & REND_WANT_SIZE) && !(ask->want & REND_WANT_VALUE))
-		pen_word(&w->pen, " s");
+		PEN_LITERAL(&w->pen, " s");
 	if (ask->want & REND_WANT_ACCESS)
-		pen_word(&w->pen, " l h");
+		PEN_LITERAL(&w->pen, " l h");
 }
 
 static void
@@ -229,7 +241,8 @@ meta_store(struct writing *w)
 	};
 	const struct rend_item *item = &w->op->item;
 
-	pen_key(w, "ms");
+	PEN_LITERAL(&w->pen, "ms");
+	pen_key(w);
 	*w->pen.p++ = ' ';
 	pen_number(&w->pen, item->value.len);
 	if (modes[w->op->verb] != NULL)
@@ -243,15 +256,16 @@ meta_store(struct writing *w)
 	pen_invalidate(w);
 	pen_if_cas(w);
 	pen_new_cas(w);
-	pen_word(&w->pen, " c");
+	PEN_LITERAL(&w->pen, " c");
 }
 
 static void
 meta_arith(struct writing *w)
 {
-	pen_key(w, "ma");
+	PEN_LITERAL(&w->pen, "ma");
+	pen_key(w);
 	if (w->op->verb == REND_DECR)
-		pen_word(&w->pen, " MD");
+		PEN_LITERAL(&w->pen, " MD");
 	pen_flag(&w->pen, 'D', w->op->ask.delta);
 	if (w->op->ask.mode & REND_VIVIFY)
 		pen_flag(&w->pen, 'J', w->op->ask.initial);
@@ -259,19 +273,20 @@ meta_arith(struct writing *w)
 	pen_touch(w);
 	pen_if_cas(w);
 	pen_new_cas(w);
-	pen_word(&w->pen, " v c");
+	PEN_LITERAL(&w->pen, " v c");
 	if (w->op->ask.want & REND_WANT_EXPTIME)
-		pen_word(&w->pen, " t");
+		PEN_LITERAL(&w->pen, " t");
 }
 
 static void
 meta_delete(struct writing *w)
 {
-	pen_key(w, "md");
+	PEN_LITERAL(&w->pen, "md");
+	pen_key(w);
 	pen_invalidate(w);
 	pen_touch(w);
 	if (w->op->ask.mode & REND_DROP_VALUE)
-		pen_word(&w->pen, " x");
+		PEN_LITERAL(&w->pen, " x");
 	pen_if_cas(w);
 	pen_new_cas(w);
 }
@@ -279,9 +294,10 @@ meta_delete(struct writing *w)
 static void
 meta_touch(struct writing *w)
 {
-	pen_key(w, "mg");
+	PEN_LITERAL(&w->pen, "mg");
+	pen_key(w);
 	pen_ttl(w, " T", w->op->ask.exptime);
-	pen_word(&w->pen, " f");
+	PEN_LITERAL(&w->pen, " f");
 }
 
 /* ---- classic ---- */
@@ -294,10 +310,11 @@ text_get(struct writing *w)
 	if (w->op->ask.mode & REND_ALSO_TOUCH) {
 		pen_word(&w->pen, cas ? "gats" : "gat");
 		pen_ttl(w, " ", w->op->ask.exptime);
-		pen_key(w, "");
+		pen_key(w);
 		return;
 	}
-	pen_key(w, cas ? "gets" : "get");
+	pen_word(&w->pen, cas ? "gets" : "get");
+	pen_key(w);
 }
 
 static void
@@ -306,7 +323,8 @@ text_store(struct writing *w)
 	const struct rend_item *item = &w->op->item;
 	bool cas = (w->op->ask.mode & REND_IF_CAS) != 0;
 
-	pen_key(w, cas ? "cas" : rend_verb_name(w->op->verb));
+	pen_word(&w->pen, cas ? "cas" : rend_verb_name(w->op->verb));
+	pen_key(w);
 	*w->pen.p++ = ' ';
 	pen_number(&w->pen, item->flags);
 	pen_ttl(w, " ", item->exptime);
@@ -321,7 +339,8 @@ text_store(struct writing *w)
 static void
 text_arith(struct writing *w)
 {
-	pen_key(w, w->op->verb == REND_INCR ? "incr" : "decr");
+	pen_word(&w->pen, w->op->verb == REND_INCR ? "incr" : "decr");
+	pen_key(w);
 	*w->pen.p++ = ' ';
 	pen_number(&w->pen, w->op->ask.delta);
 }
@@ -329,20 +348,22 @@ text_arith(struct writing *w)
 static void
 text_delete(struct writing *w)
 {
-	pen_key(w, "delete");
+	PEN_LITERAL(&w->pen, "delete");
+	pen_key(w);
 }
 
 static void
 text_touch(struct writing *w)
 {
-	pen_key(w, "touch");
+	PEN_LITERAL(&w->pen, "touch");
+	pen_key(w);
 	pen_ttl(w, " ", w->op->ask.exptime);
 }
 
 static void
 any_flush(struct writing *w)
 {
-	pen_word(&w->pen, "flush_all");
+	PEN_LITERAL(&w->pen, "flush_all");
 }
 
 /* ---- which is which ---- */
@@ -388,16 +409,20 @@ static const struct request_row rows[2][REND_VERB_COUNT] = {
 };
 
 static bool
-key_fits(const struct rend_op *op, struct dialect dialect)
+key_fits(const struct writing *w, struct dialect dialect)
 {
-	if (op->keylen == 0 || op->keylen > KEY_LINE_MAX)
+	size_t len = w->op->keylen;
+
+	if (len == 0 || len > KEY_LINE_MAX)
 		return false;
-	return key_is_plain(op) || (dialect.meta && base64_len(op->keylen) <= KEY_LINE_MAX);
+	return !w->base64 || (dialect.meta && base64_len(len) <= KEY_LINE_MAX);
 }
 
 static bool
-can_say(const struct request_row *row, const struct rend_op *op, struct dialect dialect)
+can_say(const struct request_row *row, const struct writing *w, struct dialect dialect)
 {
+	const struct rend_op *op = w->op;
+
 	if (row->write == NULL)
 		return false;
 	if (op->ask.mode & ~row->modes)
@@ -405,10 +430,10 @@ can_say(const struct request_row *row, const struct rend_op *op, struct dialect 
 	/* Older ones take the N of an append for granted and do nothing. */
 	if (appends(op->verb) && (op->ask.mode & VIVIFY) && !dialect.sets_cas)
 		return false;
-	/* A version that was asked for and not given would be a lie to whoever compares it later. */
-	if (gives_version(op) && !dialect.sets_cas)
+	/* A version that was asked for and not given would be a lie to whoever compares it later, unless he is told. */
+	if (gives_version(op) && !is_told_version(op) && !dialect.sets_cas)
 		return false;
-	return op->verb == REND_FLUSH_ALL || key_fits(op, dialect);
+	return op->verb == REND_FLUSH_ALL || key_fits(w, dialect);
 }
 
 enum rend_status
@@ -416,12 +441,12 @@ request_put(struct sendq *q, const struct rend_op *op, struct dialect dialect, u
     struct question *asked)
 {
 	const struct request_row *row = &rows[dialect.meta][op->verb];
-	struct writing w = { .op = op, .wall = wall, .base64 = !key_is_plain(op) };
+	struct writing w = { .op = op, .wall = wall, .base64 = !key_is_plain(op), .sets_cas = dialect.sets_cas };
 	const struct rend_value *value = &op->item.value;
 	bool stores = rend_verb_stores(op->verb), copied = value->len <= SENDQ_COPY_MAX;
 	char *start;
 
-	if (!can_say(row, op, dialect))
+	if (!can_say(row, &w, dialect))
 		return REND_UNSUPPORTED;
 	start = sendq_begin(q, LINE_MAX_BYTES + SENDQ_COPY_MAX + 2, stores && !copied ? value->nsegs : 0);
 	if (start == NULL)
@@ -429,10 +454,10 @@ request_put(struct sendq *q, const struct rend_op *op, struct dialect dialect, u
 	w.pen.p = start;
 	row->write(&w);
 	if (w.base64)
-		pen_word(&w.pen, " b");
+		PEN_LITERAL(&w.pen, " b");
 	if (row->form & FORM_META)
 		pen_flag(&w.pen, 'O', token);
-	pen_word(&w.pen, "\r\n");
+	PEN_LITERAL(&w.pen, "\r\n");
 	if (stores && copied)
 		w.pen.p += rend_value_copy_out(value, 0, w.pen.p, value->len);
 	if (stores && !copied) {
@@ -441,7 +466,7 @@ request_put(struct sendq *q, const struct rend_op *op, struct dialect dialect, u
 		sendq_value(q, value);
 	}
 	if (stores)
-		pen_word(&w.pen, "\r\n");
+		PEN_LITERAL(&w.pen, "\r\n");
 	sendq_wrote(q, (size_t)(w.pen.p - start));
 	*asked = (struct question){
 		.form = row->form,
@@ -453,6 +478,7 @@ request_put(struct sendq *q, const struct rend_op *op, struct dialect dialect, u
 		.mode = op->ask.mode,
 		.exptime = op->ask.exptime,
 		.cas = op->ask.cas,
+		.wall = wall,
 	};
 	return REND_OK;
 }

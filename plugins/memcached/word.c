@@ -1,8 +1,6 @@
 /* Lines, cut into words. */
 #include "word.h"
 
-#include <string.h>
-
 struct word
 line_word(struct line *l)
 {
@@ -17,23 +15,21 @@ line_word(struct line *l)
 }
 
 bool
-word_is(struct word w, const char *s)
-{
-	return w.len == strlen(s) && memcmp(w.p, s, w.len) == 0;
-}
-
-bool
 word_number(struct word w, uint64_t max, uint64_t *n)
 {
+	uint64_t sum = 0;
+
 	*n = 0;
 	if (w.len == 0)
 		return false;
 	for (size_t i = 0; i < w.len; i++) {
 		unsigned digit = (unsigned)(w.p[i] - '0');
 
-		if (digit > 9 || *n > (UINT64_MAX - digit) / 10)
+		/* Nineteen digits always fit. */
+		if (digit > 9 || (i >= 19 && sum > (UINT64_MAX - digit) / 10))
 			return false;
-		*n = *n * 10 + digit;
+		sum = sum * 10 + digit;
 	}
-	return *n <= max;
+	*n = sum;
+	return sum <= max;
 }

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* One line without its end, and how far it was read. */
 struct line {
@@ -19,7 +20,12 @@ struct word {
 /* The next word; empty at the end of the line, and between two spaces. */
 struct word line_word(struct line *l);
 
-bool word_is(struct word w, const char *s);
+static inline bool
+word_is(struct word w, const char *s, size_t len)
+{
+	return w.len == len && (len == 0 || (*w.p == *s && memcmp(w.p, s, len) == 0));
+}
+#define WORD_IS(w, literal) word_is(w, literal, sizeof(literal) - 1)
 
 /* A number of digits and nothing else, at most max. */
 bool word_number(struct word w, uint64_t max, uint64_t *n);

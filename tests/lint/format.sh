@@ -19,5 +19,5 @@ while read -r file; do
     said=$(cd "$root" && clang-format --style=file --dry-run -Werror "$file" 2>&1) || bad "$file: not as clang-format leaves it:
 $(grep -m 3 'error:' <<<"$said")"
     [ "$failed" = "$before" ] && good
-done < <(sources core plugins tools tests)
+done < <(sources core plugins tools bench tests)
 finish

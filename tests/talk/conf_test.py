@@ -205,7 +205,7 @@ ALONE = [
     (GOOD + "user = \"me;\n\n", "a.conf:4: the string that begins here does not end"),
     (GOOD + "workers = ;", "a.conf:4: syntax error"),
     (GOOD + "workers = 1;\nworkers = 2;", "a.conf:5: duplicate setting name"),
-    (GOOD + "admin = { };", "a.conf:4: admin: rend has no such option"),
+    (GOOD + "admim = { };", "a.conf:4: admim: rend has no such option; did you mean admin?"),
     (GOOD + "log = \"stderr\";", "a.conf:4: log: a group { } is wanted, not a string"),
     (GOOD + "@include \"none\"", "a.conf:4: cannot look at none: No such file or directory"),
     (GOOD + "@include \"a.conf\"", "a.conf:4: @include: too many files include each other"),
@@ -341,6 +341,42 @@ def test_an_l1_belongs_to_its_l2():
             got = f.run("-t", "-c", "a.conf")
             exits(got, CONFIG if refused else 0)
             assert (f"a.conf:3: policies.other: {said}\n" in got.stderr) == refused, f"{other}: {got.stderr}"
+
+
+def test_what_cannot_be_a_cache_before_a_store():
+    handlers = """handlers = { mem = { plugin = "inmem"; %s }; disk = { plugin = "inmem"; %s };
+    back = { plugin = "memcached"; servers = [ "127.0.0.1:1" ]; }; };
+"""
+    leases = "it does not ask the guard that keeps old ones out, as inmem does. (An L1 in another process would need leases, which this rend does not have)"
+    with Folder() as f:
+        for plugin in ("l1l2", "l1l2batch"):
+            for options, l1, l2, said in (
+                    (("", ""), "mem", "disk", None),
+                    (("unknown_hold = \"2s\";", ""), "mem", "back", None),
+                    (("", ""), "mem", "mem", "3: policies.main: mem cannot be the L1 and the L2: there would be no copies"),
+                    (("", ""), "back", "mem", f'3: policies.main: l1 = "back": plugin memcached cannot keep copies for {plugin}: {leases}'),
+                    (("", ""), "main", "mem", "3: policies.main.l1: main is a policy; a handler is wanted"),
+                    (("", "unknown_hold = \"2s\";"), "mem", "disk", "1: handlers.disk.unknown_hold: no policy keeps copies in disk: this is for an l1"),
+                    (("unknown_hold = \"2ms\";", ""), "mem", "disk", "1: handlers.mem.unknown_hold: must be 100ms to 1h"),
+                    (("unknown_hold = 2;", ""), "mem", "disk", "1: handlers.mem.unknown_hold: 2 has no unit: write \"2s\", or \"2ms\"")):
+                f.write("a.conf", handlers % options + f'policies = {{ main = {{ plugin = "{plugin}"; l1 = "{l1}"; l2 = "{l2}"; }}; }};\n'
+                        + 'listeners = ( { policy = "main"; } );\n')
+                got = f.run("-t", "-c", "a.conf")
+                exits(got, CONFIG if said else 0)
+                assert said is None or f"a.conf:{said}\n" in got.stderr, got.stderr
+
+
+def test_who_writes_to_an_l2_behind_its_l1_is_warned_of():
+    with Folder() as f:
+        handlers = 'handlers = { mem = { plugin = "inmem"; }; own = { plugin = "inmem"; }; disk = { plugin = "inmem"; }; };\n'
+        main = 'policies = { main = { plugin = "l1l2"; l1 = "mem"; l2 = "disk"; };\n'
+        for other, warned in (('plugin = "l1only"; l1 = "disk";', True), ('plugin = "l1l2"; l1 = "own"; l2 = "disk";', True),
+                              ('plugin = "l1l2batch"; l1 = "mem"; l2 = "disk";', False), ('plugin = "l1only"; l1 = "own";', False)):
+            f.write("a.conf", handlers + main + f"other = {{ {other} }}; }};\n" + 'listeners = ( { policy = "main"; }, { port = 5; policy = "other"; } );\n')
+            got = f.run("-t", "-c", "a.conf")
+            exits(got, 0)
+            said = "a.conf:3: warning: policies.other: asks disk, which is the L2 of policies.main: copies in mem know nothing of what is written here\n"
+            assert (said in got.stderr) == warned, f"{other}: {got.stderr}"
 
 
 # ---- the command line ----
@@ -563,7 +599,7 @@ def test_the_tables_in_the_papers_are_the_programs():
     found = re.findall(r"<!-- rend --describe (\S+) -->\n((?:\|.*\n)+)", text)
     names = {name for name, _ in found}
     plugins = {os.path.basename(path)[:-3] for path in glob.glob(os.path.join(PLUGINS, "*.so"))}
-    assert {"rend", "log", "listener", "inmem", "memcached", "l1only"} <= names, names
+    assert {"rend", "log", "listener", "admin", "inmem", "memcached", "l1only"} <= names, names
     assert plugins <= names, f"not in docs/config.md: {plugins - names}"
     with Folder() as f:
         for name, table in found:

@@ -99,6 +99,17 @@ recvmsg(int fd, struct msghdr *msg, int flags)
 }
 
 ssize_t
+send(int fd, const void *p, size_t len, int flags)
+{
+	static __typeof__(&send) real;
+
+	if (real == NULL)
+		real = REAL(send);
+	count(SENDS);
+	return real(fd, p, len, flags);
+}
+
+ssize_t
 sendmsg(int fd, const struct msghdr *msg, int flags)
 {
 	static __typeof__(&sendmsg) real;

@@ -110,7 +110,6 @@ def signs(fields):
 VALUES = [b"1", b"5", b"10", b"99", b"98", b"100", b"0", b" 5", b"5 x", b"abc", b"", b"18446744073709551616", b"4611686018427387904", b"007", b"x" * 500,
           b"9" * 25, b"y" * 5000, b"get k\r\n", b"\x00\xff\r\n.\r\n"]
 JOINED = [b"abc", b" x", b"x ", b"", b"y" * 300, b"1"]
-PASSED_TIMES = (b"2592001", b"-1", b"-100")
 EXPTIMES = [0, 0, 0, 0, 0, 0, 100, 1000, 2592000, 2592001, 2000000000, -1, -100]
 # From 2^63 on memcached 1.6.18 looks for a minus sign in what lies behind the number, which is whatever the memory held before: now and then
 # it finds one.  So nothing here grows that far; the kit and the parsers' tests do.
@@ -299,8 +298,6 @@ class Text:
         given = dict(flags)
         if given.get(b"M") in (b"A", b"P"):
             flags = [f for f in flags if f[0] != b"N"]              # only newer ones make the item then
-        if given.get(b"T") in PASSED_TIMES:
-            flags = [f for f in flags if f[0] != b"R"]              # it is gone, whoever asks
         # t and R go by the time that a T or N before them has set: see the table.
         flags.sort(key=lambda f: f[0] in (b"t", b"R") and (b"T" in given or b"N" in given))
         if table is self.MA and b"T" in given:
@@ -497,7 +494,6 @@ class Binary:
         value = dice.choice(JOINED if name in ("append", "prepend") else VALUES) if brings else b""
         cas = Version(key, dice.choice([0, 0, 1, 99]), ">Q") if name in WITH_VERSION and dice.random() < 0.25 else bytes(8)
         alone = name in ("increment", "decrement")
-        # memcached looks at the number first when the value is empty or none: see the table.
         parts = request(quiet if is_quiet else loud, key, self.extras(extras), value, dice.randrange(2**31), cas)
         return Ask(name + ("q" if is_quiet else ""), parts, key, alone=alone)
 

@@ -84,6 +84,9 @@ test_each_flag_in_each_command(void **state)
 		{ "N60", " vivify=1700000060 initial=0 <>", NULL, NULL, " vivify=1700000060 initial=0 delta=1 <>" },
 		{ "Oab", " <O [ab]>", " <O [ab]>", " <O [ab]>", " delta=1 <O [ab]>" },
 		{ "P7", NULL, NULL, NULL, NULL },
+		/* What has no time left to win cannot be won. */
+		{ "R0", NULL, NULL, NULL, NULL },
+		{ "R-60", NULL, NULL, NULL, NULL },
 		{ "R60", " recache=60 <>", NULL, NULL, NULL },
 		{ "T60", " touch until=1700000060 <>", " exptime=1700000060 <>", " until=1700000060 <>",
 		    " touch until=1700000060 delta=1 <>" },
@@ -233,11 +236,11 @@ test_numbers_at_their_ends(void **state)
 		{ "mg k T2592001\r\n", "get k touch until=2592001 <> last\n" },
 		{ "mg k T1800000000\r\n", "get k touch until=1800000000 <> last\n" },
 		{ "mg k N-1\r\n", "get k vivify=1 initial=0 <> last\n" },
-		{ "mg k R0\r\n", "get k recache=0 <> last\n" },
-		{ "mg k R-1\r\n", "get k recache=0 <> last\n" },
+		{ "mg k R0\r\n", "get k <> last\n" },
+		{ "mg k R-1\r\n", "get k <> last\n" },
 		{ "mg k R2592000\r\n", "get k recache=2592000 <> last\n" },
 		{ "mg k R1700000100\r\n", "get k recache=100 <> last\n" }, /* a time, like any other over a month */
-		{ "mg k R1600000000\r\n", "get k recache=0 <> last\n" },
+		{ "mg k R1600000000\r\n", "get k <> last\n" },
 	};
 
 	CHECK_IN_STEP(&small, rows);

@@ -1,0 +1,128 @@
+"""Every claim that the project makes of its speed, as a case: who is measured, under which load, and what is claimed.
+
+To add one, add a row to CASES.  A system may differ from another in nothing but its rend.conf (Rend(settings="...")): that is how one says
+what a feature costs.
+"""
+from dataclasses import dataclass
+
+from claims import CALLS, CPU, IDLE_BYTES, INSTRUCTIONS, Claim
+from systems import EchoFloor, Memcached, MuxFloor, Nutcracker, Rend
+
+# What can be done with a case: rounds in pairs, two ways of counting, and memory.
+PAIRS, COUNT_CALLS, COUNT_INSTRUCTIONS, MEMORY = "pairs", CALLS, INSTRUCTIONS, "memory"
+TIMED = (PAIRS, COUNT_CALLS, COUNT_INSTRUCTIONS)
+
+
+@dataclass(frozen=True)
+class Workload:
+    protocol: str = "text"
+    connections: int = 50
+    depth: int = 1           # requests of a connection under way
+    width: int = 1           # keys of a get; then a key is what is counted, not a request
+    value_bytes: int = 100
+    get_percent: int = 90
+
+    def unit(self):
+        return "key" if self.width > 1 else "request"
+
+    def sentence(self):
+        gets = f"gets of {self.width} keys" if self.width > 1 else "gets"
+        under_way = "one request at a time" if self.depth == 1 else f"{self.depth} requests under way at a time"
+        return (f"{self.protocol}, {self.connections:,} connections, {under_way} on each, {self.get_percent} % {gets}, the others sets, "
+                f"values of {self.value_bytes} bytes")
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    about: str
+    systems: dict            # by the name in the table, in the order in which they are measured
+    again: tuple             # (that one a second time, the one that ratios are to)
+    workload: Workload
+    claims: tuple = ()
+    passes: tuple = TIMED
+
+    @property
+    def base(self):
+        return self.again[1]
+
+
+IN_MEMORY = {"rend": Rend(), "memcached": Memcached(), "memcached again": Memcached(), "echo floor": EchoFloor()}
+PROXIES = {"rend": Rend(proxy=True), "nutcracker": Nutcracker(), "nutcracker again": Nutcracker(), "mux floor": MuxFloor()}
+PROXY_PROTOCOLS = {"rend": Rend(proxy=True), "rend in text": Rend(proxy=True, protocol="text"),
+                   "rend in text again": Rend(proxy=True, protocol="text"), "mux floor": MuxFloor()}
+
+MEMCACHED_TWICE = ("memcached again", "memcached")
+NUTCRACKER_TWICE = ("nutcracker again", "nutcracker")
+TEXT_TWICE = ("rend in text again", "rend in text")
+REND_TWICE = ("rend again", "rend")
+
+IDLE = 15000
+
+# rend counts for /metrics whether anybody may ask or not; what can be left out is who answers.
+WATCHED = {"rend with metrics": Rend(settings="admin = { port = 0; };"), "rend": Rend(), "rend again": Rend(), "echo floor": EchoFloor()}
+
+
+def in_memory(name, about, workload, *claims):
+    return Case(name, about, IN_MEMORY, MEMCACHED_TWICE, workload, claims)
+
+
+def proxy(name, about, workload, *claims):
+    return Case(name, about, PROXIES, NUTCRACKER_TWICE, workload, claims)
+
+
+def watched(name, about, workload):
+    return Case(name, about, WATCHED, REND_TWICE, workload, (Claim("rend with metrics", "rend", INSTRUCTIONS, 1.03),),
+                (PAIRS, COUNT_INSTRUCTIONS))
+
+
+def beside_text(name, about, workload):
+    return Case(name, about, PROXY_PROTOCOLS, TEXT_TWICE, workload)
+
+
+CASES = (
+    in_memory("text-1", "values in memory, unpipelined text", Workload(),
+              Claim("rend", "memcached", CPU, 0.95),
+              Claim("rend", None, CALLS, 2.2)),
+    in_memory("binary-1", "values in memory, unpipelined binary", Workload("binary"),
+              Claim("rend", None, CALLS, 2.2)),
+    in_memory("text-16", "values in memory, pipelined text", Workload(depth=16),
+              Claim("rend", "memcached", CPU, 0.2),
+              Claim("rend", None, CALLS, 0.15)),
+    in_memory("binary-16", "values in memory, pipelined binary", Workload("binary", depth=16),
+              Claim("rend", "memcached", CPU, 0.85),
+              Claim("rend", None, CALLS, 0.15)),
+    in_memory("multiget", "values in memory, gets of ten keys", Workload(width=10),
+              Claim("rend", "memcached", CPU, 0.85)),
+    in_memory("connections", "values in memory, a thousand busy connections", Workload(connections=1000)),
+    proxy("proxy-text-1", "a memcached behind, unpipelined text", Workload(),
+          Claim("rend", "nutcracker", CPU, 0.75)),
+    proxy("proxy-text-16", "a memcached behind, pipelined text", Workload(depth=16),
+          Claim("rend", "nutcracker", CPU, 0.5)),
+    proxy("proxy-multiget", "a memcached behind, gets of ten keys", Workload(width=10),
+          Claim("rend", "nutcracker", CPU, 0.85)),
+    proxy("proxy-connections", "a memcached behind, a thousand busy connections", Workload(connections=1000),
+          Claim("rend", "nutcracker", CPU, 0.65)),
+    # nutcracker has no binary: rend's own text is what there is to compare with.
+    beside_text("proxy-binary-1", "a memcached behind, unpipelined binary", Workload("binary")),
+    beside_text("proxy-binary-16", "a memcached behind, pipelined binary", Workload("binary", depth=16)),
+    watched("metrics-1", "what an admin port with /metrics costs, unpipelined text", Workload()),
+    watched("metrics-16", "what an admin port with /metrics costs, pipelined text", Workload(depth=16)),
+    Case("idle", "what idle connections cost the busy ones",
+         {"rend with 15,000 idle": Rend(idle=IDLE), "rend": Rend(), "rend again": Rend(), "echo floor": EchoFloor()},
+         REND_TWICE, Workload(),
+         (Claim("rend with 15,000 idle", "rend", CPU, 1.15),
+          Claim("rend with 15,000 idle", "rend", INSTRUCTIONS, 1.02))),
+    Case("idle-memory", "memory of the server for a connection that is idle after one request",
+         {"rend": Rend(), "memcached": Memcached(), "memcached again": Memcached(), "nutcracker": Nutcracker(), "echo floor": EchoFloor()},
+         MEMCACHED_TWICE, Workload(connections=10000),
+         (Claim("rend", None, IDLE_BYTES, 512),), (MEMORY,)),
+)
+
+
+def chosen(names):
+    """The cases of these names, in the table's order; all, if there is no name.  Raises KeyError."""
+    known = {case.name: case for case in CASES}
+    for name in names:
+        known[name]
+    return [case for case in CASES if not names or case.name in names]

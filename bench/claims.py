@@ -1,0 +1,125 @@
+"""What the project says of its speed, and whether a result bears it out: it holds, it does not hold, or it cannot be decided."""
+from dataclasses import dataclass
+from typing import Optional
+
+import interval
+
+PAIRS_MIN = 15
+COUNTS_MIN = 3
+
+# On busy machines the interval of a program beside itself has come near to this.  A smaller difference is not claimed by CPU time, but by
+# counting the program's instructions.
+DIFFERENCE_MIN = 0.15
+
+HOLDS = "holds"
+FAILS = "does not hold"
+OPEN = "not decidable"
+
+CPU = "cpu_us"                       # CPU microseconds per request, in pairs
+CALLS = "calls"                      # system calls per request, counted
+INSTRUCTIONS = "instructions"        # the program's own instructions per request, counted
+IDLE_BYTES = "idle_bytes"            # RSS per idle connection
+
+WORDS = {CPU: "CPU time", CALLS: "system calls per request", INSTRUCTIONS: "user instructions",
+         IDLE_BYTES: "bytes of RSS per idle connection"}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """ours is at most limit times against; without against, limit is the figure itself."""
+    ours: str
+    against: Optional[str]
+    what: str
+    limit: float
+
+    def sentence(self):
+        if self.against is None:
+            return f"{self.ours}: at most {self.limit:g} {WORDS[self.what]}"
+        return f"{self.ours}: at most {self.limit:g} × the {WORDS[self.what]} of {self.against}"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    word: str
+    reason: str
+
+
+def figures(case, system, what):
+    """{round: figure} of the rounds of a system."""
+    return {r["round"]: r[what] for r in case["rounds"] if r["system"] == system and r.get(what)}
+
+
+def compare(case, ours, theirs, what=CPU):
+    """The ratio of two systems of a case, as an Interval; None if they have no round in common."""
+    return interval.ratio(figures(case, ours, what), figures(case, theirs, what))
+
+
+def counted(case, system, what):
+    """What a counted pass found each time it was made."""
+    return case["counted"].get(what, {}).get(system, {}).get("per_request", [])
+
+
+def compare_counts(case, ours, theirs, what):
+    return interval.ratio(dict(enumerate(counted(case, ours, what))), dict(enumerate(counted(case, theirs, what))))
+
+
+def middle(values):
+    values = sorted(values)
+    return values[len(values) // 2]
+
+
+def wrong_answers(case):
+    return sum(r["wrong"] for r in case["rounds"] if r["role"] != "floor")
+
+
+def judge(case, claim):
+    """case is one of a result's (see results.py)."""
+    if wrong_answers(case) > 0:
+        return Verdict(OPEN, f"{wrong_answers(case)} answers were wrong or missing")
+    if claim.what == CPU:
+        return _judge_cpu(case, claim)
+    return _judge_counted(case, claim)
+
+
+def _judge_cpu(case, claim):
+    found = compare(case, claim.ours, claim.against)
+    if found is None or found.count < PAIRS_MIN:
+        return Verdict(OPEN, f"{found.count if found else 0} pairs, and {PAIRS_MIN} are needed")
+    said = f"{found.value:.2f} × [{found.low:.2f}, {found.high:.2f}] from {found.count} pairs"
+    again = compare(case, *case["again"])
+    if again is None:
+        return Verdict(OPEN, f"{said}; no system was set beside itself")
+    if not (1 - DIFFERENCE_MIN < again.low and again.high < 1 / (1 - DIFFERENCE_MIN)):
+        return Verdict(OPEN, f"{said}; but {case['again'][1]} beside itself was [{again.low:.2f}, {again.high:.2f}]")
+    if found.low > claim.limit:
+        return Verdict(FAILS, said)
+    # That something costs no more than so much more is seen by the clock if "so much" is.
+    seen = claim.limit <= 1 - DIFFERENCE_MIN or claim.limit >= 1 + DIFFERENCE_MIN
+    if found.high <= (claim.limit if seen else 1 - DIFFERENCE_MIN):
+        return Verdict(HOLDS, said)
+    if seen:
+        return Verdict(OPEN, f"{said}: the limit lies within")
+    by_count = _judge_counted(case, Claim(claim.ours, claim.against, INSTRUCTIONS, claim.limit))
+    return Verdict(by_count.word, f"{said}, too near to 1 for a clock; {by_count.reason}")
+
+
+def _judge_counted(case, claim):
+    """Counts are repeated, too: what a server does by the clock, and how many requests it finds in one turn, is in them."""
+    ours, theirs = counted(case, claim.ours, claim.what), None
+    if claim.against is not None:
+        theirs = counted(case, claim.against, claim.what)
+    if len(ours) < COUNTS_MIN or (theirs is not None and len(theirs) < COUNTS_MIN):
+        return Verdict(OPEN, f"{WORDS[claim.what]} were counted {min(len(each) for each in (ours, theirs) if each is not None)} times, "
+                             f"and {COUNTS_MIN} are needed")
+    if theirs is None:
+        found = interval.around(ours)
+        said = f"{found.value:.4g} [{found.low:.4g}, {found.high:.4g}] from {found.count} counts"
+    else:
+        found = compare_counts(case, claim.ours, claim.against, claim.what)
+        said = (f"{found.value:.3f} × [{found.low:.3f}, {found.high:.3f}] by {WORDS[claim.what]} "
+                f"({middle(ours):,.0f} and {middle(theirs):,.0f}), from {found.count} counts")
+    if found.high <= claim.limit:
+        return Verdict(HOLDS, said)
+    if found.low > claim.limit:
+        return Verdict(FAILS, said)
+    return Verdict(OPEN, f"{said}: the limit lies within")

@@ -1,0 +1,79 @@
+"""rend-load, as the bench uses it: closed loop, one thread, every answer checked.  See docs/rend-load.md."""
+import json
+import os
+import subprocess
+
+from process import CLIENT_CORE, Failed, on_core
+
+# What a round may take beyond its window.
+PATIENCE = 120
+
+# A turn in which nothing happened is made again, so often.
+TRIES = 3
+
+# A server is filled over so many connections, with so many requests under way on each.
+FILL = ("--connections", "8", "--depth", "16")
+
+
+class Load:
+    def __init__(self, build):
+        self.program = os.path.join(build, "rend-load")
+
+    def _run(self, actor, keys, options, prefix=(), patience=PATIENCE):
+        host, port = actor.address
+        workload = actor.workload
+        argv = [*prefix, *on_core(CLIENT_CORE, [
+            self.program, "run", "--host", host, "--port", str(port), "--protocol", workload.protocol, "--keys", str(keys),
+            "--size", str(workload.value_bytes), "--pid", str(actor.process.pid), "--timeout", "30s", "--json", "-", *options])]
+        try:
+            done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=patience)
+        except subprocess.TimeoutExpired:
+            raise Failed(f"{actor.name}: {' '.join(argv)} does not end") from None
+        try:
+            return json.loads(done.stdout)
+        except ValueError:
+            raise Failed(f"{actor.name}: {' '.join(argv)} ended with {done.returncode}: {done.stderr[-300:]}") from None
+
+    def fill(self, actor, keys):
+        """All keys are there afterwards."""
+        said = self._run(actor, keys, [*FILL, "--preload", "--requests", "1000", "--mix", "get:1"])
+        if wrong(said):
+            raise Failed(f"{actor.name} could not be filled: {said['faults'][:1] or said['misses']}")
+
+    def run(self, actor, keys, seed, seconds=None, requests=None, warm=0, prefix=()):
+        """One round.  A get of many keys counts as so many requests."""
+        workload = actor.workload
+        options = ["--connections", str(workload.connections), "--depth", str(workload.depth), "--seed", str(seed),
+                   "--mix", f"get:{workload.get_percent},set:{100 - workload.get_percent}"]
+        if workload.width > 1:
+            options += ["--width", str(workload.width)]
+        if requests:
+            options += ["--requests", str(max(1, round(requests / mean_width(workload))))]
+        else:
+            options += ["--seconds", f"{seconds:g}s", "--warmup", f"{warm:g}s"]
+        for _ in range(TRIES):
+            found = record(actor, self._run(actor, keys, options, prefix))
+            if found:
+                return found
+        raise Failed(f"{actor.name} had no time to answer anything, {TRIES} times: the machine is too busy")
+
+
+def mean_width(workload):
+    """Keys of a request: sets have one."""
+    return (workload.get_percent * workload.width + 100 - workload.get_percent) / 100
+
+
+def wrong(said):
+    """Answers that were not what they had to be, or did not come."""
+    return sum(said[kind] for kind in ("wrong", "lost", "protocol", "server_errors", "misses")) + said["connections"]["refused"]
+
+
+def record(actor, said):
+    """None: not one answer came in this window, or one so short that no CPU time was accounted: the machine had no time for either side."""
+    if not said["keys"] or not said["processes"][0]["cpu_seconds"]:
+        if said["faults"]:
+            raise Failed(f"{actor.name}: {said['faults'][0]}")
+        return None
+    return dict(requests=said["keys"], seconds=said["seconds"], cpu_us=said["cpu_us_per_key"], per_second=said["keys_per_second"],
+                p50_us=said["latency"]["p50_us"], p99_us=said["latency"]["p99_us"], wrong=wrong(said) if actor.verified else 0,
+                client_us=said["client"]["cpu_us_per_key"])

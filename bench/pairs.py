@@ -1,0 +1,41 @@
+"""Rounds in pairs: the systems take turns, A B C A B C, so that what the machine does meanwhile meets all of them."""
+import resource
+import time
+
+from process import TICKS, busy_seconds
+
+
+def interleave(names, rounds):
+    """[(round, name)] in the order in which they are measured."""
+    return [(at, name) for at in range(rounds) for name in names]
+
+
+class Watch:
+    """What others did on this machine while a round ran."""
+
+    def __init__(self, stage, actor):
+        self.processes = [actor.process] + ([stage.backend] if stage.backend else [])
+        self.begun = self._now()
+
+    def _now(self):
+        client = resource.getrusage(resource.RUSAGE_CHILDREN)
+        ours = sum(sum(process.ticks()) for process in self.processes) / TICKS + client.ru_utime + client.ru_stime
+        return time.monotonic(), busy_seconds(), ours
+
+    def cores_of_others(self):
+        elapsed, busy, ours = [now - before for before, now in zip(self.begun, self._now())]
+        return round(max(0.0, busy - ours) / elapsed, 3)
+
+
+def measure(stage, load, rounds, **window):
+    """Returns one record for each turn; window is what load.run() takes: seconds and warm, or requests."""
+    records = []
+    for at, name in interleave(stage.names, rounds):
+        actor = stage.actors[name]
+        watch, ticks = Watch(stage, actor), actor.process.check().ticks()
+        record = dict(round=at, system=name, role=actor.system.role)
+        record.update(load.run(actor, stage.keys, seed=at + 1, **window))
+        used = [after - before for before, after in zip(ticks, actor.process.ticks())]
+        record.update(rss_kb=actor.process.rss_kb(), user_ticks=used[0], kernel_ticks=used[1], other_cores=watch.cores_of_others())
+        records.append(record)
+    return records

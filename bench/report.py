@@ -1,0 +1,202 @@
+"""A result as markdown and pictures."""
+import os
+
+import chart
+import interval
+from claims import CALLS, CPU, IDLE_BYTES, INSTRUCTIONS, compare, compare_counts, counted, figures, judge, middle
+from results import claims_of, write
+
+# Between these lines docs/performance.md is written by publish().
+BEGIN, END = "<!-- measured: from here -->", "<!-- measured: to here -->"
+
+COLUMNS = (
+    ("system", "---"),
+    ("CPU µs per {unit}", "--:"),
+    ("× {base} [95 %]", "--:"),
+    ("of it in the kernel", "--:"),
+    ("1,000 {unit}s per second", "--:"),
+    ("p50 µs", "--:"),
+    ("p99 µs", "--:"),
+    ("RSS MiB", "--:"),
+    ("system calls", "--:"),
+    ("user instructions", "--:"),
+    ("×", "--:"),
+)
+
+
+def markdown(result, pictures):
+    """pictures: the folder of the SVGs, as a link to it from where the text will stand."""
+    parts = [_taken(result["taken"]), "## Claims\n", _claims(result["cases"])]
+    if _summary_rows(result)[0]:
+        parts.append(f"![all claims on CPU time]({pictures}/claims.svg)\n")
+    for case in result["cases"]:
+        parts += [f"## {case['name']}: {case['about']}\n", _case(case, pictures)]
+    return "\n".join(parts)
+
+
+def svgs(result):
+    """{file name: picture}."""
+    found = {}
+    rows, marks = _summary_rows(result)
+    if rows:
+        found["claims.svg"] = chart.bars("CPU time per request, as a multiple of the peer's", "dashed: the limit that is claimed", rows, marks)
+    for case in result["cases"]:
+        rows = _bars(case)
+        if rows:
+            found[f"{case['name']}.svg"] = chart.bars(f"{case['name']}: {case['about']}", _axis(case), rows)
+    return found
+
+
+def published(page, result):
+    """docs/performance.md with this result in it."""
+    head, rest = page.split(BEGIN)
+    return f"{head}{BEGIN}\n\n{markdown(result, 'performance')}\n{END}{rest.split(END)[1]}"
+
+
+def publish(result, source):
+    """Makes it the last full run: in bench/results, docs/performance.md, and its pictures."""
+    docs = os.path.join(source, "docs")
+    pictures = os.path.join(docs, "performance")
+    write(result, os.path.join(source, "bench", "results", "last.json"))
+    with open(os.path.join(docs, "performance.md")) as f:
+        page = f.read()
+    with open(os.path.join(docs, "performance.md"), "w") as f:
+        f.write(published(page, result))
+    os.makedirs(pictures, exist_ok=True)
+    for name in os.listdir(pictures):
+        os.unlink(os.path.join(pictures, name))
+    for name, picture in svgs(result).items():
+        with open(os.path.join(pictures, name), "w") as f:
+            f.write(picture)
+
+
+def _summary_rows(result):
+    rows, marks = [], []
+    for case in result["cases"]:
+        for claim in claims_of(case):
+            found = compare(case, claim.ours, claim.against) if claim.what == CPU else None
+            if found:
+                marks.append((len(rows), claim.limit))
+                rows.append((case["name"], "ours", found))
+    return rows, marks
+
+
+def _axis(case):
+    return "bytes of RSS per idle connection" if IDLE_BYTES in case["counted"] else f"CPU microseconds per {case['unit']}"
+
+
+def _bars(case):
+    rows = []
+    for name, role in case["systems"].items():
+        values = counted(case, name, IDLE_BYTES) or list(figures(case, name, CPU).values())
+        # An idle connection that costs nothing has no logarithm, and no bar.
+        found = interval.around(values) if values and min(values) > 0 else None
+        if found:
+            rows.append((name, role, found))
+    return rows
+
+
+def _table(head, rows):
+    lines = ["| " + " | ".join(name for name, _ in head) + " |", "|" + "|".join(rule for _, rule in head) + "|"]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows]) + "\n"
+
+
+def _taken(taken):
+    host, settings = taken["host"], taken["settings"]
+    at = taken["commit"][:12] or "unknown"
+    changed = " with changes that are not committed" if taken["changed"] else ""
+    versions = ", ".join(text if name in text else f"{name} {text}" for name, text in taken["versions"].items() if text)
+    return (f"Measured on {taken['date']} in {taken['minutes']:.0f} minutes, at commit {at}{changed}. {host['cores']} × {host['cpu']}, "
+            f"{host['memory_mib']:,} MiB, Linux {host['kernel']}; load average at the beginning {host['load_average'][0]:.1f}. "
+            f"{settings['rounds']} rounds of {settings['seconds']:g} s. {versions}.\n")
+
+
+def _claims(cases):
+    rows = []
+    for case in cases:
+        for claim in claims_of(case):
+            verdict = judge(case, claim)
+            rows.append((case["name"], claim.sentence(), f"**{verdict.word}**", verdict.reason))
+    return _table((("case", "---"), ("claim", "---"), ("", "---"), ("measured", "---")), rows)
+
+
+def _case(case, pictures):
+    failed = "".join(f"Could not be measured: {why}\n\n" for why in case["failed"])
+    if not case["rounds"] and not case["counted"]:
+        return failed
+    if IDLE_BYTES in case["counted"]:
+        text = _memory(case)
+    else:
+        text = _timed(case)
+    if _bars(case):
+        text += f"\n![{case['name']}]({pictures}/{case['name']}.svg)\n"
+    return failed + text
+
+
+def _memory(case):
+    rows = [(name, " ".join(f"{value:.0f}" for value in found["per_request"])) for name, found in case["counted"][IDLE_BYTES].items()]
+    return _table((("system", "---"), ("bytes of RSS per idle connection, each time", "--:")), rows)
+
+
+def _timed(case):
+    head = [(name.format(unit=case["unit"], base=case["again"][1]), rule) for name, rule in COLUMNS]
+    text = f"{case['workload'][0].upper()}{case['workload'][1:]}.\n\n"
+    text += _table(head, [_row(case, name) for name in case["systems"]])
+    wrong = [f"{name}: {count}" for name, count in _wrong(case).items() if count]
+    if wrong:
+        text += f"\nWrong or missing answers: {', '.join(wrong)}.\n"
+    if case["rounds"]:
+        text += (f"\nBesides, the client took {_middle_of(case, 'client_us'):.2f} µs per {case['unit']}, and the rest of the machine was busy on "
+                 f"{_middle_of(case, 'other_cores'):.2f} cores (medians of the turns).\n")
+    return text + _profile(case)
+
+
+def _wrong(case):
+    found = {}
+    for record in case["rounds"]:
+        if record["role"] != "floor":
+            found[record["system"]] = found.get(record["system"], 0) + record["wrong"]
+    return found
+
+
+def _middle_of(case, what):
+    return middle([record[what] for record in case["rounds"]])
+
+
+def _row(case, name):
+    base = case["again"][1]
+    mine = [r for r in case["rounds"] if r["system"] == name]
+    cpu = interval.around(figures(case, name, CPU).values())
+    to_base = None if name == base else compare(case, name, base)
+    ticks = [sum(r[kind] for r in mine) for kind in ("user_ticks", "kernel_ticks")]
+    calls, own, base_own = (counted(case, *of) for of in ((name, CALLS), (name, INSTRUCTIONS), (base, INSTRUCTIONS)))
+    return (name,
+            f"{cpu.value:.2f}" if cpu else "",
+            "1" if name == base else f"{to_base.value:.2f} [{to_base.low:.2f}, {to_base.high:.2f}]" if to_base else "",
+            f"{100 * ticks[1] / sum(ticks):.0f} %" if sum(ticks) else "",
+            f"{middle([r['per_second'] for r in mine]) / 1000:.1f}" if mine else "",
+            f"{middle([r['p50_us'] for r in mine]):.0f}" if mine else "",
+            f"{middle([r['p99_us'] for r in mine]):.0f}" if mine else "",
+            f"{max(r['rss_kb'] for r in mine) / 1024:.0f}" if mine else "",
+            f"{middle(calls):.3g}" if calls else "",
+            f"{middle(own):,.0f}" if own else "",
+            f"{compare_counts(case, name, base, INSTRUCTIONS).value:.2f}" if own and base_own else "")
+
+
+def _profile(case):
+    """Where rend's own instructions and its system calls go."""
+    text = ""
+    for name, role in case["systems"].items():
+        found = case["counted"].get(INSTRUCTIONS, {}).get(name, {})
+        kinds = case["counted"].get(CALLS, {}).get(name, {}).get("kinds", {})
+        if role != "ours":
+            continue
+        if kinds:
+            text += f"\nSystem calls of {name} per {case['unit']}: " + ", ".join(f"{count:.3g} {kind}" for kind, count in kinds.items()) + ".\n"
+        if found:
+            text += (f"\nInstructions of {name}: {_shares(found['libraries'])}; by function {_shares(found['functions'])}.\n")
+    return text
+
+
+def _shares(found):
+    return ", ".join(f"{name} {percent:.0f} %" for name, percent in found)

@@ -1,0 +1,110 @@
+#!/usr/bin/python3
+"""What is said of a claim, for results of which it is known."""
+import canned                # first: it finds the others
+import cases
+import harness
+import pairs
+from claims import CALLS, CPU, FAILS, HOLDS, IDLE_BYTES, INSTRUCTIONS, OPEN, Claim, judge
+
+
+def said(claim, word, *phrases, **case):
+    verdict = judge(canned.case(**case), claim)
+    assert verdict.word == word, (verdict, word)
+    for phrase in phrases:
+        assert phrase in verdict.reason, (verdict, phrase)
+
+
+def cpu(limit):
+    return Claim("rend", "peer", CPU, limit)
+
+
+def test_a_clear_difference():
+    said(cpu(0.6), HOLDS, "0.50 ×", "15 pairs", ours=5.0)
+    said(cpu(0.4), FAILS, "0.50 ×", ours=5.0)
+
+
+def test_the_limit_within_the_interval():
+    said(cpu(0.5), OPEN, "the limit lies within", ours=5.0, shake=(0.9, 1.1, 1.0, 0.95, 1.05))
+
+
+def test_too_few_pairs():
+    said(cpu(0.6), OPEN, "14 pairs, and 15 are needed", count=14)
+    said(cpu(0.6), OPEN, "0 pairs", count=0)
+
+
+def test_a_peer_that_differs_from_itself():
+    said(cpu(0.6), OPEN, "peer beside itself", again=12.0)
+    said(cpu(0.6), OPEN, "peer beside itself", again=8.4)
+    said(cpu(0.6), HOLDS, again=10.5)
+
+
+def test_wrong_answers_decide_nothing():
+    said(cpu(0.6), OPEN, "15 answers were wrong", wrong=1)
+    said(Claim("rend", None, CALLS, 2.2), OPEN, "wrong", wrong=1, calls={"rend": [2.0] * 3})
+
+
+def test_a_small_difference_is_counted():
+    little = dict(ours=9.0)
+    said(cpu(0.95), OPEN, "too near to 1 for a clock", "counted 0 times", **little)
+    said(cpu(0.95), HOLDS, "0.800 ×", instructions={"rend": [800, 801, 800], "peer": [1000, 1002, 1000]}, **little)
+    said(cpu(0.95), FAILS, "1.100 ×", instructions={"rend": [1100] * 3, "peer": [1000] * 3}, **little)
+    # The clock has the last word if it contradicts.
+    said(cpu(0.95), FAILS, "1.20 ×", ours=12.0, instructions={"rend": [800] * 3, "peer": [1000] * 3})
+    # A large difference needs no counting, however little is claimed.
+    said(cpu(0.95), HOLDS, "0.50 ×", ours=5.0)
+    # 0.85 claimed and 0.80 seen is a difference that a clock sees.
+    said(cpu(0.85), HOLDS, ours=8.0)
+    said(cpu(0.85), OPEN, ours=8.5)
+
+
+def test_no_more_than_so_much_more():
+    said(cpu(1.15), HOLDS, ours=10.2)
+    said(cpu(1.15), OPEN, ours=11.5)
+    said(cpu(1.15), FAILS, ours=13.0)
+
+
+def test_counts():
+    calls = Claim("rend", None, CALLS, 2.2)
+    said(calls, HOLDS, "2.083", calls={"rend": [2.08, 2.07, 2.1]})
+    said(calls, FAILS, calls={"rend": [2.3, 2.4, 2.35]})
+    said(calls, OPEN, "the limit lies within", calls={"rend": [2.1, 2.3, 2.2]})
+    said(calls, OPEN, "counted 2 times, and 3 are needed", calls={"rend": [2.0, 2.0]})
+    said(calls, OPEN, "counted 0 times")
+    own = Claim("rend", "peer", INSTRUCTIONS, 1.02)
+    said(own, OPEN, "counted 0 times", instructions={"rend": [1.0] * 5})
+    said(own, OPEN, "the limit lies within", instructions={"rend": [1000, 1030, 1010], "peer": [1000, 1000, 1000]})
+    # A turn that cost both more says nothing of their ratio.
+    said(own, HOLDS, "1.010 × [1.010, 1.010]", instructions={"rend": [1010, 2020, 1010], "peer": [1000, 2000, 1000]})
+    said(own, FAILS, "1.050 ×", instructions={"rend": [1050, 1050, 1050], "peer": [1000, 1000, 1000]})
+    said(Claim("rend", None, IDLE_BYTES, 512), HOLDS, idle_bytes={"rend": [490, 491, 489]})
+    said(Claim("rend", None, IDLE_BYTES, 512), FAILS, idle_bytes={"rend": [600, 600, 600]})
+
+
+def test_turns_are_taken():
+    assert pairs.interleave(["a", "b", "c"], 2) == [(0, "a"), (0, "b"), (0, "c"), (1, "a"), (1, "b"), (1, "c")]
+
+
+def test_the_table_of_cases():
+    names = [case.name for case in cases.CASES]
+    assert len(set(names)) == len(names)
+    for case in cases.CASES:
+        roles = [system.role for system in case.systems.values()]
+        assert "floor" in roles, f"{case.name} has no floor"
+        again, base = case.again
+        # The same program with the same settings, started twice.
+        assert case.systems[again] == case.systems[base] and again != base, case.name
+        for claim in case.claims:
+            assert claim.ours in case.systems and case.systems[claim.ours].role == "ours", (case.name, claim)
+            assert claim.against is None or claim.against in case.systems, (case.name, claim)
+            assert claim.against is not None or claim.what in (CALLS, IDLE_BYTES), (case.name, claim)
+    assert [case.name for case in cases.chosen(["multiget", "text-1"])] == ["text-1", "multiget"]
+    assert cases.chosen([]) == list(cases.CASES)
+    try:
+        cases.chosen(["none"])
+        raise AssertionError("a case that is not there was found")
+    except KeyError:
+        pass
+
+
+if __name__ == "__main__":
+    harness.main()

@@ -1,0 +1,74 @@
+#!/usr/bin/python3
+"""bench/run from one end to the other, with so few requests that its figures mean nothing."""
+import os
+import subprocess
+import sys
+import tempfile
+
+import canned                # first: it finds the others
+import cases
+import harness
+import results
+
+RUN = os.path.join(canned.BENCH, "run")
+BUILD = os.path.dirname(harness.REND)
+
+
+def run(*argv):
+    return subprocess.run([sys.executable, RUN, "--build", BUILD, *argv], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+
+
+def test_the_list_names_all_cases_and_claims():
+    said = run("--list").stdout
+    for case in cases.CASES:
+        assert case.name in said
+        for claim in case.claims:
+            assert claim.sentence() in said
+
+
+def test_a_case_that_is_not_there():
+    done = run("nothing")
+    assert done.returncode == 64 and "no case 'nothing'" in done.stderr, done
+
+
+def check_pairs(out, name, rounds):
+    """The turns of one case, as they were noted."""
+    found = results.read(os.path.join(out, "result.json"))["cases"][0]
+    assert found["name"] == name and found["failed"] == [], found["failed"]
+    names = list(found["systems"])
+    assert [(r["round"], r["system"]) for r in found["rounds"]] == [(at, each) for at in range(rounds) for each in names]
+    for r in found["rounds"]:
+        assert r["cpu_us"] > 0 and r["requests"] >= 100 and r["wrong"] == 0 and r["rss_kb"] > 0 and r["p99_us"] >= r["p50_us"], r
+    assert set(names) <= set(found["commands"])
+    assert found["commands"]["rend"] == "BUILD/rend -c FOLDER/rend/rend.conf"
+    return found
+
+
+def test_values_in_memory():
+    out = tempfile.mkdtemp()
+    done = run("text-1", "--pairs", "--rounds", "2", "--requests", "300", "--keys", "100", "--out", out)
+    assert done.returncode == 0, done
+    found = check_pairs(out, "text-1", 2)
+    assert "workers = 1;" in found["commands"]["rend: rend.conf"]
+    assert "| text-1 | rend: at most 0.95 × the CPU time of memcached | **not decidable** | 2 pairs, and 15 are needed |" in done.stdout
+    assert os.path.exists(os.path.join(out, "text-1.svg")) and os.path.exists(os.path.join(out, "tables.md"))
+    # The same text can be had from the result alone.
+    assert run("--report", os.path.join(out, "result.json")).stdout == done.stdout
+
+
+def test_a_memcached_behind():
+    out = tempfile.mkdtemp()
+    done = run("proxy-binary-1", "--pairs", "--rounds", "2", "--requests", "300", "--keys", "100", "--out", out)
+    assert done.returncode == 0, done
+    assert "backend" in check_pairs(out, "proxy-binary-1", 2)["commands"]
+
+
+def test_what_cannot_be_measured_is_said():
+    out = tempfile.mkdtemp()
+    done = run("text-1", "--pairs", "--rounds", "1", "--build", out, "--out", out)
+    assert done.returncode == 1, done
+    assert "Could not be measured" in done.stdout and results.read(os.path.join(out, "result.json"))["cases"][0]["failed"]
+
+
+if __name__ == "__main__":
+    harness.main()

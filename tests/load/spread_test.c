@@ -147,6 +147,9 @@ test_key_names(void **state)
 	assert_memory_equal(name, "p:ZZZ", 5);
 	keys_name(&k, 27 | KEYS_NUMBER, name);
 	assert_memory_equal(name, "p:abb", 5);
+	assert_true(keys_is(&k, 27, "p:ABB", 5));
+	assert_false(keys_is(&k, 27, "p:ABBx", 6));
+	assert_false(keys_is(&k, 27, "p:abb", 5));
 	assert_int_equal(keys_find(&k, "p:ABB", 5), 27);
 	assert_int_equal(keys_find(&k, "p:abb", 5), 27 | KEYS_NUMBER);
 	assert_int_equal(keys_find(&k, "p:ABBx", 6), UINT32_MAX);

@@ -122,6 +122,17 @@ keys_name(const struct keys *k, uint32_t key, char *to)
 	return end;
 }
 
+bool
+keys_is(const struct keys *k, uint32_t key, const char *name, size_t len)
+{
+	char expected[KEYS_NAME_MAX];
+
+	if (len != k->len)
+		return false;
+	keys_name(k, key, expected);
+	return memcmp(name, expected, len) == 0;
+}
+
 uint32_t
 keys_find(const struct keys *k, const char *name, size_t len)
 {

@@ -46,6 +46,9 @@ void keys_init(struct keys *k, const char *prefix, uint32_t letters, uint32_t co
 /* Writes the name of key, k->len bytes without NUL.  Returns its end. */
 char *keys_name(const struct keys *k, uint32_t key, char *to);
 
+/* Is this its name? */
+bool keys_is(const struct keys *k, uint32_t key, const char *name, size_t len);
+
 /* Which key has this name?  UINT32_MAX if none. */
 uint32_t keys_find(const struct keys *k, const char *name, size_t len);
 

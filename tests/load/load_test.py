@@ -185,6 +185,15 @@ def test_a_thousand_connections():
         assert run.json["connections"] == {"opened": 1000, "refused": 0, "closed": 0}
 
 
+def test_more_connections_than_the_server_takes():
+    """It closes those that are too many, again and again; that must not go on for ever."""
+    with harness.Rend(fields="max_connections = 20;") as server:
+        with Load("run", server, "-w", 40, "--timeout", "1s", "-n", 100) as run:
+            # Whether it sees that before all are there, or only then, is a matter of luck.
+            assert run.wait() in (1, 69), run.err
+            assert "Too many open connections" in run.err, run.err
+
+
 def test_a_server_that_goes_away():
     server = harness.Memcached()
     with server, Load("run", server, "--seconds", 60, "--timeout", "1s") as run:

@@ -150,6 +150,19 @@ test_key_names(void **state)
 	assert_true(keys_is(&k, 27, "p:ABB", 5));
 	assert_false(keys_is(&k, 27, "p:ABBx", 6));
 	assert_false(keys_is(&k, 27, "p:abb", 5));
+	assert_int_equal(keys_find(&k, "p:ABB", 5), 27);
+	assert_int_equal(keys_find(&k, "p:abb", 5), 27 | KEYS_NUMBER);
+	assert_int_equal(keys_find(&k, "p:ABBx", 6), UINT32_MAX);
+	assert_int_equal(keys_find(&k, "p:AB", 4), UINT32_MAX);
+	assert_int_equal(keys_find(&k, "q:ABB", 5), UINT32_MAX);
+	assert_int_equal(keys_find(&k, "p:AbB", 5), UINT32_MAX);
+	assert_int_equal(keys_find(&k, "p:Abb", 5), UINT32_MAX);
+	assert_int_equal(keys_find(&k, "p:A@B", 5), UINT32_MAX);
+	assert_int_equal(keys_find(&k, "", 0), UINT32_MAX);
+	for (uint32_t key = 0; key < 26 * 26 * 26; key++)
+		assert_int_equal(keys_find(&k, name, (size_t)(keys_name(&k, key, name) - name)), key);
+	keys_init(&k, "", 10, KEYS_MAX);
+	assert_int_equal(keys_find(&k, "ZZZZZZZZZZ", 10), UINT32_MAX);
 	assert_int_equal(keys_letters(1), 1);
 	assert_int_equal(keys_letters(26), 1);
 	assert_int_equal(keys_letters(27), 2);

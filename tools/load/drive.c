@@ -485,11 +485,9 @@ static const char *
 connect_all(struct drive *d, uint32_t from, uint32_t to)
 {
 	uint64_t now = drive_now(), deadline = now + d->settings->timeout;
-	uint32_t next = from, settled = 0;
+	uint32_t next = from, settled = 0, most = 0;
 
 	while (settled < to - from) {
-		uint32_t before = d->up;
-
 		now = drive_now();
 		if (interrupted != 0)
 			return "interrupted";
@@ -506,8 +504,11 @@ connect_all(struct drive *d, uint32_t from, uint32_t to)
 				ask_once(d, w);
 			settled += w->state == WIRE_UP && w->count == 0;
 		}
-		if (d->up != before)
+		/* Not of those alone that come up: a server may take them all, and close them again. */
+		if (settled > most) {
+			most = settled;
 			deadline = now + d->settings->timeout;
+		}
 		if (now > deadline)
 			return "not all connections come about within the time limit";
 	}

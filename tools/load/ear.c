@@ -149,11 +149,14 @@ ear_heard(struct ear *e, const struct request *r, uint32_t *slots)
 uint32_t
 ear_slot(const struct ear *e, const struct request *r, const uint32_t *slots, const char *name, size_t len)
 {
+	uint32_t key;
+
 	if (r->width == 1)
 		return keys_is(e->keys, r->key, name, len) ? 0 : 1;
+	key = keys_find(e->keys, name, len);
 	/* Answers mostly come in the order of the keys, without those that are missing. */
 	for (uint32_t i = 0; i < r->width; i++)
-		if (!(slots[i] & SLOT_ANSWERED) && keys_is(e->keys, slots[i], name, len))
+		if (slots[i] == key)
 			return i;
 	return r->width;
 }

@@ -93,6 +93,7 @@ keys_init(struct keys *k, const char *prefix, uint32_t letters, uint32_t count)
 	size_t before = strlen(prefix);
 
 	k->len = (uint32_t)before + letters;
+	k->letters = letters;
 	k->count = count;
 	k->next = 0;
 	for (int number = 0; number < 2; number++) {
@@ -130,6 +131,26 @@ keys_is(const struct keys *k, uint32_t key, const char *name, size_t len)
 		return false;
 	keys_name(k, key, expected);
 	return memcmp(name, expected, len) == 0;
+}
+
+uint32_t
+keys_find(const struct keys *k, const char *name, size_t len)
+{
+	bool number = len > 0 && name[len - 1] >= 'a';
+	uint64_t key = 0;
+
+	if (len != k->len || memcmp(name, k->zero[number], len - k->letters) != 0)
+		return UINT32_MAX;
+	for (name += len - k->letters, len = k->letters; len > 0; name++, len--) {
+		unsigned letter = (unsigned char)*name - (number ? 'a' : 'A');
+
+		if (letter >= LETTERS)
+			return UINT32_MAX;
+		key = key * LETTERS + letter;
+		if (key >= KEYS_MAX)
+			return UINT32_MAX;
+	}
+	return (uint32_t)key | (number ? KEYS_NUMBER : 0);
 }
 
 static uint32_t

@@ -20,7 +20,7 @@ enum keys_order { KEYS_UNIFORM, KEYS_ZIPF, KEYS_HOTSPOT, KEYS_SEQUENTIAL };
 
 struct keys {
 	char zero[2][KEYS_NAME_MAX]; /* the names of key 0, and of number 0 */
-	uint32_t len;		     /* of every name */
+	uint32_t len, letters;	     /* of every name, and of what is behind the prefix */
 	uint32_t count;
 	uint64_t salt; /* from the prefix: the same number under another prefix is another key */
 
@@ -48,6 +48,9 @@ char *keys_name(const struct keys *k, uint32_t key, char *to);
 
 /* Is this its name? */
 bool keys_is(const struct keys *k, uint32_t key, const char *name, size_t len);
+
+/* Which key has this name?  UINT32_MAX if none. */
+uint32_t keys_find(const struct keys *k, const char *name, size_t len);
 
 /* The next one, in the order that was asked for. */
 uint32_t keys_pick(struct keys *k, struct random *r);

@@ -81,31 +81,37 @@ static const struct {
 	{ "OK", BIT(FLUSH), OUTCOME_OK },
 };
 
+/* Digits at *p, and the space behind them, if there is one. */
+static bool
+take_number(const char **p, const char *end, uint64_t max, uint64_t *n)
+{
+	const char *from = *p;
+
+	while (*p < end && **p >= '0' && **p <= '9')
+		(*p)++;
+	if (!ear_number(from, (size_t)(*p - from), max, n))
+		return false;
+	if (*p < end && *(*p)++ != ' ')
+		return false;
+	return true;
+}
+
 /* VALUE key flags length[ cas] */
 static enum hear
 value_line(struct ear *e, const struct request *r, const uint32_t *slots, const char *line, size_t len)
 {
-	const char *p = line + 6, *end = line + len, *words[4];
-	size_t lens[4], n = 0;
+	const char *p = line + 6 + e->keys->len, *end = line + len;
 	uint64_t flags, size;
 	uint32_t slot;
 
-	for (; n < 4 && p < end; n++) {
-		const char *space = memchr(p, ' ', (size_t)(end - p));
-
-		words[n] = p;
-		lens[n] = (size_t)((space == NULL ? end : space) - p);
-		p += lens[n] + 1;
-	}
-	if (n < 3 || !ear_number(words[1], lens[1], UINT32_MAX, &flags) ||
-	    !ear_number(words[2], lens[2], 1 << 30, &size))
-		return ear_refuse(e, "no VALUE line", line, len);
-	if ((n == 4) != (r->verb == VERB_GETS || r->verb == VERB_GATS) ||
-	    (n == 4 && !ear_number(words[3], lens[3], UINT64_MAX, &e->answer.cas)))
-		return ear_refuse(e, "a version too many or missing", line, len);
-	slot = ear_slot(e, r, slots, words[0], lens[0]);
-	if (slot == r->width)
+	if (p >= end || *p++ != ' ' || (slot = ear_slot(e, r, slots, line + 6, e->keys->len)) == r->width)
 		return ear_refuse(e, "the value is of a key that was not asked for", line, len);
+	if (end[-1] == ' ' || !take_number(&p, end, UINT32_MAX, &flags) || p == end ||
+	    !take_number(&p, end, 1 << 30, &size))
+		return ear_refuse(e, "no VALUE line", line, len);
+	if ((p < end) != (r->verb == VERB_GETS || r->verb == VERB_GATS) ||
+	    (p < end && (!take_number(&p, end, UINT64_MAX, &e->answer.cas) || p < end)))
+		return ear_refuse(e, "a version too many or missing", line, len);
 	ear_value(e, r, slots, slot, size, (uint32_t)flags);
 	return HEAR_MORE;
 }

@@ -11,6 +11,8 @@ export TMPDIR
 export REND=$build/rend
 export REND_PLUGINS=$build/.libs
 export METER_LIB=$build/tests/talk/meter.so
+export JUMP_LIB=$build/tests/talk/jump.so
+export TEST_PLUGINS=$build/tests/talk
 export REND_PREFIX=$build/tests/prefix
 export PYTHONDONTWRITEBYTECODE=1
 # Tests that bound a server's memory run here too: freed memory is kept aside up to 16 MiB, not 256.

@@ -16,7 +16,8 @@ static const char usage[] =
     "\n"
     "  -o name=value   an option of the plugin, as in its block of rend.conf; an option that names\n"
     "                  a handler takes the file of that handler's plugin, which runs with its defaults\n"
-    "  --later         ask it through a handler that gives each answer later, and from another thread\n"
+    "  --later         ask it, and let it ask others, through a handler that gives each answer later, and from another "
+    "thread\n"
     "  --only text     only what has this in its name\n"
     "  --seconds n     that each item may take (30)\n"
     "  -h, --help      this\n";

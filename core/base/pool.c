@@ -21,7 +21,6 @@
 #define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
 #endif
 
-#define POOL_ALIGN   _Alignof(max_align_t)
 #define POOL_GARBAGE 0xdb
 
 /* What a free object begins with. */
@@ -55,7 +54,6 @@ pool_init(struct pool *p, size_t size, size_t keep)
 	REND_ASSERT(size > 0 && size < PTRDIFF_MAX);
 	if (size < sizeof(struct pool_free))
 		size = sizeof(struct pool_free);
-	size = (size + POOL_ALIGN - 1) / POOL_ALIGN * POOL_ALIGN;
 	*p = (struct pool){ .size = size, .keep = keep };
 }
 

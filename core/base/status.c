@@ -16,6 +16,20 @@ rend_outcome(enum rend_status status)
 	return (unsigned)status < REND_STATUS_COUNT ? statuses[status].outcome : REND_FAIL;
 }
 
+bool
+rend_ambiguous(enum rend_status status)
+{
+	switch (status) {
+	case REND_TIMEOUT:
+	case REND_LOST:
+	case REND_IO:
+	case REND_CORRUPT:
+		return true;
+	default:
+		return (unsigned)status >= REND_STATUS_COUNT;
+	}
+}
+
 const char *
 rend_status_name(enum rend_status status)
 {

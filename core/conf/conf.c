@@ -116,6 +116,7 @@ const struct conf_table conf_tables[] = {
 	{ "log", "log = { }: where lines for people go.", log_options },
 	{ "listener", "An element of listeners = ( ): where clients come in.", listener_options },
 	{ "admin", "admin = { }: where those come in who watch, over HTTP.", admin_options },
+	{ "handler", "Any block of handlers = { }, beside what its plugin has.", graph_handler_options },
 	{ NULL, NULL, NULL },
 };
 

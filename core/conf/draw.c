@@ -33,8 +33,8 @@ draw_node(const struct rend_node *n, FILE *out)
 {
 	const struct rend_option *opt = plugin_options(n->plugin);
 
-	fprintf(out, "\t\"%s\" [shape=%s, label=\"%s\\n%s\"];\n", n->name, n->walks != NULL ? "box" : "cylinder",
-	    n->name, plugin_name(n->plugin));
+	fprintf(out, "\t\"%s\" [shape=%s, label=\"%s\\n%s\"];\n", n->name,
+	    plugin_is_handler(n->plugin) ? "cylinder" : "box", n->name, plugin_name(n->plugin));
 	for (; opt != NULL && opt->name != NULL; opt++) {
 		const struct rend_node *to;
 

@@ -18,6 +18,17 @@
 /* What an option gets that names a block about which something was said already: nobody follows it. */
 static const struct rend_node unfit;
 
+/* What a block under handlers may say whatever its plugin is: it is about the node, and no plugin knows of it. */
+struct handler_conf {
+	uint64_t unknown_hold;
+};
+
+const struct rend_option graph_handler_options[] = {
+	REND_OPTION("unknown_hold", REND_DURATION, handler_conf, unknown_hold, "30s", "100ms..1h",
+	    "Of an l1: how long it takes no copy of a key of which a write to the l2 ended without an answer."),
+	{ .name = NULL },
+};
+
 /* ---- reading ---- */
 
 static struct graph_block *
@@ -206,16 +217,45 @@ find(void *arg, enum rend_option_type type, const char *name, struct rend_error 
 	return to->node == NULL ? &unfit : to->node;
 }
 
+/* The node's own options: all names but theirs are the plugin's, and were looked at. */
+static void
+fill_handler(struct graph_block *b, struct messages *m)
+{
+	struct handler_conf *conf = arena_new(sizeof *conf);
+	struct tree only = *b->tree;
+	const struct tree *t = tree_get(b->tree, "unknown_hold");
+	struct tree kid;
+	struct options o = { graph_handler_options, "a handler", b->path, NULL, NULL, NULL };
+
+	if (conf == NULL) {
+		messages_error(m, b->tree->place, EX_OSERR, b->path, "no memory");
+		return;
+	}
+	only.kids = NULL;
+	if (t != NULL) {
+		kid = *t;
+		kid.next = NULL;
+		only.kids = &kid;
+	}
+	options_fill(&o, &only, b->tree->place, conf, m);
+	b->node->unknown_hold = conf->unknown_hold;
+	arena_free(conf);
+}
+
 static void
 fill(struct graph *g, size_t i, struct messages *m)
 {
-	static const char *const others[] = { "plugin", NULL };
+	static const char *const others[] = { "plugin", NULL }, *const handlers_others[] = { "plugin", "unknown_hold",
+		NULL };
 	struct graph_block *b = &g->blocks[i];
 	struct finding f = { g, i };
-	struct options o = { plugin_options(b->plugin), plugin_name(b->plugin), b->path, others, find, &f };
+	struct options o = { plugin_options(b->plugin), plugin_name(b->plugin), b->path,
+		b->policy ? others : handlers_others, find, &f };
 	size_t errors = m->errors;
 
 	options_fill(&o, b->tree, b->tree->place, b->conf, m);
+	if (!b->policy)
+		fill_handler(b, m);
 	b->bad = m->errors != errors;
 }
 
@@ -313,6 +353,11 @@ check_shared_l1(const struct graph *g, const struct graph_block *p, struct messa
 {
 	const struct rend_node *l1 = p->node->tiers[0], *l2 = p->node->tiers[1];
 
+	if (l1 == l2) {
+		messages_error(m, p->tree->place, 0, p->path,
+		    "%s cannot be the L1 and the L2: there would be no copies", rend_node_name(l1));
+		return;
+	}
 	for (size_t i = 0; i < g->count; i++) {
 		const struct graph_block *b = &g->blocks[i];
 		bool same = b->node != NULL && b->node->tier_count == p->node->tier_count && b->node->tiers[0] == l1 &&
@@ -327,6 +372,87 @@ check_shared_l1(const struct graph *g, const struct graph_block *p, struct messa
 				break;
 			}
 	}
+}
+
+/* ---- locks ---- */
+
+static bool
+locks(const struct graph_block *b)
+{
+	return !b->bad && (b->plugin->handler.can & REND_LOCKS_L1) != 0;
+}
+
+/* A node somewhere below this one that locks the same L1, or NULL.  seen: where it looked already. */
+static const struct graph_block *
+lock_below(const struct graph *g, const struct graph_block *b, const struct rend_node *l1, bool *seen)
+{
+	for (size_t k = 0; k < b->asks_count; k++) {
+		const struct graph_block *kid = &g->blocks[b->asks[k]];
+
+		if (seen[b->asks[k]])
+			continue;
+		seen[b->asks[k]] = true;
+		if (locks(kid) && rend_node_l1(kid->node) == l1)
+			return kid;
+		kid = lock_below(g, kid, l1, seen);
+		if (kid != NULL)
+			return kid;
+	}
+	return NULL;
+}
+
+/* Nobody may wait for a lock that it holds itself, further up. */
+static void
+check_nested_locks(const struct graph *g, const struct graph_block *b, struct messages *m)
+{
+	const struct rend_node *l1 = rend_node_l1(b->node);
+	bool *seen = calloc(g->count, sizeof *seen);
+	const struct graph_block *other = seen == NULL ? NULL : lock_below(g, b, l1, seen);
+
+	if (seen == NULL)
+		messages_error(m, b->tree->place, EX_OSERR, b->path, "no memory");
+	if (other != NULL)
+		messages_error(m, b->tree->place, 0, b->path,
+		    "%s, below it, locks the same L1, %s: a request would wait for itself; one of the two is enough",
+		    other->path, rend_node_name(l1));
+	free(seen);
+}
+
+/* Two who know nothing of each other write to one L2: that is right only if one of them never writes. */
+static void
+warn_shared_l2(const struct graph *g, const struct graph_block *p, struct messages *m)
+{
+	const struct rend_node *l1 = p->node->tiers[0], *l2 = p->node->tiers[1];
+
+	for (size_t i = 0; i < g->count; i++) {
+		const struct graph_block *b = &g->blocks[i];
+		bool knows = b->node != NULL && b->node->tier_count > 0 && b->node->tiers[0] == l1;
+
+		for (size_t k = 0; b != p && !b->bad && !knows && k < b->asks_count; k++)
+			if (g->blocks[b->asks[k]].node == l2) {
+				messages_warn(m, b->tree->place, b->path,
+				    "asks %s, which is the L2 of %s: copies in %s know nothing of what is written here",
+				    rend_node_name(l2), p->path, rend_node_name(l1));
+				break;
+			}
+	}
+}
+
+/* An option that does nothing would be taken for one that does. */
+static void
+check_hold(const struct graph *g, const struct graph_block *b, struct messages *m)
+{
+	const struct tree *t = b->policy ? NULL : tree_get(b->tree, "unknown_hold");
+	char path[TREE_PATH_MAX + 16];
+
+	for (size_t i = 0; t != NULL && i < g->count; i++)
+		if (g->blocks[i].node != NULL &&
+		    (g->blocks[i].bad || (guards(&g->blocks[i]) && g->blocks[i].node->tiers[0] == b->node)))
+			return;
+	if (t == NULL)
+		return;
+	snprintf(path, sizeof path, "%s.unknown_hold", b->path);
+	messages_error(m, t->place, 0, path, "no policy keeps copies in %s: this is for an l1", b->tree->name);
 }
 
 void
@@ -358,8 +484,16 @@ graph_build(struct graph *g, const struct tree *root, const char *plugin_dir, st
 		if (!g->blocks[g->order[i]].bad)
 			check(&g->blocks[g->order[i]], m);
 	for (size_t i = 0; i < g->count; i++)
-		if (!g->blocks[i].bad && g->blocks[i].node->tier_count > 1 && guards(&g->blocks[i]))
+		if (!g->blocks[i].bad && g->blocks[i].node->tier_count > 1 && guards(&g->blocks[i])) {
 			check_shared_l1(g, &g->blocks[i], m);
+			warn_shared_l2(g, &g->blocks[i], m);
+		}
+	for (size_t i = 0; i < g->count; i++)
+		if (locks(&g->blocks[i]))
+			check_nested_locks(g, &g->blocks[i], m);
+	for (size_t i = 0; i < g->count; i++)
+		if (!g->blocks[i].bad)
+			check_hold(g, &g->blocks[i], m);
 	free(way);
 }
 

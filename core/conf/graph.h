@@ -13,6 +13,9 @@
 #include "conf/tree.h"
 #include "engine/node.h"
 
+/* What every block under handlers may say. */
+extern const struct rend_option graph_handler_options[];
+
 struct graph_block {
 	const struct tree *tree;
 	char path[TREE_PATH_MAX]; /* "handlers.mem" */

@@ -8,19 +8,17 @@
  *	    │             │           │          because the handler still has it
  *	    │             │           └ from the first late row on: has the walk and the item, so that the client's op
  *	    │             │             can be finished and freed
- *	    │             └ in a walk with a guard: has the guard.  It is gone, and the guard ended, when the last kid is:
- *	    │               a write that was given up may still happen, so its writer has not ended
+ *	    │             └ in a walk with a guard: has the guard (held.h), which ends when the last kid is gone
  *	    └ has the walk in its scratch
- *
- * Not handled: a write whose status is LOST may happen later, too, and there is no answer left to wait for.  The guard
- * should be kept for the longest time such a write can be under way (30 s); it is ended with the walk.
  */
 #include "engine/flow.h"
 
 #include "engine/flow_check.h"
 #include "engine/flow_counts.h"
-#include "engine/guard.h"
+#include "engine/held.h"
+#include "engine/join.h"
 #include "engine/op.h"
+#include "engine/row.h"
 #include "engine/worker.h"
 
 /* In the scratch of the op that it belongs to (its home): the client's, then its shadow's. */
@@ -31,21 +29,16 @@ struct walk {
 	struct rend_op *under;	/* whose child the next kid is */
 	struct rend_op *holder; /* NULL: the guard has not begun */
 	uint8_t slot, row;
-	uint8_t answer; /* a status */
-	bool asked;	/* the kid has been used */
-	bool late;	/* the answer is settled */
-	bool owed;	/* the home is the client's op, and not answered */
+	uint8_t answer;	       /* a status */
+	bool asked;	       /* the kid has been used */
+	bool late;	       /* the answer is settled */
+	bool owed;	       /* the home is the client's op, and not answered */
+	int64_t until;	       /* of copies, as a function said */
+	struct join_seat seat; /* of a row that joins */
 };
 _Static_assert(sizeof(struct walk) <= REND_SCRATCH_MAX, "a walk does not fit into an op's scratch");
 
 const size_t flow_scratch_size = sizeof(struct walk);
-
-/* In the scratch of the holder. */
-struct held {
-	struct rend_guard guard;
-	struct rend_buf end; /* whose release ends it */
-};
-_Static_assert(sizeof(struct held) <= REND_SCRATCH_MAX, "a guard does not fit into an op's scratch");
 
 /* What a row with a function is given; rend_flow_up() finds the rest from there. */
 struct flow_view {
@@ -61,63 +54,15 @@ walk_of(struct rend_op *home)
 
 /* ---- the guard ---- */
 
-static void
-held_release(struct rend_buf *buf)
-{
-	guard_end(&LIST_OBJ(buf, struct held, end)->guard);
-}
-
-static bool
-held_begin(const struct rend_node *policy, unsigned slot, struct rend_op *holder)
-{
-	struct held *held = (struct held *)(void *)holder->scratch;
-	struct guard *words = policy->tiers[0]->guard;
-
-	if (policy->walks[slot].guard == REND_READS)
-		guard_read(words, holder->hash, &held->guard);
-	else if (slot == REND_FLUSH_ALL)
-		return guard_write_all(words, &held->guard);
-	else
-		return guard_write(words, holder->hash, &held->guard);
-	return true;
-}
-
 /* Begins the guard; from here on kids are children of its holder.  OK, BUSY or NO_MEMORY. */
 static enum rend_status
 walk_guard(struct walk *w)
 {
-	struct rend_op *holder = rend_op_child(w->under);
-	struct held *held;
+	enum rend_status status = held_begin(w->in->node, w->slot, w->under, &w->holder);
 
-	if (holder == NULL)
-		return REND_NO_MEMORY;
-	if (!held_begin(w->in->node, w->slot, holder)) {
-		rend_op_free(&holder);
-		return REND_BUSY;
-	}
-	held = (struct held *)(void *)holder->scratch;
-	holder->deadline = w->under->deadline;
-	/* A value lasts as long as its op's memory; this one piece fits in without an allocation. */
-	rend_buf_init(&held->end, &held->guard, sizeof held->guard, held_release);
-	rend_value_add(&holder->item.value, &held->end, held->end.data, held->end.size);
-	w->holder = w->under = holder;
-	return REND_OK;
-}
-
-/* The walk needs it no longer; its late kids may. */
-static void
-holder_leave(struct rend_op **holder)
-{
-	/* An op that its owner frees loses its value at once, unless it is late: and it is what its late kids make it.
-	 */
-	(*holder)->state = OP_LATE;
-	rend_op_free(holder);
-}
-
-static const struct rend_guard *
-walk_guard_of(const struct walk *w)
-{
-	return &((const struct held *)(const void *)w->holder->scratch)->guard;
+	if (status == REND_OK)
+		w->under = w->holder;
+	return status;
 }
 
 /* READS begins as late as it may: an L1 hit does not pay for it. */
@@ -147,40 +92,51 @@ walk_renew_kid(struct rend_op *home)
 		if (w->kid != NULL)
 			rend_op_free(&w->kid);
 		w->kid = kid;
+	} else {
+		rend_value_drop(&kid->item.value);
+		kid->item = (struct rend_item){ 0 };
+		kid->ask = (struct rend_ask){ 0 };
+		kid->guard = NULL;
 	}
-	rend_value_drop(&kid->item.value);
-	kid->item = (struct rend_item){ 0 };
-	kid->ask = (struct rend_ask){ 0 };
-	kid->guard = NULL;
 	kid->done = flow_resume;
 	kid->up = home;
 	return true;
 }
 
-/* Fills in what a row asks.  false: no memory. */
+/* Is it a write to a tier that holds the truth, under a guard that has to know how it ends? */
 static bool
-row_fill(struct rend_op *kid, const struct rend_op *home, const struct rend_step *step)
+row_writes(const struct walk *w, const struct rend_step *step)
 {
-	bool clients = step->verb == home->verb;
+	if (w->in->node->walks[w->slot].guard != REND_WRITES || step->tier == 0)
+		return false;
+	return step->verb != REND_GET || (w->kid->ask.mode & (REND_ALSO_TOUCH | REND_VIVIFY | REND_RECACHE)) != 0;
+}
 
-	kid->verb = step->verb;
-	if (clients && !step->guarded) {
-		kid->ask = home->ask;
-	} else {
-		kid->ask.mode = step->mode;
-		kid->ask.exptime = home->ask.exptime;
-		if (clients)
-			kid->ask.want = home->ask.want;
-		if (rend_verb_stores(step->verb))
-			kid->ask.cas_new = home->item.cas;
-	}
-	if (step->verb == REND_GET)
-		kid->ask.want |= step->want;
-	if (!rend_verb_stores(step->verb))
-		return true;
-	kid->item.flags = home->item.flags;
-	kid->item.exptime = home->item.exptime;
-	return rend_value_share(&kid->item.value, &home->item.value) == 0;
+/* Only those may join, and be joined, who ask nothing but what there is, and began when nobody was writing. */
+static bool
+walk_may_join(const struct rend_op *home, const struct rend_step *step)
+{
+	const struct walk *w = (const struct walk *)(const void *)home->scratch;
+
+	return step->join && home->ask.mode == 0 && w->kid->ask.mode == 0 && held_guard(w->holder)->alone;
+}
+
+/* As rend_submit(). */
+static bool
+walk_submit(struct rend_op *home, const struct rend_step *step)
+{
+	struct walk *w = walk_of(home);
+	const struct rend_node *to = w->in->node->tiers[step->tier];
+	struct instance *l1;
+
+	if (!walk_may_join(home, step))
+		return rend_submit(to, w->kid);
+	l1 = w->in->node->tiers[0]->instances[w->in->worker->index];
+	if (l1->join == NULL)
+		l1->join = join_new();
+	if (l1->join == NULL)
+		return rend_submit(to, w->kid);
+	return join_submit(l1->join, &w->seat, to, w->kid, held_guard(w->holder));
 }
 
 /* Asks what the row says.  true: *status is the answer; false: flow_resume() will get it. */
@@ -199,11 +155,12 @@ walk_ask(struct rend_op *home, const struct rend_step *step, enum rend_status *s
 	if (!walk_renew_kid(home))
 		goto failed;
 	w->asked = true;
-	if (!row_fill(w->kid, home, step))
+	if (!row_fill(w->kid, home, step, w->until))
 		goto failed;
 	if (step->guarded)
-		w->kid->guard = walk_guard_of(w);
-	if (!rend_submit(w->in->node->tiers[step->tier], w->kid))
+		w->kid->guard = held_guard(w->holder);
+	op_core(w->kid)->writes = row_writes(w, step);
+	if (!walk_submit(home, step))
 		return false;
 	*status = (enum rend_status)w->kid->status;
 	return true;
@@ -225,6 +182,7 @@ walk_decide(struct rend_op *home, const struct rend_step *step)
 		view.flow.kid = w->kid;
 	o = step->run(&view.flow);
 	worker_call(w->in->worker, outer);
+	w->until = rend_earlier(w->until, view.flow.until);
 	return (unsigned)o > REND_FAIL ? REND_FAIL : o;
 }
 
@@ -256,9 +214,13 @@ walk_take_in(struct rend_op *home, const struct rend_step *step)
 		rend_value_drop(&old);
 	} else if (!step->aside &&
 		   (rend_verb_stores(step->verb) || step->verb == REND_INCR || step->verb == REND_DECR)) {
-		/* Other verbs bring neither: what a get found stays. */
+		/* Other verbs bring nothing: what a get found stays.  What is to be stored stays, too. */
 		home->item.cas = kid->item.cas;
 		home->item.number = kid->item.number;
+		home->item.have = kid->item.have;
+		home->item.size = kid->item.size;
+		if (!rend_verb_stores(step->verb))
+			home->item.exptime = kid->item.exptime;
 	}
 }
 
@@ -269,7 +231,7 @@ walk_end(struct rend_op *home)
 
 	rend_op_free(&w.kid);
 	if (w.holder != NULL)
-		holder_leave(&w.holder);
+		held_leave(&w.holder);
 	if (w.owed)
 		rend_done(home, (enum rend_status)w.answer);
 	else
@@ -284,11 +246,12 @@ walk_go(struct rend_op *home, uint8_t next, enum rend_status status)
 
 	switch (next) {
 	case REND_REPLY_OK:
-		status = REND_OK;
-		/* fall through */
+	case REND_REPLY_MISS:
 	case REND_REPLY_FAIL:
 		if (!w->late)
-			w->answer = (uint8_t)status;
+			w->answer = (uint8_t)(next == REND_REPLY_OK	? REND_OK
+					      : next == REND_REPLY_MISS ? REND_MISS
+									: status);
 		/* fall through */
 	case REND_REPLY:
 		walk_end(home);
@@ -300,19 +263,16 @@ walk_go(struct rend_op *home, uint8_t next, enum rend_status status)
 }
 
 static uint8_t
-row_edge(const struct rend_step *step, enum rend_outcome o)
+walk_next(struct walk *w, const struct rend_step *step, enum rend_status status)
 {
-	return o == REND_YES ? step->yes : o == REND_NO ? step->no : step->fail;
-}
+	bool served = w->seat.part == JOIN_SERVED;
 
-static uint8_t
-row_next(const struct rend_step *step, enum rend_status status)
-{
-	if (status != REND_OK)
-		for (size_t i = 0; i < sizeof step->but / sizeof step->but[0] && step->but[i].status != 0; i++)
-			if (step->but[i].status == status)
-				return step->but[i].row;
-	return row_edge(step, rend_outcome(status));
+	if (w->seat.part != JOIN_ALONE)
+		w->seat = (struct join_seat){ 0 };
+	/* What is to be done with what was found, the one who asked for it does. */
+	if (served && status == REND_OK)
+		return REND_REPLY;
+	return row_next(step, status);
 }
 
 /* The row asked, and status is what came of it. */
@@ -324,11 +284,13 @@ walk_on(struct rend_op *home, enum rend_status status)
 	enum rend_outcome o = rend_outcome(status);
 
 	flow_count(w->in, w->slot, w->row, o);
+	if (w->kid->state != OP_LATE)
+		op_leave_open(w->kid, status); /* a late one will say so itself */
 	if (o == REND_YES)
 		walk_take_in(home, step);
 	if (!step->aside && !w->late)
 		w->answer = (uint8_t)status;
-	return walk_go(home, row_next(step, status), status);
+	return walk_go(home, walk_next(w, step, status), status);
 }
 
 /* A row with a function has no status; when it refuses, nothing has been changed, and DOWN says that. */
@@ -402,6 +364,7 @@ flow_resume(struct rend_op *kid)
 {
 	struct rend_op *home = kid->up;
 
+	join_done(&walk_of(home)->seat);
 	if (walk_on(home, (enum rend_status)kid->status))
 		walk_run(home);
 }
@@ -434,7 +397,7 @@ flow_start(struct instance *in, struct rend_op *op)
 	/* What cannot even begin is refused before anything was changed. */
 	if (status == REND_OK && !walk_renew_kid(op)) {
 		if (w->holder != NULL)
-			holder_leave(&w->holder);
+			held_leave(&w->holder);
 		status = REND_NO_MEMORY;
 	}
 	if (status == REND_OK)

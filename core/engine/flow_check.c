@@ -65,7 +65,7 @@ refuse(const struct check *c, unsigned row, const char *fmt, ...)
 static bool
 is_reply(unsigned edge)
 {
-	return edge == REND_REPLY || edge == REND_REPLY_FAIL || edge == REND_REPLY_OK;
+	return edge == REND_REPLY || edge == REND_REPLY_FAIL || edge == REND_REPLY_OK || edge == REND_REPLY_MISS;
 }
 
 /* The row's edges: yes, no, fail, exceptions.  Returns how many. */
@@ -148,14 +148,17 @@ check_ask(const struct check *c, unsigned row)
 	return 0;
 }
 
-/* Handlers look at the guard where they insert, and where they move an exptime. */
+/* Handlers look at the guard where they insert, where they move an exptime, and where they leave a mark. */
 static bool
 row_can_be_guarded(const struct rend_step *step)
 {
+	uint32_t modes = step->mode | step->pass;
+
 	if (step->run != NULL)
 		return false;
 	return rend_verb_stores(step->verb) || step->verb == REND_TOUCH ||
-	       (step->verb == REND_GET && (step->mode & REND_ALSO_TOUCH));
+	       (step->verb == REND_GET && (modes & (REND_ALSO_TOUCH | REND_VIVIFY))) ||
+	       (step->verb == REND_DELETE && (modes & (REND_INVALIDATE | REND_DROP_VALUE)));
 }
 
 static int
@@ -174,12 +177,42 @@ check_guarded(const struct check *c, unsigned row)
 	return 0;
 }
 
+/* Only tier 0 has to know this mode, and only if it knows the guard. */
+static int
+check_earlier(const struct check *c, unsigned row)
+{
+	const struct rend_step *step = &c->steps[row];
+
+	if (!(step->mode & REND_ONLY_EARLIER))
+		return 0;
+	if (step->run != NULL || step->verb != REND_TOUCH || step->tier != 0 || c->walk->guard == REND_UNGUARDED)
+		return refuse(c, row, "only a touch of tier 0, in a walk with a guard, may be for what is earlier");
+	return 0;
+}
+
+/* Who joins has to know whether anything was written since the other began. */
+static int
+check_join(const struct check *c, unsigned row)
+{
+	const struct rend_step *step = &c->steps[row];
+
+	if (!step->join)
+		return 0;
+	if (step->run != NULL || step->verb != REND_GET || c->slot != REND_GET || step->late)
+		return refuse(c, row, "it joins, but is no get before the answer to a get");
+	if (step->tier == 0 || c->walk->guard != REND_READS)
+		return refuse(c, row, "it joins, but the walk has not looked at the guard");
+	return 0;
+}
+
 static int
 check_row(const struct check *c, unsigned row)
 {
 	if (check_name(c, row) != 0 || check_but(c, row) != 0 || check_edges(c, row) != 0)
 		return -1;
 	if (c->steps[row].run == NULL && check_ask(c, row) != 0)
+		return -1;
+	if (check_earlier(c, row) != 0 || check_join(c, row) != 0)
 		return -1;
 	return check_guarded(c, row);
 }

@@ -56,10 +56,12 @@ trail_came(struct trail *t, unsigned len, unsigned late, const char *answer, uin
 		answer = outcome_names[o];
 	if (!settled && edge == REND_REPLY_OK)
 		answer = outcome_names[REND_YES];
+	if (!settled && edge == REND_REPLY_MISS)
+		answer = outcome_names[REND_NO];
 	/* A function that refuses answers DOWN. */
 	if (!settled && edge == REND_REPLY_FAIL)
 		answer = outcome_names[stop->step->run != NULL ? REND_FAIL : o];
-	if (edge == REND_REPLY || edge == REND_REPLY_OK || edge == REND_REPLY_FAIL)
+	if (edge == REND_REPLY || edge == REND_REPLY_OK || edge == REND_REPLY_MISS || edge == REND_REPLY_FAIL)
 		print_path(t, len, settled ? late : len, answer);
 	else
 		trail_go(t, edge, len, settled ? late : FLOW_ROWS_MAX, answer);
@@ -128,6 +130,7 @@ static const struct end {
 } ends[] = {
 	{ REND_REPLY, "reply" },
 	{ REND_REPLY_OK, "reply: OK" },
+	{ REND_REPLY_MISS, "reply: MISS" },
 	{ REND_REPLY_FAIL, "reply: error" },
 };
 

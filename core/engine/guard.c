@@ -5,11 +5,12 @@
 
 #include "rend/check.h"
 
-#define WORDS	    (1U << 20)
-#define WRITER	    1ULL
-#define WRITERS(w)  ((w)&0xffff)
-#define EPOCH	    (1ULL << 16)
-#define WRITERS_MAX (1U << 15) /* a bit is left for those that pass the check together: at most one per thread */
+#define WORDS	   (1U << 20)
+#define WRITER	   1ULL
+#define WRITERS(w) ((w)&0xffff)
+#define EPOCH	   (1ULL << 16)
+#define WRITERS_MAX \
+	(1U << 15) /* a bit is left for those that pass the check together, one per thread, and for guard_take_all() */
 
 struct guard {
 	uint64_t words[WORDS]; /* atomic */
@@ -86,6 +87,14 @@ guard_write_all(struct guard *words, struct rend_guard *g)
 		}
 	*g = (struct rend_guard){ .words = words, .writing = true, .all = true };
 	return true;
+}
+
+void
+guard_take_all(struct guard *words, struct rend_guard *g)
+{
+	for (uint64_t i = 0; i < WORDS; i++)
+		__atomic_fetch_add(guard_word(words, i), EPOCH + WRITER, __ATOMIC_SEQ_CST);
+	*g = (struct rend_guard){ .words = words, .writing = true, .all = true };
 }
 
 void

@@ -35,6 +35,9 @@ bool guard_write(struct guard *words, uint64_t hash, struct rend_guard *g);
 /* The same for every word.  false: some word has too many writers; nothing is held. */
 bool guard_write_all(struct guard *words, struct rend_guard *g);
 
+/* The same, however many there are: for one who cannot be refused, and comes once. */
+void guard_take_all(struct guard *words, struct rend_guard *g);
+
 /* Gives back what was taken; *g is empty afterwards.  Any thread. */
 void guard_end(struct rend_guard *g);
 

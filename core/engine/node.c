@@ -8,14 +8,19 @@
 #include "engine/flow.h"
 #include "engine/flow_check.h"
 #include "engine/guard.h"
+#include "engine/holds.h"
+#include "engine/join.h"
 #include "engine/metrics.h"
+#include "engine/object.h"
 #include "engine/op.h"
 #include "engine/worker.h"
 #include "rend/log.h"
 
 /* What a node lets in if its plugin does not say. */
-#define TIME_DEFAULT  30000000000ULL
-#define QUEUE_DEFAULT 16384
+#define TIME_DEFAULT	     30000000000ULL
+#define QUEUE_DEFAULT	     16384
+
+#define UNKNOWN_HOLD_DEFAULT 30000000000ULL
 
 struct rend_node *
 node_new(const char *name, struct plugin *plugin, void *conf, void (*free_conf)(void *))
@@ -43,6 +48,30 @@ is_policy(const struct rend_node *n)
 	return n->plugin->policy.name != NULL;
 }
 
+static bool
+is_guarding(const struct rend_node *n)
+{
+	for (unsigned v = 0; v < REND_VERB_COUNT; v++)
+		if (n->walks[v].guard != REND_UNGUARDED)
+			return true;
+	return false;
+}
+
+/* Copies are kept right by asking the guard when they are made: whoever cannot is no place for them. */
+static int
+check_l1(const struct rend_node *n, struct rend_error *err)
+{
+	const struct rend_node *l1 = n->tiers[0];
+
+	if (!is_guarding(n) || n->tier_count == 0 || (l1->plugin->handler.can & REND_CAN_GUARD))
+		return 0;
+	return error_set(err, EX_CONFIG,
+	    "%s = \"%s\": plugin %s cannot keep copies for %s: it does not ask the guard that keeps old ones out, as "
+	    "inmem "
+	    "does. (An L1 in another process would need leases, which this rend does not have)",
+	    n->plugin->policy.tiers[0], l1->name, plugin_name(l1->plugin), n->plugin->policy.name);
+}
+
 int
 node_check(struct rend_node *n, struct rend_error *err)
 {
@@ -58,6 +87,8 @@ node_check(struct rend_node *n, struct rend_error *err)
 	n->walks = p->pick(n->conf, l1_can);
 	if (n->walks == NULL)
 		return error_set(err, EX_SOFTWARE, "%s has no tables for these options", p->name);
+	if (check_l1(n, err) != 0)
+		return -1;
 	return flow_check(p, n->walks, n->tier_count, l1_can, err);
 }
 
@@ -74,21 +105,28 @@ walk(void *inst, struct rend_op *op)
 	flow_start(inst, op);
 }
 
+/* The words are the L1 node's, so that every policy over it shares them. */
+static int
+make_guard(struct rend_node *l1, struct rend_error *err)
+{
+	if (l1->guard == NULL)
+		l1->guard = guard_new();
+	if (l1->guard != NULL && l1->holds == NULL)
+		l1->holds = holds_new(l1->guard, l1->unknown_hold != 0 ? l1->unknown_hold : UNKNOWN_HOLD_DEFAULT);
+	if (l1->guard == NULL || l1->holds == NULL)
+		return error_set(err, EX_OSERR, "no memory for the guard of %s", l1->name);
+	return 0;
+}
+
 static int
 policy_open(struct rend_node *n, struct rend_error *err)
 {
 	for (unsigned v = 0; v < REND_VERB_COUNT; v++) {
 		n->on[v] = n->walks[v].steps == NULL ? unsupported : walk;
 		n->passes[v] = flow_passes(n, v);
-		if (n->walks[v].guard != REND_UNGUARDED && n->tiers[0]->guard == NULL) {
-			/* The words are the L1 node's, so that every policy over it shares them. */
-			struct rend_node *l1 = (struct rend_node *)(uintptr_t)n->tiers[0];
-
-			l1->guard = guard_new();
-			if (l1->guard == NULL)
-				return error_set(err, EX_OSERR, "no memory for the guard of %s", l1->name);
-		}
 	}
+	if (is_guarding(n) && make_guard((struct rend_node *)(uintptr_t)n->tiers[0], err) != 0)
+		return -1;
 	n->modes = REND_MODES_ALL; /* the tiers refuse what they do not know */
 	if (flow_counts_new(n) != 0)
 		return error_set(err, EX_OSERR, "no memory for counters");
@@ -103,6 +141,8 @@ handler_open(struct rend_node *n, struct rend_error *err)
 	for (unsigned v = 0; v < REND_VERB_COUNT; v++)
 		n->on[v] = h->on[v] != NULL ? h->on[v] : h->any != NULL ? h->any : unsupported;
 	n->modes = h->policy ? REND_MODES_ALL : REND_MODES_BASE | h->modes;
+	if (h->can & REND_CAN_GUARD)
+		n->modes |= REND_ONLY_EARLIER;
 	if (h->limits != NULL)
 		h->limits(n->conf, &n->limits);
 	n->store = n->conf;
@@ -160,7 +200,9 @@ node_free(struct rend_node **np)
 		return;
 	REND_CHECK(n, NODE_MAGIC);
 	REND_ASSERT(!n->opened);
+	holds_free(&n->holds);
 	guard_free(&n->guard);
+	objects_free(n);
 	if (n->free_conf != NULL)
 		n->free_conf(n->conf);
 	free(n->name);
@@ -172,6 +214,36 @@ const char *
 rend_node_name(const struct rend_node *node)
 {
 	return node->name;
+}
+
+/* Whom a policy without tables asks first. */
+static const struct rend_node *
+first_asked(const struct rend_node *n)
+{
+	const struct rend_option *opt = plugin_options(n->plugin);
+
+	for (; opt != NULL && opt->name != NULL; opt++)
+		if (opt->type == REND_HANDLER || opt->type == REND_NODE) {
+			const struct rend_node *to;
+
+			memcpy(&to, (const char *)n->conf + opt->at, sizeof(void *));
+			return to;
+		}
+	return NULL;
+}
+
+const struct rend_node *
+rend_node_l1(const struct rend_node *node)
+{
+	for (;;) {
+		const struct rend_node *below = is_policy(node)		       ? node->tiers[0]
+						: node->plugin->handler.policy ? first_asked(node)
+									       : NULL;
+
+		if (below == NULL)
+			return node;
+		node = below;
+	}
 }
 
 int
@@ -219,6 +291,7 @@ node_detach(struct rend_node *n, struct rend_worker *w)
 		    REND_LOG_ERROR, "%s did not finish %u ops when it was detached", n->name, (unsigned)in->in_flight);
 		return false; /* they point to it */
 	}
+	join_free(&in->join);
 	free(in->counts);
 	free(in);
 	return true;
@@ -245,11 +318,19 @@ instance_tick(struct instance *in)
 
 	const struct instance *outer;
 
+	if (in->node->holds != NULL)
+		holds_tick(in->node->holds, rend_now());
 	if (h->tick == NULL)
 		return;
 	outer = worker_call(in->worker, in);
 	h->tick(in->self);
 	worker_call(in->worker, outer);
+}
+
+bool
+instance_ticks(const struct instance *in)
+{
+	return in->node->plugin->handler.tick != NULL || (in->node->holds != NULL && holds_now(in->node->holds) > 0);
 }
 
 bool
@@ -366,6 +447,20 @@ node_refused(const struct rend_node *n)
 
 		if (in != NULL)
 			sum += __atomic_load_n(&in->counts->refused, __ATOMIC_RELAXED);
+	}
+	return sum;
+}
+
+uint64_t
+node_joined(const struct rend_node *n)
+{
+	uint64_t sum = 0;
+
+	for (int i = 0; i < rend_worker_count(); i++) {
+		const struct instance *in = instance_at(n, i);
+
+		if (in != NULL)
+			sum += __atomic_load_n(&in->counts->joined, __ATOMIC_RELAXED);
 	}
 	return sum;
 }

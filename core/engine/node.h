@@ -10,7 +10,10 @@
 #include "rend/plugin.h"
 
 struct guard;
+struct holds;
+struct join;
 struct metric;
+struct object;
 
 /* What one worker counts at one node; relaxed atomics, written by that worker only. */
 struct node_counts {
@@ -18,6 +21,7 @@ struct node_counts {
 	struct histogram latency; /* submit to done, ns, by the loop's clock */
 	uint64_t late;		  /* given up at their deadline */
 	uint64_t refused;	  /* BUSY: too many in flight */
+	uint64_t joined;	  /* shared the answer to another op */
 };
 
 /* A node on one worker. */
@@ -29,6 +33,7 @@ struct instance {
 	uint32_t in_flight;   /* those, and the late ones */
 	struct link touched;  /* got an op this turn */
 	struct link attached; /* in worker.instances */
+	struct join *join;    /* of tier 0 of somebody: reads that others may join; made when first needed */
 	struct node_counts *counts;
 	bool up; /* was it reachable when it was last looked?  Relaxed atomic */
 };
@@ -54,8 +59,12 @@ struct rend_node {
 	const struct rend_node
 	    *passes[REND_VERB_SLOTS]; /* who answers for it when a walk is nothing but one plain row */
 	struct row_counts *rows;      /* per worker, verb and row: flow.c's */
-	struct guard *guard;	/* of the node that is tier 0 of somebody with guarded walks; made when first needed */
+	/* of the node that is tier 0 of somebody with guarded walks; made when first needed */
+	struct guard *guard;
+	struct holds *holds;
+	uint64_t unknown_hold;	/* ns; 0: the default */
 	struct metric *metrics; /* what the plugin registered */
+	struct object *objects; /* what plugins left with it */
 	struct instance *instances[NODE_WORKERS_MAX];
 };
 
@@ -88,6 +97,9 @@ bool node_detach(struct rend_node *n, struct rend_worker *w);
 void instance_flush(struct instance *in);
 void instance_tick(struct instance *in);
 
+/* Does anybody wait for the next tick? */
+bool instance_ticks(const struct instance *in);
+
 /* Is the node reachable, as far as this worker's instance knows? */
 bool instance_up(const struct instance *in);
 
@@ -106,5 +118,6 @@ void node_latency(const struct rend_node *n, struct histogram *sum);
 uint64_t node_in_flight(const struct rend_node *n);
 uint64_t node_late(const struct rend_node *n);
 uint64_t node_refused(const struct rend_node *n);
+uint64_t node_joined(const struct rend_node *n);
 
 #endif

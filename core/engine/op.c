@@ -22,7 +22,7 @@ op_of_link(struct link *k)
 	return core_op(LIST_OBJ(k, struct op_core, link));
 }
 
-/* All of it but key and scratch.  Field by field: to clear so much at once the compiler takes an instruction that is slow to begin. */
+/* All of it but key and scratch.  Part by part: to clear so much at once the compiler takes an instruction that is slow to begin. */
 static struct rend_op *
 op_init(struct rend_op *op, struct rend_worker *w)
 {
@@ -40,12 +40,7 @@ op_init(struct rend_op *op, struct rend_worker *w)
 	op->born = op->deadline = 0;
 	op->guard = NULL;
 	op->link = NULL;
-	c->link = (struct link){ 0 };
-	c->at = c->via = NULL;
-	c->pinned = NULL;
-	c->home = (struct rend_call){ 0 };
-	c->holds = 1;
-	c->elsewhere = 0;
+	*c = (struct op_core){ .holds = 1 };
 	return op;
 }
 
@@ -154,6 +149,8 @@ op_ended(struct rend_op *op)
 	struct op_core *c = op_core(op);
 	uint64_t took = rend_now() - op->born;
 
+	if (c->joined)
+		return; /* the tier was not asked */
 	count_end(c->at, op, took);
 	if (c->via != NULL)
 		count_end(c->via, op, took);
@@ -180,16 +177,15 @@ answer_for_it(struct rend_op *op, enum rend_status status)
 	op->status = (uint8_t)status;
 	op->state = OP_DONE;
 	op_ended(op);
-	return true;
+	return false;
 }
 
-bool
-rend_submit(const struct rend_node *to, struct rend_op *op)
+/* Where it goes, until when it is waited for, and whether it is let in.  false: it was answered. */
+static bool
+op_enter(const struct rend_node *to, struct rend_op *op)
 {
 	struct rend_worker *w = op->worker;
 	struct op_core *c = op_core(op);
-	struct rend_op *outer = w->running;
-	const struct instance *outer_at;
 	const struct rend_node *pass;
 	struct instance *in;
 
@@ -205,6 +201,7 @@ rend_submit(const struct rend_node *to, struct rend_op *op)
 	}
 	c->at = in;
 	c->elsewhere = 0;
+	c->joined = false;
 	op->born = rend_now();
 	op->deadline = op->born + in->node->limits.time;
 	if (op->parent != NULL && op->parent->deadline < op->deadline && op->parent->deadline != 0)
@@ -215,22 +212,78 @@ rend_submit(const struct rend_node *to, struct rend_op *op)
 	}
 	if (op->ask.mode & ~in->node->modes)
 		return answer_for_it(op, REND_UNSUPPORTED);
+	return true;
+}
+
+/* The handler's turn. */
+static void
+op_hand_over(struct rend_op *op)
+{
+	struct instance *in = op_core(op)->at;
+	struct rend_worker *w = op->worker;
+	struct rend_op *outer = w->running;
+	const struct instance *outer_at;
+
 	if (!link_listed(&in->touched))
 		list_append(&w->touched, &in->touched);
-	op->state = OP_SUBMITTING;
 	w->running = op;
 	outer_at = worker_call(w, in);
 	in->node->on[op->verb](in->self, op);
 	worker_call(w, outer_at);
 	w->running = outer;
+}
+
+static void
+op_pend(struct rend_op *op)
+{
+	struct instance *in = op_core(op)->at;
+
+	op->state = OP_PENDING;
+	fly(in, 1);
+	pending_insert(in, op);
+}
+
+bool
+rend_submit(const struct rend_node *to, struct rend_op *op)
+{
+	if (!op_enter(to, op))
+		return true;
+	op->state = OP_SUBMITTING;
+	op_hand_over(op);
 	if (op->state == OP_DONE) {
 		op_ended(op);
 		return true;
 	}
-	op->state = OP_PENDING;
-	fly(in, 1);
-	pending_insert(in, op);
+	op_pend(op);
 	return false;
+}
+
+bool
+op_wait(const struct rend_node *to, struct rend_op *op)
+{
+	if (!op_enter(to, op))
+		return true;
+	op_core(op)->joined = true;
+	count(&op_core(op)->at->counts->joined);
+	op_pend(op);
+	return false;
+}
+
+void
+op_ask(struct rend_op *op)
+{
+	REND_ASSERT(op->state == OP_PENDING && op_core(op)->joined);
+	op_core(op)->joined = false;
+	op_hand_over(op);
+}
+
+void
+op_leave_open(struct rend_op *op, enum rend_status status)
+{
+	if (!op_core(op)->writes || !rend_ambiguous(status))
+		return;
+	for (op = op->parent; op != NULL; op = op->parent)
+		op_core(op)->open = true;
 }
 
 /* The answer has arrived at home. */
@@ -254,6 +307,7 @@ op_answer(struct rend_op *op, enum rend_status status)
 		return;
 	case OP_LATE:
 		fly(c->at, -1);
+		op_leave_open(op, status);
 		op->state = OP_DONE;
 		rend_value_drop(&op->item.value);
 		op_drop_hold(op);
@@ -299,6 +353,14 @@ rend_done(struct rend_op *op, enum rend_status status)
 	rend_post(op->worker, &c->home);
 }
 
+bool
+rend_op_given_up(const struct rend_op *op)
+{
+	REND_CHECK(op, REND_OP_MAGIC);
+	/* Children are given up before their parents: one may ask about an op that is next. */
+	return op->state == OP_LATE || op->deadline <= rend_now() || op->worker->gave_up;
+}
+
 /* Its done belongs to whoever asked: a node, or the core for a client. */
 static void
 tell(struct rend_op *op)
@@ -341,7 +403,8 @@ op_expire(struct instance *in, uint64_t now)
 		op->state = OP_LATE;
 		op->status = REND_TIMEOUT;
 		op_core(op)->holds++; /* the handler's */
-		count(&in->counts->late);
+		if (!op_core(op)->joined)
+			count(&in->counts->late);
 		op_ended(op);
 		tell(op);
 	}

@@ -45,6 +45,9 @@ struct op_core {
 	};
 	uint32_t holds;	   /* the owner, a handler past its deadline, each child */
 	uint8_t elsewhere; /* atomic: 1 + the status that another thread answered with */
+	bool writes;	   /* to a tier that another's guard looks after: see op_leave_open() */
+	bool open;	   /* of its children, a write may happen yet of which nobody will hear */
+	bool joined;	   /* waits for another op's answer: see op_wait() */
 };
 _Static_assert(sizeof(struct op_core) <= sizeof(((struct rend_op *)0)->core), "rend_op.core is too small");
 
@@ -63,6 +66,16 @@ op_core(struct rend_op *op)
  * ask and item are empty.  NULL: no memory.  On w.
  */
 struct rend_op *op_new(struct rend_worker *w, const void *key, size_t keylen);
+
+/*
+ * As rend_submit(), but nobody is asked: the op waits until it is answered with rend_done(), or asked after all with op_ask().  It has the
+ * time and counts against the queue that it would have had there.
+ */
+bool op_wait(const struct rend_node *to, struct rend_op *op);
+void op_ask(struct rend_op *op);
+
+/* If a write ended with a status that leaves open whether it happens yet, all ops above it are marked open. */
+void op_leave_open(struct rend_op *op, enum rend_status status);
 
 /* Gives up the ops at this instance whose deadline is not after now: each becomes LATE and its done is called.  On the worker. */
 void op_expire(struct instance *in, uint64_t now);

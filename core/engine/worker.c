@@ -143,6 +143,7 @@ worker_flush(struct rend_worker *w)
 void
 worker_give_up(struct rend_worker *w)
 {
+	w->gave_up = true;
 	LIST_EACH (k, &w->instances)
 		op_expire(LIST_OBJ(k, struct instance, attached), UINT64_MAX);
 }
@@ -156,7 +157,7 @@ worker_due(struct rend_worker *w)
 		struct instance *in = LIST_OBJ(k, struct instance, attached);
 		uint64_t first = op_first_deadline(in);
 
-		if (in->node->plugin->handler.tick != NULL && w->ticked + TICK_NS < first)
+		if (instance_ticks(in) && w->ticked + TICK_NS < first)
 			first = w->ticked + TICK_NS;
 		if (first < due)
 			due = first;

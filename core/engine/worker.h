@@ -30,8 +30,10 @@ struct rend_worker {
 	struct generation *newest; /* what the next client's op pins; NULL before the first */
 	struct rend_op *running;   /* whose handler or done runs now, for a panic */
 	const struct instance
-	    *at;	 /* whose plugin's function runs now; NULL: none of a node.  Relaxed atomic, for a watchdog */
-	uint64_t ticked; /* when instances were last given their second */
+	    *at;	   /* whose plugin's function runs now; NULL: none of a node.  Relaxed atomic, for a watchdog */
+	uint32_t versions; /* that were made up here */
+	uint64_t ticked;   /* when instances were last given their second */
+	bool gave_up;	   /* on all ops, at the end */
 };
 
 /* A function of this instance's plugin is about to be called; NULL: it is over.  Returns whose was.  On the worker. */
@@ -80,7 +82,7 @@ bool worker_ready(const struct rend_worker *w);
 /* When worker_turn() has something to do even if nothing arrives: monotonic ns; UINT64_MAX: never. */
 uint64_t worker_due(struct rend_worker *w);
 
-/* Gives up all ops that are in handlers' hands, whatever their deadline: at the end. */
+/* Gives up all ops that are in handlers' hands, whatever their deadline, and those to come: at the end. */
 void worker_give_up(struct rend_worker *w);
 
 /* Asks each instance's plugin whether it is reachable, for node_reached().  On w. */

@@ -3,7 +3,9 @@
 
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "engine/node.h"
 #include "engine/op.h"
 #include "rend/log.h"
 #include "rend/plugin.h"
@@ -42,6 +44,16 @@ arm(struct flush_timer *t, size_t i, uint64_t due)
 	__atomic_store_n(&t->armed, armed, __ATOMIC_RELAXED);
 }
 
+/* Policies over the same tiers flush the same things: what one client wants last holds for all listeners that lead there. */
+static bool
+flush_the_same(const struct rend_node *a, const struct rend_node *b)
+{
+	if (a == b)
+		return true;
+	return a->tier_count > 0 && a->tier_count == b->tier_count &&
+	       memcmp(a->tiers, b->tiers, (size_t)a->tier_count * sizeof a->tiers[0]) == 0;
+}
+
 void
 flush_timer_set(struct flush_timer *t, const struct rend_node *policy, uint64_t due)
 {
@@ -49,7 +61,7 @@ flush_timer_set(struct flush_timer *t, const struct rend_node *policy, uint64_t 
 		return;
 	pthread_mutex_lock(&t->lock);
 	for (size_t i = 0; i < t->count; i++)
-		if (t->policies[i] == policy || t->policies[i] == NULL) {
+		if (t->policies[i] == NULL || flush_the_same(t->policies[i], policy)) {
 			t->policies[i] = policy;
 			arm(t, i, due);
 			break;

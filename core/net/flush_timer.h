@@ -1,6 +1,6 @@
 /*
- * flush_all with a delay: a timer of ours, so that all tiers behind a policy are flushed at one instant.  One per
- * listener's policy; the latest command wins.  The first worker fires it.
+ * flush_all with a delay: a timer of ours, so that all tiers behind a policy are flushed at one instant.  One for all
+ * policies over the same tiers; the latest command wins.  The first worker fires it.
  */
 #ifndef NET_FLUSH_TIMER_H
 #define NET_FLUSH_TIMER_H

@@ -22,6 +22,7 @@
 #include <sys/socket.h>
 
 #include "base/clock.h"
+#include "rend/check.h"
 #include "rend/log.h"
 
 /* evhttp's own patience for a client that does nothing; HTTP_CONN_NS is the one that counts. */
@@ -36,8 +37,9 @@
 
 #define ANSWER_MAX  (16 * 1024 * 1024)
 
-/* When no connection is taken in, how soon it is tried again. */
+/* When no connection is taken in, how soon it is tried again: when all are in use, and when there was no descriptor for one. */
 static const struct timeval soon = { .tv_usec = 5 * 1000 };
+static const struct timeval later = { .tv_usec = 100 * 1000 };
 
 struct held {
 	struct bufferevent *bev;
@@ -56,6 +58,9 @@ struct http {
 	unsigned open;
 	struct held held[HTTP_CONNS_MAX]; /* the oldest first */
 };
+
+/* There is one.  A listener that fails hands us evhttp's argument, from which no way leads here. */
+static struct http *only;
 
 /* ---- connections ---- */
 
@@ -102,10 +107,10 @@ cut(struct http *h, unsigned which)
 }
 
 static void
-pause_accepting(struct http *h)
+pause_accepting(struct http *h, const struct timeval *how_long)
 {
 	evconnlistener_disable(h->listener);
-	evtimer_add(h->retry, &soon);
+	evtimer_add(h->retry, how_long);
 }
 
 static void
@@ -124,14 +129,15 @@ go_on_accepting(evutil_socket_t fd, short what, void *arg)
 
 /* No descriptor, most likely: what waits goes on waiting. */
 static void
-on_accept_failed(struct evconnlistener *l, void *arg)
+on_accept_failed(struct evconnlistener *l, void *evhttp)
 {
-	struct http *h = arg;
+	struct http *h = only;
 
-	(void)l;
+	(void)evhttp;
+	REND_ASSERT(h != NULL && h->listener == l);
 	rend_log(REND_LOG_WARN, "the admin port takes nobody in for a moment: %s",
 	    evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR()));
-	pause_accepting(h);
+	pause_accepting(h, &later);
 }
 
 /* evhttp has accepted one, and asks for what it is to be read with. */
@@ -152,7 +158,7 @@ on_accepted(struct event_base *base, void *arg)
 	if (h->open == HTTP_CONNS_MAX) {
 		/* The next one shall find room.  Whoever asks and listens is long gone by then. */
 		cut(h, 0);
-		pause_accepting(h);
+		pause_accepting(h, &soon);
 	}
 	return bev;
 }
@@ -188,6 +194,7 @@ static void
 send_answer(struct evhttp_request *req, int code, const char *type, const char *text, size_t len)
 {
 	struct evkeyvalq *headers = evhttp_request_get_output_headers(req);
+	struct bufferevent *bev = evhttp_connection_get_bufferevent(evhttp_request_get_connection(req));
 	struct evbuffer *body = evbuffer_new();
 	char length[24];
 
@@ -214,6 +221,8 @@ send_answer(struct evhttp_request *req, int code, const char *type, const char *
 	    body);
 	if (body != NULL)
 		evbuffer_free(body);
+	/* It would take the end of what the client says for the end of the client, who may have said all it has to say. */
+	bufferevent_disable(bev, EV_READ);
 }
 
 static void
@@ -336,6 +345,8 @@ http_new(struct event_base *base, int fd, bool loopback, const struct http_page 
 
 	if (h == NULL)
 		return NULL;
+	REND_ASSERT(only == NULL);
+	only = h;
 	h->base = base;
 	h->loopback = loopback;
 	h->pages = pages;
@@ -369,6 +380,7 @@ http_free(struct http **hp)
 	if (h->evhttp != NULL)
 		evhttp_free(h->evhttp);
 	sweep(h);
+	only = NULL;
 	if (h->retry != NULL)
 		event_free(h->retry);
 	free(h);

@@ -45,8 +45,8 @@ struct http_counts {
 };
 
 /*
- * Serves pages on base, to those who connect to fd, which listens and becomes its own.  loopback: no other machine reaches it.  pages and
- * arg outlive it.  NULL: no memory; fd is still the caller's.
+ * Serves pages on base to those who connect to fd, which listens and becomes its own.  loopback: no other machine reaches it.  pages and
+ * arg outlive it.  There is one in a process.  NULL: no memory; fd is still the caller's.
  */
 struct http *http_new(struct event_base *base, int fd, bool loopback, const struct http_page *pages, void *arg);
 

@@ -6,6 +6,7 @@
 #include "engine/flow.h"
 #include "engine/flow_check.h"
 #include "engine/generation.h"
+#include "engine/holds.h"
 #include "engine/metrics.h"
 #include "net/server.h"
 #include "proto/command.h"
@@ -41,6 +42,12 @@ say_node(const struct report *r, unsigned which)
 	report_named(r, node_in_flight(n), "%s.in_flight", n->name);
 	report_named(r, node_late(n), "%s.late", n->name);
 	report_named(r, node_refused(n), "%s.refused", n->name);
+	if (node_joined(n) > 0)
+		report_named(r, node_joined(n), "%s.joined", n->name);
+	if (n->holds != NULL) {
+		report_named(r, holds_now(n->holds), "%s.held", n->name);
+		report_named(r, holds_total(n->holds), "%s.held_total", n->name);
+	}
 	if (class > 0)
 		report_named(r, class, "%s.class", n->name);
 	metrics_each(n, say_metric, &nr);

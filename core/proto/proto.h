@@ -72,13 +72,12 @@ struct dialog {
 	bool swallow_line; /* then everything up to a line end */
 	uint8_t only;	   /* enum dialog_only: what the first byte may say */
 	bool in_keys;	   /* the line was checked; the next byte belongs to its keys */
+	uint8_t failed;	   /* replying: the status of a key that failed, of the get being answered */
 	struct {
 		int64_t exptime;
 		uint16_t want, mode;
 		bool with_cas;
 	} get; /* in_keys: what each key is asked */
-	/* replying */
-	uint8_t failed; /* the status of a key that failed, of the get being answered */
 };
 
 /*

@@ -28,10 +28,11 @@ struct word word_next(const struct word *w, const char *end);
 /* The last word in p..end; one of length 0 if there is none. */
 struct word word_last(const char *p, const char *end);
 
+/* Most words differ in their first letter. */
 static inline bool
 word_is(const struct word *w, const char *s, size_t len)
 {
-	return w->len == len && *w->p == *s && memcmp(w->p, s, len) == 0;
+	return w->len == len && (len == 0 || (*w->p == *s && memcmp(w->p, s, len) == 0));
 }
 #define WORD_IS(w, literal) word_is(w, literal, sizeof(literal) - 1)
 

@@ -15,35 +15,48 @@ struct rend_flow {
 	const struct rend_op *kid;
 	/* The policy's options. */
 	const void *conf;
+	/* What the rows after this one store is gone by then at the latest: unix seconds; 0: when its item is.  A function may set it. */
+	int64_t until;
 };
 
 #define REND_REPLY	0   /* where a row goes if it does not say: answer the client */
+#define REND_REPLY_MISS 253 /* answer MISS, whatever was answered so far */
 #define REND_REPLY_FAIL 254 /* answer with this row's error although the row is aside */
 #define REND_REPLY_OK	255 /* answer OK */
 
 /*
  * A row asks one tier one thing.
  *
- * What goes out: a row with the verb of the client carries the client's ask; any other row, and every guarded one, an empty ask but
- * for want, mode, exptime (the client's) and, when it stores, cas_new = the version found.  A storing row is given a share of the
+ * What goes out: a row with the verb of the client carries the client's ask, unless it is own or guarded.  Any other row has an ask
+ * of its own: its want (with the client's, if the verb is the same), its mode and those of the client's modes that it passes, and the
+ * client's exptime, vivify, recache and cas, which are what modes speak of.  cas_new is the version found, when it stores; when it
+ * makes an item in tier 0 of which no other tier knows, the client's, or a version that no tier gives.  A storing row is given a share of the
  * client's item, or of the item the last get found; other rows carry none.
  *
  * What comes back: a get that says yes leaves its item with the op, for the rows after it and for the client.  Any other row that is
- * not aside leaves cas and number with it.  The status of the last row that was not aside is the answer.
+ * not aside leaves with it what such a verb tells (op.h): cas, size, number, have, and of incr and decr exptime.  The status of the last
+ * row that was not aside is the answer.
  */
 struct rend_step {
 	const char *name;      /* in stats, drawings and panics */
 	uint8_t tier;	       /* which of rend_policy.tiers */
 	uint8_t verb;	       /* what to ask it */
 	uint32_t want;	       /* of a get, beside what the client wants: REND_WANT_* */
-	uint32_t mode;	       /* of a row that does not carry the client's ask */
+	uint32_t mode;	       /* of an ask of its own */
+	uint32_t pass;	       /* of an ask of its own: those of the client's modes that go along */
 	uint8_t yes, no, fail; /* the next row for each outcome */
 	struct {
 		uint8_t status, row;
 	} but[2];     /* exceptions, looked at first; a status of 0 ends the list */
+	bool own;     /* an ask of its own, although the verb is the client's */
 	bool aside;   /* its status is not the answer */
 	bool guarded; /* store only while the guard holds; the handler asks rend_guard_holds() */
-	bool late;    /* this row and all after it run when the client has its answer */
+	/*
+	 * A get that others may join: those that want no more, nothing but what there is, and find the guard as it found it, with nobody
+	 * writing, share its answer.  For who joined, a yes is the end of the walk.
+	 */
+	bool join;
+	bool late; /* this row and all after it run when the client has its answer */
 	/* Instead of tier and verb: a decision, not an op, and never the answer.  Worker's thread. */
 	enum rend_outcome (*run)(struct rend_flow *flow);
 };
@@ -52,8 +65,9 @@ struct rend_step {
 struct rend_walk {
 	/*
 	 * The engine takes and gives back the key's guard word, on every path.  READS looks at it before the first row that does not ask
-	 * tier 0; WRITES changes it before the first row, and holds it until the last, or until a late answer has come.  flush_all with
-	 * WRITES takes every word.
+	 * tier 0; WRITES changes it before the first row, and holds it until the last, or until a late answer has come.  If a write to
+	 * another tier than 0 ended with a status that leaves open whether it happens yet (rend_ambiguous), the word is held for the time
+	 * that tier 0's block says (unknown_hold).  flush_all with WRITES takes every word.
 	 */
 	enum rend_guarding { REND_UNGUARDED, REND_READS, REND_WRITES } guard;
 	const struct rend_step *steps; /* row 1 is the first; row 0 is not used; ends with a row whose name is NULL */
@@ -65,7 +79,7 @@ struct rend_walk {
 struct rend_policy {
 	const char *name;
 	const char *doc; /* one sentence */
-	/* Names of REND_NODE options that say which nodes are the tiers; tier 0 is the one that the guard protects. */
+	/* Names of REND_HANDLER or REND_NODE options that say which nodes are the tiers; tier 0 is the one that the guard protects. */
 	const char *tiers[REND_TIERS_MAX];
 	size_t conf_size; /* of the struct that options fill */
 	const struct rend_option *options;

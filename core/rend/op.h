@@ -74,22 +74,29 @@ enum {
 	REND_INVALIDATE = 1 << 5,
 	/* delete: the item stays, without value and flags. */
 	REND_DROP_VALUE = 1 << 6,
+	/* touch: the exptime becomes the earlier of the item's and ask.exptime.  Not for clients: it is how a policy makes sure that a copy
+	 * does not outlive what it is of.  Those who say REND_CAN_GUARD know it. */
+	REND_ONLY_EARLIER = 1 << 7,
 };
+/* All that a client can ask for. */
 #define REND_MODES_ALL \
 	(REND_ALSO_TOUCH | REND_IF_CAS | REND_VIVIFY | REND_RECACHE | REND_NO_BUMP | REND_INVALIDATE | REND_DROP_VALUE)
 #define REND_MODES_BASE (REND_ALSO_TOUCH | REND_IF_CAS)
 
 /* The question, besides verb and key.  The handler reads it and leaves it alone. */
 struct rend_ask {
-	uint32_t want;	  /* REND_WANT_* */
-	uint32_t mode;	  /* REND_ALSO_TOUCH, ... */
-	int64_t exptime;  /* with REND_ALSO_TOUCH, and of touch: unix seconds, 0 never */
-	int64_t vivify;	  /* with REND_VIVIFY: unix seconds, 0 never */
-	int64_t recache;  /* with REND_RECACHE: seconds */
-	uint64_t cas;	  /* with REND_IF_CAS */
-	uint64_t cas_new; /* the version to give the item; 0: the handler's own */
+	uint32_t want;	 /* REND_WANT_* */
+	uint32_t mode;	 /* REND_ALSO_TOUCH, ... */
+	int64_t exptime; /* with REND_ALSO_TOUCH, and of touch: unix seconds, 0 never */
+	int64_t vivify;	 /* with REND_VIVIFY: unix seconds, 0 never */
+	int64_t recache; /* with REND_RECACHE: seconds */
+	uint64_t cas;	 /* with REND_IF_CAS */
+	/* The version to give the item; 0: the handler's own.  A handler that cannot give it answers UNSUPPORTED; but to a get with
+	 * REND_VIVIFY and REND_WANT_CAS it gives its own, and item.cas says which. */
+	uint64_t cas_new;
 	uint64_t delta;	  /* incr, decr */
 	uint64_t initial; /* incr, decr with REND_VIVIFY */
+	uint64_t link;	  /* of a mutation: item.link of an earlier get; see leases below.  0: it does not matter */
 };
 
 /* What a get says beside the item. */
@@ -111,7 +118,29 @@ struct rend_item {
 	uint64_t cas;	 /* the version.  A handler that has versions returns the new one with every mutation; else 0 */
 	uint64_t size;	 /* of the value, when it is not given itself; bytes */
 	uint64_t number; /* incr, decr: the number after it */
+	uint64_t link;	 /* of a get: where item.cas may be used again; see leases below.  0: anywhere */
 };
+
+/*
+ * Leases: how a policy fills a tier in another process, which knows nothing of our guard.  The empty item that a miss leaves is the
+ * lease, and its version the token that says so.  All is said with verbs and modes from above; a handler that says REND_CAN_LEASE
+ * keeps these promises:
+ *
+ *	get, REND_VIVIFY, REND_WANT_CAS, cas_new = a token of ours
+ *			a hit, or an empty item with REND_WON or REND_SENT; in each case item.cas is its version.  REND_WON, and the
+ *			handler can give versions: it is cas_new
+ *	set, REND_IF_CAS, cas = the token
+ *			OK: that very empty item was still there.  EXISTS: another is there, perhaps a newer empty one.  MISS: none is
+ *	delete, REND_IF_CAS, cas = the token
+ *			the same
+ *
+ * item.link: a backend that chooses versions itself begins to count again when it is started again, and a token could then be that
+ * of another item.  So such a get says which connection brought it: a number that no other connection of this process ever has.  The
+ * mutation that uses the token says it in ask.link, and is sent over that connection or not at all.  If that connection is gone, it is
+ * answered NOT_STORED: what it was to depend on no longer holds, as with a guard, and nothing was sent.  That is not MISS: what the
+ * backend has now, nobody has looked at.  item.link 0: the version is good over any connection, for such a handler gives the versions it
+ * is told; a handler that always says 0 need not look at ask.link.
+ */
 
 struct rend_op;
 struct rend_node;   /* one named block of rend.conf: ask it with rend_submit() */
@@ -127,7 +156,7 @@ typedef void rend_done_f(struct rend_op *op);
  * alone: a storing verb's caller still holds what it sent.
  *
  * What the handler fills in, with REND_OK:
- *   get                  flags, signs, and as far as wanted and known value, exptime, cas, size, last_access: have says which
+ *   get                  flags, signs, link, and as far as wanted and known value, exptime, cas, size, last_access: have says which
  *   storing verbs        cas, and size if wanted
  *   incr, decr           number, cas, and exptime if wanted
  *   touch, delete, flush nothing
@@ -186,6 +215,12 @@ REND_API bool rend_submit(const struct rend_node *to, struct rend_op *op);
  * handler.
  */
 REND_API void rend_done(struct rend_op *op, enum rend_status status);
+
+/*
+ * Has its submitter given up, or will it in this turn, because its time is over or the worker ends?  A handler that has it waiting need not
+ * begin: rend_done() is still owed.  On the op's worker.
+ */
+REND_API bool rend_op_given_up(const struct rend_op *op);
 
 REND_END
 

@@ -58,11 +58,29 @@ REND_API int rend_error(struct rend_error *err, const char *fmt, ...) __attribut
 /* A node's name in rend.conf; lives as long as the node.  Any thread. */
 REND_API const char *rend_node_name(const struct rend_node *node);
 
+/*
+ * Whose copy is asked first when this node is asked: of a policy with tables that is what its tier 0 leads to, of another policy what its
+ * first option of type HANDLER or NODE leads to; a handler is its own.  Any thread, from the check() of a node above on.
+ */
+REND_API const struct rend_node *rend_node_l1(const struct rend_node *node);
+
+/*
+ * A thing that belongs to a node rather than to the one who made it, so that several who ask that node share it: the thing of that name, made
+ * with make(arg) for the first who wants it, and freed with free() when the node is, after every node was closed.  Who changes what it is
+ * changes its name.  NULL: no memory, or make() said so.  Main thread, in check() or open(); name must live as long as the process.
+ */
+REND_API void *rend_node_object(
+    const struct rend_node *node, const char *name, void *(*make)(void *arg), void (*free)(void *object), void *arg);
+
 /* ---- a handler: keeps things, or asks others that do ---- */
 
 /* What a handler promises. */
 enum {
-	REND_CAN_GUARD = 1 << 0, /* asks rend_guard_holds() where guard.h says */
+	REND_CAN_GUARD = 1 << 0, /* asks rend_guard_holds() where guard.h says, and knows REND_ONLY_EARLIER */
+	REND_CAN_LEASE = 1 << 1, /* keeps the promises about leases in op.h */
+	/* An op holds locks that belong to the L1 beneath.  Of two such nodes over one L1, one above the other, each would wait for the other:
+	 * that is refused. */
+	REND_LOCKS_L1 = 1 << 2,
 };
 
 /* What one node lets in.  Zero means the core's default. */
@@ -137,10 +155,13 @@ struct rend_handler {
  * History
  *	0.1	ops, values, options, handlers, policies as tables, guard, metrics
  *	0.2	vivify, recache, invalidate and what else meta commands ask for; rend_handler.modes
+ *	0.3	leases: rend_ask.link, rend_item.link, REND_CAN_LEASE
+ *	0.4	what belongs to a node, and is shared by those over it: rend_node_l1(), rend_node_object(), REND_LOCKS_L1; rend_op_given_up()
+ *	0.5	what l1l2 needs: touch with REND_ONLY_EARLIER, rows with asks of their own, rows that join; rend_ambiguous()
  */
 #define REND_ABI_MAGIC 0x72656e64U
 #define REND_ABI_MAJOR 0
-#define REND_ABI_MINOR 2
+#define REND_ABI_MINOR 5
 
 struct rend_plugin {
 	uint32_t magic;

@@ -39,6 +39,13 @@ rend_expired(int64_t exptime, int64_t wall)
 	return exptime != 0 && exptime <= wall;
 }
 
+/* The earlier of two exptimes; 0, which is never, is later than any. */
+static inline int64_t
+rend_earlier(int64_t a, int64_t b)
+{
+	return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
 /* A call to make on another thread.  Embed it in what the call is about; all-zero but for fn. */
 struct rend_call {
 	void (*fn)(struct rend_call *call);

@@ -172,6 +172,15 @@ on_delete(void *inst, struct rend_op *op)
 	rend_done(op, status);
 }
 
+/* The exptime that a touch gives. */
+static int64_t
+touched_until(const struct rend_op *op, const struct item *it)
+{
+	if ((op->ask.mode & REND_ONLY_EARLIER) == 0)
+		return op->ask.exptime;
+	return rend_earlier(it->exptime, op->ask.exptime);
+}
+
 static void
 on_touch(void *inst, struct rend_op *op)
 {
@@ -184,7 +193,7 @@ on_touch(void *inst, struct rend_op *op)
 		if (status == REND_OK) {
 			v.found->fetched = true;
 			stripe_use(v.stripe, v.found, rend_now());
-			table_touch(&v, op->ask.exptime);
+			table_touch(&v, touched_until(op, v.found));
 		}
 	}
 	table_leave(&v);
@@ -270,7 +279,7 @@ static const struct rend_handler inmem = {
 	.doc = "Keeps values in this process's memory.",
 	.conf_size = sizeof(struct inmem_conf),
 	.options = options,
-	.can = REND_CAN_GUARD,
+	.can = REND_CAN_GUARD | REND_CAN_LEASE,
 	.modes = REND_MODES_ALL,
 	.open = inmem_open,
 	.close = inmem_close,

@@ -73,87 +73,138 @@ address_fault(const char *text)
 	return unix_path(text) != NULL ? unix_fault(unix_path(text)) : split(text, &hp);
 }
 
-static int
-unix_route(struct address *a, const char *path)
+struct routes *
+routes_new(size_t count)
 {
-	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	struct routes *r = calloc(1, sizeof *r + count * sizeof r->route[0]);
 
-	a->routes = calloc(1, sizeof *a->routes);
-	if (a->routes == NULL)
-		return -1;
-	snprintf(un.sun_path, sizeof un.sun_path, "%s", path);
-	memcpy(&a->routes[0].addr, &un, sizeof un);
-	a->routes[0].len = sizeof un;
-	a->count = 1;
-	return 0;
+	if (r == NULL)
+		return NULL;
+	r->refs = 1;
+	r->count = count;
+	return r;
 }
 
-static int
-copy_routes(struct address *a, const struct addrinfo *found)
+struct routes *
+routes_ref(struct routes *r)
 {
+	__atomic_fetch_add(&r->refs, 1, __ATOMIC_RELAXED);
+	return r;
+}
+
+void
+routes_drop(struct routes **rp)
+{
+	struct routes *r = *rp;
+
+	*rp = NULL;
+	if (r != NULL && __atomic_sub_fetch(&r->refs, 1, __ATOMIC_ACQ_REL) == 0)
+		free(r);
+}
+
+bool
+routes_have(const struct routes *r, const struct route *route)
+{
+	for (size_t i = 0; i < r->count; i++)
+		if (r->route[i].len == route->len && memcmp(&r->route[i].addr, &route->addr, route->len) == 0)
+			return true;
+	return false;
+}
+
+bool
+routes_same(const struct routes *a, const struct routes *b)
+{
+	for (size_t i = 0; i < a->count; i++)
+		if (!routes_have(b, &a->route[i]))
+			return false;
+	for (size_t i = 0; i < b->count; i++)
+		if (!routes_have(a, &b->route[i]))
+			return false;
+	return true;
+}
+
+/* ---- what a text means ---- */
+
+static struct routes *
+unix_routes(const char *path, const char **why)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	struct routes *r;
+
+	*why = unix_fault(path);
+	if (*why != NULL)
+		return NULL;
+	*why = "no memory";
+	r = routes_new(1);
+	if (r == NULL)
+		return NULL;
+	snprintf(un.sun_path, sizeof un.sun_path, "%s", path);
+	memcpy(&r->route[0].addr, &un, sizeof un);
+	r->route[0].len = sizeof un;
+	return r;
+}
+
+static struct routes *
+copy_routes(const struct addrinfo *found)
+{
+	struct routes *r;
 	size_t n = 0;
 
 	for (const struct addrinfo *ai = found; ai != NULL; ai = ai->ai_next)
 		n++;
-	a->routes = calloc(n, sizeof *a->routes);
-	if (a->routes == NULL)
-		return -1;
+	r = routes_new(n);
+	if (r == NULL)
+		return NULL;
+	n = 0;
 	for (const struct addrinfo *ai = found; ai != NULL; ai = ai->ai_next) {
-		memcpy(&a->routes[a->count].addr, ai->ai_addr, ai->ai_addrlen);
-		a->routes[a->count++].len = ai->ai_addrlen;
+		memcpy(&r->route[n].addr, ai->ai_addr, ai->ai_addrlen);
+		r->route[n++].len = ai->ai_addrlen;
 	}
-	return 0;
+	return r;
 }
 
-static int
-tcp_routes(struct address *a, const char *text, const char **why)
+/* flags: AI_*, of getaddrinfo(). */
+static struct routes *
+tcp_routes(const char *text, int flags, const char **why)
 {
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *found;
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = flags }, *found;
 	struct host_port hp;
-	int e, copied;
+	struct routes *r;
+	int e;
 
 	*why = split(text, &hp);
 	if (*why != NULL)
-		return -1;
+		return NULL;
 	e = getaddrinfo(hp.host, hp.port, &hints, &found);
 	if (e != 0) {
 		*why = gai_strerror(e);
-		return -1;
+		return NULL;
 	}
-	copied = copy_routes(a, found);
+	*why = "no memory";
+	r = copy_routes(found);
 	freeaddrinfo(found);
-	return copied;
+	return r;
 }
 
-int
-address_init(struct address *a, const char *text, const char **why)
+bool
+address_is_fixed(const char *text)
+{
+	struct routes *r;
+	const char *why;
+
+	if (unix_path(text) != NULL)
+		return true;
+	r = tcp_routes(text, AI_NUMERICHOST, &why);
+	if (r == NULL)
+		return false;
+	routes_drop(&r);
+	return true;
+}
+
+struct routes *
+address_resolve(const char *text, const char **why)
 {
 	const char *path = unix_path(text);
-	int made;
 
-	*a = (struct address){ 0 };
-	*why = "no memory";
-	a->text = strdup(text);
-	if (a->text == NULL)
-		return -1;
-	if (path != NULL && (*why = unix_fault(path)) != NULL)
-		made = -1;
-	else if (path != NULL)
-		made = unix_route(a, path);
-	else
-		made = tcp_routes(a, text, why);
-	if (made == 0)
-		return 0;
-	if (*why == NULL)
-		*why = "no memory";
-	address_fini(a);
-	return -1;
-}
-
-void
-address_fini(struct address *a)
-{
-	free(a->text);
-	free(a->routes);
-	*a = (struct address){ 0 };
+	return path != NULL ? unix_routes(path, why) : tcp_routes(text, 0, why);
 }

@@ -34,7 +34,10 @@ struct answer {
 	const char *why; /* static */
 };
 
-/* Goes on reading an answer to *asked.  wall: unix seconds now. */
+/*
+ * Goes on reading an answer to *asked.  wall: unix seconds when it was asked, which the backend's answer cannot be older than: so a time
+ * to live, told in seconds, is never taken for a later one.
+ */
 enum answer_parse answer_read(struct answer *a, struct recvq *q, const struct question *asked, int64_t wall);
 
 /* Writes a ready answer into the op; a is empty afterwards.  Returns what to end the op with. */

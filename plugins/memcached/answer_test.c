@@ -506,14 +506,18 @@ probe_dialects(void **state)
 		const char *bytes;
 		bool meta, sets_cas;
 	} rows[] = {
-		{ "EN O1\r\nVERSION 1.6.18\r\n", true, false },
-		{ "HD f0 O1\r\nVERSION 1.6.13\r\n", true, false },
-		{ "EN O1\r\nVERSION 1.6.27\r\n", true, true },
-		{ "EN O1\r\nVERSION rend\r\n", true, false },
-		{ "EN O1\r\nVERSION 1.6.9\r\n", false, false },
-		{ "EN O1\r\nERROR\r\n", true, false },
-		{ "ERROR\r\nVERSION 1.5.6\r\n", false, false },
-		{ "CLIENT_ERROR what?\r\nERROR\r\n", false, false },
+		{ "EN O1\r\nCLIENT_ERROR invalid flag\r\nVERSION 1.6.18\r\n", true, false },
+		{ "HD f0 O1\r\nCLIENT_ERROR invalid flag\r\nVERSION 1.6.13\r\n", true, false },
+		{ "EN O1\r\nEN O2\r\nVERSION 1.6.27\r\n", true, true },
+		{ "EN O1\r\nEN O2\r\nVERSION 1.6.18-rend-0.1\r\n", true, true },
+		{ "HD f0 O1\r\nHD f0 O2\r\nVERSION rend\r\n", true, true },
+		{ "EN O1\r\nERROR\r\nVERSION rend\r\n", true, false },
+		{ "EN O1\r\nSERVER_ERROR out of memory\r\nVERSION 1.6.40\r\n", true, false },
+		{ "EN O1\r\nEN O2\r\nVERSION 1.6.9\r\n", false, false },
+		{ "EN O1\r\nCLIENT_ERROR invalid flag\r\nERROR\r\n", true, false },
+		{ "ERROR\r\nERROR\r\nVERSION 1.5.6\r\n", false, false },
+		{ "ERROR\r\nEN O2\r\nERROR\r\n", false, false },
+		{ "CLIENT_ERROR what?\r\nERROR\r\nERROR\r\n", false, false },
 	};
 
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

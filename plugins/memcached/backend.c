@@ -14,14 +14,76 @@ links_up(void *arg)
 	return __atomic_load_n(&b->links_up, __ATOMIC_RELAXED);
 }
 
+static uint64_t
+speaks_meta(void *arg)
+{
+	const struct backend *b = arg;
+
+	return (__atomic_load_n(&b->speaks, __ATOMIC_RELAXED) & BACKEND_SPEAKS_META) != 0;
+}
+
+static uint64_t
+sets_versions(void *arg)
+{
+	const struct backend *b = arg;
+
+	return (__atomic_load_n(&b->speaks, __ATOMIC_RELAXED) & BACKEND_SETS_CAS) != 0;
+}
+
+static uint64_t
+waiting(void *arg)
+{
+	const struct backend *b = arg;
+
+	return __atomic_load_n(&b->waiting, __ATOMIC_RELAXED);
+}
+
+static uint64_t
+resolve_errors(void *arg)
+{
+	const struct backend *b = arg;
+
+	return resolver_failures(b->resolver);
+}
+
+static const struct {
+	const char *name, *doc;
+	rend_gauge_f *read;
+} gauges[] = {
+	{ "links_up", "connections to the backend that are up", links_up },
+	{ "waiting", "requests that wait for a connection to be made", waiting },
+	{ "resolve_errors", "how often nobody knew what the backend's name means", resolve_errors },
+	{ "speaks_meta", "1: the backend understands meta commands", speaks_meta },
+	{ "sets_versions", "1: the backend gives items the versions it is told (the flag E)", sets_versions },
+};
+
 static const struct {
 	size_t at;
 	const char *name, *doc;
 } counters[] = {
 	{ offsetof(struct backend, connects), "connects", "connections to the backend that were made" },
+	{ offsetof(struct backend, connect_errors), "connect_errors",
+	    "connections that were refused, or could not be tried" },
+	{ offsetof(struct backend, connect_timeouts), "connect_timeouts", "connections that were not made in time" },
+	{ offsetof(struct backend, probe_errors), "probe_errors",
+	    "connections that were made, and on which the backend did not answer what it was asked first" },
 	{ offsetof(struct backend, disconnects), "disconnects", "connections to the backend that ended" },
 	{ offsetof(struct backend, timeouts), "timeouts", "requests the backend did not answer in time" },
+	{ offsetof(struct backend, silences), "silences",
+	    "connections closed because nothing came for request_timeout" },
 	{ offsetof(struct backend, garbage), "garbage", "connections closed because of an answer that cannot be" },
+	{ offsetof(struct backend, lost), "lost", "requests that were under way when their connection ended" },
+	{ offsetof(struct backend, asked_again), "asked_again", "reads that were asked again on another connection" },
+	{ offsetof(struct backend, busy), "busy", "requests turned away because of queue_bytes" },
+	{ offsetof(struct backend, downs), "downs",
+	    "times that a link was taken for down: requests fail at once until it answers again" },
+	{ offsetof(struct backend, flaps), "flaps",
+	    "connections that broke under requests before they had worked for retry_max" },
+	{ offsetof(struct backend, moves), "moves",
+	    "connections closed because the backend's name means another address now" },
+	{ offsetof(struct backend, rewrites), "rewrites",
+	    "append, prepend, incr and decr that were refused because the item is on the backend's flash, and done all "
+	    "the same" },
 	{ offsetof(struct backend, bytes_read), "bytes_read", "bytes the backend sent" },
 	{ offsetof(struct backend, bytes_written), "bytes_written", "bytes sent to the backend" },
 };
@@ -30,24 +92,25 @@ struct backend *
 backend_new(const struct memcached_conf *conf, struct rend_node *self, struct rend_error *err)
 {
 	struct backend *b = calloc(1, sizeof *b);
-	const char *why;
 
-	if (b == NULL) {
-		rend_error(err, "no memory");
-		return NULL;
-	}
-	if (address_init(&b->address, conf->servers.strings[0], &why) != 0) {
-		rend_error(err, "servers: \"%s\": %s", conf->servers.strings[0], why);
+	if (b != NULL)
+		b->resolver = resolver_new(conf->servers.strings[0], conf->resolve_every);
+	if (b == NULL || b->resolver == NULL) {
 		free(b);
+		rend_error(err, "no memory");
 		return NULL;
 	}
 	b->magic = BACKEND_MAGIC;
 	b->conf = conf;
 	b->node = rend_node_name(self);
+	b->text = conf->servers.strings[0];
+	b->said_version = resolver_version(b->resolver);
+	backend_tick(b);
 	for (size_t i = 0; i < sizeof counters / sizeof counters[0]; i++)
 		*(struct rend_counter **)(void *)((char *)b + counters[i].at) = rend_counter_new(
 		    self, counters[i].name, counters[i].doc);
-	rend_gauge_new(self, "links_up", "connections to the backend that are up", links_up, b);
+	for (size_t i = 0; i < sizeof gauges / sizeof gauges[0]; i++)
+		rend_gauge_new(self, gauges[i].name, gauges[i].doc, gauges[i].read, b);
 	return b;
 }
 
@@ -60,17 +123,44 @@ backend_free(struct backend **bp)
 	if (b == NULL)
 		return;
 	REND_CHECK(b, BACKEND_MAGIC);
-	address_fini(&b->address);
+	resolver_free(&b->resolver);
 	free(b);
 }
 
-void
-backend_link_up(struct backend *b, const char *how)
+/* Whoever comes first says it. */
+static void
+say_name(struct backend *b)
 {
+	const char *fault = resolver_fault(b->resolver);
+	bool unknown = fault != NULL;
+	unsigned version = resolver_version(b->resolver);
+
+	if (__atomic_exchange_n(&b->said_unknown, unknown, __ATOMIC_RELAXED) != unknown && unknown)
+		rend_log(REND_LOG_WARN, "%s: backend %s: its name cannot be looked up: %s", b->node, b->text, fault);
+	if (__atomic_exchange_n(&b->said_version, version, __ATOMIC_RELAXED) != version)
+		rend_log(REND_LOG_INFO, "%s: backend %s: its name means another address now", b->node, b->text);
+}
+
+void
+backend_tick(struct backend *b)
+{
+	resolver_refresh(b->resolver, false);
+	say_name(b);
+}
+
+void
+backend_link_up(struct backend *b, struct dialect dialect)
+{
+	unsigned speaks = BACKEND_SPEAKS | (dialect.meta ? BACKEND_SPEAKS_META : 0) |
+			  (dialect.sets_cas ? BACKEND_SETS_CAS : 0);
+	bool other = __atomic_exchange_n(&b->speaks, speaks, __ATOMIC_RELAXED) != speaks;
+
 	rend_count(b->connects, 1);
 	__atomic_fetch_add(&b->links_up, 1, __ATOMIC_RELAXED);
-	if (__atomic_exchange_n(&b->said, BACKEND_UP, __ATOMIC_RELAXED) != BACKEND_UP)
-		rend_log(REND_LOG_INFO, "%s: backend %s is up (%s)", b->node, b->address.text, how);
+	if (__atomic_exchange_n(&b->said, BACKEND_UP, __ATOMIC_RELAXED) != BACKEND_UP || other)
+		rend_log(REND_LOG_INFO, "%s: backend %s is up (%s%s)", b->node, b->text,
+		    dialect.meta ? "meta protocol" : "classic text",
+		    dialect.sets_cas ? ", sets versions" : ", versions of its own");
 }
 
 void
@@ -83,10 +173,11 @@ backend_link_gone(struct backend *b)
 void
 backend_unreachable(struct backend *b, const char *why)
 {
+	resolver_refresh(b->resolver, true);
 	if (links_up(b) != 0)
 		return;
 	if (__atomic_exchange_n(&b->said, BACKEND_DOWN, __ATOMIC_RELAXED) != BACKEND_DOWN)
-		rend_log(REND_LOG_WARN, "%s: backend %s is down: %s", b->node, b->address.text, why);
+		rend_log(REND_LOG_WARN, "%s: backend %s is down: %s", b->node, b->text, why);
 }
 
 void
@@ -107,5 +198,5 @@ backend_spoke_garbage(struct backend *b, const char *why, const char *p, size_t 
 	}
 	rend_log(REND_LOG_WARN,
 	    "%s: backend %s sent what cannot be an answer (%s), beginning with bytes %s: connection closed", b->node,
-	    b->address.text, why, hex);
+	    b->text, why, hex);
 }

@@ -2,8 +2,10 @@
 #include "backoff.h"
 
 void
-backoff_init(struct backoff *b, uint32_t seed)
+backoff_init(struct backoff *b, uint64_t min, uint64_t max, uint32_t seed)
 {
+	b->min = min;
+	b->max = max;
 	b->random = seed | 1;
 	backoff_reset(b);
 }
@@ -11,7 +13,7 @@ backoff_init(struct backoff *b, uint32_t seed)
 void
 backoff_reset(struct backoff *b)
 {
-	b->pause = BACKOFF_MIN_NS;
+	b->pause = b->min;
 }
 
 uint64_t
@@ -22,6 +24,6 @@ backoff_next(struct backoff *b)
 	b->random ^= b->random << 13;
 	b->random ^= b->random >> 17;
 	b->random ^= b->random << 5;
-	b->pause = b->pause + half < BACKOFF_MAX_NS ? b->pause + half : BACKOFF_MAX_NS;
+	b->pause = b->pause + half < b->max ? b->pause + half : b->max;
 	return half + half * (b->random % 1024) / 1024;
 }

@@ -4,16 +4,14 @@
 
 #include <stdint.h>
 
-#define BACKOFF_MIN_NS 100000000ULL
-#define BACKOFF_MAX_NS 10000000000ULL
-
 struct backoff {
-	uint64_t pause; /* ns */
+	uint64_t pause;	   /* ns */
+	uint64_t min, max; /* of it */
 	uint32_t random;
 };
 
 /* seed: another for each, so that those who failed together do not come back together. */
-void backoff_init(struct backoff *b, uint32_t seed);
+void backoff_init(struct backoff *b, uint64_t min, uint64_t max, uint32_t seed);
 
 /* It works: the next trouble is a new one. */
 void backoff_reset(struct backoff *b);

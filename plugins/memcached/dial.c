@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <event2/event.h>
-#include <string.h>
 #include <unistd.h>
 
 static void on_event(evutil_socket_t fd, short what, void *arg);
@@ -12,7 +11,7 @@ static void on_event(evutil_socket_t fd, short what, void *arg);
 static int
 try_route(struct dial *d)
 {
-	const struct route *to = &d->to->routes[d->route];
+	const struct route *to = &d->to->route[d->route];
 	struct timeval tv = { .tv_sec = (time_t)(d->limit / 1000000000),
 		.tv_usec = (suseconds_t)(d->limit % 1000000000 / 1000) };
 	int e;
@@ -39,10 +38,14 @@ try_route(struct dial *d)
 static void
 try_from(struct dial *d, size_t route)
 {
-	for (d->route = route; d->route < d->to->count; d->route++)
+	int error = 0;
+
+	for (d->route = route; d->route < d->to->count; d->route++) {
 		if (try_route(d) == 0)
 			return;
-	d->done(d->arg, -1, strerror(errno));
+		error = errno;
+	}
+	d->done(d->arg, -1, error);
 }
 
 static void
@@ -59,14 +62,14 @@ on_event(evutil_socket_t fd, short what, void *arg)
 	if (e == 0) {
 		event_free(d->event);
 		d->event = NULL;
-		d->done(d->arg, mine, NULL);
+		d->done(d->arg, mine, 0);
 		return;
 	}
 	dial_cancel(d);
 	if (d->route + 1 < d->to->count)
 		try_from(d, d->route + 1);
 	else
-		d->done(d->arg, -1, strerror(e));
+		d->done(d->arg, -1, e);
 }
 
 void

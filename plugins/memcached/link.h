@@ -9,8 +9,9 @@
  *	op ──► waiting (while there is hope) ──► sent, FIFO ──► answer matched with the first of sent ──► rend_done()
  *	              DOWN: answered at once        closed: LOST if begun, DOWN if not
  *
- * A connection that the backend closed is made again at once, and ops that are safe to ask again (reads, and what was
- * not begun) go on waiting for it; every other end is followed by a pause.
+ * A connection that was of use for a while, and which the backend closed, or we did because nothing came over it, is made
+ * again at once, and ops that are safe to ask again (reads, and what was not begun) go on waiting for it; every other end
+ * is followed by a pause, and so is a silence that was not the first.
  */
 #ifndef MEMCACHED_LINK_H
 #define MEMCACHED_LINK_H
@@ -33,6 +34,9 @@ void link_ask(struct link *l, struct rend_op *op);
 
 /* Writes what was asked. */
 void link_flush(struct link *l);
+
+/* About once a second. */
+void link_tick(struct link *l);
 
 /* Is it up, or may soon be? */
 bool link_hopeful(const struct link *l);

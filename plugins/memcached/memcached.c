@@ -15,12 +15,22 @@ static const struct rend_option options[] = {
 	OPT("links", REND_INT, links, "1", "1..64", "Connections to the backend, for each worker."),
 	OPT("queue", REND_INT, queue, "4096", "1..1000000",
 	    "Requests under way for each worker; more are answered busy."),
+	OPT("queue_bytes", REND_SIZE, queue_bytes, "64MiB", "64KiB..",
+	    "Bytes that may wait to be sent over one connection, beside a largest value; while more do, requests are "
+	    "answered busy."),
 	OPT("connect_timeout", REND_DURATION, connect_timeout, "1s", "1ms..1h",
 	    "How long a connection may take to be made."),
 	OPT("request_timeout", REND_DURATION, request_timeout, "1s", "1ms..1h",
-	    "How long a client waits for the backend; three requests in a row, or silence for three times as long, "
-	    "close the "
-	    "connection."),
+	    "How long a client waits for the backend; after so long a silence the connection is closed."),
+	OPT("max_timeouts", REND_INT, max_timeouts, "3", "1..1000000",
+	    "So many requests in a row that were not answered in time: the backend is down."),
+	OPT("retry_min", REND_DURATION, retry_min, "100ms", "1ms..1h",
+	    "The first pause before a backend that is down is tried again; each is half as long again as the one "
+	    "before."),
+	OPT("retry_max", REND_DURATION, retry_max, "10s", "1ms..1h",
+	    "The longest pause; a connection that worked for so long lets the pauses begin anew."),
+	OPT("resolve_every", REND_DURATION, resolve_every, "30s", "..1h",
+	    "How often the server's name is looked up again; 0: only when it cannot be reached."),
 	{ 0 },
 };
 
@@ -28,6 +38,7 @@ static const struct rend_option options[] = {
 struct instance {
 	unsigned magic;
 #define INSTANCE_MAGIC 0x1257a9c3U
+	struct backend *backend;
 	size_t count;
 	struct link *links[];
 };
@@ -48,6 +59,8 @@ memcached_check(const void *arg, struct rend_error *err)
 	fault = address_fault(conf->servers.strings[0]);
 	if (fault != NULL)
 		return rend_error(err, "servers: \"%s\": %s", conf->servers.strings[0], fault);
+	if (conf->retry_min > conf->retry_max)
+		return rend_error(err, "retry_min: is longer than retry_max");
 	return 0;
 }
 
@@ -97,6 +110,7 @@ memcached_attach(void **inst, void *store, struct rend_worker *worker, struct re
 	if (in == NULL)
 		return rend_error(err, "no memory");
 	in->magic = INSTANCE_MAGIC;
+	in->backend = b;
 	for (in->count = 0; in->count < links; in->count++) {
 		in->links[in->count] = link_new(b, worker);
 		if (in->links[in->count] == NULL) {
@@ -127,6 +141,16 @@ memcached_flush(void *arg)
 		link_flush(in->links[i]);
 }
 
+static void
+memcached_tick(void *arg)
+{
+	struct instance *in = arg;
+
+	backend_tick(in->backend);
+	for (size_t i = 0; i < in->count; i++)
+		link_tick(in->links[i]);
+}
+
 static bool
 memcached_up(void *arg)
 {
@@ -144,6 +168,7 @@ static const struct rend_handler memcached = {
 	.conf_size = sizeof(struct memcached_conf),
 	.options = options,
 	.scratch_size = LINK_SCRATCH_SIZE,
+	.can = REND_CAN_LEASE,
 	.modes = REND_MODES_ALL,
 	.check = memcached_check,
 	.open = memcached_open,
@@ -153,6 +178,7 @@ static const struct rend_handler memcached = {
 	.limits = memcached_limits,
 	.any = memcached_ask,
 	.flush = memcached_flush,
+	.tick = memcached_tick,
 	.up = memcached_up,
 };
 

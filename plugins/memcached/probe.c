@@ -6,15 +6,16 @@
 #include "rend/check.h"
 
 /* memcached's versions, as answer.version has them. */
-#define META_SINCE     10613
-#define SETS_CAS_SINCE 10627
+#define META_SINCE 10613
 
 int
 probe_put(struct probe *p, struct sendq *q)
 {
-	/* A miss that brings its opaque back: memcached can since 1.6.13, which is also when all else we use was there.
+	/*
+	 * A miss that brings its opaque back: memcached can since 1.6.13, which is also when all else we use was there.  The same with
+	 * E: since 1.6.27; before, that is an invalid flag.  What others call themselves says nothing of it: another rend is a 1.6.18.
 	 */
-	static const char line[] = "mg rend:probe f O1\r\nversion\r\n";
+	static const char line[] = "mg rend:probe f O1\r\nmg rend:probe E1 f O2\r\nversion\r\n";
 	char *to = sendq_begin(q, sizeof line, 0);
 
 	if (to == NULL)
@@ -22,7 +23,8 @@ probe_put(struct probe *p, struct sendq *q)
 	memcpy(to, line, sizeof line - 1);
 	sendq_wrote(q, sizeof line - 1);
 	*p = (struct probe){
-		.asked = { { .form = FORM_MG, .verb = REND_GET, .token = 1 }, { .form = FORM_VERSION } },
+		.asked = { { .form = FORM_MG, .verb = REND_GET, .token = 1 },
+		    { .form = FORM_MG, .verb = REND_GET, .token = 2 }, { .form = FORM_VERSION } },
 	};
 	return 0;
 }
@@ -39,6 +41,8 @@ probe_answered(struct probe *p, const struct answer *a)
 {
 	if (p->answered == 0)
 		p->meta = a->meta;
+	if (p->answered == 1)
+		p->sets_cas = a->meta;
 	p->version = a->version;
 	return ++p->answered == PROBE_QUESTIONS;
 }
@@ -49,5 +53,5 @@ probe_dialect(const struct probe *p)
 	/* A version that is no memcached's says nothing; the miss has shown what it can. */
 	bool meta = p->meta && (p->version == 0 || p->version >= META_SINCE);
 
-	return (struct dialect){ .meta = meta, .sets_cas = meta && p->version >= SETS_CAS_SINCE };
+	return (struct dialect){ .meta = meta, .sets_cas = meta && p->sets_cas };
 }

@@ -8,13 +8,14 @@
 #include "request.h"
 #include "sendq.h"
 
-#define PROBE_QUESTIONS 2
+#define PROBE_QUESTIONS 3
 
 /* All-zero is the beginning. */
 struct probe {
 	struct question asked[PROBE_QUESTIONS];
 	unsigned answered;
-	bool meta;
+	bool meta;     /* it answers as one that speaks meta */
+	bool sets_cas; /* ... and takes the flag E */
 	unsigned version;
 };
 

@@ -24,6 +24,7 @@ struct writing {
 	const struct rend_op *op;
 	int64_t wall;
 	bool base64; /* the key is written so */
+	bool sets_cas;
 };
 
 static void
@@ -145,10 +146,17 @@ gives_version(const struct rend_op *op)
 	return true;
 }
 
+/* Does its answer say which version it is? */
+static bool
+is_told_version(const struct rend_op *op)
+{
+	return op->verb == REND_GET && (op->ask.want & REND_WANT_CAS);
+}
+
 static void
 pen_new_cas(struct writing *w)
 {
-	if (gives_version(w->op))
+	if (gives_version(w->op) && w->sets_cas)
 		pen_flag(&w->pen, 'E', w->op->ask.cas_new);
 }
 
@@ -422,8 +430,8 @@ can_say(const struct request_row *row, const struct writing *w, struct dialect d
 	/* Older ones take the N of an append for granted and do nothing. */
 	if (appends(op->verb) && (op->ask.mode & VIVIFY) && !dialect.sets_cas)
 		return false;
-	/* A version that was asked for and not given would be a lie to whoever compares it later. */
-	if (gives_version(op) && !dialect.sets_cas)
+	/* A version that was asked for and not given would be a lie to whoever compares it later, unless he is told. */
+	if (gives_version(op) && !is_told_version(op) && !dialect.sets_cas)
 		return false;
 	return op->verb == REND_FLUSH_ALL || key_fits(w, dialect);
 }
@@ -433,7 +441,7 @@ request_put(struct sendq *q, const struct rend_op *op, struct dialect dialect, u
     struct question *asked)
 {
 	const struct request_row *row = &rows[dialect.meta][op->verb];
-	struct writing w = { .op = op, .wall = wall, .base64 = !key_is_plain(op) };
+	struct writing w = { .op = op, .wall = wall, .base64 = !key_is_plain(op), .sets_cas = dialect.sets_cas };
 	const struct rend_value *value = &op->item.value;
 	bool stores = rend_verb_stores(op->verb), copied = value->len <= SENDQ_COPY_MAX;
 	char *start;
@@ -470,6 +478,7 @@ request_put(struct sendq *q, const struct rend_op *op, struct dialect dialect, u
 		.mode = op->ask.mode,
 		.exptime = op->ask.exptime,
 		.cas = op->ask.cas,
+		.wall = wall,
 	};
 	return REND_OK;
 }

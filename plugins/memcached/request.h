@@ -39,6 +39,7 @@ struct question {
 	uint32_t want, mode;
 	int64_t exptime;
 	uint64_t cas;
+	int64_t wall; /* unix seconds, when it was asked */
 };
 
 /*

@@ -71,6 +71,13 @@ static const struct row {
 	{ REND_GET, "k",
 	    { .want = REND_WANT_VALUE, .mode = REND_VIVIFY | REND_RECACHE, .vivify = WALL + 30, .recache = 5 }, 0, 0,
 	    NULL, NULL, "mg k N30 R5 v f O9\r\n", "mg k N30 R5 v f O9\r\n" },
+	{ REND_GET, "k",
+	    { .want = REND_WANT_VALUE | REND_WANT_CAS,
+		.mode = REND_VIVIFY,
+		.vivify = WALL + 30,
+		.cas_new = 1ULL << 63 },
+	    0, 0, NULL, NULL, "mg k N30 v f c O9\r\n", "mg k N30 E9223372036854775808 v f c O9\r\n" },
+
 	{ REND_GET, "k", { .want = REND_WANT_VALUE, .mode = REND_IF_CAS, .cas = 5 }, 0, 0, NULL, "gets k\r\n",
 	    "mg k v f c O9\r\n", "mg k v f c O9\r\n" },
 	{ REND_SET, "k", { .mode = REND_IF_CAS | REND_INVALIDATE, .cas = 5 }, 0, 0, "v", NULL,

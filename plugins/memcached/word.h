@@ -23,7 +23,7 @@ struct word line_word(struct line *l);
 static inline bool
 word_is(struct word w, const char *s, size_t len)
 {
-	return w.len == len && *w.p == *s && memcmp(w.p, s, len) == 0;
+	return w.len == len && (len == 0 || (*w.p == *s && memcmp(w.p, s, len) == 0));
 }
 #define WORD_IS(w, literal) word_is(w, literal, sizeof(literal) - 1)
 

@@ -21,6 +21,7 @@ extern const struct behaviour behaviours_item[];   /* get and the storing verbs 
 extern const struct behaviour behaviours_number[]; /* incr and decr */
 extern const struct behaviour behaviours_cas[];	   /* versions */
 extern const struct behaviour behaviours_mode[];   /* what a verb does beside, or instead */
+extern const struct behaviour behaviours_lease[];  /* an empty item that is filled later */
 extern const struct behaviour behaviours_time[];   /* exptime, touch, flush_all */
 extern const struct behaviour behaviours_value[];  /* how long a value that was handed out lives */
 extern const struct behaviour behaviours_load[];   /* many ops, two workers, open and close */

@@ -129,6 +129,41 @@ touch_missing(struct seat *s)
 	expect_miss(s, "k");
 }
 
+/* old, asked, and what becomes of it; seconds from now, 0 is never. */
+static void
+touched_earlier(struct seat *s)
+{
+	static const struct {
+		int64_t old, asked, then;
+	} rows[] = { { 500, 100, 100 }, { 100, 500, 100 }, { 0, 100, 100 }, { 100, 0, 100 }, { 0, 0, 0 },
+		{ 100, 100, 100 } };
+	struct ask *a;
+
+	if ((s->rig->handler->can & REND_CAN_GUARD) == 0)
+		rig_skip("it does not say REND_CAN_GUARD");
+	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
+		int64_t now = rend_wall();
+
+		expect(set_until(s, REND_SET, "v", rows[i].old == 0 ? 0 : now + rows[i].old), REND_OK, "set");
+		a = ask_new(s, REND_TOUCH, "k", 1);
+		a->op->ask.mode = REND_ONLY_EARLIER;
+		a->op->ask.exptime = rows[i].asked == 0 ? 0 : now + rows[i].asked;
+		expect(ask_wait(a), REND_OK, "touch if that is earlier");
+		ask_drop(a);
+		expect_exptime(s, rows[i].then == 0 ? 0 : now + rows[i].then);
+		expect_hit(s, "k", "v");
+	}
+	a = ask_new(s, REND_TOUCH, "k", 1);
+	a->op->ask.mode = REND_ONLY_EARLIER;
+	a->op->ask.exptime = rend_wall() - 10;
+	expect(ask_wait(a), REND_OK, "touch with a time that has passed, if that is earlier");
+	ask_drop(a);
+	expect_miss(s, "k");
+	a = ask_new(s, REND_TOUCH, "k", 1);
+	a->op->ask.mode = REND_ONLY_EARLIER;
+	expect(ask_wait(a), REND_MISS, "touch of what is gone, if that is earlier");
+}
+
 static struct ask *
 gat(struct seat *s, int64_t then)
 {
@@ -196,6 +231,9 @@ const struct behaviour behaviours_time[] = {
 	    .run = kept_by_changes },
 	{ .name = "what expires is there before and a miss after", .needs = GS, .run = passes },
 	{ .name = "a touch changes the exptime and nothing else", .needs = GS | NEEDS(REND_TOUCH), .run = touched },
+	{ .name = "a touch that may only be earlier never lengthens",
+	    .needs = GS | NEEDS(REND_TOUCH),
+	    .run = touched_earlier },
 	{ .name = "a touch with an exptime that has passed means gone",
 	    .needs = GS | NEEDS(REND_TOUCH),
 	    .run = touched_away },

@@ -27,6 +27,7 @@ static const struct behaviour *const lists[] = {
 	behaviours_number,
 	behaviours_cas,
 	behaviours_mode,
+	behaviours_lease,
 	behaviours_time,
 	behaviours_value,
 	behaviours_load,

@@ -13,7 +13,8 @@ struct handler_kit {
 	const char *const
 	    *options; /* "memory=1MiB", ...: as on rend's command line; a handler's name there is a plugin file */
 	size_t option_count;
-	bool later;	  /* ask it through a handler that gives each answer later, and from another thread */
+	/* It, and the handlers its options name, are asked through one that gives each answer later, and from another thread. */
+	bool later;
 	const char *only; /* behaviours whose name has this in it; NULL: all */
 	int seconds;	  /* that each behaviour may take; 0: 30 */
 };

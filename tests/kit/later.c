@@ -15,6 +15,7 @@
 struct later {
 	const struct rend_node *over;
 	unsigned turn; /* atomic */
+	struct plugin plugin;
 };
 
 /* An op's scratch. */
@@ -57,6 +58,7 @@ kid_done(struct rend_op *kid)
 		op->item.flags = kid->item.flags;
 		op->item.signs = kid->item.signs;
 		op->item.last_access = kid->item.last_access;
+		op->item.link = kid->item.link;
 	}
 	if (w->status == REND_OK) {
 		op->item.have = kid->item.have;
@@ -106,21 +108,21 @@ static const struct rend_plugin self = { .version = "0" };
 struct rend_node *
 later_new(struct rend_node *over)
 {
-	static struct plugin plugin;
 	struct later *l = malloc(sizeof *l);
 
 	if (l == NULL)
 		return NULL;
 	*l = (struct later){ .over = over };
-	plugin = (struct plugin){
+	l->plugin = (struct plugin){
 		.self = &self,
 		.handler = {
 			.name = "later",
 			.doc = "Gives each answer later.",
 			.scratch_size = sizeof(struct wait),
+			.can = over->plugin->handler.can,
 			.modes = over->plugin->handler.modes,
 			.any = later_any,
 		},
 	};
-	return node_new("later", &plugin, l, free);
+	return node_new("later", &l->plugin, l, free);
 }

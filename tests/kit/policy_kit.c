@@ -18,8 +18,9 @@
 #include "script.h"
 #include "words.h"
 
-#define PATIENCE_S 10		 /* for an answer from the other thread */
-#define TIER_NS	   1000000000ULL /* a tier's time; the clock is the kit's, so nobody waits for it */
+#define PATIENCE_S 10		  /* for an answer from the other thread */
+#define TIER_NS	   1000000000ULL  /* a tier's time; the clock is the kit's, so nobody waits for it */
+#define HOLD_NS	   30000000000ULL /* how long a word is held if the block of tier 0 does not say */
 #define LATE_MAX   SCRIPT_STOPS
 
 /* What happens to the key's guard word besides. */
@@ -54,7 +55,8 @@ static struct {
 	struct words_item held_found;
 	enum rend_status held_status;
 	struct rend_op *late[LATE_MAX]; /* not answered in time */
-	struct words_item late_found[LATE_MAX];
+	const struct stop *late_stop[LATE_MAX];
+	bool open;		    /* a write may happen yet, and nobody will say */
 	unsigned late_count, waits; /* waits: of the late ones, that nobody has been told of */
 	struct rend_guard crowd;
 } k;
@@ -180,10 +182,13 @@ static void
 check_ask(const struct stop *stop, const struct rend_op *op)
 {
 	struct words_item item = words_of(&op->item);
+	struct rend_ask ask = op->ask;
 
+	if (stop->ask.cas_new == SCRIPT_OWN_VERSION && (ask.cas_new & SCRIPT_OWN_VERSION))
+		ask.cas_new = SCRIPT_OWN_VERSION;
 	if (op->verb != stop->step->verb)
 		complain("row %s asks %s", stop->step->name, rend_verb_name(op->verb));
-	if (memcmp(&op->ask, &stop->ask, sizeof op->ask) != 0)
+	if (memcmp(&ask, &stop->ask, sizeof ask) != 0)
 		complain("row %s asks %s instead of %s", stop->step->name, ask_say(&op->ask, (char[256]){ 0 }),
 		    ask_say(&stop->ask, (char[256]){ 0 }));
 	if (!words_same(&item, &stop->item))
@@ -255,7 +260,7 @@ tier_any(void *inst, struct rend_op *op)
 		elsewhere_give(k.elsewhere, op, stop->status, &stop->found);
 		return;
 	case NEVER:
-		k.late_found[k.late_count] = stop->found;
+		k.late_stop[k.late_count] = stop;
 		k.late[k.late_count++] = op;
 		k.waits++;
 		return;
@@ -309,6 +314,7 @@ tier_limits(const void *conf, struct rend_limits *limits)
 static const struct rend_handler scripted = {
 	.name = "scripted",
 	.doc = "Does as the path says.",
+	.modes = REND_MODES_ALL,
 	.limits = tier_limits,
 	.any = tier_any,
 };
@@ -376,10 +382,34 @@ progress(uint64_t *now)
 	return true;
 }
 
+/* Is it a write to a tier whose truth the guard protects, and does this status leave open whether it happens yet? */
+static bool
+leaves_open(const struct stop *stop, enum rend_status status)
+{
+	uint32_t writing = REND_ALSO_TOUCH | REND_VIVIFY | REND_RECACHE;
+
+	if (words() == NULL || k.promised[k.script->slot].guard != REND_WRITES || stop->step->run != NULL ||
+	    stop->step->tier == 0)
+		return false;
+	if (stop->step->verb == REND_GET && !(stop->ask.mode & writing))
+		return false;
+	return status == REND_LOST || status == REND_TIMEOUT || status == REND_IO || status == REND_CORRUPT;
+}
+
+static void
+note_open(const struct script *s)
+{
+	for (unsigned i = 0; i < s->len; i++)
+		if (s->stops[i].manner != NEVER && leaves_open(&s->stops[i], s->stops[i].status))
+			k.open = true;
+}
+
 static void
 check_end(uint64_t hash)
 {
 	const struct script *s = k.script;
+
+	note_open(s);
 
 	if (k.at != s->len)
 		complain("it ended before row %s", s->stops[k.at].step->name);
@@ -390,25 +420,40 @@ check_end(uint64_t hash)
 	if (rend_outcome(s->answer) == REND_YES && !words_same(&k.answered, &s->answered))
 		complain("the client gets %s instead of %s", SAY(&k.answered), SAY(&s->answered));
 	if (words() != NULL && k.promised[s->slot].guard == REND_WRITES &&
-	    writers(hash) != (k.late_count > 0) + (unsigned)(k.crowd.words != NULL))
-		complain(
-		    "after the walk the word has %u writers, with %u answers outstanding", writers(hash), k.late_count);
+	    writers(hash) != (k.late_count > 0 || k.open) + (unsigned)(k.crowd.words != NULL))
+		complain("after the walk the word has %u writers, with %u answers outstanding%s", writers(hash),
+		    k.late_count, k.open ? " and one that will not come" : "");
 }
 
 /* Those who had given up on them are not told, and everything is given back. */
 static void
-check_left(uint64_t hash)
+check_left(uint64_t hash, unsigned round, uint64_t *now)
 {
 	while (k.late_count > 0) {
 		struct rend_op *op = k.late[--k.late_count];
+		const struct stop *stop = k.late_stop[k.late_count];
+		enum rend_status status = round % 2 ? REND_LOST : REND_OK;
 
 		/* Whoever is late asks, too. */
 		if (op->guard != NULL && rend_guard_holds(op) != alone())
 			complain("for a late one, the guard %s", alone() ? "does not hold" : "holds");
-		words_answer(op, REND_OK, &k.late_found[k.late_count]);
+		k.open |= leaves_open(stop, status);
+		words_answer(op, status, &stop->found);
 	}
 	turn();
 	guard_end(&k.crowd);
+	if (words() != NULL && writers(hash) != k.open)
+		complain("when all answers have come the word has %u writers", writers(hash));
+	if (k.open) {
+		*now += HOLD_NS - TIER_NS;
+		clock_fake(*now, 1000000);
+		turn();
+		if (writers(hash) != 1)
+			complain("a word is held by %u for less than its time", writers(hash));
+		*now += 2 * TIER_NS;
+		clock_fake(*now, 1000000);
+		turn();
+	}
 	if (k.answers != 1)
 		complain("a late answer reached the client");
 	if (worker_ops(&k.g.worker) != 0)
@@ -445,7 +490,7 @@ run_once(struct script *s, unsigned round)
 	script_name(s, k.name, sizeof k.name);
 	k.script = s;
 	k.trouble = (enum trouble)(round / 3 % TROUBLES);
-	k.troubled = k.complained = false;
+	k.troubled = k.complained = k.open = false;
 	k.at = k.answers = k.waits = 0;
 	clock_fake(now, 1000000);
 	if (k.trouble == CROWD && words() != NULL)
@@ -454,7 +499,7 @@ run_once(struct script *s, unsigned round)
 	while (progress(&now))
 		continue;
 	check_end(hash);
-	check_left(hash);
+	check_left(hash, round, &now);
 }
 
 static void
@@ -471,16 +516,17 @@ static void
 run_unsupported(unsigned verb)
 {
 	struct script s = { .slot = verb };
+	uint64_t now = TIER_NS;
 
 	script_plan(&s, 0);
 	script_name(&s, k.name, sizeof k.name);
 	s.answer = REND_UNSUPPORTED;
 	k.script = &s;
-	k.complained = false;
+	k.complained = k.open = false;
 	k.at = k.answers = 0;
 	submit(&s);
 	check_end(0);
-	check_left(0);
+	check_left(0, 0, &now);
 }
 
 /* What the engine counted is what went on. */

@@ -1,4 +1,4 @@
-/* The policy kit over l1only, over policies that use everything, and over mistakes that it has to notice. */
+/* The policy kit over our plugins, over policies that use everything, and over mistakes that it has to notice. */
 #include "../unit/base/unit.h"
 
 #include <dlfcn.h>
@@ -15,14 +15,14 @@ kit_of(const struct rend_policy *policy)
 }
 
 static const struct rend_policy *
-l1only(void)
+plugin_of(const char *name)
 {
 	const char *dir = getenv("REND_PLUGINS");
 	char path[4096];
 	void *so;
 	rend_plugin_f *plugin;
 
-	snprintf(path, sizeof path, "%s/l1only.so", dir != NULL ? dir : ".libs");
+	snprintf(path, sizeof path, "%s/%s.so", dir != NULL ? dir : ".libs", name);
 	so = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	if (so == NULL)
 		fail_msg("%s", dlerror());
@@ -42,18 +42,32 @@ golden(const struct rend_policy *policy, const char *file)
 	assert_int_equal(policy_kit_golden(&kit, path, stderr), 0);
 }
 
-static void
-l1only_keeps_its_promises(void **state)
-{
-	struct policy_kit kit = kit_of(l1only());
+/* The plugins, each with its list of paths beside it. */
+static const char *const plugins[] = { "l1only", "l1l2", "l1l2batch" };
 
-	assert_int_equal(policy_kit_run(&kit, stderr), 0);
+static void
+plugins_keep_their_promises(void **state)
+{
+	for (size_t i = 0; i < COUNT_OF(plugins); i++) {
+		struct policy_kit kit = kit_of(plugin_of(plugins[i]));
+		void *conf = calloc(1, kit.policy->conf_size);
+
+		assert_non_null(conf);
+		kit.conf = conf;
+		assert_int_equal(policy_kit_run(&kit, stderr), 0);
+		free(conf);
+	}
 }
 
 static void
-l1only_has_the_paths_of_its_file(void **state)
+plugins_have_the_paths_of_their_files(void **state)
 {
-	golden(l1only(), "plugins/l1only/l1only.paths");
+	for (size_t i = 0; i < COUNT_OF(plugins); i++) {
+		char file[256];
+
+		snprintf(file, sizeof file, "plugins/%s/%s.paths", plugins[i], plugins[i]);
+		golden(plugin_of(plugins[i]), file);
+	}
 }
 
 static void
@@ -130,6 +144,13 @@ static const struct mistake mistakes[] = {
 		.aside = true } },
 	{ &two_tier, REND_GET, REND_READS, 3,
 	    { .name = "fill", .tier = 0, .verb = REND_ADD, .guarded = true, .aside = true, .late = true } },
+	/* an ask of its own instead of the client's, and with less of that than it was */
+	{ &two_tier, REND_DELETE, REND_WRITES, 1,
+	    { .name = "drop", .verb = REND_DELETE, .own = true, .aside = true, .yes = 2, .no = 2, .fail = 2 } },
+	{ &two_tier, REND_GET, REND_READS, 1,
+	    { .name = "l1", .verb = REND_GET, .own = true, .pass = REND_VIVIFY, .no = 2, .fail = 2 } },
+	{ &two_tier, REND_GET, REND_READS, 2,
+	    { .name = "l2", .tier = 1, .verb = REND_GET, .want = ALL, .yes = 3, .fail = REND_REPLY_MISS } },
 	/* another mode, another answer */
 	{ &motley, REND_SET, REND_UNGUARDED, 3,
 	    { .name = "l1",
@@ -188,8 +209,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(l1only_keeps_its_promises),
-		cmocka_unit_test(l1only_has_the_paths_of_its_file),
+		cmocka_unit_test(plugins_keep_their_promises),
+		cmocka_unit_test(plugins_have_the_paths_of_their_files),
 		cmocka_unit_test(two_tier_keeps_its_promises),
 		cmocka_unit_test(motley_keeps_its_promises),
 		cmocka_unit_test(paths_are_those_of_the_files),

@@ -57,6 +57,7 @@ rig_skip(const char *fmt, ...)
 struct making {
 	struct rend_node *nodes[NODES_MAX];
 	size_t count;
+	bool later; /* nodes that options name answer later, too */
 };
 
 /* Takes the node over. */
@@ -80,8 +81,10 @@ static const struct rend_node *
 find(void *arg, enum rend_option_type type, const char *name, struct rend_error *err)
 {
 	static const struct handler_kit plain;
+	struct making *mk = arg;
+	struct rend_node *n = make_node(mk, name, name, &plain, err);
 
-	return make_node(arg, name, name, &plain, err);
+	return n != NULL && mk->later ? add(mk, later_new(n), err) : n;
 }
 
 /* "memory=1MiB" */
@@ -138,8 +141,8 @@ make_node(struct making *mk, const char *name, const char *file, const struct ha
 	plugin = plugin_load(path, NULL, err);
 	if (plugin == NULL)
 		return NULL;
-	if (!plugin_is_handler(plugin)) {
-		rend_error(err, "%s is a policy; this tests handlers", file);
+	if (plugin->policy.name != NULL) {
+		rend_error(err, "%s is a policy with tables; this tests handlers", file);
 		return NULL;
 	}
 	conf = arena_new(plugin_conf_size(plugin) + 1);
@@ -179,7 +182,7 @@ note_verbs(struct rig *r, const struct rend_handler *h)
 int
 rig_make(struct rig *r, const struct handler_kit *kit, int seats, struct rend_error *err)
 {
-	struct making mk = { 0 };
+	struct making mk = { .later = kit->later };
 	struct rend_node **nodes, *n;
 
 	*r = (struct rig){ .kit = kit, .seat_count = seats };
@@ -275,7 +278,7 @@ seat_turn(struct seat *s)
 	worker_flush(&s->worker); /* what was asked since the last turn waits no longer */
 	if (!worker_ready(&s->worker))
 		event_base_loopexit(s->base, &while_idle);
-	event_base_loop(s->base, worker_ready(&s->worker) ? EVLOOP_NONBLOCK : EVLOOP_ONCE);
+	event_base_loop(s->base, EVLOOP_ONCE | (worker_ready(&s->worker) ? EVLOOP_NONBLOCK : 0));
 	clock_tick();
 	worker_turn(&s->worker);
 	worker_flush(&s->worker);

@@ -22,7 +22,7 @@ search_came(struct search *s, unsigned edge, enum rend_outcome o, enum rend_stat
 
 	stop->outcome = o;
 	stop->exactly = exactly;
-	if (edge != REND_REPLY && edge != REND_REPLY_OK && edge != REND_REPLY_FAIL) {
+	if (edge != REND_REPLY && edge != REND_REPLY_OK && edge != REND_REPLY_MISS && edge != REND_REPLY_FAIL) {
 		search_go(s, edge);
 		return;
 	}
@@ -80,19 +80,44 @@ nth_status(const struct rend_step *step, enum rend_outcome outcome, unsigned n)
 }
 
 static void
-plan_client(struct script *s)
+plan_client(struct script *s, unsigned round)
 {
+	bool odd = round % 2 != 0;
+
 	s->verb = s->slot == REND_GET_TOUCH ? REND_GET : s->slot;
-	s->ask = (struct rend_ask){ .exptime = 1000, .cas = 77, .delta = 5 };
+	s->ask = (struct rend_ask){ .exptime = 1000, .vivify = 3000, .recache = 30, .cas = 77, .delta = 5 };
 	if (s->verb == REND_GET)
 		s->ask.want = REND_WANT_VALUE | REND_WANT_CAS;
 	else
 		s->ask.mode = REND_IF_CAS;
 	if (s->slot == REND_GET_TOUCH)
 		s->ask.mode = REND_ALSO_TOUCH;
+	if (odd && s->verb == REND_GET)
+		s->ask.mode |= REND_VIVIFY | REND_RECACHE | REND_NO_BUMP;
+	if (odd && s->verb == REND_DELETE) {
+		s->ask.mode |= REND_INVALIDATE | REND_DROP_VALUE;
+		s->ask.cas_new = 88;
+	}
 	s->sent = (struct words_item){ .flags = 0 };
 	if (rend_verb_stores(s->verb))
 		s->sent = (struct words_item){ .text = "the client's", .flags = 11, .exptime = 5000 };
+}
+
+/* Does it make something in tier 0 that the other tiers do not have? */
+static bool
+alone_in_l1(const struct rend_step *step, uint32_t mode)
+{
+	if (step->tier != 0)
+		return false;
+	return step->verb == REND_GET	   ? (mode & REND_VIVIFY) != 0
+	       : step->verb == REND_DELETE ? (mode & (REND_INVALIDATE | REND_DROP_VALUE)) != 0
+					   : false;
+}
+
+static uint64_t
+own_version(const struct script *s)
+{
+	return s->ask.cas_new != 0 ? s->ask.cas_new : SCRIPT_OWN_VERSION;
 }
 
 /* What the tier is asked, given the item that the op has so far. */
@@ -102,15 +127,21 @@ plan_ask(const struct script *s, struct stop *stop, const struct words_item *ite
 	const struct rend_step *step = stop->step;
 	bool clients = step->verb == s->verb;
 	bool stores = rend_verb_stores(step->verb);
+	uint32_t mode = step->mode | (s->ask.mode & step->pass);
 
-	if (clients && !step->guarded)
+	if (clients && !step->guarded && !step->own)
 		stop->ask = s->ask;
 	else
 		stop->ask = (struct rend_ask){
 			.want = clients ? s->ask.want : 0,
-			.mode = step->mode,
+			.mode = mode,
 			.exptime = s->ask.exptime,
-			.cas_new = stores ? item->cas : 0,
+			.vivify = s->ask.vivify,
+			.recache = s->ask.recache,
+			.cas = s->ask.cas,
+			.cas_new = stores		     ? item->cas
+				   : alone_in_l1(step, mode) ? own_version(s)
+							     : 0,
 		};
 	if (step->verb == REND_GET)
 		stop->ask.want |= step->want;
@@ -179,7 +210,7 @@ script_plan(struct script *s, unsigned round)
 	struct words_item item;
 	bool late = false;
 
-	plan_client(s);
+	plan_client(s, round);
 	item = s->sent;
 	s->answer = REND_OK;
 	for (unsigned i = 0; i < s->len; i++) {
@@ -202,6 +233,8 @@ script_plan(struct script *s, unsigned round)
 	s->answered = item;
 	if (s->last_edge == REND_REPLY_OK)
 		s->answer = REND_OK;
+	if (s->last_edge == REND_REPLY_MISS)
+		s->answer = REND_MISS;
 	if (s->last_edge == REND_REPLY_FAIL)
 		s->answer = s->stops[s->len - 1].step->run != NULL ? REND_DOWN : s->stops[s->len - 1].status;
 }

@@ -46,7 +46,10 @@ struct script {
 /* Calls each(script, arg) for every path of a table. */
 void script_each(const struct rend_step *steps, unsigned slot, void (*each)(struct script *s, void *arg), void *arg);
 
-#define SCRIPT_ROUNDS 24 /* in these, each stop gets each status in each manner */
+/* Stands for any version with the upper bit, which no tier gives. */
+#define SCRIPT_OWN_VERSION (1ULL << 63)
+
+#define SCRIPT_ROUNDS	   24 /* in these, each stop gets each status in each manner */
 
 /* Fills in what one run needs. */
 void script_plan(struct script *s, unsigned round);

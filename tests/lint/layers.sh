@@ -4,7 +4,7 @@
 #       main ─► conf ─► net ─► engine ─► base ─► rend (the public headers)
 #                         └──► proto ──►
 #
-# A plugin includes rend/ and its own files.  libevent: net and plugins only.  libconfig: conf only.  Tests may include anything.
+# A plugin includes rend/ and its own files, and a variant of a plugin that one's.  libevent: net and plugins only.  libconfig: conf only.  Tests may include anything.
 #
 # usage: layers.sh [SOURCE TREE]
 set -u
@@ -23,6 +23,9 @@ declare -A below=(
 )
 declare -A library=([event2]="net plugin" [event.h]="net plugin" [evutil.h]="net plugin" [libconfig.h]="conf" [libconfig.h++]="")
 
+# Plugins that are variants of another: whose files they may include, too.
+declare -A variant_of=([plugins/l1l2batch]=plugins/l1l2)
+
 # layer_of FILE
 layer_of() {
     case $1 in
@@ -39,6 +42,10 @@ may() {
     case " ${below[$1]:-} " in
     *" $folder "*) return 0 ;;
     esac
+    local dir other
+    dir=$(dirname "$2")
+    other=${variant_of[$dir]:-}
+    [[ -n $other && $3 == ../${other#plugins/}/* && $3 != ../*/*/* ]] && [ -f "$root/$dir/$3" ] && return 0
     # A file of the same folder: a plugin's, or main's.  Inside the core, names say the layer.
     [[ $1 == plugin || $1 == main ]] && [[ $3 != ../* && $3 != */../* ]] && [ -f "$root/$(dirname "$2")/$3" ]
 }

@@ -86,20 +86,22 @@ test_whose_it_is(void **state)
 	make(value, 8, 5, 100);
 	assert_int_equal(look(&i, &any, value, 100, 100), FAULT_KEY);
 	inspect_tell(&i, said, sizeof said);
-	assert_string_equal(said, "expected any whole value of the key, heard version 5 of another key, AAAI");
+	assert_string_equal(
+	    said, "expected any whole value of the key, heard a value of 100 bytes, version 5 of another key: AAAI");
 	make(value, 7, 3, 100);
 	assert_int_equal(look(&i, &any, value, 100, 100), FAULT_NONE);
 	assert_int_equal(look(&i, &exact, value, 100, 100), FAULT_VERSION);
 	inspect_tell(&i, said, sizeof said);
-	assert_string_equal(said, "expected 100 bytes of version 5, heard version 3 of 100 bytes, an old value");
+	assert_string_equal(
+	    said, "expected 100 bytes of version 5, heard a value of 100 bytes, version 3: an old value");
 	make(value, 7, 9, 100);
 	assert_int_equal(look(&i, &exact, value, 100, 100), FAULT_VERSION);
 	inspect_tell(&i, said, sizeof said);
-	assert_string_equal(said, "expected 100 bytes of version 5, heard version 9 of 100 bytes, another value");
+	assert_string_equal(said, "expected 100 bytes of version 5, heard a value of 100 bytes, version 9");
 	make(value, 7, 5, 101);
 	assert_int_equal(look(&i, &exact, value, 101, 101), FAULT_LENGTH);
 	inspect_tell(&i, said, sizeof said);
-	assert_string_equal(said, "expected 100 bytes of version 5, heard a value of 101 bytes");
+	assert_string_equal(said, "expected 100 bytes of version 5, heard a value of 101 bytes, version 5");
 	memset(value, 0, sizeof value);
 	assert_int_equal(look(&i, &exact, value, 100, 100), FAULT_HEAD);
 }

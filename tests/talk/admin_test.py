@@ -2,6 +2,7 @@
 """The admin port: who is answered and who is not, what it costs to abuse it, and what /readyz says while things come and go."""
 import http.client
 import random
+import resource
 import select
 import signal
 import socket
@@ -24,6 +25,11 @@ def status_of(answer):
         return None
     assert answer.startswith(b"HTTP/1."), answer[:100]
     return int(answer.split(b" ", 2)[1])
+
+
+def many_listeners():
+    """A configuration whose metrics are more than the kernel keeps for a connection."""
+    return harness.INMEM.replace('{ port = 0; policy = "main"; }', ", ".join('{ port = 0; policy = "main"; }' for _ in range(60)))
 
 
 def get(path, host="127.0.0.1", version="1.1", more=b""):
@@ -110,6 +116,15 @@ def test_one_request_is_all_a_connection_is_for():
         length = int(head.split(b"Content-Length: ")[1].split(b"\r\n")[0])
         assert len(body) == length
         promtool(body.decode())
+
+
+def test_a_client_that_has_said_all_it_has_to_say():
+    with Watched(many_listeners()) as rend:
+        for _ in range(20):
+            head, _, body = rend.raw(get("/metrics"), half_close=True).partition(b"\r\n\r\n")
+            assert len(body) == int(head.split(b"Content-Length: ")[1].split(b"\r\n")[0])
+            promtool(body.decode())
+        wait_for("them to be gone", lambda: rend.scrape().get("rend_admin_connections") <= 1)
 
 
 # ---- abuse ----
@@ -249,9 +264,7 @@ def test_a_client_that_dribbles_is_cut():
 
 
 def test_a_client_that_does_not_listen_but_talks():
-    listeners = ", ".join('{ port = 0; policy = "main"; }' for _ in range(60))
-    conf = harness.INMEM.replace('{ port = 0; policy = "main"; }', listeners)
-    with Watched(conf) as rend:
+    with Watched(many_listeners()) as rend:
         assert len(rend.scrape().text) > 150000
         before = rend.rss_kb()
         socks = []
@@ -279,6 +292,22 @@ def test_a_client_that_does_not_listen_but_talks():
         wait_for("all of them to be cut", lambda: rend.scrape().get("rend_admin_connections") <= 1, 3 * CONN_S)
         for s in socks:
             s.close()
+
+
+def test_no_descriptor_is_left():
+    with Watched() as rend:
+        fds = rend.fds()
+        works(rend)
+        wait_for("all connections to be gone", lambda: rend.fds() == fds)
+        before = resource.prlimit(rend.child.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(rend.child.pid, resource.RLIMIT_NOFILE, (fds, before[1]))
+        with socket.create_connection(rend.admin_address(), harness.PATIENCE) as s:
+            s.sendall(get("/livez"))
+            wait_for("it to be said", lambda: rend.said("warn the admin port takes nobody in for a moment: Too many open files"))
+            assert not select.select([s], [], [], 0)[0]
+            resource.prlimit(rend.child.pid, resource.RLIMIT_NOFILE, before)
+            assert status_of(s.recv(4096)) == 200
+        works(rend)
 
 
 # ---- readiness ----

@@ -343,6 +343,42 @@ def test_an_l1_belongs_to_its_l2():
             assert (f"a.conf:3: policies.other: {said}\n" in got.stderr) == refused, f"{other}: {got.stderr}"
 
 
+def test_what_cannot_be_a_cache_before_a_store():
+    handlers = """handlers = { mem = { plugin = "inmem"; %s }; disk = { plugin = "inmem"; %s };
+    back = { plugin = "memcached"; servers = [ "127.0.0.1:1" ]; }; };
+"""
+    leases = "it does not ask the guard that keeps old ones out, as inmem does. (An L1 in another process would need leases, which this rend does not have)"
+    with Folder() as f:
+        for plugin in ("l1l2", "l1l2batch"):
+            for options, l1, l2, said in (
+                    (("", ""), "mem", "disk", None),
+                    (("unknown_hold = \"2s\";", ""), "mem", "back", None),
+                    (("", ""), "mem", "mem", "3: policies.main: mem cannot be the L1 and the L2: there would be no copies"),
+                    (("", ""), "back", "mem", f'3: policies.main: l1 = "back": plugin memcached cannot keep copies for {plugin}: {leases}'),
+                    (("", ""), "main", "mem", "3: policies.main.l1: main is a policy; a handler is wanted"),
+                    (("", "unknown_hold = \"2s\";"), "mem", "disk", "1: handlers.disk.unknown_hold: no policy keeps copies in disk: this is for an l1"),
+                    (("unknown_hold = \"2ms\";", ""), "mem", "disk", "1: handlers.mem.unknown_hold: must be 100ms to 1h"),
+                    (("unknown_hold = 2;", ""), "mem", "disk", "1: handlers.mem.unknown_hold: 2 has no unit: write \"2s\", or \"2ms\"")):
+                f.write("a.conf", handlers % options + f'policies = {{ main = {{ plugin = "{plugin}"; l1 = "{l1}"; l2 = "{l2}"; }}; }};\n'
+                        + 'listeners = ( { policy = "main"; } );\n')
+                got = f.run("-t", "-c", "a.conf")
+                exits(got, CONFIG if said else 0)
+                assert said is None or f"a.conf:{said}\n" in got.stderr, got.stderr
+
+
+def test_who_writes_to_an_l2_behind_its_l1_is_warned_of():
+    with Folder() as f:
+        handlers = 'handlers = { mem = { plugin = "inmem"; }; own = { plugin = "inmem"; }; disk = { plugin = "inmem"; }; };\n'
+        main = 'policies = { main = { plugin = "l1l2"; l1 = "mem"; l2 = "disk"; };\n'
+        for other, warned in (('plugin = "l1only"; l1 = "disk";', True), ('plugin = "l1l2"; l1 = "own"; l2 = "disk";', True),
+                              ('plugin = "l1l2batch"; l1 = "mem"; l2 = "disk";', False), ('plugin = "l1only"; l1 = "own";', False)):
+            f.write("a.conf", handlers + main + f"other = {{ {other} }}; }};\n" + 'listeners = ( { policy = "main"; }, { port = 5; policy = "other"; } );\n')
+            got = f.run("-t", "-c", "a.conf")
+            exits(got, 0)
+            said = "a.conf:3: warning: policies.other: asks disk, which is the L2 of policies.main: copies in mem know nothing of what is written here\n"
+            assert (said in got.stderr) == warned, f"{other}: {got.stderr}"
+
+
 # ---- the command line ----
 
 EXITS = [

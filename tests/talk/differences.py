@@ -49,6 +49,9 @@ TEXT = {
            (b"set k 0 0 4294967297\r\n1\r\n", STORED, BAD_LINE + UNKNOWN)],
     "an exptime over 31 bits": [(b"set k 0 %d 1\r\n1\r\nget k\r\n" % exptime, STORED + END, STORED + b"VALUE k 0 1\r\n1\r\n" + END)
                                 for exptime in (2**31, 99999999999)],
+    "`flush_all` with a delay": [(SET_N + b"flush_all 1\r\nmg n\r\n", STORED + b"OK\r\nEN\r\n", STORED + b"OK\r\nHD\r\n")],
+    "`flush_all` with a date that has passed": [(SET_N + b"flush_all 2592001\r\nmg n\r\n", STORED + b"OK\r\nHD\r\n", STORED + b"OK\r\nEN\r\n")],
+    "`noreply` in the place of a key or a length": [as_they_do(b"delete noreply\r\n", b"NOT_FOUND\r\n"), as_they_do(b"set k 0 0 noreply\r\n", b"")],
     "a `get` with a key over 250 bytes, in a pipeline": [(b"get none\r\nget %s\r\n" % LONG_KEY, ANY, END + BAD_LINE)],
     "a `get` with a key over 250 bytes": [as_they_do(b"gats 0 none %s\r\n" % LONG_KEY, BAD_LINE)],
     "a line longer than 2,048 bytes that comes in one packet": [(b"x" * 3000 + b"\r\n", ANY, CLOSED)],

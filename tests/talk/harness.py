@@ -314,6 +314,15 @@ def user_name():
     return pwd.getpwuid(os.getuid()).pw_name
 
 
+LONG = bool(os.environ.get("REND_TEST_LONG"))
+
+
+def only_long(test):
+    """Runs only where time and packages are no matter: `./dev test --long`.  Elsewhere it is neither passed nor failed."""
+    test.only_long = True
+    return test
+
+
 def _late(_signal, _frame):
     raise AssertionError("the test took longer than its limit")
 
@@ -328,6 +337,9 @@ def main(limit=120):
     signal.signal(signal.SIGALRM, _late)
     for name, test in list(vars(module).items()):
         if not name.startswith("test_") or (wanted and name not in wanted):
+            continue
+        if getattr(test, "only_long", False) and not LONG:
+            print(f"     {name}: only with --long", flush=True)
             continue
         signal.alarm(limit)
         begun = time.monotonic()

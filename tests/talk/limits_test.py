@@ -264,6 +264,28 @@ def test_a_deep_pipeline_is_answered_whole():
         c.hear(b"STORED\r\n" + b"VALUE k 0 3\r\nabc\r\nEND\r\n" * 20000)
 
 
+def test_more_gets_of_one_key_than_16_bits_can_count():
+    """Each answer refers to the item's own bytes; clients that go in the middle, and errors, give their references back."""
+    value = b"v" * 2000
+    answer = b"VALUE k 0 2000\r\n" + value + b"\r\nEND\r\n"
+    with Rend() as rend, rend.client() as c:
+        c.ask(b"set k 0 0 2000\r\n" + value + b"\r\n", b"STORED\r\n")
+        for _ in range(100):
+            with rend.client() as leaves:
+                leaves.say(b"get k\r\n" * 200)
+        asked = b"get k\r\n" * 35000 + b"nonsense\r\nget %s\r\n" % (b"K" * 251) + b"get k k\r\n" * 17500
+        asking = threading.Thread(target=c.say, args=(asked,), daemon=True)
+        asking.start()
+        for _ in range(350):
+            c.hear(answer * 100)
+        c.hear(b"ERROR\r\nCLIENT_ERROR bad command line format\r\n")
+        for _ in range(175):
+            c.hear((answer[:-5] + answer) * 100)
+        asking.join(harness.PATIENCE)
+        wait_for("the others to be gone", lambda: connections(rend) == 1)
+        c.ask(b"delete k\r\n", b"DELETED\r\n")
+
+
 def test_sigterm_answers_what_was_asked():
     rend = Rend()
     with rend:

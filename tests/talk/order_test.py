@@ -90,6 +90,25 @@ def test_a_get_waits_for_the_set_of_its_key_and_others_do_not():
         assert late.asked() == [("ms", "k"), ("mg", "other"), ("mg", "k"), ("md", "k"), ("mg", "k")], late.asked()
 
 
+def test_a_value_in_pieces_while_an_answer_is_due():
+    """The connection reads on, byte by byte, while its get is at the backend; both end well, in whichever order they do."""
+    for early in (True, False):
+        with Late() as late, Rend(late.conf(), workers=1) as rend, rend.client() as c:
+            up(rend)
+            c.say(b"get other\r\n")
+            wait_for("the get", lambda: len(late.asked()) == 1)
+            for i, byte in enumerate(b"set k 0 0 10\r\n0123456789\r\n"):
+                read = int(rend.stats()["bytes_read"])
+                c.say(bytes([byte]))
+                wait_for("it to be read", lambda: int(rend.stats()["bytes_read"]) > read)
+                if early and i == 18:
+                    late.release(1)
+                    c.hear(b"END\r\n")
+            wait_for("the set", lambda: len(late.asked()) == 2)
+            late.release()
+            c.hear((b"" if early else b"END\r\n") + b"STORED\r\n").ask(b"get k\r\n", b"VALUE k 0 10\r\n0123456789\r\nEND\r\n")
+
+
 def test_reads_of_one_key_overlap():
     with Late() as late, Rend(late.conf(), workers=1) as rend, rend.client() as c:
         up(rend)

@@ -22,6 +22,14 @@ class Request:
         self.key = self.words[1].decode() if len(self.words) > 1 else ""
         self.opaque = next((w[1:] for w in self.words[2:] if w.startswith(b"O")), None)
 
+    def flag(self, letter):
+        """The token behind a meta flag; None: the flag is not there."""
+        return next((w[1:] for w in self.words[3 if self.verb == "ms" else 2:] if w.startswith(letter)), None)
+
+    def number(self, letter):
+        token = self.flag(letter)
+        return None if token is None else int(token)
+
     @property
     def is_probe(self):
         return self.verb == "version" or self.key == "rend:probe"
@@ -96,9 +104,11 @@ class Connection:
 
 
 class ScriptedBackend:
-    def __init__(self, misbehave=None, meta=True, tcp=True):
+    def __init__(self, misbehave=None, meta=True, tcp=True, sets_cas=False, host="127.0.0.1", port=0):
         self.misbehave = misbehave
         self.meta = meta
+        self.sets_cas = sets_cas  # the flag E
+        self.sent = set()  # keys that somebody has won
         self.tcp = tcp
         self.values = {}
         self.cas = 0
@@ -108,16 +118,17 @@ class ScriptedBackend:
         self.connected = 0
         self.folder = tempfile.mkdtemp(dir=os.environ.get("TMPDIR"))
         self.listener = None
-        self.port = 0
+        self.host = host
+        self.port = port
 
     @property
     def server(self):
-        return f"127.0.0.1:{self.port}" if self.tcp else "unix:" + os.path.join(self.folder, "s")
+        return f"{self.host}:{self.port}" if self.tcp else "unix:" + os.path.join(self.folder, "s")
 
     def __enter__(self):
         self.listener = socket.socket(socket.AF_INET if self.tcp else socket.AF_UNIX)
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.listener.bind(("127.0.0.1", self.port) if self.tcp else os.path.join(self.folder, "s"))
+        self.listener.bind((self.host, self.port) if self.tcp else os.path.join(self.folder, "s"))
         self.listener.listen(128)
         if self.tcp:
             self.port = self.listener.getsockname()[1]
@@ -164,29 +175,59 @@ class ScriptedBackend:
         handler = getattr(self, ("meta_" if self.meta else "text_") + request.verb, None)
         if request.verb == "version":
             return b"VERSION 1.6.18\r\n" if self.meta else b"VERSION 1.4.0\r\n"
+        if self.meta and not self.sets_cas and request.flag(b"E") is not None:
+            return b"CLIENT_ERROR invalid flag\r\n"
         return handler(request) if handler else b"ERROR\r\n"
 
-    def _store(self, key, body, flags):
+    def _store(self, key, body, flags, cas=None):
         self.cas += 1
-        self.values[key] = (body, flags, self.cas)
+        self.values[key] = (body, flags, self.cas if cas is None else cas)
+        self.sent.discard(key)
 
     def meta_mg(self, r):
         opaque = b" O" + r.opaque if r.opaque else b""
+        sign = b""
         if r.key not in self.values:
-            return b"EN" + opaque + b"\r\n"
+            if r.flag(b"N") is None:
+                return b"EN" + opaque + b"\r\n"
+            self._store(r.key, b"", 0, r.number(b"E"))
+            self.sent.add(r.key)
+            sign = b" W"
+        elif r.key in self.sent:
+            sign = b" Z"
         body, flags, cas = self.values[r.key]
-        shown = b" f%d c%d t-1" % (flags, cas) + opaque
-        if b"v" in r.words[2:]:
+        shown = b" f%d c%d t-1" % (flags, cas) + opaque + sign
+        if r.flag(b"v") is not None:
             return b"VA %d" % len(body) + shown + b"\r\n" + body + b"\r\n"
         return b"HD" + shown + b"\r\n"
 
+    def _refused(self, r):
+        """What a condition on the version says, or None."""
+        wanted = r.number(b"C")
+        if wanted is None or (r.key in self.values and self.values[r.key][2] == wanted):
+            return None
+        return (b"EX" if r.key in self.values else b"NF") + b" O" + r.opaque + b"\r\n"
+
     def meta_ms(self, r):
-        flags = next((int(w[1:]) for w in r.words[3:] if w.startswith(b"F")), 0)
-        self._store(r.key, r.body, flags)
-        return b"HD c%d O%s\r\n" % (self.cas, r.opaque)
+        refused = self._refused(r)
+        if refused:
+            return refused
+        self._store(r.key, r.body, r.number(b"F") or 0, r.number(b"E"))
+        return b"HD c%d O%s\r\n" % (self.values[r.key][2], r.opaque)
 
     def meta_md(self, r):
+        refused = self._refused(r)
+        if refused:
+            return refused
+        self.sent.discard(r.key)
         return (b"HD" if self.values.pop(r.key, None) else b"NF") + b" O" + r.opaque + b"\r\n"
+
+    def any_flush_all(self, r):
+        self.values.clear()
+        self.sent.clear()
+        return b"OK\r\n"
+
+    meta_flush_all = text_flush_all = any_flush_all
 
     def text_get(self, r):
         if r.key not in self.values:

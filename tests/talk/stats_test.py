@@ -14,7 +14,6 @@ import harness
 from harness import INMEM, PLUGINS, Client, Memcached, Rend, behind, wait_for
 
 TOOL = "/usr/share/memcached/scripts/memcached-tool"
-LONG = os.environ.get("REND_TEST_LONG")
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 MIB = 1024
 
@@ -576,10 +575,9 @@ def test_memcstat():
         same(rows["maxconns"], "1024")
 
 
+@harness.only_long
 def test_collectd():
     """Its memcached plugin, unchanged."""
-    if not LONG:
-        return
     with Rend() as rend, rend.client() as c:
         c.ask(b"set a 0 0 1\r\n1\r\n", b"STORED\r\n").ask(b"get a x\r\n", b"VALUE a 0 1\r\n1\r\nEND\r\n")
         conf = os.path.join(rend.folder, "collectd.conf")

@@ -130,12 +130,12 @@ header(struct ear *e, const struct request *r, const uint32_t *slots, const char
 	e->ends = ends || !several;
 	if ((uint8_t)h[0] != BIN_RESPONSE)
 		return ear_refuse(e, "no header", h, BIN_HEADER);
-	if (code != op->code && !(several && (code == op->quiet || code == BIN_NOOP)))
-		return ear_broken(e, "an answer to opcode %02x, not %02x", code, op->code);
 	e->slot = slot_of(r, slots, opaque);
 	if (e->slot == r->width || (several && ends != (opaque == r->opaque)))
 		return ear_broken(
 		    e, "the answer to another request: opaque %u, not %u", (unsigned)opaque, (unsigned)r->opaque);
+	if (code != op->code && !(several && (code == op->quiet || code == BIN_NOOP)))
+		return ear_broken(e, "an answer to opcode %02x, not %02x", code, op->code);
 	if ((uint32_t)extras + keylen > body || body > (1 << 30) + 1024)
 		return ear_broken(
 		    e, "lengths that do not add up: %u, extras %u, key %u", (unsigned)body, extras, keylen);

@@ -12,14 +12,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "fleet.h"
+#include "judge.h"
 #include "progress.h"
 
 #define READ_SIZE	(256 * 1024)
 #define EVENTS		512
 #define CHECK_EVERY	UINT64_C(20000000)  /* ns */
-#define RETRY_AFTER	UINT64_C(100000000) /* ns: until a connection that failed is dialed again */
 #define SHOW_EVERY	UINT64_C(500000000) /* ns */
-#define DIALING_MAX	128		    /* at a time: a server's backlog is not endless */
 #define SIGNAL_PATIENCE UINT64_C(500000000) /* ns: for what is under way when a signal comes */
 
 static volatile sig_atomic_t interrupted;
@@ -51,123 +51,6 @@ drive_measured(const struct drive *d)
 	return d->closed > d->window ? d->closed - d->window : 0;
 }
 
-/* ---- telling what went wrong ---- */
-
-/* "set ABCD", "get ABCD and 3 more". */
-static const char *
-subject(const struct drive *d, const struct request *r, char buf[KEYS_NAME_MAX + 64])
-{
-	char name[KEYS_NAME_MAX + 1] = "";
-
-	if (r->verb < VERB_VERSION)
-		*keys_name(&d->keys, r->key, name) = '\0';
-	if (r->width > 1)
-		snprintf(
-		    buf, KEYS_NAME_MAX + 64, "%s %s and %u more", verb_name(r->verb), name, (unsigned)r->width - 1);
-	else
-		snprintf(buf, KEYS_NAME_MAX + 64, "%s%s%s", verb_name(r->verb), *name == '\0' ? "" : " ", name);
-	return buf;
-}
-
-/* What it might have been answered. */
-static const char *
-expected(const struct request *r, char buf[200])
-{
-	size_t used = 0;
-
-	*buf = '\0';
-	for (int o = 0; o < OUTCOME_COUNT; o++)
-		if (r->may >> o & 1)
-			used += (size_t)snprintf(buf + used, 200 - used, "%s%s", used == 0 ? "" : " or ",
-			    o == OUTCOME_OK && verb_reads(r->verb) ? "a hit" : outcome_name((enum outcome)o));
-	return buf;
-}
-
-/* ---- connections ---- */
-
-static void
-set_ready(struct drive *d, struct wire *w)
-{
-	if (w->ready || w->idle || w->finished || w->leaving || w->state != WIRE_UP || w->count >= d->stage.depth)
-		return;
-	w->ready = true;
-	w->next_ready = NULL;
-	if (d->ready == NULL)
-		d->ready = w;
-	else
-		d->ready_last->next_ready = w;
-	d->ready_last = w;
-	d->ready_count++;
-}
-
-static struct wire *
-take_ready(struct drive *d)
-{
-	struct wire *w;
-
-	while ((w = d->ready) != NULL) {
-		d->ready = w->next_ready;
-		d->ready_count--;
-		w->ready = false;
-		if (w->state == WIRE_UP && !w->leaving)
-			break;
-	}
-	return w;
-}
-
-static void
-dial(struct drive *d, struct wire *w, uint64_t now)
-{
-	const struct settings *s = d->settings;
-	const struct in_addr *from = s->source_count == 0 ? NULL : &s->sources[w->number % s->source_count];
-
-	w->since = now;
-	d->opened++;
-	if (wire_dial(w, &d->target, from, d->epoll) == 0) {
-		d->dialing++;
-		return;
-	}
-	/* A unix socket whose backlog is full says so at once: that is no refusal. */
-	if (errno != EAGAIN)
-		d->refused++;
-	w->retry_at = now + (errno == EAGAIN ? 1000000 : RETRY_AFTER);
-}
-
-static void
-shut(struct drive *d, struct wire *w, uint64_t retry_at)
-{
-	if (w->state == WIRE_UP)
-		d->up--;
-	else if (w->state == WIRE_DIALING)
-		d->dialing--;
-	wire_close(w);
-	w->retry_at = retry_at;
-}
-
-/* The connection is no good any more: what is under way on it will not be answered.  told: say so of each. */
-static void
-abandon(struct drive *d, struct wire *w, const char *why, bool told, uint64_t now)
-{
-	char who[KEYS_NAME_MAX + 64];
-	struct request *r;
-
-	/* All of it counts as written: it is only to be gone through. */
-	w->written = w->count;
-	for (; w->count > 0; wire_pop(w)) {
-		r = wire_oldest(w);
-		if (r == NULL)
-			continue;
-		if (!w->idle) {
-			d->open--;
-			if (told)
-				faults_tell(&d->faults, FAULTS_LOST, "%s: no answer: %s", subject(d, r, who), why);
-			if (d->stage.plan->lost != NULL)
-				d->stage.plan->lost(d->stage.plan, r);
-		}
-	}
-	shut(d, w, now + RETRY_AFTER);
-}
-
 /* ---- asking ---- */
 
 static void
@@ -177,7 +60,7 @@ flush(struct drive *d, struct wire *w, uint64_t now)
 
 	if (n < 0) {
 		d->ended++;
-		abandon(d, w, "the server closed the connection", true, now);
+		fleet_abandon(d, w, "the server closed the connection", now);
 		return;
 	}
 	if (d->phase == DRIVE_MEASURE)
@@ -230,6 +113,9 @@ ask_batch(struct drive *d, struct wire *w)
 static void
 ask_due(struct drive *d, uint64_t now)
 {
+	/* What is due at the end or later is not of this run, however late it is noticed that the end has come. */
+	if (d->phase == DRIVE_MEASURE && now >= d->deadline)
+		now = d->deadline - 1;
 	while (may_ask(d) && pace_due(&d->pace) <= now) {
 		uint64_t share, behind = pace_behind(&d->pace, now);
 		struct wire *w;
@@ -237,7 +123,7 @@ ask_due(struct drive *d, uint64_t now)
 		if (d->ready_count == 0)
 			return;
 		share = behind / d->ready_count;
-		w = take_ready(d);
+		w = fleet_take(d);
 		if (w == NULL)
 			return;
 		/* What is due already goes out in as few writes as it can. */
@@ -251,7 +137,7 @@ ask_due(struct drive *d, uint64_t now)
 		} while (share-- > 1 && w->count < d->stage.depth && may_ask(d) && pace_due(&d->pace) <= now);
 		if (w->count > 0)
 			flush(d, w, now);
-		set_ready(d, w);
+		fleet_ready(d, w);
 	}
 }
 
@@ -262,10 +148,10 @@ proceed(struct drive *d, struct wire *w, uint64_t now)
 	if (w->state != WIRE_UP || w->idle || w->finished)
 		return;
 	if (w->leaving && w->count == 0) {
-		shut(d, w, now);
-		dial(d, w, now);
+		fleet_shut(d, w, now);
+		fleet_dial(d, w, now);
 	} else if (d->stage.rate > 0) {
-		set_ready(d, w);
+		fleet_ready(d, w);
 	} else if (w->count == 0) {
 		ask_batch(d, w);
 	}
@@ -273,85 +159,14 @@ proceed(struct drive *d, struct wire *w, uint64_t now)
 
 /* ---- hearing ---- */
 
-/* A value came. */
-static void
-value_heard(struct drive *d, struct wire *w, struct request *r)
-{
-	char who[KEYS_NAME_MAX + 64], what[400];
-	const struct inspect *i = &w->ear.inspect;
-	struct request one = { .verb = r->verb, .key = i->key, .width = 1 };
-
-	r->heard++;
-	if (i->fault == FAULT_NONE)
-		return;
-	r->wrong = true;
-	inspect_tell(i, what, sizeof what);
-	faults_tell(&d->faults, FAULTS_WRONG, "%s: %s", subject(d, &one, who), what);
-}
-
-static void
-count_answer(struct drive *d, const struct request *r, const struct answer *a, uint64_t now)
-{
-	struct tally *t = &d->tally[r->verb];
-
-	tally_add(t, now - r->due);
-	t->keys += r->width;
-	if (a->outcome == OUTCOME_ERROR)
-		t->errors++;
-	if (verb_reads(r->verb)) {
-		t->hits += r->heard;
-		t->misses += a->outcome == OUTCOME_ERROR ? 0 : r->width - r->heard;
-	} else if (a->outcome == OUTCOME_OK) {
-		t->hits++;
-	} else if (a->outcome != OUTCOME_ERROR) {
-		t->misses++;
-	}
-}
-
-/* A request is answered. */
 static void
 answered(struct drive *d, struct wire *w, struct request *r, struct interval *in, uint64_t now)
 {
-	const struct answer *a = &w->ear.answer;
-	char who[KEYS_NAME_MAX + 64], want[200];
-	const char *why = NULL;
-
-	if (w->idle) {
-		wire_pop(w);
-		return;
-	}
-	d->open--;
-	if (a->outcome == OUTCOME_ERROR)
-		faults_tell(&d->faults, FAULTS_ERROR, "%s: the server said \"%s\"", subject(d, r, who), a->text);
-	r->wrong |= !(r->may >> a->outcome & 1);
-	if (a->outcome != OUTCOME_ERROR && !(r->may >> a->outcome & 1))
-		faults_tell(&d->faults, FAULTS_WRONG, "%s: expected %s, heard %s", subject(d, r, who),
-		    expected(r, want),
-		    a->outcome == OUTCOME_OK && verb_reads(r->verb) ? "a hit" : outcome_name(a->outcome));
-	if (d->stage.plan->answered != NULL)
-		why = d->stage.plan->answered(d->stage.plan, r, a);
-	if (why != NULL)
-		faults_tell(&d->faults, FAULTS_WRONG, "%s: %s", subject(d, r, who), why);
-	if (r->counted)
-		count_answer(d, r, a, now);
-	if (in != NULL) {
-		in->requests++;
-		in->keys += r->width;
-		in->errors += a->outcome == OUTCOME_ERROR;
-		if (now - r->due > in->longest)
-			in->longest = now - r->due;
+	if (!w->idle) {
+		d->open--;
+		judge_answer(d, r, &w->ear.answer, in, now);
 	}
 	wire_pop(w);
-}
-
-static void
-broken(struct drive *d, struct wire *w, const struct request *r, const char *why, uint64_t now)
-{
-	char who[KEYS_NAME_MAX + 64];
-
-	faults_tell(
-	    &d->faults, FAULTS_BROKEN, "%s%s%s", r == NULL ? "" : subject(d, r, who), r == NULL ? "" : ": ", why);
-	abandon(d, w, "", false, now);
 }
 
 static void
@@ -366,7 +181,7 @@ hear(struct drive *d, struct wire *w)
 		return;
 	if (n <= 0) {
 		d->ended++;
-		abandon(d, w, n == 0 ? "the server closed the connection" : strerror(errno), true, now);
+		fleet_abandon(d, w, n == 0 ? "the server closed the connection" : strerror(errno), now);
 		return;
 	}
 	if (d->phase == DRIVE_MEASURE)
@@ -380,7 +195,8 @@ hear(struct drive *d, struct wire *w)
 			ear_refuse(&w->ear, "an answer that nobody asked for", p,
 			    (size_t)(end - p) < 40 ? (size_t)(end - p) : 40);
 		if (r == NULL && p < end) {
-			broken(d, w, NULL, w->ear.why, now);
+			judge_broken(d, NULL, w->ear.why);
+			fleet_abandon(d, w, NULL, now);
 			return;
 		}
 		if (r == NULL)
@@ -389,11 +205,12 @@ hear(struct drive *d, struct wire *w)
 		if (heard == HEAR_MORE)
 			break;
 		if (heard == HEAR_BROKEN) {
-			broken(d, w, r, w->ear.why, now);
+			judge_broken(d, r, w->ear.why);
+			fleet_abandon(d, w, NULL, now);
 			return;
 		}
 		if (heard == HEAR_VALUE)
-			value_heard(d, w, r);
+			judge_value(d, r, &w->ear.inspect);
 		else
 			answered(d, w, r, in, now);
 	}
@@ -443,8 +260,10 @@ close_window(struct drive *d, enum drive_end end, uint64_t at)
 		d->own_cpu = process_own() - d->own_cpu;
 	}
 	if (d->stage.rate > 0 && end != DRIVE_BY_REQUESTS && d->stage.counts) {
-		d->unsent_for = pace_due(&d->pace) < at ? at - pace_due(&d->pace) : 0;
-		d->unsent = pace_drop(&d->pace, at);
+		uint64_t until = at < d->deadline ? at : d->deadline;
+
+		d->unsent_for = pace_due(&d->pace) < until ? until - pace_due(&d->pace) : 0;
+		d->unsent = pace_drop(&d->pace, until);
 	}
 	if (d->stage.plan->over != NULL)
 		d->stage.plan->over(d->stage.plan, at - d->window);
@@ -481,31 +300,20 @@ check_finished(struct drive *d, uint64_t now)
 	close_window(d, DRIVE_BY_PLAN, d->answered_at);
 }
 
+/* Is anybody there? */
 static void
-check_wires(struct drive *d, uint64_t now)
+check_server(struct drive *d, uint64_t now)
 {
-	uint32_t all = d->count + d->settings->idle;
-	const char *why = "not within the time limit";
+	char why[240];
 
-	for (uint32_t i = 0; i < all; i++) {
-		struct wire *w = &d->wires[i];
-
-		if (w->state == WIRE_DOWN && w->retry_at <= now && d->dialing < DIALING_MAX)
-			dial(d, w, now);
-		else if (w->state == WIRE_DIALING && now > w->since && now - w->since > d->settings->timeout) {
-			d->refused++;
-			shut(d, w, now);
-		} else if (w->state == WIRE_UP && w->count > 0 && now > w->since &&
-			   now - w->since > d->settings->timeout)
-			abandon(d, w, why, true, now);
-	}
 	if (d->up > 0)
 		d->last_up = now;
-	else if (now - d->last_up > d->settings->timeout && !d->over) {
-		faults_tell(&d->faults, FAULTS_BROKEN, "%s takes no connections any more", d->target.name);
-		close_window(d, DRIVE_BY_SERVER, now);
-		d->over = true;
-	}
+	if (now - d->last_up <= d->settings->timeout || d->over)
+		return;
+	snprintf(why, sizeof why, "%s takes no connections any more", d->target.name);
+	judge_broken(d, NULL, why);
+	close_window(d, DRIVE_BY_SERVER, now);
+	d->over = true;
 }
 
 static void
@@ -554,7 +362,8 @@ static void
 check(struct drive *d, uint64_t now)
 {
 	d->next_check = now + CHECK_EVERY;
-	check_wires(d, now);
+	fleet_check(d, now);
+	check_server(d, now);
 	check_finished(d, now);
 	if (d->settings->churn > 0)
 		check_churn(d, now);
@@ -570,19 +379,9 @@ check(struct drive *d, uint64_t now)
 static void
 event(struct drive *d, struct wire *w, uint32_t events, uint64_t now)
 {
-	int error;
-
 	if (w->state == WIRE_DIALING && (events & (EPOLLOUT | EPOLLERR | EPOLLHUP))) {
-		error = wire_dialed(w, d->epoll);
-		if (error != 0) {
-			d->refused++;
-			shut(d, w, now + RETRY_AFTER);
-			return;
-		}
-		d->dialing--;
-		d->up++;
-		w->since = now;
-		proceed(d, w, now);
+		if (fleet_dialed(d, w, now))
+			proceed(d, w, now);
 		return;
 	}
 	if (w->state == WIRE_UP && (events & EPOLLOUT)) {
@@ -651,7 +450,7 @@ drive_run(struct drive *d, const struct stage *stage)
 	}
 	for (uint32_t i = 0; i < d->count; i++)
 		if (d->wires[i].count > 0)
-			abandon(d, &d->wires[i], "not within the time limit", d->end != DRIVE_BY_SIGNAL, now);
+			fleet_abandon(d, &d->wires[i], d->end == DRIVE_BY_SIGNAL ? NULL : FLEET_LATE, now);
 	progress_clear();
 }
 
@@ -694,15 +493,15 @@ connect_all(struct drive *d, uint32_t from, uint32_t to)
 		now = drive_now();
 		if (interrupted != 0)
 			return "interrupted";
-		for (; next < to && d->dialing < DIALING_MAX && d->wires[next].state == WIRE_DOWN; next++)
-			dial(d, &d->wires[next], now);
+		for (; next < to && fleet_may_dial(d) && d->wires[next].state == WIRE_DOWN; next++)
+			fleet_dial(d, &d->wires[next], now);
 		turn(d, now, now + CHECK_EVERY);
 		settled = 0;
 		for (uint32_t i = from; i < next; i++) {
 			struct wire *w = &d->wires[i];
 
 			if (w->state == WIRE_DOWN && w->retry_at <= now)
-				dial(d, w, now);
+				fleet_dial(d, w, now);
 			if (w->state == WIRE_UP && w->idle && w->opaque == 0)
 				ask_once(d, w);
 			settled += w->state == WIRE_UP && w->count == 0;
@@ -748,6 +547,7 @@ drive_open(struct drive *d, const struct settings *s, uint64_t largest)
 
 		if (wire_init(&d->wires[i], i, idle ? 1 : depth, idle ? 1 : width, &d->keys) != 0)
 			return "no memory";
+		d->made++;
 		d->wires[i].idle = idle;
 		d->wires[i].finished = true;
 	}
@@ -766,11 +566,12 @@ drive_open(struct drive *d, const struct settings *s, uint64_t largest)
 void
 drive_close(struct drive *d)
 {
-	for (uint32_t i = 0; d->wires != NULL && i < d->count + d->settings->idle; i++)
+	for (uint32_t i = 0; i < d->made; i++)
 		wire_fini(&d->wires[i]);
 	free(d->wires);
 	free(d->in);
 	free(d->out);
-	if (d->epoll >= 0)
+	/* All-zero: it was never opened, and 0 is not ours. */
+	if (d->epoll > 0)
 		close(d->epoll);
 }

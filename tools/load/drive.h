@@ -45,6 +45,7 @@ struct drive {
 
 	struct wire *wires;
 	uint32_t count; /* busy ones; idle ones stand behind them */
+	uint32_t made;	/* of both, those that there are */
 	uint32_t up, dialing;
 	int epoll;
 	char *in, *out;

@@ -6,7 +6,8 @@
 
 #include "proto/bin_wire.h"
 
-#define LINE 1024
+#define LINE  1024
+#define LINES 100000 /* of one group: more are no stats */
 
 struct reader {
 	int fd;
@@ -133,7 +134,7 @@ stats_text(struct reader *r, const char *group, inquiry_f *tell, void *arg)
 	snprintf(line, sizeof line, "stats%s%s", *group == '\0' ? "" : " ", group);
 	if (ask_text(r, line) != 0)
 		return -1;
-	for (;;) {
+	for (int i = 0; i < LINES; i++) {
 		char *name, *value;
 
 		if (read_line(r, line) == NULL)
@@ -149,6 +150,7 @@ stats_text(struct reader *r, const char *group, inquiry_f *tell, void *arg)
 		*value++ = '\0';
 		tell(arg, name, value);
 	}
+	return -1;
 }
 
 static int
@@ -159,13 +161,14 @@ stats_binary(struct reader *r, const char *group, inquiry_f *tell, void *arg)
 
 	if (ask_binary(r, BIN_STAT, group) != 0)
 		return -1;
-	for (;;) {
+	for (int i = 0; i < LINES; i++) {
 		if (hear_binary(r, line, &name, &value) != 0)
 			return -1;
 		if (*name == '\0')
 			return 0;
 		tell(arg, name, value);
 	}
+	return -1;
 }
 
 int

@@ -49,6 +49,7 @@ inspect_begin(struct inspect *i, const struct keys *k, const struct request *ask
 	i->head_len = 0;
 	i->number = 0;
 	i->padded = false;
+	i->headed = false;
 	i->fault = FAULT_NONE;
 	if (exact(i) && len != expected_length(asked)) {
 		i->heard = len;
@@ -144,6 +145,19 @@ take_digits(struct inspect *i, const char *p, size_t n)
 	}
 }
 
+/* A value of another length: its head says what it is instead. */
+static void
+take_other_head(struct inspect *i, const char *p, size_t n)
+{
+	size_t part = STAMP_HEAD - i->head_len < n ? STAMP_HEAD - i->head_len : n;
+
+	if (i->head_len == STAMP_HEAD)
+		return;
+	memcpy(i->head + i->head_len, p, part);
+	i->head_len += (uint32_t)part;
+	i->headed = i->head_len == STAMP_HEAD && stamp_read(i->keys, i->head, &i->found);
+}
+
 void
 inspect_take(struct inspect *i, const char *p, size_t n)
 {
@@ -151,6 +165,8 @@ inspect_take(struct inspect *i, const char *p, size_t n)
 		take_digits(i, p, n);
 		return;
 	}
+	if (i->fault == FAULT_LENGTH)
+		take_other_head(i, p, n);
 	/* Behind a fault nothing is worth comparing. */
 	while (n > 0 && i->fault == FAULT_NONE && i->asked->check != CHECK_NOTHING) {
 		bool begins = i->done == 0 && i->head_len == 0, known = begins ? piece_known(i) : true;
@@ -213,10 +229,31 @@ tell_expected(const struct inspect *i, char *buf, size_t size)
 		    buf + used, size - used, "%s version %" PRIu64, n == 0 ? " of" : " and", r->piece[n].version);
 }
 
+/* Whose value it is, and which. */
+static void
+tell_found(const struct inspect *i, char *buf, size_t size)
+{
+	const struct request *r = i->asked;
+	const struct stamp *f = &i->found;
+	char name[KEYS_NAME_MAX + 1];
+	uint64_t newest = 0;
+
+	for (uint32_t n = 0; n < r->pieces; n++)
+		newest = r->piece[n].version > newest ? r->piece[n].version : newest;
+	if (f->key == i->key)
+		snprintf(buf, size, ", version %" PRIu64 "%s", f->version, f->version < newest ? ": an old value" : "");
+	else if (f->key < i->keys->count)
+		snprintf(buf, size, ", version %" PRIu64 " of another key: %.*s", f->version,
+		    (int)(keys_name(i->keys, f->key, name) - name), name);
+	else
+		snprintf(buf, size, ", version %" PRIu64 " of another key, number %" PRIu32, f->version, f->key);
+}
+
 void
 inspect_tell(const struct inspect *i, char *buf, size_t size)
 {
-	char want[160], name[KEYS_NAME_MAX + 1];
+	char want[160];
+	int used;
 
 	tell_expected(i, want, sizeof want);
 	switch (i->fault) {
@@ -224,24 +261,19 @@ inspect_tell(const struct inspect *i, char *buf, size_t size)
 		snprintf(buf, size, "nothing is wrong");
 		return;
 	case FAULT_LENGTH:
-		snprintf(buf, size, "expected %s, heard a value of %" PRIu64 " bytes", want, i->heard);
+		used = snprintf(buf, size, "expected %s, heard a value of %" PRIu64 " bytes", want, i->heard);
+		if (i->headed && (size_t)used < size)
+			tell_found(i, buf + used, size - (size_t)used);
 		return;
 	case FAULT_HEAD:
 		snprintf(
 		    buf, size, "expected %s, heard at byte %" PRIu64 " what is no value of ours", want, i->fault_at);
 		return;
 	case FAULT_KEY:
-		if (i->found.key < i->keys->count)
-			*keys_name(i->keys, i->found.key, name) = '\0';
-		else
-			snprintf(name, sizeof name, "number %" PRIu32, i->found.key);
-		snprintf(buf, size, "expected %s, heard version %" PRIu64 " of another key, %s", want, i->found.version,
-		    name);
-		return;
 	case FAULT_VERSION:
-		snprintf(buf, size, "expected %s, heard version %" PRIu64 " of %" PRIu32 " bytes, %s", want,
-		    i->found.version, i->found.len,
-		    i->found.version < i->asked->piece[i->piece - 1].version ? "an old value" : "another value");
+		used = snprintf(buf, size, "expected %s, heard a value of %" PRIu32 " bytes", want, i->found.len);
+		if ((size_t)used < size)
+			tell_found(i, buf + used, size - (size_t)used);
 		return;
 	case FAULT_SHORT:
 		snprintf(buf, size, "expected %s, heard what ends too early", want);

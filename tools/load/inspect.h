@@ -33,6 +33,7 @@ struct inspect {
 	enum fault fault;   /* the first one */
 	uint64_t fault_at;  /* byte of the value */
 	uint64_t heard;	    /* length, number or flags */
+	bool headed;	    /* of a value of another length: its head is known */
 	struct stamp found; /* instead of the expected one */
 };
 

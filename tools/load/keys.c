@@ -90,15 +90,18 @@ width(double skew, double a)
 void
 keys_init(struct keys *k, const char *prefix, uint32_t letters, uint32_t count)
 {
-	k->prefix_len = (uint32_t)strlen(prefix);
-	memcpy(k->prefix, prefix, k->prefix_len);
-	k->letters = letters;
-	k->len = k->prefix_len + letters;
+	size_t before = strlen(prefix);
+
+	k->len = (uint32_t)before + letters;
 	k->count = count;
 	k->next = 0;
+	for (int number = 0; number < 2; number++) {
+		memcpy(k->zero[number], prefix, before);
+		memset(k->zero[number] + before, number ? 'a' : 'A', letters);
+	}
 	k->salt = letters;
-	for (uint32_t i = 0; i < k->prefix_len; i++)
-		k->salt = random_mix(k->salt + (unsigned char)prefix[i] + 1);
+	for (; *prefix != '\0'; prefix++)
+		k->salt = random_mix(k->salt + (unsigned char)*prefix + 1);
 	if (k->order == KEYS_ZIPF) {
 		k->zipf_low = area(k->skew, 1.5) - 1;
 		k->zipf_high = area(k->skew, count + 0.5);
@@ -109,14 +112,12 @@ keys_init(struct keys *k, const char *prefix, uint32_t letters, uint32_t count)
 char *
 keys_name(const struct keys *k, uint32_t key, char *to)
 {
-	char first = key & KEYS_NUMBER ? 'a' : 'A', *end = to + k->len, *p = end;
+	bool number = key & KEYS_NUMBER;
+	char first = number ? 'a' : 'A', *end = to + k->len, *p = end;
 
-	key &= ~KEYS_NUMBER;
-	memcpy(to, k->prefix, k->prefix_len);
-	to += k->prefix_len;
-	for (; key > 0 && p > to; key /= LETTERS)
+	memcpy(to, k->zero[number], k->len);
+	for (key &= ~KEYS_NUMBER; key > 0; key /= LETTERS)
 		*--p = (char)(first + key % LETTERS);
-	memset(to, first, (size_t)(p - to));
 	return end;
 }
 

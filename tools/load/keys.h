@@ -19,8 +19,8 @@
 enum keys_order { KEYS_UNIFORM, KEYS_ZIPF, KEYS_HOTSPOT, KEYS_SEQUENTIAL };
 
 struct keys {
-	char prefix[KEYS_NAME_MAX];
-	uint32_t prefix_len, letters, len; /* len = prefix_len + letters */
+	char zero[2][KEYS_NAME_MAX]; /* the names of key 0, and of number 0 */
+	uint32_t len;		     /* of every name */
 	uint32_t count;
 	uint64_t salt; /* from the prefix: the same number under another prefix is another key */
 

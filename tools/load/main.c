@@ -127,17 +127,33 @@ finish(const struct settings *s, struct report *r, struct plan *plan)
 	return r->status != 0 ? r->status : rc;
 }
 
+/* The plan is there, and the server was reached. */
 static int
-run(const struct settings *s)
+carry_out(const struct settings *s, struct report *r, struct plan *plan)
 {
-	struct report r = { .summary = &summary };
-	struct stage stage = { .requests = s->requests,
+	const struct stage stage = { .plan = plan,
+		.requests = s->requests,
 		.duration = s->duration,
 		.warmup = s->warmup,
 		.rate = s->rate,
 		.depth = s->depth,
 		.counts = true };
+	const char *why = drive_open(&drive, s, plan->largest);
+
+	if (why != NULL)
+		return complain(EX_UNAVAILABLE, drive.target.name, why);
+	if (s->preload && preload(s) != 0)
+		return EX_OSERR;
+	drive_run(&drive, &stage);
+	return finish(s, r, plan);
+}
+
+static int
+run(const struct settings *s)
+{
+	struct report r = { .summary = &summary };
 	const char *why = target_find(&drive.target, s->host, s->port, s->socket, s->timeout);
+	struct plan *plan;
 	time_t now = time(NULL);
 	struct tm utc;
 	int status;
@@ -148,17 +164,11 @@ run(const struct settings *s)
 	if (inquiry_version(&drive.target, s->proto, s->timeout, r.server_version, sizeof r.server_version) != 0)
 		snprintf(r.server_version, sizeof r.server_version, "version unknown");
 	workload_keys(&drive.keys, s);
-	stage.plan = s->tool->plan(s, &drive.target, &why);
-	if (stage.plan == NULL)
-		return complain(EX_OSERR, s->tool->name, why);
-	why = drive_open(&drive, s, stage.plan->largest);
-	if (why != NULL)
-		return complain(EX_UNAVAILABLE, drive.target.name, why);
-	if (s->preload && preload(s) != 0)
-		return EX_OSERR;
-	drive_run(&drive, &stage);
-	status = finish(s, &r, stage.plan);
-	stage.plan->free(stage.plan);
+	plan = s->tool->plan(s, &drive.target, &why);
+	if (plan == NULL)
+		return complain(EX_USAGE, s->tool->name, why);
+	status = carry_out(s, &r, plan);
+	plan->free(plan);
 	drive_close(&drive);
 	return status;
 }

@@ -37,6 +37,17 @@ test_outcomes(void **state)
 }
 
 static void
+test_ambiguous(void **state)
+{
+	unsigned ambiguous = 1U << REND_TIMEOUT | 1U << REND_LOST | 1U << REND_IO | 1U << REND_CORRUPT;
+
+	for (unsigned s = 0; s < REND_STATUS_COUNT; s++)
+		assert_int_equal(rend_ambiguous((enum rend_status)s), (ambiguous & 1U << s) != 0);
+	/* What nobody knows may be anything. */
+	assert_true(rend_ambiguous((enum rend_status)200));
+}
+
+static void
 test_numbers_that_are_no_status(void **state)
 {
 	static const unsigned numbers[] = { REND_STATUS_COUNT, 200, 255, 256, INT32_MAX, UINT32_MAX };
@@ -52,6 +63,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_outcomes),
+		cmocka_unit_test(test_ambiguous),
 		cmocka_unit_test(test_numbers_that_are_no_status),
 	};
 

@@ -55,7 +55,9 @@ tier_limits(const void *conf, struct rend_limits *limits)
 	limits->time = TIER_NS;
 }
 
-static const struct rend_handler tier = { .name = "tier", .doc = "Says yes.", .any = tier_any, .limits = tier_limits };
+static const struct rend_handler tier = {
+	.name = "tier", .doc = "Says yes.", .modes = REND_MODES_ALL, .any = tier_any, .limits = tier_limits
+};
 
 static enum rend_outcome
 yes(struct rend_flow *flow)
@@ -306,6 +308,106 @@ a_warm_walk_allocates_nothing(void **state)
 	close_clean();
 }
 
+/* ---- what rows are given ---- */
+
+/* A copy of something whose exptime nobody knows; a mark. */
+static const struct rend_step bounded_get[] = {
+	[1] = { .name = "l2", .tier = 1, .verb = REND_GET, .want = REND_WANT_VALUE | REND_WANT_EXPTIME, .yes = 2 },
+	[2] = { .name = "until", .run = yes, .yes = 3 },
+	[3] = { .name = "again", .run = yes, .yes = 4 },
+	[4] = { .name = "fill", .tier = 0, .verb = REND_ADD, .guarded = true, .aside = true },
+	{ 0 },
+};
+
+static const struct rend_step bounded_delete[] = {
+	[1] = { .name = "mark", .tier = 0, .verb = REND_DELETE, .mode = REND_INVALIDATE, .guarded = true },
+	{ 0 },
+};
+
+static const struct rend_walk bounded_walks[REND_VERB_SLOTS] = {
+	[REND_GET] = { REND_READS, bounded_get },
+	[REND_DELETE] = { REND_WRITES, bounded_delete },
+};
+
+static const struct rend_walk *
+bounded_pick(const void *conf, uint32_t l1_can)
+{
+	return bounded_walks;
+}
+
+static const struct rend_policy bounded = {
+	.name = "bounded", .doc = "Bounds copies.", .tiers = { "l1", "l2" }, .pick = bounded_pick
+};
+
+static int64_t bound;
+
+static enum rend_outcome
+sets_bound(struct rend_flow *flow)
+{
+	assert_int_equal(flow->until, 0);
+	flow->until = bound;
+	return REND_YES;
+}
+
+static void
+a_function_bounds_the_copies_behind_it(void **state)
+{
+	static const struct {
+		int64_t bound, found, copy;
+	} rows[] = { { 0, 0, 0 }, { 0, 500, 500 }, { 100, 0, 100 }, { 100, 500, 100 }, { 500, 100, 100 } };
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct policy_kit kit = { .policy = &bounded, .l1_can = REND_CAN_GUARD };
+		struct rend_error err = { 0 };
+
+		memset(&t, 0, sizeof t);
+		clock_fake(NOW, 50);
+		bound = rows[i].bound;
+		assert_int_equal(graph_open(&t.g, &kit, bounded_walks, &tier, sets_bound, &err), 0);
+		t.hold = true;
+		client_makes(REND_GET);
+		client_asks();
+		t.held[0]->item.exptime = rows[i].found;
+		t.held[0]->item.have = t.held[0]->ask.want;
+		rend_done(t.held[0], REND_OK);
+		turn();
+		assert_int_equal(t.held[1]->verb, REND_ADD);
+		assert_int_equal(t.held[1]->item.exptime, rows[i].copy);
+		rend_done(t.held[1], REND_OK);
+		turn();
+		turn();
+		assert_int_equal(t.answers, 1);
+		close_clean();
+	}
+}
+
+static void
+what_only_l1_has_gets_a_version_of_its_own(void **state)
+{
+	uint64_t versions[100];
+
+	open_over(&bounded);
+	t.hold = true;
+	for (size_t i = 0; i < COUNT_OF(versions); i++) {
+		t.held_count = 0;
+		client_makes(REND_DELETE);
+		if (i == 50)
+			t.op->ask.cas_new = 1234;
+		client_asks();
+		assert_true(t.held[0]->ask.mode == REND_INVALIDATE);
+		versions[i] = t.held[0]->ask.cas_new;
+		rend_done(t.held[0], REND_OK);
+		turn();
+		turn();
+		assert_int_equal(t.answers, 1);
+		assert_int_equal(versions[i] >> 63, i != 50);
+		for (size_t k = 0; k < i; k++)
+			assert_true(versions[k] != versions[i]);
+	}
+	assert_int_equal(versions[50], 1234); /* the client's, if it has one */
+	close_clean();
+}
+
 /* ---- what needs no walk ---- */
 
 static const struct plain {
@@ -370,6 +472,8 @@ main(void)
 		cmocka_unit_test(late_rows_run_without_a_shadow),
 		cmocka_unit_test(late_gets_do_not_run_without_a_shadow),
 		cmocka_unit_test(a_warm_walk_allocates_nothing),
+		cmocka_unit_test(a_function_bounds_the_copies_behind_it),
+		cmocka_unit_test(what_only_l1_has_gets_a_version_of_its_own),
 		cmocka_unit_test(plain_tables_are_passed_on),
 	};
 

@@ -257,10 +257,12 @@ test_the_deadline_passes_and_the_answer_comes_later(void **state)
 	clock_fake(101 * SECOND - 1, 1001);
 	worker_turn(&w);
 	assert_int_equal(done_count, 0);
+	assert_false(rend_op_given_up(op));
 	clock_fake(101 * SECOND, 1001);
 	worker_turn(&w);
 	assert_int_equal(done_count, 1);
 	assert_int_equal(done_status, REND_TIMEOUT);
+	assert_true(rend_op_given_up(op));
 	rend_op_free(&op);
 	/* It still counts, and it still has its key and keeps its generation. */
 	late = told.kept[0];

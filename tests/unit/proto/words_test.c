@@ -106,12 +106,29 @@ test_every_byte_at_every_place_of_a_key(void **state)
 		}
 }
 
+static void
+test_what_a_word_is(void **state)
+{
+	const char *line = "get k";
+	struct word get = word_first(line, line + 5), k = word_next(&get, line + 5), none = word_next(&k, line + 5);
+
+	assert_true(WORD_IS(&get, "get"));
+	assert_false(WORD_IS(&get, "gat"));
+	assert_false(WORD_IS(&get, "bet"));
+	assert_false(WORD_IS(&get, "gets"));
+	assert_false(WORD_IS(&get, ""));
+	assert_true(WORD_IS(&k, "k"));
+	assert_true(WORD_IS(&none, ""));
+	assert_false(WORD_IS(&none, "k"));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_words_are_what_lies_between_spaces),
 		cmocka_unit_test(test_a_word_of_every_length_at_every_place),
+		cmocka_unit_test(test_what_a_word_is),
 		cmocka_unit_test(test_keys_have_1_to_250_bytes),
 		cmocka_unit_test(test_every_byte_at_every_place_of_a_key),
 	};

@@ -5,10 +5,10 @@ import shutil
 import signal
 import subprocess
 
-from counted import REPEATS, actors, per_request
+from counted import REPEATS, actors, per_request, scaled
 from process import PATIENCE, Failed, wait_for
 
-REQUESTS = (3_000, 13_000)
+REQUESTS = (5_000, 25_000)
 
 KINDS = ("epoll_wait", "epoll_ctl", "read", "readv", "recvfrom", "recvmsg", "write", "writev", "sendto", "sendmsg")
 
@@ -90,8 +90,9 @@ def counter_of_calls():
     raise Failed("neither perf nor strace can count system calls here")
 
 
-def count(stage, load, requests=REQUESTS, repeats=REPEATS):
+def count(stage, load, requests=None, repeats=REPEATS):
     counter = counter_of_calls()
+    requests = requests or scaled(REQUESTS, stage.case.workload)
     repetitions = {actor.name: [] for actor in actors(stage)}
     for at in range(repeats):
         for actor in actors(stage):

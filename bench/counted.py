@@ -10,6 +10,11 @@ REPEATS = 5
 KEYS = 1_000
 
 
+def scaled(requests, workload):
+    """More of those that share system calls and turns, so that as many of these are seen."""
+    return [count * max(1, workload.depth * workload.width // 4) for count in requests]
+
+
 def per_request(small, large):
     """Of two (requests, count)."""
     return (large[1] - small[1]) / (large[0] - small[0])

@@ -7,10 +7,10 @@ import os
 import re
 import subprocess
 
-from counted import REPEATS, actors, per_request
+from counted import REPEATS, actors, per_request, scaled
 from process import PATIENCE, Failed
 
-REQUESTS = (1_500, 7_500)
+REQUESTS = (2_000, 12_000)
 
 # Descriptors that valgrind keeps for itself.
 VALGRIND_FILES = 12
@@ -98,8 +98,9 @@ def profile(text):
                 functions=shares(costs, lambda library, function: f"({library})" if function.startswith("0x") else function, FUNCTIONS_SHOWN))
 
 
-def count(stage, load, requests=REQUESTS, repeats=REPEATS):
+def count(stage, load, requests=None, repeats=REPEATS):
     """The thread that does most is the one that serves.  The others run by the clock, which valgrind stretches: they are left out."""
+    requests = requests or scaled(REQUESTS, stage.case.workload)
     figures = {actor.name: [] for actor in actors(stage)}
     profiles = {}
     for actor in actors(stage):

@@ -38,8 +38,8 @@ listeners = ( {listeners} );
 """
 
 
-def before(server, timeout="20s", **kw):
-    return tiers(f'plugin = "memcached"; servers = [ "{server}" ]; request_timeout = "{timeout}"; connect_timeout = "2s";', **kw)
+def before(server, timeout="20s", silence="20s", **kw):
+    return tiers(f'plugin = "memcached"; servers = [ "{server}" ]; request_timeout = "{timeout}"; connect_timeout = "2s"; max_silence = "{silence}";', **kw)
 
 
 IN_MEMORY = 'plugin = "inmem"; memory = "64MiB";'
@@ -541,7 +541,7 @@ def test_a_lost_write_keeps_copies_out_until_it_cannot_happen_any_more():
 
 def test_a_write_that_is_late_keeps_copies_out_until_it_is_answered():
     for answered in (True, False):
-        with Backend() as l2, Rend(before(l2.server, timeout="400ms", l1='unknown_hold = "1s";')) as rend:
+        with Backend() as l2, Rend(before(l2.server, timeout="400ms", silence="1200ms", l1='unknown_hold = "1s";')) as rend:
             gates = Gates(l2)
             writer, reader = on_each_worker(rend, ONLINE)
             l2.values["k"] = (b"1", 0, 5)

@@ -156,7 +156,7 @@ class Silent(Late):
     def conf(self, more="", request_timeout="60s"):
         server = self.backend.server
         return conf(['plain = { plugin = "l1only"; l1 = "back"; };', locked("main", "plain", more)], ["main"],
-                    f'back = {{ plugin = "memcached"; servers = [ "{server}" ]; request_timeout = "{request_timeout}"; }};')
+                    f'back = {{ plugin = "memcached"; servers = [ "{server}" ]; request_timeout = "{request_timeout}"; max_silence = "60s"; }};')
 
 
 AT_ONCE = 'drain_timeout = "100ms";'

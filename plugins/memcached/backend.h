@@ -14,6 +14,7 @@ struct memcached_conf {
 	int64_t max_timeouts;
 	uint64_t queue_bytes;
 	uint64_t connect_timeout, request_timeout; /* ns */
+	uint64_t max_silence;			   /* 0: request_timeout */
 	uint64_t retry_min, retry_max, resolve_every;
 };
 
@@ -43,6 +44,13 @@ enum backend_said { BACKEND_UNKNOWN, BACKEND_UP, BACKEND_DOWN };
 #define BACKEND_SPEAKS	    1U
 #define BACKEND_SPEAKS_META 2U
 #define BACKEND_SETS_CAS    4U
+
+/* How long nothing may come while requests wait, ns. */
+static inline uint64_t
+memcached_silence(const struct memcached_conf *conf)
+{
+	return conf->max_silence != 0 ? conf->max_silence : conf->request_timeout;
+}
 
 /* Looks its address up; may block.  NULL after rend_error(). */
 struct backend *backend_new(const struct memcached_conf *conf, struct rend_node *self, struct rend_error *err);

@@ -39,13 +39,17 @@ link_write(struct link *l)
 	return true;
 }
 
+/* What becomes late, or silent, first? */
 static void
 watch(struct link *l)
 {
+	const struct memcached_conf *conf = l->backend->conf;
+	uint64_t silence = memcached_silence(conf);
+
 	if (l->watching)
 		return;
 	l->watching = true;
-	link_set_timer(l, l->backend->conf->request_timeout + MS);
+	link_set_timer(l, (silence < conf->request_timeout ? silence : conf->request_timeout) + MS);
 }
 
 void

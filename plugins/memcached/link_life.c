@@ -329,8 +329,9 @@ static void
 look_for_silence(struct link *l)
 {
 	const struct memcached_conf *conf = l->backend->conf;
-	uint64_t limit = conf->request_timeout, now = rend_now(), next;
-	bool silent = now - l->heard >= limit, streaming = l->answer.stage == ANSWER_BODY && !silent;
+	uint64_t limit = memcached_silence(conf), now = rend_now(), next;
+	bool silent = now - l->heard >= limit;
+	bool streaming = l->answer.stage == ANSWER_BODY && now - l->heard < conf->request_timeout;
 
 	l->watching = false;
 	if (l->sent.count == 0)

@@ -21,7 +21,10 @@ static const struct rend_option options[] = {
 	OPT("connect_timeout", REND_DURATION, connect_timeout, "1s", "1ms..1h",
 	    "How long a connection may take to be made."),
 	OPT("request_timeout", REND_DURATION, request_timeout, "1s", "1ms..1h",
-	    "How long a client waits for the backend; after so long a silence the connection is closed."),
+	    "How long a client waits for the backend."),
+	OPT("max_silence", REND_DURATION, max_silence, "0", "..1h",
+	    "How long nothing may come over a connection on which requests wait; then it is closed, and made again; 0: "
+	    "as long as request_timeout."),
 	OPT("max_timeouts", REND_INT, max_timeouts, "3", "1..1000000",
 	    "So many requests in a row that were not answered in time: the backend is down."),
 	OPT("retry_min", REND_DURATION, retry_min, "100ms", "1ms..1h",

@@ -104,6 +104,39 @@ def test_an_answer_that_comes_too_late_while_others_come_is_nobodys_and_the_conn
         assert number(rend, "disconnects") == 0 and number(rend, "timeouts") == 1
 
 
+def test_a_silence_that_may_last_keeps_what_is_late_in_line():
+    go = threading.Event()
+
+    def hold(conn, request):
+        if request.key == "bad":
+            go.wait(harness.PATIENCE)
+        return None
+
+    with ScriptedBackend(hold) as b, Rend(beside(b.server, QUICK + 'max_silence = "10s";'), workers=1) as rend:
+        with rend.client() as c, rend.client() as d:
+            assert served(c)
+            c.ask(b"set bad 0 0 3\r\nold\r\n", TIMEOUT)
+            d.say(b"set bad 0 0 3\r\nnew\r\n")
+            wait_for("both to be under way", lambda: number(rend, "in_flight") == 2)
+            go.set()
+            d.hear(b"STORED\r\n")
+            # In the order in which they were sent, although nobody waited for the first.
+            c.ask(b"get bad\r\n", b"VALUE bad 0 3\r\nnew\r\nEND\r\n")
+            assert number(rend, "disconnects") == 0 and number(rend, "timeouts") == 1
+
+
+def test_a_silence_may_be_shorter_than_a_request():
+    def mute(conn, request):
+        return SILENCE if request.key == "bad" else None
+
+    with ScriptedBackend(mute) as b, Rend(beside(b.server, SLOW + 'max_silence = "200ms";'), workers=1) as rend, rend.client() as c:
+        assert served(c)
+        begun = time.monotonic()
+        c.ask(b"set bad 0 0 1\r\nx\r\n", DOWN)
+        assert time.monotonic() - begun < SOON
+        assert served(c) and number(rend, "silences") == 1
+
+
 def test_a_backend_that_takes_connections_and_says_nothing():
     quiet = threading.Event()
     quiet.set()

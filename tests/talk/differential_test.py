@@ -2,7 +2,7 @@
 """The same random commands to a real memcached and to rend over inmem: the same answers, byte by byte.
 
 What differs is in docs/protocol.md, and each such row is here: both answers are pinned.  Versions are compared as the server's first,
-second, ... of that key; times that are left, and ages, within a second.
+second, ... of that key; times that are left, and ages, within a second and as long as one batch took.
 
 usage: differential_test.py [--long] [--seed=N] [test...]; or REND_LONG=1, REND_SEED=N
 
@@ -12,6 +12,7 @@ What it makes of a value of nothing but white space depends on what lies behind 
 earlier one has flushed.
 """
 import collections
+import math
 import os
 import random
 import secrets
@@ -19,6 +20,7 @@ import socket
 import struct
 import sys
 import threading
+import time
 
 import covered
 import differences
@@ -154,13 +156,13 @@ PROTOCOLS = {
 }
 
 
-def same_time(their, our):
-    """Seconds, within one; without end (-1) is not the same as any."""
-    return isinstance(their, int) and isinstance(our, int) and abs(their - our) <= 1 and (their == -1) == (our == -1)
+def same_time(their, our, apart):
+    """Seconds, at most so far apart; without end (-1) is not the same as any."""
+    return isinstance(their, int) and isinstance(our, int) and abs(their - our) <= apart and (their == -1) == (our == -1)
 
 
-def same(theirs, ours, known):
-    """Fields with symbols for versions.  known: gets the rows that differ as they should."""
+def same(theirs, ours, known, apart):
+    """Fields with symbols for versions.  known: gets the rows that differ as they should.  apart: seconds."""
     if len(theirs) != len(ours):
         return False
     for (kind, _, their), (our_kind, _, our) in zip(theirs, ours):
@@ -169,13 +171,13 @@ def same(theirs, ours, known):
         if kind == streams.SIZE:
             known.append(streams.SLABS)
             continue
-        if kind == streams.UNTIL and their != -1 and isinstance(their, int) and same_time(-their, our):
+        if kind == streams.UNTIL and their != -1 and isinstance(their, int) and same_time(-their, our, apart):
             known.append(streams.UNTIL_SIGN)
             continue
-        if their == our or kind == streams.TIME and same_time(their, our):
+        if their == our or kind == streams.TIME and same_time(their, our, apart):
             continue
         # memcached notes an access once a minute at most, so under load its ages run ahead of ours.
-        if kind == streams.AGE and isinstance(their, int) and isinstance(our, int) and 0 <= our <= their + 1 and their - our <= 60:
+        if kind == streams.AGE and isinstance(their, int) and isinstance(our, int) and 0 <= our <= their + apart and their - our <= 60:
             continue
         if kind == streams.TIME and our == 0 and isinstance(their, int) and 2**31 < their < 2**32:
             known.append(streams.PASSED)
@@ -195,6 +197,7 @@ class Comparison:
         self.dice = random.Random(seed)
         self.covered = collections.Counter()
         self.differences = []
+        self.slowest = 0.0      # seconds from the first question of a batch to one to the last answer of the other
 
     def cover(self, ask, fields):
         kind = self.outcome(ask, fields)
@@ -214,7 +217,7 @@ class Comparison:
         else:
             their_fields, our_fields = (named(t, self.read(heard, ask.key)) for t, heard in zip(self.talkers, (theirs, ours)))
             known = []
-            good = same(their_fields, our_fields, known)
+            good = same(their_fields, our_fields, known, 1 + math.ceil(self.slowest))
             for row in known:
                 assert row in differences.TEXT, row
                 self.covered["differs", row, "as known"] += 1
@@ -252,10 +255,12 @@ class Comparison:
     waiting = None
 
     def run(self, batch, before):
+        began = time.monotonic()
         if batch[0].closes:
             theirs, ours = ([t.last(batch[0])] for t in self.talkers)
         else:
             theirs, ours = (t.exchange(batch) for t in self.talkers)
+        self.slowest = max(self.slowest, time.monotonic() - began)
         for ask, their, our in zip(batch, theirs, ours):
             good = self.check(ask, their, our, before)
             before.append(ask)

@@ -38,15 +38,15 @@ listeners = ( {listeners} );
 """
 
 
-def before(server, timeout="20s", **kw):
-    return tiers(f'plugin = "memcached"; servers = [ "{server}" ]; request_timeout = "{timeout}"; connect_timeout = "2s";', **kw)
+def before(server, timeout="20s", silence="20s", **kw):
+    return tiers(f'plugin = "memcached"; servers = [ "{server}" ]; request_timeout = "{timeout}"; connect_timeout = "2s"; max_silence = "{silence}";', **kw)
 
 
 def hasty(server, time):
     """Online clients wait no longer than this, and l2's connection stays: what is late is still answered."""
     listeners = '{ port = 0; policy = "hasty"; }, { port = 0; policy = "bulk"; }'
     wrapped = f'policies = {{\n    hasty = {{ plugin = "locked"; over = "online"; request_timeout = "{time}"; }};'
-    return before(server, timeout="60s", listeners=listeners).replace("policies = {", wrapped)
+    return before(server, timeout="60s", silence="60s", listeners=listeners).replace("policies = {", wrapped)
 
 
 IN_MEMORY = 'plugin = "inmem"; memory = "64MiB";'
@@ -549,7 +549,7 @@ def test_a_lost_write_keeps_copies_out_until_it_cannot_happen_any_more():
 def test_a_write_that_is_late_keeps_copies_out_until_it_is_answered():
     for answered in (True, False):
         with Backend() as l2, Rend(hasty(l2.server, "400ms") if answered else
-                                   before(l2.server, timeout="400ms", l1='unknown_hold = "1s";')) as rend:
+                                   before(l2.server, timeout="400ms", silence="400ms", l1='unknown_hold = "1s";')) as rend:
             gates = Gates(l2)
             writer, reader = on_each_worker(rend, ONLINE)
             l2.values["k"] = (b"1", 0, 5)

@@ -41,7 +41,7 @@ struct checker {
 	uint32_t room, free;
 
 	/* What is reported. */
-	uint64_t ops, reads, misses, writes, refused, unknown, removals, unjudged;
+	uint64_t born, ops, reads, misses, writes, refused, unknown, removals, unjudged;
 	uint64_t foreign, damaged, found[HISTORY_KINDS];
 	char why[400];
 };
@@ -175,31 +175,32 @@ next(struct plan *plan, uint32_t wire, struct request *r, uint32_t *slots)
 
 /* ---- telling ---- */
 
-/* Seconds since the first moment that is told of. */
+/* Seconds since the run began. */
 static double
 seconds(const struct checker *c, uint64_t ns)
 {
-	static uint64_t origin;
-
-	if (origin == 0)
-		origin = ns > 1000000000 * UINT64_C(1000) ? ns - ns % (1000000000 * UINT64_C(1000)) : 1;
-	return ((double)ns - (double)origin) / 1e9;
+	return ((double)ns - (double)c->born) / 1e9;
 }
 
 static int
 tell_version(const struct checker *c, char *to, size_t size, const struct version *v)
 {
 	static const char *const names[] = { [HISTORY_DELETE] = "a delete", [HISTORY_FLUSH] = "a flush_all" };
+	char end[40], read[40] = "";
 
 	if (v->what == HISTORY_EARLIER)
 		return snprintf(to, size, "version %" PRIu64, v->number);
 	if (v->what != HISTORY_WRITE)
 		return snprintf(to, size, "%s [%.6f, %.6f]", names[v->what], seconds(c, v->begin), seconds(c, v->end));
 	if (v->end == HISTORY_NEVER)
-		return snprintf(to, size, "version %" PRIu64 " (written from %.6f, not answered, seen by %.6f)",
-		    v->number, seconds(c, v->begin), v->first == HISTORY_NEVER ? 0 : seconds(c, v->first));
-	return snprintf(to, size, "version %" PRIu64 " (written [%.6f, %.6f])", v->number, seconds(c, v->begin),
-	    seconds(c, v->end));
+		snprintf(end, sizeof end, "no answer");
+	else
+		snprintf(end, sizeof end, "%.6f", seconds(c, v->end));
+	/* Before it was acknowledged. */
+	if (v->first < v->end)
+		snprintf(read, sizeof read, ", read by %.6f", seconds(c, v->first));
+	return snprintf(
+	    to, size, "version %" PRIu64 " (written [%.6f, %s]%s)", v->number, seconds(c, v->begin), end, read);
 }
 
 /* NULL, or a sentence with both operations. */
@@ -233,7 +234,8 @@ tell(struct checker *c, const struct history_finding *f, uint64_t from, uint64_t
 					     : ", after somebody had read ");
 	used += (size_t)tell_version(c, c->why + used, sizeof c->why - used, &f->by);
 	if (f->kind == HISTORY_INVERSION)
-		snprintf(c->why + used, sizeof c->why - used, ": it was seen by %.6f", seconds(c, f->by.first));
+		snprintf(
+		    c->why + used, sizeof c->why - used, ", last in a read that began at %.6f", seconds(c, f->by.last));
 	return c->why;
 }
 
@@ -464,6 +466,7 @@ check_plan(const struct settings *s, const struct target *t, const char **why)
 		.report = report,
 		.free = check_free,
 		.largest = spread_max(&s->size) };
+	c->born = drive_now();
 	workload_init(&c->work, s, 1);
 	/* Each value says its version. */
 	c->work.least = STAMP_HEAD;

@@ -203,8 +203,12 @@ test_what_is_wrong(void **state)
 	EXPECT("two writes at once, once in this order, once in that", &atomic, INVERSION, { W, 1, 1, 10, 0 },
 	    { W, 2, 2, 9, 0 }, { R, 1, 11, 12, 0 }, { R, 2, 13, 14, 0 }, { R, 1, 15, 16, 0 });
 	EXPECT("an old one of an earlier run", &later, STALE, { R, 3, 1, 2, 0 }, { W, 6, 3, 4, 0 }, { R, 3, 5, 6, 0 });
-	EXPECT("two of an earlier run", &later, FINE, { R, 3, 1, 2, 0 }, { R, 3, 3, 4, 0 }, { W, 6, 5, 9, 0 },
-	    { R, 3, 6, 7, 0 });
+	EXPECT("one of an earlier run that was not answered there", &later, FINE, { W, 6, 1, 2, 0 }, { D, 0, 3, 4, 0 },
+	    { R, 3, 5, 6, 0 }, { R, 3, 7, 8, 0 });
+	EXPECT("the same, then another one", &later, STALE, { W, 6, 1, 2, 0 }, { R, 3, 5, 6, 0 }, { W, 7, 7, 8, 0 },
+	    { W, 8, 9, 10, 0 }, { R, 3, 11, 12, 0 });
+	EXPECT("one of an earlier run, while a write goes on", &later, FINE, { R, 3, 1, 2, 0 }, { R, 3, 3, 4, 0 },
+	    { W, 6, 5, 9, 0 }, { R, 3, 6, 7, 0 });
 }
 
 static void

@@ -280,7 +280,7 @@ unknown(const struct history *h, const struct history_rules *rules, uint64_t num
 	f.judged = !h->blind && number > h->forgotten;
 	if (!f.judged)
 		f.kind = HISTORY_FINE;
-	if (!f.judged || number > h->dropped)
+	if (!f.judged || (number > h->dropped && number != h->earlier))
 		return f;
 	/* Whatever it was over by is still known, and over, too. */
 	by = replaced_by(h, NULL, 0, begin, rules->atomic);
@@ -301,8 +301,11 @@ history_read(struct history *h, const struct history_rules *rules, uint64_t numb
 
 	if (v == NULL)
 		v = reveal(h, number);
-	if (v == NULL && number <= rules->base) {
-		remember(h, (struct version){ .number = number, .what = HISTORY_EARLIER });
+	/* An earlier run may have left a write without an answer: nobody knows when that one happens. */
+	if (v == NULL && number <= rules->base && number != h->earlier) {
+		remember(
+		    h, (struct version){
+			   .number = number, .end = HISTORY_NEVER, .first = HISTORY_NEVER, .what = HISTORY_EARLIER });
 		v = h->blind ? NULL : &h->versions[h->count - 1];
 	}
 	if (v == NULL || h->blind)
@@ -388,7 +391,9 @@ history_tidy(struct history *h, const struct history_rules *rules, uint64_t hori
 			h->versions[kept++] = *v;
 			continue;
 		}
-		if (v->number > h->dropped)
+		if (v->what == HISTORY_EARLIER)
+			h->earlier = v->number;
+		else if (v->number > h->dropped)
 			h->dropped = v->number;
 		if (v->number != 0 && v->ttl == 0 && v->end < horizon && v->begin > h->settled)
 			h->settled = v->begin;

@@ -84,6 +84,7 @@ struct history {
 	uint32_t open_count, open_room;
 	uint64_t dropped;   /* the largest number that was forgotten as replaced */
 	uint64_t forgotten; /* ... and as never answered */
+	uint64_t earlier;   /* the last one of an earlier run that was */
 	bool blind;	    /* no memory: nothing is judged any more */
 	struct lifetime life;
 

@@ -89,11 +89,11 @@ class Slow:
         self._end(source)
 
 
-def tiers(path, l1="64MiB", timeout="20s", silence="20s", online="online", wrap=""):
+def tiers(path, l1="64MiB", evict="true", timeout="20s", silence="20s", online="online", wrap=""):
     """Two listeners: l1l2's and l1l2batch's."""
     return f"""
 handlers = {{
-    hot = {{ plugin = "inmem"; memory = "{l1}"; }};
+    hot = {{ plugin = "inmem"; memory = "{l1}"; evict = {evict}; }};
     all = {{ plugin = "memcached"; servers = [ "unix:{path}" ]; request_timeout = "{timeout}"; connect_timeout = "1s"; max_silence = "{silence}";
              retry_max = "200ms"; }};
 }};
@@ -287,9 +287,14 @@ def slow_answers(seed):
 
 
 def late_answers(seed):
-    """What l2 says to one worker comes late, often; others write meanwhile, and there are clients left who ask again."""
-    with harness.Memcached() as l2, Slow(l2.path, seed, back=(0.1, 0.05)) as slow, harness.Rend(tiers(slow.path)) as rend:
-        return checked(rend, seed, "--rate", 4000, "--seconds", 4, "-w", 200, "--keys", 6, "--mix", "get:20,set:2,delete:1")
+    """l1 is full, so all ask l2, and what that says to one worker comes late, often; others write meanwhile, and there are clients left
+    who ask again."""
+    with harness.Memcached() as l2, Slow(l2.path, seed, back=(0.1, 0.05)) as slow:
+        with harness.Rend(tiers(slow.path, l1="1MiB", evict="false")) as rend, rend.client(ONLINE) as client:
+            for size in (200000, 20000, 2000, 200, 20):
+                for n in range(12):
+                    client.ask(b"set full.%d.%d 0 0 %d\r\n%s\r\n" % (size, n, size, b"x" * size), b"STORED\r\n")
+            return checked(rend, seed, "--rate", 2000, "--seconds", 3, "-w", 200, "--keys", 4, "--mix", "get:4,set:1")
 
 
 def forgetful(seed):
@@ -320,7 +325,7 @@ def impatient(seed):
     wrap = 'hasty = { plugin = "locked"; over = "online"; request_timeout = "20ms"; };'
     with harness.Memcached() as l2, Slow(l2.path, seed, to=(0.01, 0.3)) as slow:
         with harness.Rend(tiers(slow.path, timeout="60s", silence="60s", online="hasty", wrap=wrap)) as rend:
-            return checked(rend, seed, "--rate", 3000, "--seconds", 4, "-w", 64, "--keys", 10, "--mix", "get:10,set:2,gat:2")
+            return checked(rend, seed, "--rate", 2000, "--seconds", 4, "-w", 64, "--keys", 10, "--mix", "get:10,set:2,gat:2")
 
 
 # Number: what brings it to light, and what it is seen as.

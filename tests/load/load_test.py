@@ -284,6 +284,19 @@ def test_processes():
     load("run", None, "--pid", 2 ** 22 + 5, "-p", "1", status=69)
 
 
+def test_a_process_that_ends():
+    """There is no telling what it used, and all is not well."""
+    with harness.Rend() as server, subprocess.Popen(["sleep", "1000"]) as child:
+        with Load("run", server, "--seconds", 60, "--pid", child.pid) as run:
+            wait_for("load", lambda: busy(server))
+            child.kill()
+            child.wait()
+            run.child.send_signal(signal.SIGINT)
+            assert run.wait() == 1, run.err
+        assert f"process {child.pid}, of --pid, has ended" in run.err, run.err
+        assert run.json["processes"][0]["cpu_seconds"] == 0 and run.json["processes"][0]["name"] == ""
+
+
 def test_assertions():
     with harness.Memcached() as server:
         run = load("run", server, "-n", 500, "--preload", "--keys", 50, "--assert", "p99<10s,errors=0,get.hits>0")
@@ -296,7 +309,8 @@ def test_assertions():
 def test_what_cannot_be_meant():
     for options in (("--assert", "p98<1"), ("--assert", "p99"), ("--size", "5kg"), ("--mix", "frob"), ("--mix", "gete"), ("--depth", "0"),
                     ("--frob",), ("stray",), ("--keys", "100", "-kl", "1"), ("--prefix", "a b"), ("--sources", "localhost"),
-                    ("--dist", "zipf:x"), ("--rate",), ("--quiet=1",), ("--ttl", "2592001")):
+                    ("--dist", "zipf:x"), ("--rate",), ("--quiet=1",), ("--ttl", "2592001"),
+                    ("--width", "lognormal:2:1:0"), ("--assert", ",".join(["errors=0"] * 257))):
         with Load("run", None, *options) as run:
             assert run.wait() == 64, (options, run.err)
             assert run.err.startswith("rend-load: ") and run.err.count("\n") == 1, run.err

@@ -182,7 +182,7 @@ take_width(struct settings *s, const char *word)
 	const char *why = spread_parse(&s->width, word, QUANTITY_COUNT, WIDTH_MOST);
 
 	for (uint32_t i = 0; why == NULL && i < s->width.count; i++)
-		if (s->width.parts[i].low == 0)
+		if (s->width.parts[i].low == 0 || s->width.parts[i].high == 0)
 			return "a get has a key";
 	return why;
 }

@@ -222,8 +222,19 @@ hear(struct drive *d, struct wire *w)
 static void
 look_at_processes(struct drive *d, bool end)
 {
-	for (uint32_t i = 0; i < d->settings->pid_count; i++)
-		*(end ? &d->process[i].end : &d->process[i].start) = process_look(d->settings->pids[i]);
+	char why[80];
+
+	for (uint32_t i = 0; i < d->settings->pid_count; i++) {
+		struct process_sample now = process_look(d->settings->pids[i]);
+
+		/* What it used until then nobody can say any more: as if it had used nothing since. */
+		if (now.cpu == 0) {
+			snprintf(why, sizeof why, "process %u, of --pid, has ended", (unsigned)d->settings->pids[i]);
+			judge_broken(d, NULL, why);
+			now = end ? d->process[i].start : d->process[i].before;
+		}
+		*(end ? &d->process[i].end : &d->process[i].start) = now;
+	}
 }
 
 static void

@@ -77,41 +77,47 @@ say(const struct request *r, const uint32_t *slots, const struct keys *k, char *
 	return put(to, "\r\n");
 }
 
-/* What the flags behind the code should be, and what is wrong with them. */
+/* The flags behind a code: those that were asked for, each once, in any order, and no others.  Each is a letter and a number. */
 struct flags {
 	const char *asked; /* their letters */
-	const char *wrong; /* NULL, or the first thing */
+	unsigned came;	   /* a bit for each of these */
 	uint32_t opaque;
-	bool has_opaque;
+	const char *wrong; /* NULL, or what is */
 };
 
-/* Those that were asked for, each once, in any order, and no others.  Each is a letter and a number. */
+static void
+take_flag(struct ear *e, struct flags *f, const char *p, size_t len)
+{
+	const char *asked = *p == '\0' ? NULL : strchr(f->asked, *p);
+	unsigned bit = asked == NULL ? 0 : 1U << (asked - f->asked);
+	uint64_t n;
+
+	if (bit == 0 || f->came & bit) {
+		f->wrong = "a flag that was not asked for";
+		return;
+	}
+	if (!ear_number(p + 1, len - 1, *p == 'c' ? UINT64_MAX : UINT32_MAX, &n)) {
+		f->wrong = "the token of a flag is no number";
+		return;
+	}
+	f->came |= bit;
+	if (*p == 'O')
+		f->opaque = (uint32_t)n;
+	else if (*p == 'f')
+		e->answer.flags = (uint32_t)n;
+	else
+		e->answer.cas = n;
+}
+
 static void
 read_flags(struct ear *e, struct flags *f, const char *p, const char *end)
 {
-	unsigned missing = (1U << strlen(f->asked)) - 1;
-
-	for (const char *stop; p < end && f->wrong == NULL; p = stop + 1) {
-		const char *flag = strchr(f->asked, *p);
-		uint64_t n;
-
+	for (const char *stop; p < end; p = stop + 1) {
 		stop = memchr(p, ' ', (size_t)(end - p));
 		stop = stop == NULL ? end : stop;
-		if (!ear_number(p + 1, stop == p ? 0 : (size_t)(stop - p - 1), *p == 'c' ? UINT64_MAX : UINT32_MAX, &n))
-			f->wrong = "the token of a flag is no number";
-		else if (*p == 'O') {
-			f->has_opaque = true;
-			f->opaque = (uint32_t)n;
-		} else if (*p == 'f')
-			e->answer.flags = (uint32_t)n;
-		else if (*p == 'c')
-			e->answer.cas = n;
-		if (f->wrong == NULL && (flag == NULL || *p == '\0' || !(missing >> (flag - f->asked) & 1)))
-			f->wrong = "a flag that was not asked for";
-		else if (f->wrong == NULL)
-			missing &= ~(1U << (flag - f->asked));
+		take_flag(e, f, p, (size_t)(stop - p));
 	}
-	if (f->wrong == NULL && missing != 0)
+	if (f->wrong == NULL && f->came != (1U << strlen(f->asked)) - 1)
 		f->wrong = "a flag is missing";
 }
 
@@ -162,7 +168,8 @@ code_line(struct ear *e, const struct request *r, const uint32_t *slots, const c
 	}
 	e->answer.flags = 0;
 	read_flags(e, &flags, p < end ? p + 1 : end, end);
-	slot = flags.has_opaque ? slot_of(r, slots, flags.opaque) : r->width;
+	/* The opaque is always the first that is asked for. */
+	slot = flags.came & 1 ? slot_of(r, slots, flags.opaque) : r->width;
 	if (slot == r->width)
 		return ear_refuse(e, "the answer to another request", line, len);
 	if (flags.wrong != NULL)

@@ -366,7 +366,7 @@ def test_json_alone_on_the_output():
         done = subprocess.run([LOAD, "run", *where(server), "-n", "100", "--json", "-"], capture_output=True, timeout=PATIENCE)
         assert done.returncode == 0 and json.loads(done.stdout)["requests"] == 100
         done = subprocess.run([LOAD, "run", *where(server), "-n", "100", "--json", "/nowhere/file"], capture_output=True, timeout=PATIENCE)
-        assert done.returncode == 73, done
+        assert done.returncode == 73 and done.stdout == b"", done
         done = subprocess.run([LOAD, "run", *where(server), "-n", "100", "--quiet"], capture_output=True, timeout=PATIENCE)
         assert done.returncode == 0 and done.stdout == b""
 

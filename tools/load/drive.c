@@ -14,6 +14,7 @@
 
 #include "fleet.h"
 #include "judge.h"
+#include "preload.h"
 #include "progress.h"
 #include "window.h"
 

@@ -9,6 +9,7 @@
 #include "args.h"
 #include "claim.h"
 #include "inquiry.h"
+#include "preload.h"
 #include "progress.h"
 #include "report.h"
 #include "tool.h"
@@ -98,6 +99,21 @@ preload(const struct settings *s)
 		return complain(EX_OSERR, "no memory", NULL);
 	drive_run(&drive, &stage);
 	stage.plan->free(stage.plan);
+	return 0;
+}
+
+/* A file that cannot be made is not to be found out after an hour of load.  What is in it stays until there is something new. */
+static int
+try_json(const struct settings *s)
+{
+	FILE *f;
+
+	if (s->json == NULL || strcmp(s->json, "-") == 0)
+		return 0;
+	f = fopen(s->json, "a");
+	if (f == NULL)
+		return complain(EX_CANTCREAT, s->json, strerror(errno));
+	fclose(f);
 	return 0;
 }
 
@@ -213,6 +229,9 @@ main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	sigaction(SIGINT, &interrupt, NULL);
 	sigaction(SIGTERM, &interrupt, NULL);
+	status = try_json(&settings);
+	if (status != 0)
+		return status;
 	stamp_init();
 	return run(&settings);
 }

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -213,6 +214,43 @@ def test_no_server():
         with Load("run", None, "-h", "127.0.0.1", "-p", taken.getsockname()[1]) as run:
             assert run.wait() == 69
             assert "Connection refused" in run.err, run.err
+
+
+def test_a_server_whose_stats_never_end():
+    """They are asked for beside the load, which goes on without them."""
+    loaded, over = threading.Event(), threading.Event()
+
+    def serve(sock):
+        question = sock.recv(1000)
+        if question.startswith(b"version"):
+            sock.sendall(b"VERSION 1\r\n")
+        elif question.startswith(b"stats"):
+            while not over.wait(0.2):
+                sock.sendall(b"STAT a 1\r\n")
+        elif question:
+            loaded.set()
+
+    def accept(listener):
+        while True:
+            try:
+                sock, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=quietly, args=(serve, sock), daemon=True).start()
+
+    def quietly(what, sock):
+        with sock:
+            try:
+                what(sock)
+            except OSError:
+                pass
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=accept, args=(listener,), daemon=True).start()
+        with Load("setget", None, "-h", "127.0.0.1", "-p", listener.getsockname()[1], "--timeout", "1s"):
+            assert loaded.wait(PATIENCE)
+        over.set()
+        listener.shutdown(socket.SHUT_RDWR)
 
 
 # ---- time ----

@@ -11,7 +11,7 @@
  *
  * A connection that was of use for a while, and which the backend closed, or we did because nothing came over it, is made
  * again at once, and ops that are safe to ask again (reads, and what was not begun) go on waiting for it; every other end
- * is followed by a pause, and so is a silence that was not the first.
+ * is followed by a pause, and so are max_timeouts in a row.
  */
 #ifndef MEMCACHED_LINK_H
 #define MEMCACHED_LINK_H

@@ -26,7 +26,7 @@ struct link;
 /* Begins to connect.  NULL: no memory.  On the worker, as all below. */
 struct link *link_new(struct backend *b, struct rend_worker *worker);
 
-/* Closes it.  It has no op. */
+/* Closes it.  Ops that it still has, for which nobody waits any more, are answered. */
 void link_free(struct link **lp);
 
 /* Takes an op, to be answered with rend_done(). */

@@ -129,6 +129,27 @@ def test_a_value_of_another_key():
     assert re.search(r"get \S+: expected .*, heard a value of \d+ bytes, version \d+ of another key: [A-Z]{4}", run.err), run.err
 
 
+def test_a_value_that_is_cut_to_nothing():
+    """run knows of a value only what it says of itself; this one says nothing."""
+    def empty(answer):
+        answer.line, answer.body = re.sub(rb"\d+$", b"0", answer.line), b""
+        return answer.bytes()
+
+    spoil = Once(50, lambda a: a.is_value, empty)
+    with harness.Memcached() as server, Proxy(server.path, spoil) as proxy:
+        run = load("run", proxy, "-n", "1000", "--preload", "--keys", "50", status=1)
+        assert spoil.done and run.json["wrong"] == 1, run.err
+        assert re.search(r"get \S+: expected any whole value of the key, heard what ends too early", run.err), run.err
+
+
+def test_a_value_that_comes_twice():
+    spoil = Once(50, lambda a: a.is_value, lambda a: a.bytes() * 2)
+    with harness.Memcached() as server, Proxy(server.path, spoil) as proxy:
+        run = load("run", proxy, "-n", "1000", "--preload", "--keys", "50", status=1)
+        assert spoil.done and run.json["protocol"] == 1, run.err
+        assert run.json["misses"] == 0, run.json
+
+
 def test_a_hit_told_as_a_miss():
     for tool in TOOLS:
         # The value is left out; its END comes.

@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 
-from counted import REPEATS, actors, per_request, scaled
+from counted import REPEATS, actors, per_request, scaled, sound_run
 from process import PATIENCE, Failed, wait_for
 
 REQUESTS = (5_000, 25_000)
@@ -96,8 +96,8 @@ def count(stage, load, requests=None, repeats=REPEATS):
     repetitions = {actor.name: [] for actor in actors(stage)}
     for at in range(repeats):
         for actor in actors(stage):
-            small, large = [counter.count(actor, stage.folder, lambda prefix, n=n: load.run(
-                actor, stage.keys, seed=at + 1, requests=n, prefix=prefix)) for n in requests]
+            small, large = [counter.count(actor, stage.folder, lambda prefix, n=n: sound_run(
+                load, actor, stage.keys, seed=at + 1, requests=n, prefix=prefix)) for n in requests]
             repetitions[actor.name].append({
                 kind: per_request((small[0]["requests"], small[1].get(kind, 0)), (large[0]["requests"], of_kind))
                 for kind, of_kind in large[1].items()})

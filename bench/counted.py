@@ -4,6 +4,8 @@ Each count is made with a small and with a larger number of requests; the differ
 and of its connections.  It is repeated, the systems taking turns.
 """
 
+from process import Failed
+
 REPEATS = 5
 
 # Few keys: what a server does with all that it keeps once a second, valgrind stretches; and filling takes no time.
@@ -23,3 +25,11 @@ def per_request(small, large):
 def actors(stage):
     """The systems that are worth counting: a second process of the same program has nothing new to say."""
     return [stage.actors[name] for name in stage.names if name != stage.case.again[0]]
+
+
+def sound_run(load, actor, keys, seed, requests, prefix=()):
+    """A run that is counted.  Raises Failed if an answer was wrong: what was counted then is no figure of a server that does its work."""
+    record = load.run(actor, keys, seed=seed, requests=requests, prefix=prefix)
+    if record["wrong"]:
+        raise Failed(f"{actor.name}: {record['wrong']} answers were wrong or missing while it was counted")
+    return record

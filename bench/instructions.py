@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 
-from counted import REPEATS, actors, per_request, scaled
+from counted import REPEATS, actors, per_request, scaled, sound_run
 from process import PATIENCE, Failed
 
 REQUESTS = (2_000, 12_000)
@@ -109,7 +109,7 @@ def count(stage, load, requests=None, repeats=REPEATS):
         for actor in actors(stage):
             counts = []
             for n in requests:
-                record = load.run(actor, stage.keys, seed=at + 1, requests=n)
+                record = sound_run(load, actor, stage.keys, seed=at + 1, requests=n)
                 thread = max(dump(actor).values(), key=total)
                 counts.append((record["requests"], total(thread)))
             figures[actor.name].append(round(per_request(*counts), 1))

@@ -2,6 +2,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sysexits.h>
 
 #include "../tests/kit/handler_kit.h"
@@ -37,6 +38,15 @@ tell(void *arg, const char *behaviour, enum verdict verdict, const char *reason)
 	fflush(stdout);
 }
 
+/* 0: it is none. */
+static int
+seconds_of(const char *word)
+{
+	size_t len = strlen(word);
+
+	return len < 6 && strspn(word, "0123456789") == len ? atoi(word) : 0;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -65,8 +75,11 @@ main(int argc, char **argv)
 			kit.only = optarg;
 			break;
 		case 's':
-			kit.seconds = atoi(optarg);
-			break;
+			kit.seconds = seconds_of(optarg);
+			if (kit.seconds != 0)
+				break;
+			fprintf(stderr, "rend-plugin-test: --seconds is a number from 1 to 99999\n");
+			return EX_USAGE;
 		case 'h':
 			fputs(usage, stdout);
 			return 0;
@@ -84,6 +97,11 @@ main(int argc, char **argv)
 		return EX_DATAERR;
 	}
 	handler_kit_run(&kit, tell, &tally);
+	if (tally.passed + tally.failed + tally.skipped == 0) {
+		fprintf(
+		    stderr, "rend-plugin-test: nothing has %s in its name\n", kit.only == NULL ? "anything" : kit.only);
+		return EX_USAGE;
+	}
 	printf("%d passed, %d failed", tally.passed, tally.failed);
 	if (tally.skipped > 0)
 		printf(", %d skipped", tally.skipped);

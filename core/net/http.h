@@ -1,7 +1,7 @@
 /*
  * A few pages for people and programs that watch, over HTTP, within bounds that nobody can argue with:
  *
- *	connections   HTTP_CONNS_MAX; one more, and the oldest is closed
+ *	connections   HTTP_CONNS_MAX; when the last place is taken, the oldest is closed
  *	time          HTTP_CONN_NS from accepting to the last byte, however it is spent
  *	a request     HTTP_HEADERS_MAX of lines, HTTP_BODY_MAX behind them; one for each connection
  *	methods       GET and HEAD; the pages change nothing

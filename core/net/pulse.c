@@ -29,7 +29,7 @@ ask(struct loop *l, uint64_t now)
 	struct pulse *p = &l->pulse;
 
 	__atomic_store_n(&p->asked, now, __ATOMIC_RELAXED);
-	__atomic_store_n(&p->out, true, __ATOMIC_RELAXED);
+	__atomic_store_n(&p->out, true, __ATOMIC_RELEASE);
 	p->call.fn = come_back;
 	rend_post(&l->worker, &p->call);
 }

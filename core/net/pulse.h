@@ -31,7 +31,8 @@ struct pulse {
 	/* relaxed atomics */
 	uint64_t asked; /* when the call was posted: monotonic ns */
 	uint64_t took;	/* the last one that came back, ns */
-	bool out;	/* it is not back: released by the worker, acquired by the watcher */
+	bool
+	    out; /* it is not back.  Released with what is above: a reader takes no old `asked` for that of a call that is out */
 	uint64_t stalls;
 	struct histogram lag; /* the worker writes */
 	/* the watcher's */

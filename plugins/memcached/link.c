@@ -164,12 +164,25 @@ asked_on(struct link *l, struct rend_op *op, enum rend_status *status)
 	if (again && out_of_time(op)) {
 		*status = REND_TIMEOUT;
 		again = false;
+	} else if (again && full(l)) {
+		/* A backend that answers and does not read is not to be sent one value after the other. */
+		rend_count(l->backend->busy, 1);
+		*status = REND_BUSY;
+		again = false;
 	}
 	if (again)
 		link_send(l, op);
 	else if (*status == REND_OK)
 		rend_count(l->backend->rewrites, 1);
 	return again;
+}
+
+/* A connection that leads to where the backend was has no answers to wait for any more? */
+static void
+move_if_done(struct link *l)
+{
+	if (l->moving && l->sent.count == 0)
+		link_move(l);
 }
 
 static void
@@ -184,8 +197,11 @@ op_answered(struct link *l)
 		l->timeouts = 0;
 	if (r->rewrite != NULL ||
 	    (l->answer.status != REND_OK && l->dialect.meta && rewrite_may_help(op, &l->answer))) {
-		if (asked_on(l, op, &status))
+		if (asked_on(l, op, &status)) {
+			/* It may have been asked in vain, for want of memory. */
+			move_if_done(l);
 			return;
+		}
 	} else {
 		status = answer_give(&l->answer, op);
 	}
@@ -195,8 +211,8 @@ op_answered(struct link *l)
 	request_end(op, status);
 	if (suspect)
 		link_break(l, END_OURS, "it refused a value in a way that leaves open whether it has read it");
-	else if (l->moving && l->sent.count == 0)
-		link_move(l);
+	else
+		move_if_done(l);
 }
 
 static const struct question *

@@ -11,7 +11,7 @@
  *
  * A connection that was of use for a while, and which the backend closed, or we did because nothing came over it, is made
  * again at once, and ops that are safe to ask again (reads, and what was not begun) go on waiting for it; every other end
- * is followed by a pause, and so is a silence that was not the first.
+ * is followed by a pause, and so are max_timeouts in a row.
  */
 #ifndef MEMCACHED_LINK_H
 #define MEMCACHED_LINK_H
@@ -26,7 +26,7 @@ struct link;
 /* Begins to connect.  NULL: no memory.  On the worker, as all below. */
 struct link *link_new(struct backend *b, struct rend_worker *worker);
 
-/* Closes it.  It has no op. */
+/* Closes it.  Ops that it still has, for which nobody waits any more, are answered. */
 void link_free(struct link **lp);
 
 /* Takes an op, to be answered with rend_done(). */

@@ -2,9 +2,11 @@
 """What is said of a claim, for results of which it is known."""
 import canned                # first: it finds the others
 import cases
+import counted
 import harness
 import pairs
 from claims import CALLS, CPU, FAILS, HOLDS, IDLE_BYTES, INSTRUCTIONS, OPEN, Claim, judge
+from process import Failed
 
 
 def said(claim, word, *phrases, **case):
@@ -25,6 +27,28 @@ def test_a_clear_difference():
 
 def test_the_limit_within_the_interval():
     said(cpu(0.5), OPEN, "the limit lies within", ours=5.0, shake=(0.9, 1.1, 1.0, 0.95, 1.05))
+
+
+def test_what_is_counted_is_checked():
+    class Load:
+        """Every run of it has so many wrong answers."""
+
+        def __init__(self, wrong):
+            self.wrong = wrong
+
+        def run(self, actor, keys, seed, requests, prefix):
+            return dict(requests=requests, wrong=self.wrong)
+
+    class Actor:
+        name = "rend"
+
+    assert counted.sound_run(Load(0), Actor, 1000, 1, 500)["requests"] == 500
+    try:
+        counted.sound_run(Load(2), Actor, 1000, 1, 500)
+    except Failed as why:
+        assert "rend: 2 answers were wrong" in str(why), why
+    else:
+        raise AssertionError("wrong answers were counted")
 
 
 def test_too_few_pairs():

@@ -4,7 +4,8 @@
 #       main ─► conf ─► net ─► engine ─► base ─► rend (the public headers)
 #                         └──► proto ──►
 #
-# A plugin includes rend/ and its own files, and a variant of a plugin that one's.  libevent: net and plugins only.  libconfig: conf only.  Tests may include anything.
+# A plugin includes rend/ and its own files, and a variant of a plugin that one's.  A tool includes rend/, base/ and proto/, and its own; one that
+# tests plugins also tests/kit.  The bench includes its own.  libevent: net and plugins only.  libconfig: conf only.  Tests may include anything.
 #
 # usage: layers.sh [SOURCE TREE]
 set -u
@@ -20,6 +21,8 @@ declare -A below=(
     [conf]="rend base engine proto net conf"
     [main]="rend base engine proto net conf"
     [plugin]="rend"
+    [tool]="rend base proto"
+    [bench]=" "
 )
 declare -A library=([event2]="net plugin" [event.h]="net plugin" [evutil.h]="net plugin" [libconfig.h]="conf" [libconfig.h++]="")
 
@@ -33,6 +36,8 @@ layer_of() {
     core/*/*) echo "$1" | cut -d/ -f2 ;;
     core/*) echo main ;;
     plugins/*) echo plugin ;;
+    tools/*) echo tool ;;
+    bench/*) echo bench ;;
     esac
 }
 
@@ -46,8 +51,9 @@ may() {
     dir=$(dirname "$2")
     other=${variant_of[$dir]:-}
     [[ -n $other && $3 == ../${other#plugins/}/* && $3 != ../*/*/* ]] && [ -f "$root/$dir/$3" ] && return 0
-    # A file of the same folder: a plugin's, or main's.  Inside the core, names say the layer.
-    [[ $1 == plugin || $1 == main ]] && [[ $3 != ../* && $3 != */../* ]] && [ -f "$root/$(dirname "$2")/$3" ]
+    [[ $1 == tool && $3 == ../tests/kit/* && $3 != ../*/*/*/* ]] && [ -f "$root/$dir/$3" ] && return 0
+    # A file of the same folder: a plugin's, a tool's, or main's.  Inside the core, names say the layer.
+    [[ $1 == plugin || $1 == tool || $1 == bench || $1 == main ]] && [[ $3 != ../* && $3 != */../* ]] && [ -f "$root/$(dirname "$2")/$3" ]
 }
 
 # may_use LAYER WHAT: may it include <WHAT>?
@@ -84,5 +90,5 @@ while read -r file; do
         esac
     done < <(grep -nE '^[ \t]*#[ \t]*include' "$root/$file")
     [ "$failed" = "$before" ] && good
-done < <(sources core plugins)
+done < <(sources core plugins tools bench)
 finish

@@ -13,7 +13,7 @@ trap 'rm -rf "$copy"' EXIT
 fresh() {
     rm -rf "${copy:?}"/*
     cp "$root/.clang-format" "$copy/"
-    mkdir -p "$copy"/core/{base,engine,proto,net,conf} "$copy/plugins/own"
+    mkdir -p "$copy"/core/{base,engine,proto,net,conf} "$copy/plugins/own" "$copy/tools/load" "$copy/bench" "$copy/tests/kit"
     cp -r "$root/core/rend" "$copy/core/rend"
     (cd "$copy" && clang-format -i --style=file core/rend/*.h)
     for layer in base engine proto net conf; do
@@ -23,6 +23,12 @@ fresh() {
     printf '/* Its header. */\n#define OWN_MAGIC 0x123U\n' >"$copy/plugins/own/own.h"
     printf '/* The top. */\n#include "conf/conf.h"\n#include "args.h"\n' >"$copy/core/main.c"
     printf '/* What main includes. */\n' >"$copy/core/args.h"
+    printf '/* A kit. */\n' >"$copy/tests/kit/kit.h"
+    printf '/* A tool of one file. */\n#include "../tests/kit/kit.h"\n#include "base/base.h"\n' >"$copy/tools/tool.c"
+    printf '/* One of several. */\n#include "proto/proto.h"\n#include "part.h"\n' >"$copy/tools/load/load.c"
+    printf '/* A part. */\n' >"$copy/tools/load/part.h"
+    printf '/* What measures. */\n#include "floor.h"\n' >"$copy/bench/floor.c"
+    printf '/* Its header. */\n' >"$copy/bench/floor.h"
 }
 
 # found LINT SENTENCE [ARGUMENT...]: the lint fails and says this.
@@ -86,6 +92,16 @@ core/main.c <libconfig.h> main may not use
 plugins/own/own.c "base/list.h" plugin may not include
 plugins/own/own.c "../other/other.h" plugin may not include
 plugins/own/own.c <libconfig.h> plugin may not use
+tools/load/load.c "engine/engine.h" tool may not include
+tools/load/load.c "net/net.h" tool may not include
+tools/load/load.c "conf/conf.h" tool may not include
+tools/load/load.c "../tool.c" tool may not include
+tools/load/load.c "../../plugins/own/own.h" tool may not include
+tools/load/load.c "../../tests/kit/kit.h" tool may not include
+tools/load/load.c <event2/event.h> tool may not use
+tools/tool.c <libconfig.h> tool may not use
+bench/floor.c "base/base.h" bench may not include
+bench/floor.c <event2/event.h> bench may not use
 PLANTS
 fresh
 planted core/base/base.h '#include <engine/engine.h>'

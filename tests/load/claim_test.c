@@ -52,7 +52,6 @@ test_what_holds(void **state)
 		{ "rate>50", true },
 		{ "rate<1k", true },
 		{ "seconds=2s", true },
-		{ "rss<1GiB", true },
 	};
 
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -66,6 +65,32 @@ test_what_holds(void **state)
 		if (claim_holds(&c, &summary, &value) != rows[i].holds)
 			fail_msg("%s: it is %f", rows[i].text, value);
 	}
+}
+
+/* A limit that nothing came near to, because there was nothing. */
+static void
+test_nothing_holds_of_nothing(void **state)
+{
+	static const char *const rows[] = { "delete.p99<1s", "delete.mean<1s", "delete.max<1s", "delete.max!=5ms",
+		"cpu<1s", "rss<1GiB", "delete.p99.99>=0" };
+	struct claim c;
+	const char *rest;
+	char said[40];
+	double value;
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		assert_null(claim_parse(&c, rows[i], &rest, &summary));
+		if (claim_holds(&c, &summary, &value))
+			fail_msg("%s holds", rows[i]);
+		claim_value(&c, &summary, said, sizeof said);
+		assert_string_equal(said, "of nothing");
+	}
+	assert_null(claim_parse(&c, "delete.requests=0", &rest, &summary));
+	assert_true(claim_holds(&c, &summary, &value));
+	settings.pid_count = 1;
+	assert_null(claim_parse(&c, "rss<1GiB", &rest, &summary));
+	assert_true(claim_holds(&c, &summary, &value));
+	settings.pid_count = 0;
 }
 
 static void
@@ -109,6 +134,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_holds),
+		cmocka_unit_test(test_nothing_holds_of_nothing),
 		cmocka_unit_test(test_what_is_refused),
 		cmocka_unit_test(test_several),
 	};

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -215,6 +216,43 @@ def test_no_server():
             assert "Connection refused" in run.err, run.err
 
 
+def test_a_server_whose_stats_never_end():
+    """They are asked for beside the load, which goes on without them."""
+    loaded, over = threading.Event(), threading.Event()
+
+    def serve(sock):
+        question = sock.recv(1000)
+        if question.startswith(b"version"):
+            sock.sendall(b"VERSION 1\r\n")
+        elif question.startswith(b"stats"):
+            while not over.wait(0.2):
+                sock.sendall(b"STAT a 1\r\n")
+        elif question:
+            loaded.set()
+
+    def accept(listener):
+        while True:
+            try:
+                sock, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=quietly, args=(serve, sock), daemon=True).start()
+
+    def quietly(what, sock):
+        with sock:
+            try:
+                what(sock)
+            except OSError:
+                pass
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=accept, args=(listener,), daemon=True).start()
+        with Load("setget", None, "-h", "127.0.0.1", "-p", listener.getsockname()[1], "--timeout", "1s"):
+            assert loaded.wait(PATIENCE)
+        over.set()
+        listener.shutdown(socket.SHUT_RDWR)
+
+
 # ---- time ----
 
 def busy(server, least=200):
@@ -284,6 +322,19 @@ def test_processes():
     load("run", None, "--pid", 2 ** 22 + 5, "-p", "1", status=69)
 
 
+def test_a_process_that_ends():
+    """There is no telling what it used, and all is not well."""
+    with harness.Rend() as server, subprocess.Popen(["sleep", "1000"]) as child:
+        with Load("run", server, "--seconds", 60, "--pid", child.pid) as run:
+            wait_for("load", lambda: busy(server))
+            child.kill()
+            child.wait()
+            run.child.send_signal(signal.SIGINT)
+            assert run.wait() == 1, run.err
+        assert f"process {child.pid}, of --pid, has ended" in run.err, run.err
+        assert run.json["processes"][0]["cpu_seconds"] == 0 and run.json["processes"][0]["name"] == ""
+
+
 def test_assertions():
     with harness.Memcached() as server:
         run = load("run", server, "-n", 500, "--preload", "--keys", 50, "--assert", "p99<10s,errors=0,get.hits>0")
@@ -296,7 +347,8 @@ def test_assertions():
 def test_what_cannot_be_meant():
     for options in (("--assert", "p98<1"), ("--assert", "p99"), ("--size", "5kg"), ("--mix", "frob"), ("--mix", "gete"), ("--depth", "0"),
                     ("--frob",), ("stray",), ("--keys", "100", "-kl", "1"), ("--prefix", "a b"), ("--sources", "localhost"),
-                    ("--dist", "zipf:x"), ("--rate",), ("--also", "nowhere"), ("--also", ":1"), ("--promise", "much"), ("--quiet=1",), ("--ttl", "2592001")):
+                    ("--dist", "zipf:x"), ("--rate",), ("--also", "nowhere"), ("--also", ":1"), ("--promise", "much"), ("--quiet=1",), ("--ttl", "2592001"),
+                    ("--width", "lognormal:2:1:0"), ("--assert", ",".join(["errors=0"] * 257))):
         with Load("run", None, *options) as run:
             assert run.wait() == 64, (options, run.err)
             assert run.err.startswith("rend-load: ") and run.err.count("\n") == 1, run.err
@@ -352,7 +404,7 @@ def test_json_alone_on_the_output():
         done = subprocess.run([LOAD, "run", *where(server), "-n", "100", "--json", "-"], capture_output=True, timeout=PATIENCE)
         assert done.returncode == 0 and json.loads(done.stdout)["requests"] == 100
         done = subprocess.run([LOAD, "run", *where(server), "-n", "100", "--json", "/nowhere/file"], capture_output=True, timeout=PATIENCE)
-        assert done.returncode == 73, done
+        assert done.returncode == 73 and done.stdout == b"", done
         done = subprocess.run([LOAD, "run", *where(server), "-n", "100", "--quiet"], capture_output=True, timeout=PATIENCE)
         assert done.returncode == 0 and done.stdout == b""
 

@@ -118,6 +118,26 @@ test_said_in_binary(void **state)
 	}
 }
 
+/* A server may answer the first of several keys before the last is written: what is written again is the same. */
+static void
+test_said_the_same_when_answered(void **state)
+{
+	static const struct proto *const protos[] = { &proto_text, &proto_meta, &proto_binary };
+	struct request r = { .verb = VERB_GET, .width = 3, .opaque = 9 };
+	struct keys short_keys = { 0 };
+
+	keys_init(&short_keys, "", 1, 26);
+	for (size_t i = 0; i < COUNT_OF(protos); i++) {
+		const uint32_t open[] = { 1, 2 | KEYS_NUMBER, 3 };
+		const uint32_t answered[] = { 1 | SLOT_ANSWERED, 2 | KEYS_NUMBER | SLOT_ANSWERED, 3 };
+		char first[1200], again[1200];
+		size_t len = (size_t)(protos[i]->say(&r, open, &short_keys, first) - first);
+
+		assert_int_equal(protos[i]->say(&r, answered, &short_keys, again) - again, len);
+		assert_memory_equal(first, again, len);
+	}
+}
+
 /* ---- hearing ---- */
 
 enum end { DONE, MORE, BROKEN };
@@ -242,6 +262,7 @@ test_heard(void **state)
 		T(GET, "VALUE aaab 0 1\r\n42\r\nEND\r\n", BROKEN, OK),
 		T(GET, "VALUE aaab 0 3\r\n42\r\nEND\r\n", BROKEN, OK),
 		T(GET, "VALUE aaab 0 2\r\n42\r\n", MORE, OK),
+		T(GET, "VALUE aaab 0 2\r\n42\r\nVALUE aaab 0 2\r\n42\r\nEND\r\n", BROKEN, OK),
 		{ &proto_text, VERB_GET, 1 | KEYS_NUMBER, 1, "VALUE aaab 0 2\r\n42\r\nEND\r\n", 25, DONE, OUTCOME_OK, 1,
 		    0, 0 },
 		{ &proto_text, VERB_GETS, 1 | KEYS_NUMBER, 1, "VALUE aaab 0 2 77\r\n42\r\nEND\r\n", 28, DONE,
@@ -268,6 +289,19 @@ test_heard(void **state)
 		M(GET, "VA 2 f0 O8\r\n42\r\n", BROKEN, OK),
 		M(GET, "VA x f0 O9\r\n42\r\n", BROKEN, OK),
 		M(GET, "VA 2 f0 O9\r\n42", MORE, OK),
+		M(GET, "VA 2 O9\r\n42\r\n", BROKEN, OK),
+		M(GET, "VA 2 f0\r\n42\r\n", BROKEN, OK),
+		M(GET, "VA 2 f0 O9 c5\r\n42\r\n", BROKEN, OK),
+		M(GET, "VA 2 f0 O9 X\r\n42\r\n", BROKEN, OK),
+		M(GET, "VA 2 f0 O9 f0\r\n42\r\n", BROKEN, OK),
+		M(GET, "VA 2 f4294967296 O9\r\n42\r\n", BROKEN, OK),
+		M(GET, "VA 2 f0 O4294967305\r\n42\r\n", BROKEN, OK),
+		M(GET, "VA 2 f O9\r\n42\r\n", BROKEN, OK),
+		M(GET, "VA 2 f0 O\r\n42\r\n", BROKEN, OK),
+		M(GET, "VA 2 f0  O9\r\n42\r\n", BROKEN, OK),
+		M(GETS, "VA 2 f0 O9\r\n42\r\n", BROKEN, OK),
+		M(SET, "HD f0 O9\r\n", BROKEN, OK),
+		M(INCR, "VA 2 f0 O9\r\n42\r\n", BROKEN, OK),
 		M(NOOP, "MN\r\n", DONE, OK),
 		M(SET, "CLIENT_ERROR bad data chunk\r\n", DONE, ERROR),
 		{ &proto_meta, VERB_GET, 1 | KEYS_NUMBER, 1, "VA 2 f0 O9\r\n42\r\n", 16, DONE, OUTCOME_OK, 1, 0, 0 },
@@ -384,6 +418,12 @@ test_heard_several_in_binary(void **state)
 	p[-24 + 15] = 7;
 	check_heard(&h);
 	p[-24 + 15] = 9;
+	/* The noop is an error. */
+	p[-24 + 7] = (char)0x85;
+	h.end = DONE;
+	h.outcome = OUTCOME_ERROR;
+	check_heard(&h);
+	p[-24 + 7] = 0;
 	/* The second is an error now, whose body is 5 bytes of words. */
 	bytes[29 + 4] = 0;
 	bytes[29 + 7] = (char)0x84;
@@ -442,6 +482,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_said_in_text_and_meta),
 		cmocka_unit_test(test_said_in_binary),
+		cmocka_unit_test(test_said_the_same_when_answered),
 		cmocka_unit_test(test_heard),
 		cmocka_unit_test(test_heard_in_binary),
 		cmocka_unit_test(test_heard_several_in_binary),

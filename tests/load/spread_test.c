@@ -53,6 +53,10 @@ test_quantities(void **state)
 	assert_false(quantity_whole("11", 2, QUANTITY_COUNT, 10, &whole));
 	assert_true(quantity_whole("1.5KiB", 6, QUANTITY_BYTES, 10000, &whole));
 	assert_int_equal(whole, 1536);
+	/* In doubles it is a little less. */
+	assert_true(quantity_whole("1.001s", 6, QUANTITY_TIME, UINT64_MAX, &whole));
+	assert_int_equal(whole, 1001000000);
+	assert_false(quantity_whole("1.5ns", 5, QUANTITY_TIME, UINT64_MAX, &whole));
 }
 
 static void
@@ -93,6 +97,7 @@ test_spreads(void **state)
 	assert_int_equal(spread_draw(&s, &r), 100);
 	assert_null(spread_parse(&s, "10:9,500-600:1", QUANTITY_BYTES, 1000));
 	assert_int_equal(spread_max(&s), 600);
+	assert_int_equal(spread_min(&s), 10);
 	for (int i = 0; i < MANY; i++) {
 		uint64_t n = spread_draw(&s, &r);
 
@@ -117,6 +122,7 @@ test_lognormal(void **state)
 
 	assert_null(spread_parse(&s, "lognormal:1000:0.5:1MiB", QUANTITY_BYTES, 1 << 20));
 	assert_int_equal(spread_max(&s), 1 << 20);
+	assert_int_equal(spread_min(&s), 0);
 	for (int i = 0; i < MANY; i++) {
 		double n = (double)spread_draw(&s, &r);
 

@@ -169,6 +169,26 @@ test_numbers(void **state)
 	assert_int_equal(look(&i, &any, "9x", 2, 1), FAULT_DIGITS);
 	assert_int_equal(look(&i, &any, "9 1", 3, 1), FAULT_DIGITS);
 	assert_int_equal(look(&i, &any, " 9", 2, 1), FAULT_DIGITS);
+	assert_int_equal(look(&i, &any, "0", 1, 1), FAULT_NONE);
+	assert_int_equal(look(&i, &any, "0 ", 2, 1), FAULT_NONE);
+	assert_int_equal(look(&i, &exact, "090", 3, 1), FAULT_DIGITS);
+	assert_int_equal(look(&i, &any, "18446744073709551615", 20, 3), FAULT_NONE);
+	/* 90 more than 64 bits can count to. */
+	assert_int_equal(look(&i, &exact, "18446744073709551706", 20, 3), FAULT_DIGITS);
+}
+
+/* Nothing follows from any key. */
+static void
+test_an_empty_value(void **state)
+{
+	struct request any = { .key = 7, .width = 1 };
+	struct inspect i;
+
+	assert_int_equal(look(&i, &any, "", 0, 1), FAULT_NONE);
+	any.filled = true;
+	assert_int_equal(look(&i, &any, "", 0, 1), FAULT_SHORT);
+	any.check = CHECK_NOTHING;
+	assert_int_equal(look(&i, &any, "", 0, 1), FAULT_NONE);
 }
 
 /* The pattern's length is a prime: no block of a usual size may stand in for another. */
@@ -198,6 +218,7 @@ main(void)
 		cmocka_unit_test(test_another_prefix_is_another_key),
 		cmocka_unit_test(test_pieces),
 		cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_an_empty_value),
 		cmocka_unit_test(test_blocks_that_changed_places),
 	};
 

@@ -266,6 +266,37 @@ def test_a_deadline_on_the_way():
             assert script.sent(b, "ms") == 0 and b.values["flash"][0] == b"1"
 
 
+def test_what_waits_to_be_stored_is_bounded():
+    """A backend that answers what it is asked, and then reads no more."""
+    stuck = threading.Event()
+
+    def refuse(conn, request):
+        if request.verb == "ms" and request.flag(b"M") is not None:
+            return b"NS c0 O%s\r\n" % request.opaque
+        if request.verb == "ms" and request.key.startswith("flash"):
+            stuck.wait(harness.PATIENCE)
+        return None
+
+    options = 'request_timeout = "60s"; queue_bytes = "1MiB";'
+    with ScriptedBackend(refuse) as b, Rend(behind(b.server, options), workers=1) as rend, rend.client() as c:
+        wait_for("it to be used", lambda: served(c))
+        body = b"z" * 500000
+        for i in range(40):
+            b._store(f"flash{i}", body, 0)
+        clients = [rend.client() for _ in range(40)]
+        for i, one in enumerate(clients):
+            one.say(b"append flash%d 0 0 1\r\nx\r\n" % i)
+        wait_for("it to be busy", lambda: number(rend, "busy") >= 20)
+        assert harness.sanitized() or rend.rss_kb() < 100000
+        stuck.set()
+        for i, one in enumerate(clients):
+            heard = one.line() + b"\r\n"
+            assert heard in (BUSY, b"STORED\r\n"), heard
+            assert b.values[f"flash{i}"][0] == body + (b"" if heard == BUSY else b"x"), heard
+            one.close()
+        assert served(c)
+
+
 def test_a_classic_backend_is_taken_at_its_word():
     with ScriptedBackend(meta=False) as b, Rend(behind(b.server, QUICK), workers=1) as rend, rend.client() as c:
         c.ask(b"set k 0 0 1\r\nx\r\n", b"STORED\r\n")

@@ -50,5 +50,13 @@ def test_leases_over_a_backend_that_gives_our_versions_and_one_that_does_not():
             run(b.server, int(sets_cas), 7 - sets_cas, "--only", "lease")
 
 
+def test_nothing_tried_is_no_success():
+    inmem = os.path.join(harness.PLUGINS, "inmem.so")
+    for options, why in ((("--only", "frobnicate"), "nothing has frobnicate in its name"), (("--seconds", "5x"), "--seconds is a number"),
+                         (("--seconds", "0"), "--seconds is a number"), (("--seconds", ""), "--seconds is a number")):
+        done = subprocess.run([TOOL, *options, inmem], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 64 and why in done.stderr, (options, done)
+
+
 if __name__ == "__main__":
     harness.main(limit=500)

@@ -7,12 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
-#include <time.h>
 
 #include "tool.h"
-
-#define REQUESTS      1000000 /* as the first Rend's tools had it */
-#define LETTERS_LEAST 4
 
 typedef const char *take_f(struct settings *s, const char *word);
 
@@ -222,7 +218,7 @@ take_width(struct settings *s, const char *word)
 	const char *why = spread_parse(&s->width, word, QUANTITY_COUNT, WIDTH_MOST);
 
 	for (uint32_t i = 0; why == NULL && i < s->width.count; i++)
-		if (s->width.parts[i].low == 0)
+		if (s->width.parts[i].low == 0 || s->width.parts[i].high == 0)
 			return "a get has a key";
 	return why;
 }
@@ -432,76 +428,21 @@ help(void)
 	}
 	for (size_t i = 0; i < ROWS; i++)
 		help_row(&rows[i]);
-	printf("\nStatus: 0 if all is well, 1 after a wrong value, a lost answer, a protocol error or an error that "
-	       "the server\n"
-	       "said, 2 if an assertion is false, 64 after a wrong command line, 69 if the server cannot be reached,\n"
-	       "130 and 143 after Ctrl-C and SIGTERM.\n");
+	printf(
+	    "\nStatus: 0 if all is well, 1 after a wrong value, a lost answer, a protocol error or an error that "
+	    "the server\n"
+	    "said, 2 if an assertion is false, 64 after a wrong command line, 69 if the server cannot be reached or a\n"
+	    "--pid is none, 71 without memory, 73 and 74 if the JSON cannot be written, 130 and 143 after Ctrl-C and\n"
+	    "SIGTERM.\n");
 }
 
-/* ---- what depends on several options ---- */
+/* ---- the command line ---- */
 
 static int
 usage(const char *what)
 {
 	fprintf(stderr, "rend-load: %s; rend-load --help tells more\n", what);
 	return EX_USAGE;
-}
-
-static int
-complete_keys(struct settings *s)
-{
-	static char why[120];
-
-	if (s->letters == 0) {
-		s->letters = s->keys == 0 ? LETTERS_LEAST : keys_letters(s->keys);
-		if (s->letters < LETTERS_LEAST)
-			s->letters = LETTERS_LEAST;
-	}
-	if (s->keys == 0)
-		s->keys = keys_space(s->letters);
-	if (s->keys > keys_space(s->letters)) {
-		snprintf(why, sizeof why, "%u letters (-kl) can name %u keys only", (unsigned)s->letters,
-		    (unsigned)keys_space(s->letters));
-		return usage(why);
-	}
-	if (strlen(s->prefix) + s->letters > KEYS_NAME_MAX)
-		return usage("prefix and -kl together are more than 250 bytes");
-	for (const char *p = s->prefix; *p != '\0'; p++)
-		if (*p <= ' ' || *p == 0x7f)
-			return usage("the prefix has a character that no key can have");
-	return -1;
-}
-
-static int
-complete(struct settings *s)
-{
-	struct keys probe = { 0 };
-	const char *why = keys_order_parse(&probe, s->order);
-	static char text[160];
-
-	if (why != NULL) {
-		snprintf(text, sizeof text, "--dist %s: %s", s->order, why);
-		return usage(text);
-	}
-	if (s->requests == 0 && s->duration == 0)
-		s->requests = REQUESTS;
-	if (s->rate > 1e8 || s->churn > 1e6)
-		return usage("--rate or --churn is too large");
-	for (int v = 0; v < VERB_COUNT; v++)
-		if (s->mix[v] > 0 && !(s->proto->verbs >> v & 1)) {
-			snprintf(
-			    text, sizeof text, "the %s protocol has no %s", s->proto->name, verb_name((enum verb)v));
-			return usage(text);
-		}
-	if ((uint64_t)s->connections * (s->depth + 16) * spread_max(&s->width) > UINT64_C(1) << 28)
-		return usage("connections times depth times width is more than 268435456");
-	if (!s->seeded) {
-		struct timespec t;
-
-		clock_gettime(CLOCK_REALTIME, &t);
-		s->seed = (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-	}
-	return complete_keys(s);
 }
 
 static const struct tool *
@@ -517,22 +458,10 @@ int
 args_read(struct settings *s, int argc, char **argv)
 {
 	const struct row *row;
+	const char *why;
 	int i = 1, words;
 
-	*s = (struct settings){
-		.host = "localhost",
-		.port = "11212",
-		.proto = &proto_text,
-		.timeout = 5000000000,
-		.interval = 1000000000,
-		.connections = 10,
-		.depth = 1,
-		.prefix = "",
-		.order = "uniform",
-		.step = 100,
-		.slack = 3000000000,
-	};
-	spread_parse(&s->width, "1", QUANTITY_COUNT, 1);
+	*s = settings_defaults;
 	if (argc > 1 && argv[1][0] != '-') {
 		s->tool = tool_named(argv[1]);
 		if (s->tool == NULL) {
@@ -566,5 +495,6 @@ args_read(struct settings *s, int argc, char **argv)
 	}
 	if (s->tool == NULL)
 		return usage("which tool?");
-	return complete(s);
+	why = settings_complete(s);
+	return why == NULL ? -1 : usage(why);
 }

@@ -149,12 +149,14 @@ header(struct ear *e, const struct request *r, const uint32_t *slots, const char
 		return HEAR_MORE;
 	}
 	if (ends)
-		e->answer.outcome = e->failed ? OUTCOME_ERROR : r->heard > 0 ? OUTCOME_OK : OUTCOME_MISS;
+		e->answer.outcome = e->failed || status != BIN_OK ? OUTCOME_ERROR
+				    : r->heard > 0		  ? OUTCOME_OK
+								  : OUTCOME_MISS;
 	else if (several && e->answer.outcome != OUTCOME_ERROR)
 		return ear_broken(e, "status %u to a quiet get", status);
 	e->left = body;
 	e->stage = EAR_BODY;
-	if (!ends)
+	if (!ends || !e->failed)
 		e->answer.text[0] = '\0';
 	return HEAR_MORE;
 }

@@ -1,6 +1,8 @@
 /* Assertions: see claim.h. */
 #include "claim.h"
 
+#include <math.h>
+
 #include "quantity.h"
 
 static const enum quantity quantities[] = {
@@ -46,7 +48,7 @@ claim_holds(const struct claim *c, const struct summary *s, double *value)
 {
 	enum summary_unit unit;
 
-	if (!summary_find(s, c->text, c->name_len, value, &unit))
+	if (!summary_find(s, c->text, c->name_len, value, &unit) || isnan(*value))
 		return false;
 	switch (c->op[0]) {
 	case '<':
@@ -67,7 +69,9 @@ claim_value(const struct claim *c, const struct summary *s, char *buf, size_t si
 	char brief[QUANTITY_SHORT];
 
 	summary_find(s, c->text, c->name_len, &value, &unit);
-	if (unit == SUMMARY_TIME)
+	if (isnan(value))
+		snprintf(buf, size, "of nothing");
+	else if (unit == SUMMARY_TIME)
 		snprintf(buf, size, "%s", quantity_time(brief, (uint64_t)value));
 	else if (unit == SUMMARY_BYTES)
 		snprintf(buf, size, "%s", quantity_bytes(brief, (uint64_t)value));

@@ -16,7 +16,7 @@ struct claim {
  * NULL, or what is wrong; the string is static. */
 const char *claim_parse(struct claim *c, const char *text, const char **rest, const struct summary *s);
 
-/* Does it hold?  *value is what it is about. */
+/* Does it hold?  *value is what it is about.  Nothing holds of what was not measured. */
 bool claim_holds(const struct claim *c, const struct summary *s, double *value);
 
 /* Writes the value as a person would. */

@@ -14,13 +14,14 @@
 
 #include "fleet.h"
 #include "judge.h"
+#include "preload.h"
 #include "progress.h"
+#include "window.h"
 
-#define READ_SIZE	(256 * 1024)
-#define EVENTS		512
-#define CHECK_EVERY	UINT64_C(20000000)  /* ns */
-#define SHOW_EVERY	UINT64_C(500000000) /* ns */
-#define SIGNAL_PATIENCE UINT64_C(500000000) /* ns: for what is under way when a signal comes */
+#define READ_SIZE   (256 * 1024)
+#define EVENTS	    512
+#define CHECK_EVERY UINT64_C(20000000)	/* ns */
+#define SHOW_EVERY  UINT64_C(500000000) /* ns */
 
 static volatile sig_atomic_t interrupted;
 
@@ -217,78 +218,7 @@ hear(struct drive *d, struct wire *w)
 	proceed(d, w, now);
 }
 
-/* ---- the time ---- */
-
-static void
-look_at_processes(struct drive *d, bool end)
-{
-	for (uint32_t i = 0; i < d->settings->pid_count; i++)
-		*(end ? &d->process[i].end : &d->process[i].start) = process_look(d->settings->pids[i]);
-}
-
-static void
-open_window(struct drive *d)
-{
-	uint64_t now;
-
-	d->phase = DRIVE_MEASURE;
-	if (d->stage.counts) {
-		look_at_processes(d, false);
-		d->own_cpu = process_own();
-	}
-	now = drive_now();
-	d->window = now;
-	d->issued = 0;
-	d->deadline = d->stage.duration == 0 ? UINT64_MAX : now + d->stage.duration;
-	d->next_tick = now + d->settings->interval;
-	timeline_init(&d->timeline, now, d->settings->interval);
-}
-
-/* at: when the measured time was over. */
-static void
-close_window(struct drive *d, enum drive_end end, uint64_t at)
-{
-	uint64_t patience = end == DRIVE_BY_SIGNAL ? SIGNAL_PATIENCE : d->settings->timeout;
-
-	if (d->phase == DRIVE_DRAIN)
-		return;
-	if (d->phase == DRIVE_WARM)
-		d->window = at;
-	d->closed = at;
-	if (d->stage.counts && d->phase == DRIVE_MEASURE) {
-		look_at_processes(d, true);
-		d->own_cpu = process_own() - d->own_cpu;
-	}
-	if (d->stage.rate > 0 && end != DRIVE_BY_REQUESTS && d->stage.counts) {
-		uint64_t until = at < d->deadline ? at : d->deadline;
-
-		d->unsent_for = pace_due(&d->pace) < until ? until - pace_due(&d->pace) : 0;
-		d->unsent = pace_drop(&d->pace, until);
-	}
-	if (d->stage.plan->over != NULL)
-		d->stage.plan->over(d->stage.plan, at - d->window);
-	d->phase = DRIVE_DRAIN;
-	d->end = end;
-	d->deadline = drive_now() + patience;
-}
-
-/* Has the stage come to its end, or to that of a phase? */
-static void
-check_phase(struct drive *d, uint64_t now)
-{
-	bool asked = d->phase == DRIVE_MEASURE && d->stage.requests != 0 && d->issued >= d->stage.requests;
-
-	if (interrupted != 0)
-		close_window(d, DRIVE_BY_SIGNAL, now);
-	if (d->phase == DRIVE_WARM && now >= d->deadline)
-		open_window(d);
-	else if (d->phase == DRIVE_MEASURE && now >= d->deadline)
-		close_window(d, DRIVE_BY_TIME, now);
-	else if (asked && d->open == 0)
-		close_window(d, DRIVE_BY_REQUESTS, d->answered_at);
-	if (d->phase == DRIVE_DRAIN && (d->open == 0 || now >= d->deadline))
-		d->over = true;
-}
+/* ---- now and then ---- */
 
 /* No connection has anything more to do? */
 static void
@@ -297,7 +227,7 @@ check_finished(struct drive *d, uint64_t now)
 	for (uint32_t i = 0; i < d->count; i++)
 		if (!d->wires[i].finished || d->wires[i].count > 0)
 			return;
-	close_window(d, DRIVE_BY_PLAN, d->answered_at);
+	window_close(d, DRIVE_BY_PLAN, d->answered_at);
 }
 
 /* Is anybody there? */
@@ -312,7 +242,7 @@ check_server(struct drive *d, uint64_t now)
 		return;
 	snprintf(why, sizeof why, "%s takes no connections any more", d->target.name);
 	judge_broken(d, NULL, why);
-	close_window(d, DRIVE_BY_SERVER, now);
+	window_close(d, DRIVE_BY_SERVER, now);
 	d->over = true;
 }
 
@@ -423,7 +353,7 @@ drive_run(struct drive *d, const struct stage *stage)
 	d->ready = NULL;
 	d->ready_count = 0;
 	if (stage->warmup == 0)
-		open_window(d);
+		window_open(d);
 	if (stage->rate > 0)
 		pace_init(&d->pace, stage->warmup == 0 ? d->window : now, stage->rate, d->settings->poisson,
 		    d->settings->seed);
@@ -446,7 +376,7 @@ drive_run(struct drive *d, const struct stage *stage)
 		now = drive_now();
 		if (now >= d->next_check)
 			check(d, now);
-		check_phase(d, now);
+		window_check(d, now);
 	}
 	for (uint32_t i = 0; i < d->count; i++)
 		if (d->wires[i].count > 0)

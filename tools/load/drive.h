@@ -21,8 +21,6 @@
 #include "timeline.h"
 #include "wire.h"
 
-#define PRELOAD_DEPTH 16
-
 enum drive_phase { DRIVE_WARM, DRIVE_MEASURE, DRIVE_DRAIN };
 
 /* How a stage ended. */

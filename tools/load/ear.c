@@ -152,10 +152,10 @@ ear_slot(const struct ear *e, const struct request *r, const uint32_t *slots, co
 	uint32_t key;
 
 	if (r->width == 1)
-		return keys_is(e->keys, r->key, name, len) ? 0 : 1;
+		return r->heard == 0 && keys_is(e->keys, r->key, name, len) ? 0 : 1;
 	key = keys_find(e->keys, name, len);
 	/* Answers mostly come in the order of the keys, without those that are missing. */
-	for (uint32_t i = 0; i < r->width; i++)
+	for (uint32_t i = 0; i < r->width && key != UINT32_MAX; i++)
 		if (slots[i] == key)
 			return i;
 	return r->width;

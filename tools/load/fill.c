@@ -82,20 +82,29 @@ tick(struct plan *plan, uint64_t since)
 	f->rows[f->count++] = look(f, since);
 }
 
+/* How much a counter grew; one that is smaller than before began again. */
+static uint64_t
+growth(uint64_t now, uint64_t before)
+{
+	return now > before ? now - before : 0;
+}
+
 static void
 tell_row(const struct row *row, const struct row *before, FILE *to)
 {
 	double seconds = (double)(row->at - before->at) / 1e9;
 	char bytes[QUANTITY_SHORT], limit[QUANTITY_SHORT];
+	uint64_t evictions;
 
 	if (!row->there) {
 		fprintf(to, "%9.1f  the server gave no stats\n", (double)row->at / 1e9);
 		return;
 	}
+	evictions = growth(row->evictions, before->evictions);
 	fprintf(to, "%9.1f %10.0f %12" PRIu64 " %10s %10s %12" PRIu64 " %12.0f\n", (double)row->at / 1e9,
-	    seconds > 0 ? (double)(row->sets - before->sets) / seconds : 0, row->items,
-	    quantity_bytes(bytes, row->bytes), quantity_bytes(limit, row->limit), row->evictions - before->evictions,
-	    seconds > 0 ? (double)(row->evictions - before->evictions) / seconds : 0);
+	    seconds > 0 ? (double)growth(row->sets, before->sets) / seconds : 0, row->items,
+	    quantity_bytes(bytes, row->bytes), quantity_bytes(limit, row->limit), evictions,
+	    seconds > 0 ? (double)evictions / seconds : 0);
 }
 
 static void

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "proto/bin_wire.h"
 
 #define LINE  1024
@@ -11,6 +12,7 @@
 
 struct reader {
 	int fd;
+	uint64_t until; /* ns, monotonic: when it has taken too long */
 	size_t from, to;
 	char bytes[16384];
 };
@@ -26,7 +28,8 @@ read_bytes(struct reader *r, size_t n)
 		r->to -= r->from;
 		r->from = 0;
 		got = read(r->fd, r->bytes + r->to, sizeof r->bytes - r->to);
-		if (got <= 0)
+		/* Each read ends by itself; many short ones may not take longer than one. */
+		if (got <= 0 || clock_mono() > r->until)
 			return NULL;
 		r->to += (size_t)got;
 	}
@@ -107,7 +110,7 @@ hear_binary(struct reader *r, char line[LINE], const char **key, const char **va
 int
 inquiry_version(const struct target *t, const struct proto *proto, uint64_t timeout, char *buf, size_t size)
 {
-	struct reader r = { .fd = target_connect(t, timeout) };
+	struct reader r = { .fd = target_connect(t, timeout), .until = clock_mono() + timeout };
 	char line[LINE];
 	const char *key, *value = NULL;
 
@@ -175,7 +178,7 @@ int
 inquiry_stats(
     const struct target *t, const struct proto *proto, uint64_t timeout, const char *group, inquiry_f *tell, void *arg)
 {
-	struct reader r = { .fd = target_connect(t, timeout) };
+	struct reader r = { .fd = target_connect(t, timeout), .until = clock_mono() + timeout };
 	int rc;
 
 	if (r.fd < 0)

@@ -11,7 +11,7 @@
 /* One line of stats. */
 typedef void inquiry_f(void *arg, const char *name, const char *value);
 
-/* Each: 0, or -1 if the server does not answer, or not so. */
+/* Each: 0, or -1 if the server does not answer, or not so, or not within about timeout ns. */
 int inquiry_version(const struct target *t, const struct proto *proto, uint64_t timeout, char *buf, size_t size);
 int inquiry_stats(
     const struct target *t, const struct proto *proto, uint64_t timeout, const char *group, inquiry_f *tell, void *arg);

@@ -138,10 +138,11 @@ take_digits(struct inspect *i, const char *p, size_t n)
 		/* A number that got shorter keeps its length, with spaces. */
 		if (*p == ' ' && i->at > 0)
 			i->padded = true;
-		else if (digit > 9 || i->padded || i->at >= 20)
+		else if (digit > 9 || i->padded || (i->at > 0 && i->number == 0))
 			fail(i, FAULT_DIGITS);
-		else
-			i->number = i->number * 10 + digit;
+		else if (__builtin_mul_overflow(i->number, 10, &i->number) ||
+			 __builtin_add_overflow(i->number, digit, &i->number))
+			fail(i, FAULT_DIGITS);
 	}
 }
 
@@ -196,6 +197,9 @@ inspect_end(struct inspect *i)
 			fail(i, FAULT_NUMBER);
 		}
 	} else if (i->done != 0 || i->head_len != 0) {
+		fail(i, FAULT_SHORT);
+	} else if (i->len == 0 && i->asked->filled && i->asked->check == CHECK_STAMPS) {
+		/* It would follow from any key. */
 		fail(i, FAULT_SHORT);
 	}
 	return i->fault;

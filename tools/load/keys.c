@@ -117,7 +117,7 @@ keys_name(const struct keys *k, uint32_t key, char *to)
 	char first = number ? 'a' : 'A', *end = to + k->len, *p = end;
 
 	memcpy(to, k->zero[number], k->len);
-	for (key &= ~KEYS_NUMBER; key > 0; key /= LETTERS)
+	for (key &= KEYS_MAX - 1; key > 0; key /= LETTERS)
 		*--p = (char)(first + key % LETTERS);
 	return end;
 }

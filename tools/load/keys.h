@@ -43,7 +43,7 @@ uint32_t keys_space(uint32_t letters);
 /* prefix and letters together at most KEYS_NAME_MAX; count at most keys_space(letters). */
 void keys_init(struct keys *k, const char *prefix, uint32_t letters, uint32_t count);
 
-/* Writes the name of key, k->len bytes without NUL.  Returns its end. */
+/* Writes the name of key, k->len bytes without NUL; bits above KEYS_NUMBER are others' and do not count.  Returns its end. */
 char *keys_name(const struct keys *k, uint32_t key, char *to);
 
 /* Is this its name? */

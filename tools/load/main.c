@@ -9,6 +9,7 @@
 #include "args.h"
 #include "claim.h"
 #include "inquiry.h"
+#include "preload.h"
 #include "progress.h"
 #include "report.h"
 #include "tool.h"
@@ -27,41 +28,64 @@ complain(int status, const char *what, const char *why)
 
 /* ---- assertions ---- */
 
+#define CLAIMS (SETTINGS_CLAIMS * 8)
+
 struct verdict {
-	const char *text[SETTINGS_CLAIMS * 8];
-	bool held[SETTINGS_CLAIMS * 8];
+	const char *text[CLAIMS];
+	bool held[CLAIMS];
 	uint32_t count, failed;
 };
 
-/* Goes through all of them.  judge: are they true?  Else: are they well said?  0 or EX_USAGE. */
+/* Are they well said?  0 or EX_USAGE. */
 static int
-claims_go_through(const struct settings *s, struct verdict *v)
+claims_check(const struct settings *s)
 {
+	uint32_t count = 0;
+
 	for (uint32_t i = 0; i < s->claim_count; i++)
 		for (const char *text = s->claims[i], *rest; text != NULL; text = rest) {
 			struct claim c;
 			const char *why = claim_parse(&c, text, &rest, &summary);
-			static char said[SETTINGS_CLAIMS * 8][120];
-			char is[40];
-			double value;
 
-			if (why != NULL) {
-				fprintf(stderr, "rend-load: --assert %.*s: %s\n", (int)strcspn(text, ","), text, why);
-				return EX_USAGE;
-			}
-			if (v == NULL || v->count == SETTINGS_CLAIMS * 8)
+			if (why == NULL && ++count > CLAIMS)
+				why = "these are too many";
+			if (why == NULL)
 				continue;
-			v->held[v->count] = claim_holds(&c, &summary, &value);
-			claim_value(&c, &summary, is, sizeof is);
-			snprintf(said[v->count], sizeof said[0], "%.*s: it is %s", (int)c.len, c.text, is);
-			v->text[v->count] = said[v->count];
-			if (!v->held[v->count]) {
-				fprintf(stderr, "rend-load: not true: %s\n", said[v->count]);
-				v->failed++;
-			}
-			v->count++;
+			fprintf(stderr, "rend-load: --assert %.*s: %s\n", (int)strcspn(text, ","), text, why);
+			return EX_USAGE;
 		}
 	return 0;
+}
+
+static void
+claim_judge(const struct claim *c, struct verdict *v)
+{
+	static char said[CLAIMS][120];
+	char is[40], *text = said[v->count];
+	double value;
+	bool holds = claim_holds(c, &summary, &value);
+
+	claim_value(c, &summary, is, sizeof is);
+	snprintf(text, sizeof said[0], "%.*s: it is %s", (int)c->len, c->text, is);
+	if (!holds) {
+		fprintf(stderr, "rend-load: not true: %s\n", text);
+		v->failed++;
+	}
+	v->held[v->count] = holds;
+	v->text[v->count++] = text;
+}
+
+/* Are they true?  They are well said. */
+static void
+claims_judge(const struct settings *s, struct verdict *v)
+{
+	for (uint32_t i = 0; i < s->claim_count; i++)
+		for (const char *text = s->claims[i]; text != NULL;) {
+			struct claim c;
+
+			claim_parse(&c, text, &text, &summary);
+			claim_judge(&c, v);
+		}
 }
 
 /* ---- the run ---- */
@@ -75,6 +99,21 @@ preload(const struct settings *s)
 		return complain(EX_OSERR, "no memory", NULL);
 	drive_run(&drive, &stage);
 	stage.plan->free(stage.plan);
+	return 0;
+}
+
+/* A file that cannot be made is not to be found out after an hour of load.  What is in it stays until there is something new. */
+static int
+try_json(const struct settings *s)
+{
+	FILE *f;
+
+	if (s->json == NULL || strcmp(s->json, "-") == 0)
+		return 0;
+	f = fopen(s->json, "a");
+	if (f == NULL)
+		return complain(EX_CANTCREAT, s->json, strerror(errno));
+	fclose(f);
 	return 0;
 }
 
@@ -117,7 +156,7 @@ finish(const struct settings *s, struct report *r, struct plan *plan)
 		report_tables(r, stdout);
 	if (plan->report != NULL)
 		fine = plan->report(plan, tables ? stdout : NULL, NULL);
-	claims_go_through(s, &verdict);
+	claims_judge(s, &verdict);
 	r->claims = verdict.text;
 	r->held = verdict.held;
 	r->claim_count = verdict.count;
@@ -192,11 +231,14 @@ main(int argc, char **argv)
 	/* A summary of nothing: only names and units are looked at. */
 	drive.settings = &settings;
 	summary_make(&summary, &drive);
-	if (claims_go_through(&settings, NULL) != 0)
+	if (claims_check(&settings) != 0)
 		return EX_USAGE;
 	signal(SIGPIPE, SIG_IGN);
 	sigaction(SIGINT, &interrupt, NULL);
 	sigaction(SIGTERM, &interrupt, NULL);
+	status = try_json(&settings);
+	if (status != 0)
+		return status;
 	stamp_init();
 	return run(&settings);
 }

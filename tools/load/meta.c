@@ -7,12 +7,18 @@
  */
 #include "proto.h"
 
+static bool
+with_version(const struct request *r)
+{
+	return r->verb == VERB_GETS || r->verb == VERB_GATS;
+}
+
 static char *
 say_get(const struct request *r, const struct keys *k, uint32_t key, uint32_t opaque, char *to)
 {
 	to = put(to, "mg ");
 	to = keys_name(k, key, to);
-	to = put(to, r->verb == VERB_GETS || r->verb == VERB_GATS ? " v f c" : " v f");
+	to = put(to, with_version(r) ? " v f c" : " v f");
 	if (r->verb == VERB_GAT || r->verb == VERB_GATS)
 		to = put_number(to, " T", r->ttl);
 	to = put_number(to, " O", opaque);
@@ -71,28 +77,48 @@ say(const struct request *r, const uint32_t *slots, const struct keys *k, char *
 	return put(to, "\r\n");
 }
 
-/* The flags behind the code.  Each is a letter and its token. */
-static enum hear
-read_flags(struct ear *e, const char *p, const char *end, uint32_t *opaque, bool *has_opaque)
-{
-	while (p < end) {
-		const char *space = memchr(p, ' ', (size_t)(end - p)), *stop = space == NULL ? end : space;
-		size_t len = (size_t)(stop - p);
-		uint64_t n = 0;
+/* The flags behind a code: those that were asked for, each once, in any order, and no others.  Each is a letter and a number. */
+struct flags {
+	const char *asked; /* their letters */
+	unsigned came;	   /* a bit for each of these */
+	uint32_t opaque;
+	const char *wrong; /* NULL, or what is */
+};
 
-		if (len > 1 && (*p == 'O' || *p == 'f' || *p == 'c') && !ear_number(p + 1, len - 1, UINT64_MAX, &n))
-			return ear_broken(e, "the token of %c is no number", *p);
-		if (len > 0 && *p == 'O') {
-			*has_opaque = true;
-			*opaque = (uint32_t)n;
-		} else if (len > 0 && *p == 'f') {
-			e->answer.flags = (uint32_t)n;
-		} else if (len > 0 && *p == 'c') {
-			e->answer.cas = n;
-		}
-		p = stop + 1;
+static void
+take_flag(struct ear *e, struct flags *f, const char *p, size_t len)
+{
+	const char *asked = *p == '\0' ? NULL : strchr(f->asked, *p);
+	unsigned bit = asked == NULL ? 0 : 1U << (asked - f->asked);
+	uint64_t n;
+
+	if (bit == 0 || f->came & bit) {
+		f->wrong = "a flag that was not asked for";
+		return;
 	}
-	return HEAR_MORE;
+	if (!ear_number(p + 1, len - 1, *p == 'c' ? UINT64_MAX : UINT32_MAX, &n)) {
+		f->wrong = "the token of a flag is no number";
+		return;
+	}
+	f->came |= bit;
+	if (*p == 'O')
+		f->opaque = (uint32_t)n;
+	else if (*p == 'f')
+		e->answer.flags = (uint32_t)n;
+	else
+		e->answer.cas = n;
+}
+
+static void
+read_flags(struct ear *e, struct flags *f, const char *p, const char *end)
+{
+	for (const char *stop; p < end; p = stop + 1) {
+		stop = memchr(p, ' ', (size_t)(end - p));
+		stop = stop == NULL ? end : stop;
+		take_flag(e, f, p, (size_t)(stop - p));
+	}
+	if (f->wrong == NULL && f->came != (1U << strlen(f->asked)) - 1)
+		f->wrong = "a flag is missing";
 }
 
 /* Which key of *r the opaque is of; r->width: none that is still open. */
@@ -128,8 +154,9 @@ static enum hear
 code_line(struct ear *e, const struct request *r, const uint32_t *slots, const char *line, size_t len, size_t row)
 {
 	const char *p = line + 2, *end = line + len;
-	bool value = row == 0, has_opaque = false;
-	uint32_t opaque = 0, slot;
+	bool value = row == 0;
+	struct flags flags = { .asked = !value || verb_counts(r->verb) ? "O" : with_version(r) ? "Ofc" : "Of" };
+	uint32_t slot;
 	uint64_t size = 0;
 
 	if (value) {
@@ -140,11 +167,13 @@ code_line(struct ear *e, const struct request *r, const uint32_t *slots, const c
 			return ear_refuse(e, "no length", line, len);
 	}
 	e->answer.flags = 0;
-	if (p < end && read_flags(e, p + 1, end, &opaque, &has_opaque) == HEAR_BROKEN)
-		return HEAR_BROKEN;
-	slot = has_opaque ? slot_of(r, slots, opaque) : r->width;
+	read_flags(e, &flags, p < end ? p + 1 : end, end);
+	/* The opaque is always the first that is asked for. */
+	slot = flags.came & 1 ? slot_of(r, slots, flags.opaque) : r->width;
 	if (slot == r->width)
 		return ear_refuse(e, "the answer to another request", line, len);
+	if (flags.wrong != NULL)
+		return ear_refuse(e, flags.wrong, line, len);
 	e->answer.outcome = codes[row].outcome;
 	if (!value)
 		return HEAR_DONE;

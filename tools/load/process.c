@@ -80,6 +80,7 @@ process_look(uint32_t pid)
 void
 process_name(uint32_t pid, char name[PROCESS_NAME])
 {
-	slurp(pid, "comm", name, PROCESS_NAME);
+	if (slurp(pid, "comm", name, PROCESS_NAME) == 0)
+		name[0] = '\0';
 	name[strcspn(name, "\n")] = '\0';
 }

@@ -16,7 +16,7 @@ struct process_sample process_look(uint32_t pid);
 /* ns of CPU time that we have used ourselves. */
 uint64_t process_own(void);
 
-/* Its name, as /proc has it. */
+/* Its name, as /proc has it; empty if it is gone. */
 #define PROCESS_NAME 32
 void process_name(uint32_t pid, char name[PROCESS_NAME]);
 

@@ -61,11 +61,15 @@ quantity_parse(const char *s, size_t len, enum quantity kind, double *to)
 bool
 quantity_whole(const char *s, size_t len, enum quantity kind, uint64_t max, uint64_t *to)
 {
-	double n;
+	double n, whole;
 
-	if (!quantity_parse(s, len, kind, &n) || n > 0x1p63 || (uint64_t)n > max || n != floor(n))
+	if (!quantity_parse(s, len, kind, &n) || n > 0x1p63)
 		return false;
-	*to = (uint64_t)n;
+	/* 1.001 s is a little less than 1001 ms in doubles; it means that. */
+	whole = nearbyint(n);
+	if (fabs(n - whole) > n * 1e-14 || (uint64_t)whole > max)
+		return false;
+	*to = (uint64_t)whole;
 	return true;
 }
 

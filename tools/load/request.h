@@ -101,6 +101,7 @@ struct request {
 	uint8_t check;			/* enum check */
 	uint8_t pieces;			/* how many */
 	bool flagged;			/* items have client flags that follow from their key; else 0 */
+	bool filled;			/* CHECK_STAMPS: no value is empty */
 	bool counted;			/* it is in the measured window */
 	bool wrong;			/* the answer was */
 	bool over;			/* it is answered already, and still being written */

@@ -9,6 +9,7 @@ struct mixed {
 	struct plan plan;
 	struct workload work;
 	bool counts;   /* incr or decr is in it: an eighth of the other requests is about numbers */
+	bool filled;   /* no value is empty */
 	uint32_t seen; /* the key of the last item whose version was seen */
 	uint64_t cas;  /* that version */
 };
@@ -19,12 +20,16 @@ ask_get(struct mixed *m, struct request *r, uint32_t number, uint32_t *slots)
 	struct workload *w = &m->work;
 
 	r->width = (uint32_t)spread_draw(&w->settings->width, &w->random);
+	/* A lognormal one may come to less than a half. */
+	if (r->width == 0)
+		r->width = 1;
 	if (r->verb == VERB_GAT || r->verb == VERB_GATS)
 		r->ttl = (uint32_t)spread_draw(&w->settings->ttl, &w->random);
 	for (uint32_t i = 0; i < r->width && r->width > 1; i++)
 		slots[i] = keys_pick(&w->keys, &w->random) | number;
 	r->key = r->width > 1 ? slots[0] : keys_pick(&w->keys, &w->random) | number;
 	r->may = MAY(OK) | MAY(MISS);
+	r->filled = m->filled;
 }
 
 static bool
@@ -110,6 +115,7 @@ mixed_plan(const struct settings *s, const struct target *t, const char **why)
 	    (struct plan){ .next = next, .answered = answered, .free = mixed_free, .largest = spread_max(&s->size) };
 	workload_init(&m->work, s, 1);
 	m->counts = s->mix[VERB_INCR] > 0 || s->mix[VERB_DECR] > 0;
+	m->filled = m->work.least > 0 || spread_min(&s->size) > 0;
 	return &m->plan;
 }
 

@@ -61,7 +61,13 @@ struct settings {
 	bool quiet;
 };
 
-/* The most keys one request can have, and the most bytes. */
+/* The most keys one request can have. */
 #define WIDTH_MOST 1000
+
+/* What holds unless it is said otherwise. */
+extern const struct settings settings_defaults;
+
+/* Fills in what follows from several of them, and looks whether they go together.  NULL, or what is wrong; the string is static. */
+const char *settings_complete(struct settings *s);
 
 #endif

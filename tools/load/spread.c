@@ -119,3 +119,18 @@ spread_max(const struct spread *s)
 			max = s->parts[i].high;
 	return max;
 }
+
+uint64_t
+spread_min(const struct spread *s)
+{
+	uint64_t min = UINT64_MAX;
+
+	for (uint32_t i = 0; i < s->count; i++) {
+		/* A lognormal one has nothing but a most. */
+		uint64_t low = s->parts[i].sigma > 0 ? 0 : s->parts[i].low;
+
+		if (s->parts[i].weight > 0 && low < min)
+			min = low;
+	}
+	return s->count == 0 ? 0 : min;
+}

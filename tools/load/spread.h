@@ -30,7 +30,8 @@ const char *spread_parse(struct spread *s, const char *text, enum quantity kind,
 
 uint64_t spread_draw(const struct spread *s, struct random *r);
 
-/* The most that can be drawn. */
+/* The most that can be drawn, and the least. */
 uint64_t spread_max(const struct spread *s);
+uint64_t spread_min(const struct spread *s);
 
 #endif

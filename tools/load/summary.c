@@ -1,10 +1,19 @@
 /* What a run came to: see summary.h. */
 #include "summary.h"
 
+#include <math.h>
+
 static double
 per(double what, uint64_t n)
 {
 	return n == 0 ? 0 : what / (double)n;
+}
+
+/* A number that there is only if there were n > 0 of something. */
+static double
+of(uint64_t n, double value)
+{
+	return n == 0 ? NAN : value;
 }
 
 void
@@ -22,7 +31,8 @@ summary_make(struct summary *s, const struct drive *d)
 	}
 	s->rate = s->seconds > 0 ? (double)s->all.requests / s->seconds : 0;
 	s->key_rate = s->seconds > 0 ? (double)s->all.keys / s->seconds : 0;
-	s->hit_ratio = per((double)hits, hits + misses);
+	s->looked_for = hits + misses;
+	s->hit_ratio = per((double)hits, s->looked_for);
 	for (uint32_t i = 0; i < d->settings->pid_count; i++) {
 		cpu += d->process[i].end.cpu - d->process[i].start.cpu;
 		s->rss_before += d->process[i].before.rss;
@@ -66,13 +76,13 @@ find_tally(const struct tally *t, const char *name, size_t len, double *value, e
 		{ "hits", (double)t->hits, SUMMARY_COUNT },
 		{ "misses", (double)t->misses, SUMMARY_COUNT },
 		{ "errors", (double)t->errors, SUMMARY_COUNT },
-		{ "mean", tally_mean(t), SUMMARY_TIME },
-		{ "max", (double)t->longest, SUMMARY_TIME },
+		{ "mean", of(t->requests, tally_mean(t)), SUMMARY_TIME },
+		{ "max", of(t->requests, (double)t->longest), SUMMARY_TIME },
 	};
 
 	for (size_t i = 0; i < TALLY_QUANTILES; i++)
 		if (is(name, len, tally_quantiles[i].name)) {
-			*value = (double)tally_quantile(t, tally_quantiles[i].share);
+			*value = of(t->requests, (double)tally_quantile(t, tally_quantiles[i].share));
 			*unit = SUMMARY_TIME;
 			return true;
 		}
@@ -89,6 +99,7 @@ bool
 summary_find(const struct summary *s, const char *name, size_t len, double *value, enum summary_unit *unit)
 {
 	const struct drive *d = s->drive;
+	uint32_t watched = d->settings->pid_count;
 	const struct {
 		const char *name;
 		double value;
@@ -105,11 +116,11 @@ summary_find(const struct summary *s, const char *name, size_t len, double *valu
 		{ "closed", (double)d->ended, SUMMARY_COUNT },
 		{ "rate", s->rate, SUMMARY_COUNT },
 		{ "key_rate", s->key_rate, SUMMARY_COUNT },
-		{ "hit_ratio", s->hit_ratio, SUMMARY_RATIO },
+		{ "hit_ratio", of(s->looked_for, s->hit_ratio), SUMMARY_RATIO },
 		{ "seconds", s->seconds * 1e9, SUMMARY_TIME },
-		{ "cpu", s->cpu_request * 1e3, SUMMARY_TIME },
-		{ "own_cpu", s->own_request * 1e3, SUMMARY_TIME },
-		{ "rss", (double)s->rss_end, SUMMARY_BYTES },
+		{ "cpu", of(watched, of(s->all.requests, s->cpu_request * 1e3)), SUMMARY_TIME },
+		{ "own_cpu", of(s->all.requests, s->own_request * 1e3), SUMMARY_TIME },
+		{ "rss", of(watched, (double)s->rss_end), SUMMARY_BYTES },
 	};
 	const char *dot = memchr(name, '.', len);
 	enum verb v = dot == NULL ? VERB_COUNT : verb_find(name, (size_t)(dot - name));

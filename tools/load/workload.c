@@ -2,7 +2,6 @@
 #include "workload.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <time.h>
 
 void
@@ -103,41 +102,4 @@ workload_tell(const struct workload *w, FILE *to)
 	    "the server has evicted %" PRIu64
 	    " items meanwhile: a miss may be one of them (with --may-evict it is no fault)\n",
 	    now - w->evictions);
-}
-
-/* ---- storing each key once ---- */
-
-struct preload {
-	struct plan plan;
-	struct workload work;
-	uint32_t next;
-};
-
-static bool
-next(struct plan *plan, uint32_t wire, struct request *r, uint32_t *slots)
-{
-	struct preload *p = (struct preload *)plan;
-
-	if (p->next == p->work.keys.count)
-		return false;
-	workload_store(&p->work, r, VERB_SET, p->next++);
-	return true;
-}
-
-static void
-preload_free(struct plan *plan)
-{
-	free(plan);
-}
-
-struct plan *
-preload_plan(const struct settings *s)
-{
-	struct preload *p = calloc(1, sizeof *p);
-
-	if (p == NULL)
-		return NULL;
-	p->plan = (struct plan){ .next = next, .free = preload_free, .largest = spread_max(&s->size) };
-	workload_init(&p->work, s, 0);
-	return &p->plan;
 }

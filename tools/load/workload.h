@@ -38,7 +38,4 @@ uint32_t workload_own_key(const struct workload *w, uint32_t wire, uint32_t n);
 void workload_watch(struct workload *w, const struct target *t);
 void workload_tell(const struct workload *w, FILE *to);
 
-/* The plan that stores each key once. */
-struct plan *preload_plan(const struct settings *s);
-
 #endif

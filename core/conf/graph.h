@@ -38,6 +38,9 @@ struct graph {
 	size_t sorted;
 };
 
+/* Who is to be named if a plugin ends the rehearsal: where it is asked for, and which it is (name). */
+void graph_doing(const struct graph_block *b, const char *name, const char *what);
+
 /* Makes all of it; what is wrong becomes messages. */
 void graph_build(struct graph *g, const struct tree *root, const char *plugin_dir, struct messages *m);
 

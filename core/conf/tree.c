@@ -79,6 +79,16 @@ tree_get(const struct tree *group, const char *name)
 	return NULL;
 }
 
+void
+tree_want(const struct tree *group, const char *name, enum tree_kind kind, struct messages *m)
+{
+	const struct tree *t = tree_get(group, name);
+
+	if (t != NULL && t->kind != kind)
+		messages_error(m, t->place, 0, name, "%s is wanted, not %s",
+		    kind == TREE_GROUP ? "a group { }" : "a list ( { }, { } )", tree_kind_name(t->kind));
+}
+
 /* ---- the text, before libconfig sees it ---- */
 
 /* What @include "file" means, for people. */

@@ -52,6 +52,9 @@ void tree_override(
 /* The setting of that name in a group, or NULL. */
 struct tree *tree_get(const struct tree *group, const char *name);
 
+/* If there is a setting of that name, it must be of this kind: a group, or a list. */
+void tree_want(const struct tree *group, const char *name, enum tree_kind kind, struct messages *m);
+
 /* "a string", "a list", ...: for people. */
 const char *tree_kind_name(enum tree_kind kind);
 

@@ -146,7 +146,7 @@ walk_ask(struct rend_op *home, const struct rend_step *step, enum rend_status *s
 	struct walk *w = walk_of(home);
 
 	*status = REND_NO_MEMORY;
-	/* Late rows ahead of the answer, for want of a shadow: the item is the client's. */
+	/* See walk_take_in(): what it finds could not be kept. */
 	if (w->late && w->owed && step->verb == REND_GET)
 		goto failed;
 	if (row_begins_guard(w, step) && (*status = walk_guard(w)) != REND_OK)
@@ -202,8 +202,12 @@ rend_flow_up(const struct rend_flow *flow, uint8_t tier)
 static void
 walk_take_in(struct rend_op *home, const struct rend_step *step)
 {
-	struct rend_op *kid = walk_of(home)->kid;
+	const struct walk *w = walk_of(home);
+	struct rend_op *kid = w->kid;
 
+	/* Late rows ahead of the answer, for want of a shadow: the item is what the client will be told. */
+	if (w->late && w->owed)
+		return;
 	if (step->verb == REND_GET) {
 		struct rend_value *v = &home->item.value;
 		struct rend_value old = *v;
@@ -312,22 +316,20 @@ walk_leave(struct rend_op *op)
 {
 	struct walk *w = walk_of(op);
 	struct rend_op *shadow = rend_op_child(w->under);
+	struct rend_value value = { 0 };
 	struct walk *moved;
 
 	w->late = true;
 	if (shadow == NULL)
 		return op;
-	if (rend_value_share(&shadow->item.value, &op->item.value) != 0) {
+	if (rend_value_share(&value, &op->item.value) != 0) {
 		rend_op_free(&shadow);
 		return op;
 	}
 	shadow->verb = op->verb;
 	shadow->ask = op->ask;
-	shadow->item.flags = op->item.flags;
-	shadow->item.have = op->item.have;
-	shadow->item.exptime = op->item.exptime;
-	shadow->item.cas = op->item.cas;
-	shadow->item.number = op->item.number;
+	shadow->item = op->item;
+	shadow->item.value = value;
 	moved = walk_of(shadow);
 	*moved = *w;
 	moved->under = shadow;
@@ -420,9 +422,9 @@ flow_row(struct rend_op *op)
 static bool
 row_is_plain(const struct rend_step *step, unsigned verb)
 {
-	return step->run == NULL && step->verb == verb && step->want == 0 && !step->aside && !step->guarded &&
-	       !step->late && step->yes == REND_REPLY && step->no == REND_REPLY && step->fail == REND_REPLY &&
-	       step->but[0].status == 0;
+	return step->run == NULL && step->verb == verb && step->want == 0 && !step->own && !step->aside &&
+	       !step->guarded && !step->join && !step->late && step->yes == REND_REPLY && step->no == REND_REPLY &&
+	       step->fail == REND_REPLY && step->but[0].status == 0;
 }
 
 const struct rend_node *

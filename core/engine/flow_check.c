@@ -202,6 +202,9 @@ check_join(const struct check *c, unsigned row)
 		return refuse(c, row, "it joins, but is no get before the answer to a get");
 	if (step->tier == 0 || c->walk->guard != REND_READS)
 		return refuse(c, row, "it joins, but the walk has not looked at the guard");
+	/* A yes that was shared ends the walk. */
+	if (step->aside)
+		return refuse(c, row, "it joins, but its status is not the answer");
 	return 0;
 }
 

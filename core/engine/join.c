@@ -113,6 +113,7 @@ share(const struct rend_op *from, struct rend_op *op)
 	item->exptime = from->item.exptime;
 	item->last_access = from->item.last_access;
 	item->cas = from->item.cas;
+	item->link = from->item.link;
 	item->size = from->item.size;
 	if (item->signs & REND_WON)
 		item->signs = (item->signs & ~(uint32_t)REND_WON) | REND_SENT;
@@ -132,15 +133,23 @@ serve(struct join_seat *leader)
 	}
 }
 
-/* The leader has given up.  The last one to come has the most time left: it asks for those that are still waiting. */
+/*
+ * The leader has given up.  Of those that still wait, the last one to come has, nearly always, the most time left: it asks, for all of them.
+ * Those that give up in this same turn are not worth a question; if there are no others, they are let go, and have but their own time.
+ */
 static void
 succeed(struct join_seat *leader)
 {
 	struct link *k = list_last(&leader->followers);
 	struct join_seat *next;
 
-	if (k == NULL)
+	while (k != NULL && rend_op_given_up(seat_of(k)->op))
+		k = list_prev(&leader->followers, k);
+	if (k == NULL) {
+		while (list_take(&leader->followers) != NULL)
+			;
 		return;
+	}
 	next = seat_of(k);
 	link_remove(k);
 	next->part = JOIN_LEADS;

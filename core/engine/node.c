@@ -48,10 +48,10 @@ is_policy(const struct rend_node *n)
 	return n->plugin->policy.name != NULL;
 }
 
-static bool
-is_guarding(const struct rend_node *n)
+bool
+node_guards(const struct rend_node *n)
 {
-	for (unsigned v = 0; v < REND_VERB_COUNT; v++)
+	for (unsigned v = 0; n->walks != NULL && v < REND_VERB_COUNT; v++)
 		if (n->walks[v].guard != REND_UNGUARDED)
 			return true;
 	return false;
@@ -63,12 +63,11 @@ check_l1(const struct rend_node *n, struct rend_error *err)
 {
 	const struct rend_node *l1 = n->tiers[0];
 
-	if (!is_guarding(n) || n->tier_count == 0 || (l1->plugin->handler.can & REND_CAN_GUARD))
+	if (!node_guards(n) || n->tier_count == 0 || (l1->plugin->handler.can & REND_CAN_GUARD))
 		return 0;
 	return error_set(err, EX_CONFIG,
 	    "%s = \"%s\": plugin %s cannot keep copies for %s: it does not ask the guard that keeps old ones out, as "
-	    "inmem "
-	    "does. (An L1 in another process would need leases, which this rend does not have)",
+	    "inmem does. (An L1 in another process would need leases, which this rend does not have)",
 	    n->plugin->policy.tiers[0], l1->name, plugin_name(l1->plugin), n->plugin->policy.name);
 }
 
@@ -125,7 +124,7 @@ policy_open(struct rend_node *n, struct rend_error *err)
 		n->on[v] = n->walks[v].steps == NULL ? unsupported : walk;
 		n->passes[v] = flow_passes(n, v);
 	}
-	if (is_guarding(n) && make_guard((struct rend_node *)(uintptr_t)n->tiers[0], err) != 0)
+	if (node_guards(n) && make_guard((struct rend_node *)(uintptr_t)n->tiers[0], err) != 0)
 		return -1;
 	n->modes = REND_MODES_ALL; /* the tiers refuse what they do not know */
 	if (flow_counts_new(n) != 0)

@@ -80,6 +80,9 @@ struct rend_node *node_new(const char *name, struct plugin *plugin, void *conf, 
  */
 int node_check(struct rend_node *n, struct rend_error *err);
 
+/* Does a table of this policy have a guard?  A handler's node: no.  Any thread, after node_check(). */
+bool node_guards(const struct rend_node *n);
+
 /* open(), limits.  0, or -1 with the reason.  Main thread. */
 int node_open(struct rend_node *n, struct rend_error *err);
 

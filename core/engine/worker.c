@@ -13,6 +13,9 @@
 /* Free ops a worker keeps: enough for what a busy turn has in flight. */
 #define OPS_KEPT 4096
 
+/* So often all instances are gone over at the end.  More than any walk has rows; who asks for ever is left to the next call. */
+#define GIVE_UP_ROUNDS 64
+
 static int worker_count = 1;
 static uint64_t item_size_max = UINT64_MAX;
 static __thread struct rend_worker *self;
@@ -140,12 +143,24 @@ worker_flush(struct rend_worker *w)
 		instance_flush(LIST_OBJ(k, struct instance, touched));
 }
 
+/* Is any op in a handler's hands, and not given up? */
+static bool
+is_waited_for(struct rend_worker *w)
+{
+	LIST_EACH (k, &w->instances)
+		if (op_first_deadline(LIST_OBJ(k, struct instance, attached)) != UINT64_MAX)
+			return true;
+	return false;
+}
+
 void
 worker_give_up(struct rend_worker *w)
 {
 	w->gave_up = true;
-	LIST_EACH (k, &w->instances)
-		op_expire(LIST_OBJ(k, struct instance, attached), UINT64_MAX);
+	/* A walk goes on where its row was given up, and may ask a tier where we have been already. */
+	for (int i = 0; i < GIVE_UP_ROUNDS && is_waited_for(w); i++)
+		LIST_EACH (k, &w->instances)
+			op_expire(LIST_OBJ(k, struct instance, attached), UINT64_MAX);
 }
 
 uint64_t

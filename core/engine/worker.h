@@ -82,7 +82,10 @@ bool worker_ready(const struct rend_worker *w);
 /* When worker_turn() has something to do even if nothing arrives: monotonic ns; UINT64_MAX: never. */
 uint64_t worker_due(struct rend_worker *w);
 
-/* Gives up all ops that are in handlers' hands, whatever their deadline, and those to come: at the end. */
+/*
+ * At the end: gives up all ops that are in handlers' hands, whatever their deadline, and what is asked because of that.  Ops that were
+ * answered are still ready, and may ask more: then it is to be called again.  From now on rend_op_given_up() says so of every op.
+ */
 void worker_give_up(struct rend_worker *w);
 
 /* Asks each instance's plugin whether it is reachable, for node_reached().  On w. */

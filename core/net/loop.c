@@ -54,7 +54,7 @@ set_timer(struct loop *l)
 	uint64_t due = least(least(worker_due(&l->worker), patience_due(l)), survey_due(l)), wait;
 	struct timeval tv;
 
-	if (l->worker.index == 0)
+	if (l->worker.index == 0 && !l->stop)
 		due = least(due, flush_timer_due(&l->server->flush_timer));
 	if (l->stop && !loop_is_quiet(l))
 		due = least(due, l->stop_by);
@@ -110,15 +110,26 @@ loop_is_quiet(const struct loop *l)
 	return __atomic_load_n(&l->quiet, __ATOMIC_RELAXED);
 }
 
-/* A connection stays until its ops have come back; what does not is given up, and then it may go. */
+/*
+ * Has all come back?  What does not is given up.  What was answered meanwhile may go on for a turn, and ask somebody who is then given up,
+ * too; a plugin that asks for ever is not waited for.
+ */
+static bool
+ops_are_over(struct loop *l)
+{
+	if (rend_now() < l->stop_by)
+		return worker_ops(&l->worker) == 0;
+	worker_give_up(&l->worker);
+	return !worker_ready(&l->worker) || rend_now() >= l->stop_by + OPS_GRACE_NS;
+}
+
+/* A connection stays until its ops have come back, and then it may go. */
 static void
 look_for_quiet(struct loop *l)
 {
-	bool late = rend_now() >= l->stop_by;
+	bool over = ops_are_over(l);
 
-	if (late)
-		worker_give_up(&l->worker);
-	if (list_empty(&l->conns) && (late || worker_ops(&l->worker) == 0))
+	if (over && list_empty(&l->conns))
 		__atomic_store_n(&l->quiet, true, __ATOMIC_RELAXED);
 }
 
@@ -134,7 +145,7 @@ turn(struct loop *l)
 		rend_panic(
 		    __FILE__, __LINE__, "the event loop of worker %d failed: %s", l->worker.index, strerror(errno));
 	run_runnable(l);
-	if (l->worker.index == 0)
+	if (l->worker.index == 0 && !l->stop)
 		flush_timer_fire(&l->server->flush_timer, &l->worker);
 	worker_turn(&l->worker);
 	worker_flush(&l->worker);

@@ -15,13 +15,14 @@ struct rend_flow {
 	const struct rend_op *kid;
 	/* The policy's options. */
 	const void *conf;
-	/* What the rows after this one store is gone by then at the latest: unix seconds; 0: when its item is.  A function may set it. */
+	/* What the rows after this one store is gone by then at the latest: unix seconds; 0: when its item is.  A function may set it, and
+	 * nothing else here; of several such times the earliest counts. */
 	int64_t until;
 };
 
 #define REND_REPLY	0   /* where a row goes if it does not say: answer the client */
 #define REND_REPLY_MISS 253 /* answer MISS, whatever was answered so far */
-#define REND_REPLY_FAIL 254 /* answer with this row's error although the row is aside */
+#define REND_REPLY_FAIL 254 /* answer with this row's error although the row is aside; a function's: DOWN */
 #define REND_REPLY_OK	255 /* answer OK */
 
 /*
@@ -91,7 +92,8 @@ struct rend_policy {
 	const struct rend_walk *(*pick)(const void *conf, uint32_t l1_can);
 };
 
-/* Is the tier's node reachable, as far as it knows?  For a row that refuses before it asks.  Worker's thread. */
+/* Is the tier's node reachable, as far as it knows?  false for a tier that is none.  For a row that refuses before it asks.  Worker's
+ * thread, in a row's function. */
 REND_API bool rend_flow_up(const struct rend_flow *flow, uint8_t tier);
 
 REND_END

@@ -122,7 +122,8 @@ struct rend_handler {
 
 	/*
 	 * Ends it.  Ops that it still has were given up by their submitters: it finishes them with rend_done() before it returns.
-	 * Nothing may be posted to this worker on its behalf afterwards.  Worker's thread; may be NULL.
+	 * A call that is posted to this worker on its behalf afterwards is dropped, and has to be there until close().  Worker's thread; may
+	 * be NULL.
 	 */
 	void (*detach)(void *inst);
 
@@ -157,7 +158,8 @@ struct rend_handler {
  *	0.2	vivify, recache, invalidate and what else meta commands ask for; rend_handler.modes
  *	0.3	leases: rend_ask.link, rend_item.link, REND_CAN_LEASE
  *	0.4	what belongs to a node, and is shared by those over it: rend_node_l1(), rend_node_object(), REND_LOCKS_L1; rend_op_given_up()
- *	0.5	what l1l2 needs: touch with REND_ONLY_EARLIER, rows with asks of their own, rows that join; rend_ambiguous()
+ *	0.5	what l1l2 needs: touch with REND_ONLY_EARLIER, rows with asks of their own, rows that join, REND_REPLY_MISS, rend_flow.until;
+ *		rend_ambiguous(), rend_earlier()
  */
 #define REND_ABI_MAGIC 0x72656e64U
 #define REND_ABI_MAJOR 0

@@ -503,6 +503,25 @@ hit_takes_no_malloc_and_set_one(void **state)
 	rig_close();
 }
 
+/* Each worker has a clock of its own, and that of one may be a turn behind. */
+static void
+a_clock_that_is_behind_makes_nothing_older(void **state)
+{
+	struct rend_op *o;
+
+	rig_open(4 * MIB, true);
+	store(REND_SET, "k", "v", 1);
+	clock_fake(1000000000 - 1000000, 1000);
+	assert_true(has("k"));
+	clock_fake(1000000000 + 999500000, 1001);
+	o = op(REND_GET, "k");
+	o->ask.want = REND_WANT_ACCESS;
+	assert_int_equal(submit(o), REND_OK);
+	assert_int_equal(o->item.last_access, 0);
+	rend_op_free(&o);
+	rig_close();
+}
+
 int
 main(void)
 {
@@ -517,6 +536,7 @@ main(void)
 		cmocka_unit_test(many_items),
 		cmocka_unit_test(expired_memory_comes_back),
 		cmocka_unit_test(flushed_make_room),
+		cmocka_unit_test(a_clock_that_is_behind_makes_nothing_older),
 		cmocka_unit_test(numbers),
 		cmocka_unit_test(hit_takes_no_malloc_and_set_one),
 	};

@@ -18,7 +18,7 @@
 #include "rend/value.h"
 
 struct item {
-	/* What is looked at to find it lies together: whoever passes by in its chain reads one line of cache. */
+	/* What is looked at to find it lies together: one line of cache, or two. */
 	struct rend_buf buf; /* first: its release comes back to the item */
 	struct item *next;   /* in its hash chain, or in a list of items to drop */
 	uint64_t hash;

@@ -145,7 +145,8 @@ stripe_renew(struct stripe *s, struct item *it, uint64_t now)
 void
 stripe_use(struct stripe *s, struct item *it, uint64_t now)
 {
-	if (now - it->used >= USE_NS)
+	/* Another worker's clock may be a little ahead of this one's. */
+	if (now > it->used && now - it->used >= USE_NS)
 		stripe_renew(s, it, now);
 }
 

@@ -824,5 +824,37 @@ def test_the_example_serves():
             online.ask(b"get k\r\n", b"END\r\n")
 
 
+def test_it_ends_although_l2_is_silent():
+    """SIGTERM while gets share a question, and writes of all kinds, behind a lock and not, have no answer."""
+    with Backend() as l2, Rend(hasty(l2.server, "60s"), fields='drain_timeout = "100ms";') as rend:
+        clients = [rend.client(which) for which in (ONLINE, BULK) for _ in range(10)]
+        for i, c in enumerate(clients):
+            stored(c, b"k%d" % i, b"1")
+        asked = []
+
+        def silent(conn, request):
+            if request.is_probe:
+                return None
+            asked.append(request.verb)
+            return SILENCE
+
+        l2.misbehave = silent
+        commands = (b"get k\r\n", b"get k\r\n", b"set k%d 0 0 1\r\n2\r\n", b"touch k%d 9\r\n", b"gat 9 k%d\r\n", b"incr k%d 1\r\n",
+                    b"delete k%d\r\n", b"md k%d I\r\n", b"append k%d 0 0 1\r\n2\r\n")
+        for first in (0, 10):
+            for i, command in enumerate(commands, first):
+                clients[i].say(command % i if b"%d" in command else command)
+        wait_for("each write to be asked, and one of the gets", lambda: len(asked) >= 15)
+        for flusher in (clients[9], clients[19]):               # the first waits for all that is locked
+            flusher.say(b"flush_all\r\n")
+        wait_for("the other flush_all", lambda: "flush_all" in asked)
+        rend.send_signal(signal.SIGTERM)
+        status = rend.child.wait(harness.PATIENCE)
+        assert status == 0, f"rend ended with {status}: {rend.tail()}"
+        assert not rend.said("did not"), rend.tail()
+        for c in clients:
+            c.close()
+
+
 if __name__ == "__main__":
     harness.main()

@@ -25,6 +25,8 @@ static struct {
 	struct rend_op *op;
 	unsigned answers;
 	enum rend_status status;
+	uint32_t have; /* what the client was told, and of which version */
+	uint64_t cas;
 } t;
 
 static void
@@ -100,6 +102,8 @@ client_done(struct rend_op *op)
 	assert_ptr_equal(op, t.op);
 	t.answers++;
 	t.status = (enum rend_status)op->status;
+	t.have = op->item.have;
+	t.cas = op->item.cas;
 	rend_op_free(&t.op);
 }
 
@@ -187,6 +191,26 @@ a_late_row_has_time_of_its_own(void **state)
 	assert_true(t.held[2]->deadline == NOW + 2 * TIER_NS - 1);
 	tier_answer(t.held[2], true);
 	turn();
+	close_clean();
+}
+
+/* A row that is given up leads to a tier that comes before its own in the order of nodes. */
+static void
+at_the_end_rows_that_are_asked_on_the_way_are_given_up_too(void **state)
+{
+	open_over(&two_tier);
+	t.hold = true;
+	client_makes(REND_GET);
+	t.op->ask.mode = REND_ALSO_TOUCH;
+	client_asks();
+	assert_int_equal(t.held_count, 1); /* l2 */
+	worker_give_up(&t.g.worker);
+	assert_int_equal(t.answers, 1);
+	assert_int_equal(t.status, REND_TIMEOUT);
+	assert_int_equal(t.held_count, 2); /* and l1 */
+	/* Their handlers finish them as they are detached: there is no turn any more. */
+	rend_done(t.held[0], REND_LOST);
+	rend_done(t.held[1], REND_LOST);
 	close_clean();
 }
 
@@ -287,6 +311,37 @@ late_gets_do_not_run_without_a_shadow(void **state)
 	assert_int_equal(t.asked, 2);
 	assert_int_equal(t.answers, 1);
 	assert_int_equal(t.status, REND_OK);
+	close_clean();
+}
+
+/* Nor does anything else that they are told: what the client asked for was found before. */
+static void
+late_rows_without_a_shadow_leave_the_answer_alone(void **state)
+{
+	open_over(&motley);
+	client_makes(REND_GET);
+	t.op->ask.want |= REND_WANT_CAS;
+	t.hold = true;
+	client_asks();
+	t.l1_gets = REND_MISS;
+	tier_answer(t.held[0], true);
+	turn();
+	assert_int_equal(t.held_count, 2);
+	t.held[1]->item.cas = 7;
+	scarce_after(0);
+	tier_answer(t.held[1], false);
+	turn();
+	assert_int_equal(t.held_count, 3);
+	assert_int_equal(t.held[2]->verb, REND_SET);
+	t.held[2]->item.cas = 9;
+	tier_answer(t.held[2], true);
+	turn();
+	turn();
+	scarce_no_more();
+	assert_int_equal(t.answers, 1);
+	assert_int_equal(t.status, REND_OK);
+	assert_int_equal(t.have & (REND_WANT_VALUE | REND_WANT_CAS), REND_WANT_VALUE | REND_WANT_CAS);
+	assert_int_equal(t.cas, 7);
 	close_clean();
 }
 
@@ -432,6 +487,7 @@ static const struct plain {
 	{ "fail", { 0, ROWS({ .name = "l2", .tier = 1, .verb = REND_GET, .fail = REND_REPLY_OK }) }, false },
 	{ "but", { 0, ROWS({ .name = "l2", .tier = 1, .verb = REND_GET, .but = { { REND_DOWN, REND_REPLY_OK } } }) },
 	    false },
+	{ "own", { 0, ROWS({ .name = "l2", .tier = 1, .verb = REND_GET, .own = true }) }, false },
 	{ "aside", { 0, ROWS({ .name = "l2", .tier = 1, .verb = REND_GET, .aside = true }) }, false },
 	{ "late", { 0, ROWS({ .name = "l2", .tier = 1, .verb = REND_GET, .late = true }) }, false },
 	{ "function", { 0, ROWS({ .name = "l2", .run = yes }) }, false },
@@ -468,9 +524,11 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_client_that_gives_up_is_told_once),
 		cmocka_unit_test(a_late_row_has_time_of_its_own),
+		cmocka_unit_test(at_the_end_rows_that_are_asked_on_the_way_are_given_up_too),
 		cmocka_unit_test(walks_get_by_without_memory),
 		cmocka_unit_test(late_rows_run_without_a_shadow),
 		cmocka_unit_test(late_gets_do_not_run_without_a_shadow),
+		cmocka_unit_test(late_rows_without_a_shadow_leave_the_answer_alone),
 		cmocka_unit_test(a_warm_walk_allocates_nothing),
 		cmocka_unit_test(a_function_bounds_the_copies_behind_it),
 		cmocka_unit_test(what_only_l1_has_gets_a_version_of_its_own),

@@ -19,7 +19,8 @@ export PYTHONDONTWRITEBYTECODE=1
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:detect_stack_use_after_return=1:quarantine_size_mb=16}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1:second_deadlock_stack=1}
-timeout --kill-after=10 "${REND_TEST_SECONDS:-600}" "$@"
+limit=${REND_TEST_SECONDS:-$([ -n "${REND_TEST_LONG:-}" ] && echo 3600 || echo 600)}
+timeout --kill-after=10 "$limit" "$@"
 code=$?
-[ $code = 124 ] && echo "run.sh: ended after ${REND_TEST_SECONDS:-600} s"
+[ $code = 124 ] && echo "run.sh: ended after $limit s"
 exit $code

@@ -347,7 +347,7 @@ def test_assertions():
 def test_what_cannot_be_meant():
     for options in (("--assert", "p98<1"), ("--assert", "p99"), ("--size", "5kg"), ("--mix", "frob"), ("--mix", "gete"), ("--depth", "0"),
                     ("--frob",), ("stray",), ("--keys", "100", "-kl", "1"), ("--prefix", "a b"), ("--sources", "localhost"),
-                    ("--dist", "zipf:x"), ("--rate",), ("--quiet=1",), ("--ttl", "2592001"),
+                    ("--dist", "zipf:x"), ("--rate",), ("--also", "nowhere"), ("--also", ":1"), ("--promise", "much"), ("--quiet=1",), ("--ttl", "2592001"),
                     ("--width", "lognormal:2:1:0"), ("--assert", ",".join(["errors=0"] * 257))):
         with Load("run", None, *options) as run:
             assert run.wait() == 64, (options, run.err)
@@ -361,7 +361,7 @@ def test_help_names_every_option_once():
     text = subprocess.run([LOAD, "--help"], capture_output=True, check=True, text=True).stdout
     names = re.findall(r"^  (?:-\S+, )*(--[a-z-]+)", text, re.M)
     assert len(names) == len(set(names)) > 30
-    for tool in ("run", "blast", "setget", "sizes", "fill", "setops"):
+    for tool in ("run", "blast", "setget", "sizes", "fill", "setops", "check"):
         assert re.search(rf"^  {tool} ", text, re.M)
     manual = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "rend-load.md")
     with open(manual) as f:

@@ -44,7 +44,7 @@ class Load:
         self.child.wait()
 
     def wait(self):
-        out, err = self.child.communicate(timeout=5 * PATIENCE)
+        out, err = self.child.communicate(timeout=3600 if harness.LONG else 5 * PATIENCE)
         self.out, self.err = out.decode(), (err or b"").decode()
         for word in ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:", "WARNING: ThreadSanitizer"):
             assert word not in self.err, self.err

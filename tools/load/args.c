@@ -13,7 +13,7 @@
 typedef const char *take_f(struct settings *s, const char *word);
 
 static take_f take_protocol, take_binary, take_text, take_sources, take_arrivals, take_size, take_ttl, take_width,
-    take_mix, take_set_share, take_pid, take_claim;
+    take_mix, take_set_share, take_pid, take_claim, take_also, take_promise;
 
 enum kind { TITLE, TAKE, FLAG, COUNT, COUNT32, REAL, TIME, BYTES, TEXT };
 
@@ -31,6 +31,9 @@ static const struct row {
 	{ "h,host", "HOST", TEXT, 0, 0, AT(host), NULL, "where it is (localhost)" },
 	{ "p,port", "PORT", TEXT, 0, 0, AT(port), NULL, "its port (11212)" },
 	{ "s,socket", "PATH", TEXT, 0, 0, AT(socket), NULL, "a unix socket instead" },
+	{ "also", "ADDRESS", TAKE, 0, 0, 0, take_also,
+	    "another way to the same data, HOST:PORT or the PATH of a unix socket; connections use all of them in "
+	    "turn" },
 	{ "protocol", "NAME", TAKE, 0, 0, 0, take_protocol, "text, binary or meta (text)" },
 	{ "b,binary", NULL, TAKE, 0, 0, 0, take_binary, "--protocol binary" },
 	{ "t,text", NULL, TAKE, 0, 0, 0, take_text, "--protocol text" },
@@ -74,6 +77,12 @@ static const struct row {
 	    "sizes: the largest item (item_size_max of the server's stats, or 1MiB)" },
 	{ "may-evict", NULL, FLAG, 0, 0, AT(may_evict), NULL, "a miss is no fault where there should be a value" },
 
+	{ "promise", "NAME", TAKE, 0, 0, 0, take_promise, "check: atomic or fresh (atomic)" },
+	{ "no-evictions", NULL, FLAG, 0, 0, AT(no_evictions), NULL,
+	    "check: a miss is a fault, too, where nothing has removed the value" },
+	{ "ttl-slack", "TIME", TIME, 0, 3600000000000, AT(slack), NULL,
+	    "check: a value may be read so long after its exptime (3s)" },
+
 	{ NULL, NULL, TITLE, 0, 0, 0, NULL, "What is said" },
 	{ "pid", "PID,...", TAKE, 0, 0, 0, take_pid, "CPU time and memory of these processes, in the measured time" },
 	{ "json", "FILE", TEXT, 0, 0, AT(json), NULL,
@@ -81,6 +90,7 @@ static const struct row {
 	{ "assert", "CLAIMS", TAKE, 0, 0, 0, take_claim,
 	    "end with status 2 unless all hold: p99<2ms,errors=0,get.hits>0" },
 	{ "may-fail", NULL, FLAG, 0, 0, AT(may_fail), NULL, "errors that the server says leave the status alone" },
+	{ "may-lose", NULL, FLAG, 0, 0, AT(may_lose), NULL, "nor do lost answers" },
 	{ "interval", "TIME", TIME, 10000000, 3600000000000, AT(interval), NULL,
 	    "throughput is noted once in this time (1s)" },
 	{ "quiet", NULL, FLAG, 0, 0, AT(quiet), NULL, "no tables" },
@@ -151,6 +161,36 @@ take_sources(struct settings *s, const char *word)
 		if (why != NULL || *word == '\0')
 			return why;
 	}
+}
+
+/* HOST:PORT, [HOST]:PORT, or a path. */
+static const char *
+take_also(struct settings *s, const char *word)
+{
+	const char *colon = strrchr(word, ':');
+	bool brackets = word[0] == '[' && colon != NULL && colon[-1] == ']';
+	size_t host = colon == NULL ? 0 : (size_t)(colon - word) - (brackets ? 2 : 0);
+
+	if (s->also_count == SETTINGS_ALSO)
+		return "more than 15 times";
+	if (word[0] == '/') {
+		if (strlen(word) >= sizeof s->also[0].path)
+			return "the path is too long";
+		strcpy(s->also[s->also_count++].path, word);
+		return NULL;
+	}
+	if (colon == NULL || host == 0 || host >= sizeof s->also[0].host || strlen(colon + 1) >= sizeof s->also[0].port)
+		return "it is neither HOST:PORT nor a path that begins with /";
+	memcpy(s->also[s->also_count].host, word + brackets, host);
+	strcpy(s->also[s->also_count++].port, colon + 1);
+	return NULL;
+}
+
+static const char *
+take_promise(struct settings *s, const char *word)
+{
+	s->fresh = strcmp(word, "fresh") == 0;
+	return s->fresh || strcmp(word, "atomic") == 0 ? NULL : "there are atomic and fresh";
 }
 
 static const char *

@@ -38,6 +38,7 @@ struct stage {
 struct drive {
 	const struct settings *settings;
 	struct target target;
+	struct target also[SETTINGS_ALSO]; /* connections go to all of them, in turn */
 	struct keys keys;
 	struct stage stage;
 

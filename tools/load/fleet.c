@@ -50,9 +50,11 @@ fleet_dial(struct drive *d, struct wire *w, uint64_t now)
 	const struct settings *s = d->settings;
 	const struct in_addr *from = s->source_count == 0 ? NULL : &s->sources[w->number % s->source_count];
 
+	uint32_t which = w->number % (s->also_count + 1);
+
 	w->since = now;
 	d->opened++;
-	if (wire_dial(w, &d->target, from, d->epoll) == 0) {
+	if (wire_dial(w, which == 0 ? &d->target : &d->also[which - 1], from, d->epoll) == 0) {
 		d->dialing++;
 		return;
 	}

@@ -39,12 +39,19 @@ judge_value(struct drive *d, struct request *r, const struct inspect *i)
 	char who[KEYS_NAME_MAX + 64], what[400];
 	struct request one = { .verb = r->verb, .key = i->key, .width = 1 };
 
+	const char *why = NULL;
+
 	r->heard++;
-	if (i->fault == FAULT_NONE)
+	if (d->stage.plan->value != NULL)
+		why = d->stage.plan->value(d->stage.plan, r, i);
+	if (i->fault != FAULT_NONE) {
+		inspect_tell(i, what, sizeof what);
+		why = what;
+	}
+	if (why == NULL)
 		return;
 	r->wrong = true;
-	inspect_tell(i, what, sizeof what);
-	faults_tell(&d->faults, FAULTS_WRONG, "%s: %s", subject(d, &one, who), what);
+	faults_tell(&d->faults, FAULTS_WRONG, "%s: %s", subject(d, &one, who), why);
 }
 
 static void

@@ -199,6 +199,13 @@ run(const struct settings *s)
 
 	if (why != NULL)
 		return complain(EX_UNAVAILABLE, drive.target.name, why);
+	for (uint32_t i = 0; i < s->also_count; i++) {
+		const char *path = *s->also[i].path == '\0' ? NULL : s->also[i].path;
+
+		why = target_find(&drive.also[i], s->also[i].host, s->also[i].port, path, s->timeout);
+		if (why != NULL)
+			return complain(EX_UNAVAILABLE, drive.also[i].name, why);
+	}
 	strftime(r.started, sizeof r.started, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
 	if (inquiry_version(&drive.target, s->proto, s->timeout, r.server_version, sizeof r.server_version) != 0)
 		snprintf(r.server_version, sizeof r.server_version, "version unknown");

@@ -11,12 +11,17 @@
 #include "request.h"
 
 struct answer;
+struct inspect;
 struct json;
 
 struct plan {
 	/* Fills in *r, which is all-zero but for width 1 and flagged, for connection number `wire`; slots takes the keys, if they are
 	 * several.  false: nothing more for this connection. */
 	bool (*next)(struct plan *p, uint32_t wire, struct request *r, uint32_t *slots);
+
+	/* The value of one of its keys came; i says which it is, and what is known to be wrong with it.  Returns NULL, or what else is
+	 * (good until the next call).  May be NULL. */
+	const char *(*value)(struct plan *p, const struct request *r, const struct inspect *i);
 
 	/* It is answered; r->wrong: and something of that is known to be wrong.  Returns NULL, or what else is (good until the next
 	 * call).  May be NULL. */

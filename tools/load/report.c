@@ -295,6 +295,10 @@ json_head(const struct report *r, struct json *j)
 		json_text(j, "kernel", host.release);
 	json_count(j, "cpus", (uint64_t)sysconf(_SC_NPROCESSORS_ONLN));
 	json_text(j, "server", d->target.name);
+	json_array(j, "also");
+	for (uint32_t i = 0; i < d->settings->also_count; i++)
+		json_text(j, NULL, d->also[i].name);
+	json_close(j, ']');
 	json_text(j, "server_version", r->server_version);
 	json_settings(j, d->settings);
 }

@@ -19,6 +19,7 @@ const struct settings settings_defaults = {
 	.order = "uniform",
 	.width = { .count = 1, .weight = 1, .parts = { { .low = 1, .high = 1, .weight = 1 } } },
 	.step = 100,
+	.slack = 3000000000,
 };
 
 static const char *

@@ -11,6 +11,7 @@
 #define SETTINGS_PIDS	 16
 #define SETTINGS_SOURCES 256
 #define SETTINGS_CLAIMS	 32
+#define SETTINGS_ALSO	 15
 
 #define SIZE_MOST	 (UINT64_C(1) << 30)
 /* More than thirty days is a date to memcached. */
@@ -24,6 +25,10 @@ struct settings {
 	char **argv; /* behind the tool's name */
 
 	const char *host, *port, *socket;
+	struct {
+		char host[128], port[32], path[128]; /* path: a unix socket, or empty */
+	} also[SETTINGS_ALSO];			     /* other ways to the same data */
+	uint32_t also_count;
 	struct in_addr sources[SETTINGS_SOURCES];
 	uint32_t source_count;
 	const struct proto *proto;
@@ -44,8 +49,10 @@ struct settings {
 	uint32_t letters; /* 0: as many as the keys need, at least 4 */
 	struct spread size, ttl, width;
 	double mix[VERB_COUNT], mix_all;
-	bool flags, preload, may_evict, may_fail;
-	uint64_t step, limit; /* of sizes */
+	bool flags, preload, may_evict, may_fail, may_lose;
+	bool fresh, no_evictions; /* of check */
+	uint64_t slack;		  /* of check, ns */
+	uint64_t step, limit;	  /* of sizes */
 
 	uint32_t pids[SETTINGS_PIDS], pid_count;
 	const char *json;

@@ -51,7 +51,8 @@ summary_clean(const struct summary *s)
 {
 	const struct faults *f = &s->drive->faults;
 
-	return f->count[FAULTS_WRONG] + f->count[FAULTS_LOST] + f->count[FAULTS_BROKEN] == 0 &&
+	return f->count[FAULTS_WRONG] + f->count[FAULTS_BROKEN] == 0 &&
+	       (f->count[FAULTS_LOST] == 0 || s->drive->settings->may_lose) &&
 	       (f->count[FAULTS_ERROR] == 0 || s->drive->settings->may_fail);
 }
 

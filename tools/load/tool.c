@@ -4,4 +4,4 @@
 #include <stddef.h>
 
 const struct tool *const tools[] = { &tool_run, &tool_blast, &tool_setget, &tool_sizes, &tool_fill, &tool_setops,
-	NULL };
+	&tool_check, NULL };

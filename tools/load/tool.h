@@ -14,7 +14,7 @@ struct tool {
 	struct plan *(*plan)(const struct settings *s, const struct target *t, const char **why);
 };
 
-extern const struct tool tool_run, tool_blast, tool_setget, tool_sizes, tool_fill, tool_setops;
+extern const struct tool tool_run, tool_blast, tool_setget, tool_sizes, tool_fill, tool_setops, tool_check;
 
 /* All of them, up to NULL. */
 extern const struct tool *const tools[];

@@ -283,17 +283,15 @@ def test_what_waits_to_be_stored_is_bounded():
         body = b"z" * 500000
         for i in range(40):
             b._store(f"flash{i}", body, 0)
-        clients = [rend.client() for _ in range(40)]
-        for i, one in enumerate(clients):
-            one.say(b"append flash%d 0 0 1\r\nx\r\n" % i)
+        # All of one turn: each is refused, and read, before the first is to be stored.
+        c.say(b"".join(b"append flash%d 0 0 1\r\nx\r\n" % i for i in range(40)))
         wait_for("it to be busy", lambda: number(rend, "busy") >= 20)
         assert harness.sanitized() or rend.rss_kb() < 100000
         stuck.set()
-        for i, one in enumerate(clients):
-            heard = one.line() + b"\r\n"
+        for i in range(40):
+            heard = c.line() + b"\r\n"
             assert heard in (BUSY, b"STORED\r\n"), heard
             assert b.values[f"flash{i}"][0] == body + (b"" if heard == BUSY else b"x"), heard
-            one.close()
         assert served(c)
 
 

@@ -48,7 +48,7 @@ static const struct {
 	{ 256, "draw", NULL, NULL, ARGS_DRAW, "print the graph and the policies' tables for dot" },
 	{ 257, "paths", NULL, NULL, ARGS_PATHS, "print every path a request can take" },
 	{ 258, "describe", "PLUGIN", take_describe, 0,
-	    "print a plugin's options; rend, log, listener, admin: the server's own" },
+	    "print a plugin's options; rend, log, listener, admin, handler: the server's own" },
 	{ 259, "list-plugins", NULL, NULL, ARGS_LIST_PLUGINS, "print what can be loaded" },
 	{ 'V', "version", NULL, NULL, ARGS_VERSION, "print the version" },
 	{ 'h', "help", NULL, NULL, ARGS_HELP, "print this" },

@@ -108,7 +108,6 @@ def test_what_is_under_way_when_a_backend_is_killed():
         c.hear(DOWN * 10)
         d.hear(DOWN * 10)
         assert time.monotonic() - begun < SOON
-        assert number(rend, "lost") >= 11
         bystander.is_served()
         m.restart()
         wait_for("the backend to be used", lambda: said(c, b"get back\r\n") == b"END\r\n")

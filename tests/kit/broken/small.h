@@ -182,6 +182,9 @@ small_flush(struct small *s, struct rend_op *op)
 #ifndef SCRATCH
 #define SCRATCH 0 /* bytes in each op */
 #endif
+#ifndef CAN
+#define CAN 0 /* what it promises */
+#endif
 #ifndef CLOSING
 #define CLOSING(s) (void)0
 #endif
@@ -215,6 +218,7 @@ small_flush(struct small *s, struct rend_op *op)
 		.name = "small",                                                                              \
 		.doc = "For tests of the handler kit.",                                                       \
 		.scratch_size = SCRATCH,                                                                      \
+		.can = CAN,                                                                                   \
 		.open = small_open,                                                                           \
 		.close = small_close,                                                                         \
 		.on = { [REND_GET] = on_get,                                                                  \

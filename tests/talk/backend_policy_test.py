@@ -13,6 +13,7 @@ does to one backend is looked at through all listeners at once.
 import re
 import signal
 import socket
+import subprocess
 import threading
 import time
 
@@ -514,6 +515,9 @@ ROWS = 12
 def test_every_cell_of_the_table_is_tested_or_explained():
     assert sorted(number for number, _ in TABLE) == list(range(1, ROWS + 1))
     # A policy that comes to rend comes here.
+    said = subprocess.run([harness.REND, "--list-plugins", "-o", f"plugin_dir={harness.PLUGINS}"], capture_output=True, text=True, check=True)
+    there = set(re.findall(r"  policy (\S+) .* ok$", said.stdout, re.M))
+    assert there == {name for policy in ALL for name in policy.split(" over ")}, there
     for number in range(1, ROWS + 1):
         tested = next(policies for (row, _), (_, policies) in TABLE.items() if row == number)
         for policy in ALL:

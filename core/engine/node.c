@@ -155,6 +155,15 @@ name_node(const struct rend_node *n, struct rend_error *err)
 	error_set(err, err->exit_code, "%s: %s", n->name, err->text);
 }
 
+/* Where the copies are that are looked for first, if it wants to be told. */
+static const struct rend_node *
+find_hinted(const struct rend_node *n)
+{
+	const struct rend_node *l1 = rend_node_l1(n);
+
+	return l1->plugin->handler.prefetch != NULL ? l1 : NULL;
+}
+
 int
 node_open(struct rend_node *n, struct rend_error *err)
 {
@@ -169,6 +178,7 @@ node_open(struct rend_node *n, struct rend_error *err)
 		n->limits.time = TIME_DEFAULT;
 	if (n->limits.queue == 0)
 		n->limits.queue = QUEUE_DEFAULT;
+	n->hinted = find_hinted(n);
 	n->opened = true;
 	return 0;
 }
@@ -294,6 +304,16 @@ node_detach(struct rend_node *n, struct rend_worker *w)
 	free(in->counts);
 	free(in);
 	return true;
+}
+
+void
+node_prefetch(const struct rend_node *n, struct rend_worker *w, const uint64_t *hashes, size_t count)
+{
+	struct instance *in = n->hinted->instances[w->index];
+	const struct instance *outer = worker_call(w, in);
+
+	in->node->plugin->handler.prefetch(in->self, hashes, count);
+	worker_call(w, outer);
 }
 
 void

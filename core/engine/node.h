@@ -52,6 +52,7 @@ struct rend_node {
 	bool opened;
 	uint32_t modes;			/* those an op may have here; the others are UNSUPPORTED */
 	rend_op_f *on[REND_VERB_SLOTS]; /* what a submit calls; never NULL once it is open */
+	const struct rend_node *hinted; /* whose prefetch() is told of ops to come; NULL: nobody's */
 	/* a policy with tables */
 	const struct rend_walk *walks; /* NULL: a handler */
 	const struct rend_node *tiers[REND_TIERS_MAX];
@@ -95,6 +96,9 @@ int node_attach(struct rend_node *n, struct rend_worker *w, struct rend_error *e
 
 /* true, or false: its plugin kept ops that were given up, and they keep the instance.  On the worker. */
 bool node_detach(struct rend_node *n, struct rend_worker *w);
+
+/* Tells the one who is asked first which ops are to come, 1 to REND_PREFETCH_MAX of them; n->hinted is not NULL.  On w. */
+void node_prefetch(const struct rend_node *n, struct rend_worker *w, const uint64_t *hashes, size_t count);
 
 /* flush(), tick() of an instance. */
 void instance_flush(struct instance *in);

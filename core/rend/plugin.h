@@ -138,6 +138,14 @@ struct rend_handler {
 	 * thread; may be NULL. */
 	void (*flush)(void *inst);
 
+	/*
+	 * Ops for the keys with these hashes are about to come, so what finding them will look at may be fetched into the cache, for all of
+	 * them at once.  Only a hint: it changes nothing that anybody could see, whatever the hashes are; an op need not come after it, and need
+	 * not be announced.  Called with at most REND_PREFETCH_MAX of the requests that arrived together, not for one alone; also for those
+	 * to a policy over this node, if it is the one that is asked first.  Worker's thread; may be NULL.
+	 */
+	void (*prefetch)(void *inst, const uint64_t *hashes, size_t count);
+
 	/* About once a second.  Worker's thread; may be NULL. */
 	void (*tick)(void *inst);
 
@@ -145,7 +153,8 @@ struct rend_handler {
 	bool (*up)(void *inst);
 };
 
-#define REND_SCRATCH_MAX 512 /* bytes */
+#define REND_SCRATCH_MAX  512 /* bytes */
+#define REND_PREFETCH_MAX 16
 
 /* ---- the one symbol a plugin exports ---- */
 
@@ -160,10 +169,11 @@ struct rend_handler {
  *	0.4	what belongs to a node, and is shared by those over it: rend_node_l1(), rend_node_object(), REND_LOCKS_L1; rend_op_given_up()
  *	0.5	what l1l2 needs: touch with REND_ONLY_EARLIER, rows with asks of their own, rows that join, REND_REPLY_MISS, rend_flow.until;
  *		rend_ambiguous(), rend_earlier()
+ *	0.6	rend_handler.prefetch()
  */
 #define REND_ABI_MAGIC 0x72656e64U
 #define REND_ABI_MAJOR 0
-#define REND_ABI_MINOR 5
+#define REND_ABI_MINOR 6
 
 struct rend_plugin {
 	uint32_t magic;

@@ -274,6 +274,12 @@ inmem_tick(void *inst)
 	table_sweep(inst);
 }
 
+static void
+inmem_prefetch(void *inst, const uint64_t *hashes, size_t count)
+{
+	table_warm(inst, hashes, count);
+}
+
 static const struct rend_handler inmem = {
 	.name = "inmem",
 	.doc = "Keeps values in this process's memory.",
@@ -283,6 +289,7 @@ static const struct rend_handler inmem = {
 	.modes = REND_MODES_ALL,
 	.open = inmem_open,
 	.close = inmem_close,
+	.prefetch = inmem_prefetch,
 	.tick = inmem_tick,
 	.on = {
 		[REND_GET] = lookup_get,

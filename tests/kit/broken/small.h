@@ -182,6 +182,9 @@ small_flush(struct small *s, struct rend_op *op)
 #ifndef SCRATCH
 #define SCRATCH 0 /* bytes in each op */
 #endif
+#ifndef PREFETCH
+#define PREFETCH NULL
+#endif
 #ifndef CLOSING
 #define CLOSING(s) (void)0
 #endif
@@ -216,6 +219,7 @@ small_flush(struct small *s, struct rend_op *op)
 		.doc = "For tests of the handler kit.",                                                       \
 		.scratch_size = SCRATCH,                                                                      \
 		.open = small_open,                                                                           \
+		.prefetch = PREFETCH,                                                                         \
 		.close = small_close,                                                                         \
 		.on = { [REND_GET] = on_get,                                                                  \
 		    [REND_SET] = on_set,                                                                      \

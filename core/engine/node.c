@@ -7,6 +7,7 @@
 
 #include "engine/flow.h"
 #include "engine/flow_check.h"
+#include "engine/glance.h"
 #include "engine/guard.h"
 #include "engine/holds.h"
 #include "engine/join.h"
@@ -124,6 +125,7 @@ policy_open(struct rend_node *n, struct rend_error *err)
 		n->on[v] = n->walks[v].steps == NULL ? unsupported : walk;
 		n->passes[v] = flow_passes(n, v);
 	}
+	glance_find(n);
 	if (node_guards(n) && make_guard((struct rend_node *)(uintptr_t)n->tiers[0], err) != 0)
 		return -1;
 	n->modes = REND_MODES_ALL; /* the tiers refuse what they do not know */

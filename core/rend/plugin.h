@@ -81,6 +81,8 @@ enum {
 	/* An op holds locks that belong to the L1 beneath.  Of two such nodes over one L1, one above the other, each would wait for the other:
 	 * that is refused. */
 	REND_LOCKS_L1 = 1 << 2,
+	/* Answers every get before its function returns.  A policy that asks it first then asks with the client's op itself. */
+	REND_CAN_AT_ONCE = 1 << 3,
 };
 
 /* What one node lets in.  Zero means the core's default. */

@@ -185,6 +185,9 @@ small_flush(struct small *s, struct rend_op *op)
 #ifndef PREFETCH
 #define PREFETCH NULL
 #endif
+#ifndef CAN
+#define CAN 0 /* what it promises */
+#endif
 #ifndef CLOSING
 #define CLOSING(s) (void)0
 #endif
@@ -218,6 +221,7 @@ small_flush(struct small *s, struct rend_op *op)
 		.name = "small",                                                                              \
 		.doc = "For tests of the handler kit.",                                                       \
 		.scratch_size = SCRATCH,                                                                      \
+		.can = CAN,                                                                                   \
 		.open = small_open,                                                                           \
 		.prefetch = PREFETCH,                                                                         \
 		.close = small_close,                                                                         \

@@ -118,6 +118,45 @@ check_hold(const struct graph *g, const struct graph_block *b, struct messages *
 	messages_error(m, t->place, 0, path, "no policy keeps copies in %s: this is for an l1", b->tree->name);
 }
 
+/* ---- what only one may have ---- */
+
+/* The first claim of this node that is also `claim`, up to its nth; or `most`. */
+static unsigned
+claimed(const struct rend_node *n, const char *claim, unsigned most)
+{
+	for (unsigned i = 0; i < most; i++) {
+		const char *other = node_claim(n, i);
+
+		if (other == NULL)
+			return most;
+		if (strcmp(other, claim) == 0)
+			return i;
+	}
+	return most;
+}
+
+static void
+check_claims(const struct graph *g, const struct graph_block *b, struct messages *m)
+{
+	const char *claim;
+
+	graph_doing(b, plugin_name(b->plugin), "while it said what it claims");
+	for (unsigned nth = 0; (claim = node_claim(b->node, nth)) != NULL; nth++) {
+		if (nth == NODE_CLAIMS_MAX) {
+			messages_error(m, b->tree->place, EX_SOFTWARE, b->path, "plugin %s claims more than %d things",
+			    plugin_name(b->plugin), NODE_CLAIMS_MAX);
+			return;
+		}
+		if (claimed(b->node, claim, nth) < nth)
+			messages_error(m, b->tree->place, 0, b->path, "wants %.200s twice", claim);
+		for (const struct graph_block *other = g->blocks; other != b; other++)
+			if (!other->bad && claimed(other->node, claim, NODE_CLAIMS_MAX) < NODE_CLAIMS_MAX)
+				messages_error(m, b->tree->place, 0, b->path,
+				    "wants %.200s for itself, which %s has: two stores cannot share it", claim,
+				    other->path);
+	}
+}
+
 /* ---- locks ---- */
 
 static bool
@@ -175,6 +214,9 @@ graph_check(struct graph *g, struct messages *m)
 			check_shared_l1(g, &g->blocks[i], m);
 			warn_shared_l2(g, &g->blocks[i], m);
 		}
+	for (size_t i = 0; i < g->count; i++)
+		if (!g->blocks[i].bad)
+			check_claims(g, &g->blocks[i], m);
 	for (size_t i = 0; i < g->count; i++)
 		if (locks(&g->blocks[i]))
 			check_nested_locks(g, &g->blocks[i], m);

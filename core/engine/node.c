@@ -174,6 +174,36 @@ node_open(struct rend_node *n, struct rend_error *err)
 }
 
 void
+node_drain(struct rend_node *n, uint64_t deadline)
+{
+	const struct rend_handler *h = &n->plugin->handler;
+	struct rend_error err = { 0 };
+
+	REND_CHECK(n, NODE_MAGIC);
+	if (n->opened && h->drain != NULL && h->drain(n->store, deadline, &err) != 0)
+		rend_log(REND_LOG_ERROR, "%s: %s", n->name, err.text);
+}
+
+bool
+node_memory(const struct rend_node *n, uint64_t *bytes)
+{
+	const struct rend_handler *h = &n->plugin->handler;
+
+	if (!n->opened || h->memory == NULL)
+		return false;
+	*bytes = h->memory(n->store);
+	return true;
+}
+
+const char *
+node_claim(const struct rend_node *n, unsigned nth)
+{
+	const struct rend_handler *h = &n->plugin->handler;
+
+	return h->claims == NULL ? NULL : h->claims(n->conf, nth);
+}
+
+void
 node_close(struct rend_node *n)
 {
 	const struct rend_handler *h = &n->plugin->handler;

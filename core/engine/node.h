@@ -86,6 +86,16 @@ bool node_guards(const struct rend_node *n);
 /* open(), limits.  0, or -1 with the reason.  Main thread. */
 int node_open(struct rend_node *n, struct rend_error *err);
 
+/* drain(), of a node that is open; what is lost is logged.  Main thread; every instance is detached. */
+void node_drain(struct rend_node *n, uint64_t deadline);
+
+/* Bytes that its store holds.  false: nobody knows.  Any thread, while it is open. */
+bool node_memory(const struct rend_node *n, uint64_t *bytes);
+
+/* The nth thing that this node alone may have, or NULL.  Main thread, after node_check(). */
+#define NODE_CLAIMS_MAX 64
+const char *node_claim(const struct rend_node *n, unsigned nth);
+
 /* close().  Main thread; every instance is detached. */
 void node_close(struct rend_node *n);
 void node_free(struct rend_node **np);

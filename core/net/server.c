@@ -311,6 +311,8 @@ server_free(struct server **sp)
 		rend_log(REND_LOG_ERROR, "some ops did not come back: their nodes are left as they are");
 		return;
 	}
+	if (s->generation != NULL)
+		generation_drain(s->generation, rend_now() + s->settings->drain_timeout);
 	generation_free(&s->generation);
 	free(s->loops);
 	free(s->listeners);

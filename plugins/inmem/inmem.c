@@ -283,6 +283,7 @@ static const struct rend_handler inmem = {
 	.modes = REND_MODES_ALL,
 	.open = inmem_open,
 	.close = inmem_close,
+	.memory = gauge_bytes,
 	.tick = inmem_tick,
 	.on = {
 		[REND_GET] = lookup_get,

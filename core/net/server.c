@@ -13,6 +13,7 @@
 #include "engine/generation.h"
 #include "engine/offload.h"
 #include "net/admin.h"
+#include "net/comeback.h"
 #include "net/conn.h"
 #include "net/listener.h"
 #include "rend/log.h"
@@ -228,6 +229,8 @@ server_start(struct server *s, struct rend_error *err)
 	if (generation_open(s->generation, err) != 0)
 		return -1;
 	if (start_loops(s, err) != 0)
+		return -1;
+	if (s->settings->state_dir != NULL && comeback(s->generation, &s->loops[0], s->settings->state_dir, err) != 0)
 		return -1;
 	for (size_t i = 0; i < s->settings->listener_count; i++)
 		if (listener_start(&s->listeners[i]) != 0)

@@ -83,6 +83,8 @@ enum {
 	/* An op holds locks that belong to the L1 beneath.  Of two such nodes over one L1, one above the other, each would wait for the other:
 	 * that is refused. */
 	REND_LOCKS_L1 = 1 << 2,
+	/* What it keeps is gone when the process is, if it was not given to the next one: it begins empty, so nothing old is in it. */
+	REND_FORGETS = 1 << 3,
 };
 
 /* What one node lets in.  Zero means the core's default. */

@@ -252,9 +252,10 @@ plugin_check_sizes(const char *path, const struct rend_plugin *self, struct rend
 		EQUAL(rend_command, command_size),
 	};
 #undef EQUAL
+	int minor = self->abi_minor; /* of a minor 0 nothing is older, and compilers say so */
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-		size_t least = self->abi_minor < REND_ABI_MINOR ? sizes[i].least : sizes[i].ours;
+		size_t least = minor < REND_ABI_MINOR ? sizes[i].least : sizes[i].ours;
 
 		if (sizes[i].theirs < least || sizes[i].theirs > sizes[i].ours)
 			return error_set(err, EX_CONFIG,

@@ -239,10 +239,11 @@ struct rend_handler {
  *	0.4	what belongs to a node, and is shared by those over it: rend_node_l1(), rend_node_object(), REND_LOCKS_L1; rend_op_given_up()
  *	0.5	what l1l2 needs: touch with REND_ONLY_EARLIER, rows with asks of their own, rows that join, REND_REPLY_MISS, rend_flow.until;
  *		rend_ambiguous(), rend_earlier()
+ *	0.6	claims, memory, drain; what the core does not call yet; REND_FORGETS; sizes of rows
  */
 #define REND_ABI_MAGIC 0x72656e64U
 #define REND_ABI_MAJOR 0
-#define REND_ABI_MINOR 5
+#define REND_ABI_MINOR 6
 
 struct rend_plugin {
 	uint32_t magic;

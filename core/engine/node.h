@@ -59,10 +59,10 @@ struct rend_node {
 	const struct rend_node *tiers[REND_TIERS_MAX];
 	int tier_count;
 	const struct rend_node
-	    *passes[REND_VERB_SLOTS]; /* who answers for it when a walk is nothing but one plain row */
+	    *passes[REND_VERB_SLOTS];	/* who answers for it when a walk is nothing but one plain row */
 	const struct rend_node *glance; /* who is asked first in a get, with the client's op itself; NULL: nobody */
 	uint32_t glance_modes;		/* if it has no other modes */
-	struct row_counts *rows;      /* per worker, verb and row: flow.c's */
+	struct row_counts *rows;	/* per worker, verb and row: flow.c's */
 	/* of the node that is tier 0 of somebody with guarded walks; made when first needed */
 	struct guard *guard;
 	struct holds *holds;

@@ -47,6 +47,7 @@ glance_is_late(const struct instance *policy, struct rend_op *op)
 {
 	if (glance_suffices(policy, op))
 		return;
-	rend_log(REND_LOG_ERROR, "%s says that it answers at once, and did not: taken as IO", policy->node->glance->name);
+	rend_log(
+	    REND_LOG_ERROR, "%s says that it answers at once, and did not: taken as IO", policy->node->glance->name);
 	op->status = REND_IO;
 }

@@ -484,8 +484,9 @@ too_long(const char *in, size_t len, size_t *used, struct command *cmd)
 	return text_refuse(cmd, TOO_LONG);
 }
 
-enum parse
-text_parse(struct dialog *d, const char *in, size_t len, size_t *used, struct command *cmd)
+/* Of all else. */
+static enum parse
+parse_any(struct dialog *d, const char *in, size_t len, size_t *used, struct command *cmd)
 {
 	struct line l;
 	const char *nl;
@@ -499,10 +500,6 @@ text_parse(struct dialog *d, const char *in, size_t len, size_t *used, struct co
 	len -= swallowed;
 	if (d->in_keys)
 		return next_key(d, in, len, used, cmd);
-	if (d->scanned == 0 && parse_plain_get(in, len, used, cmd)) {
-		*used += swallowed;
-		return PARSE_COMMAND;
-	}
 
 	skip = d->scanned < len ? d->scanned : len;
 	nl = memchr(in + skip, '\n', len - skip);
@@ -521,4 +518,14 @@ text_parse(struct dialog *d, const char *in, size_t len, size_t *used, struct co
 	r = parse_line(d, &l, cmd);
 	*used = swallowed + (size_t)(l.next - in);
 	return r;
+}
+
+enum parse
+text_parse(struct dialog *d, const char *in, size_t len, size_t *used, struct command *cmd)
+{
+	bool begins = !d->in_keys && d->scanned == 0 && d->swallow == 0 && !d->swallow_line;
+
+	if (begins && parse_plain_get(in, len, used, cmd))
+		return PARSE_COMMAND;
+	return parse_any(d, in, len, used, cmd);
 }

@@ -81,6 +81,11 @@ enum {
 	/* An op holds locks that belong to the L1 beneath.  Of two such nodes over one L1, one above the other, each would wait for the other:
 	 * that is refused. */
 	REND_LOCKS_L1 = 1 << 2,
+	/*
+	 * Of one block, as its options say (rend_handler.promises): nobody else stores or deletes there, not even another rend.  It asks
+	 * rend_guard_holds() before it sends a mutation that uses a lease, and answers NOT_STORED if that says no.  Only beside REND_CAN_LEASE.
+	 */
+	REND_CAN_EXCLUDE = 1 << 3,
 };
 
 /* What one node lets in.  Zero means the core's default. */
@@ -143,6 +148,9 @@ struct rend_handler {
 
 	/* Reachable, as far as one knows?  Policies ask, and a watcher a few times a second.  Worker's thread; NULL: always. */
 	bool (*up)(void *inst);
+
+	/* What this block promises beside `can`: REND_CAN_EXCLUDE.  Main thread, before open(); may be NULL. */
+	uint32_t (*promises)(const void *conf);
 };
 
 #define REND_SCRATCH_MAX 512 /* bytes */
@@ -160,10 +168,12 @@ struct rend_handler {
  *	0.4	what belongs to a node, and is shared by those over it: rend_node_l1(), rend_node_object(), REND_LOCKS_L1; rend_op_given_up()
  *	0.5	what l1l2 needs: touch with REND_ONLY_EARLIER, rows with asks of their own, rows that join, REND_REPLY_MISS, rend_flow.until;
  *		rend_ambiguous(), rend_earlier()
+ *	0.6	an L1 in another process: rows with leases and repair, rows behind a shared answer, REND_REPLY_OPEN, rend_flow_doubt(),
+ *		rend_policy.check, rend_handler.promises
  */
 #define REND_ABI_MAGIC 0x72656e64U
 #define REND_ABI_MAJOR 0
-#define REND_ABI_MINOR 5
+#define REND_ABI_MINOR 6
 
 struct rend_plugin {
 	uint32_t magic;

@@ -210,18 +210,21 @@ class Trouble:
         begun = answered()
         wait_for("the load to go on", lambda: self._over() or answered() >= begun + requests)
 
+    def once(self):
+        self._go_on(2000)
+        self.l2.end(signal.SIGKILL)
+        self._go_on(200)
+        self.l2.restart()
+        self.killed += 1
+        self._go_on(2000)
+        self.l2.send_signal(signal.SIGSTOP)
+        self._go_on(100)
+        self.l2.send_signal(signal.SIGCONT)
+        self.stopped += 1
+
     def go_on(self):
         while not self._over():
-            self._go_on(2000)
-            self.l2.end(signal.SIGKILL)
-            self._go_on(200)
-            self.l2.restart()
-            self.killed += 1
-            self._go_on(2000)
-            self.l2.send_signal(signal.SIGSTOP)
-            self._go_on(100)
-            self.l2.send_signal(signal.SIGCONT)
-            self.stopped += 1
+            self.once()
 
 
 def troubled(name, options, seed=1, **kw):

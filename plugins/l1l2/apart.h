@@ -59,12 +59,12 @@
  * The last rows of a write, whatever l2 said: also a no, a look at what l2 has, must not be contradicted.  If l1 cannot say that its copy is
  * gone, the client is told that the outcome is open.  A key that cannot be said there has no copy there.
  */
-#ifndef WRITE_DROP /* tests/faults has others, to see that they are found out */
 #define WRITE_DROP(acknowledge)                                                                      \
 	.name = "drop", .tier = L1, .verb = REND_DELETE, .own = true, .aside = true, .repair = true, \
 	.fail = (acknowledge), .but = { { REND_UNSUPPORTED, REND_REPLY } }
-#endif
+#ifndef ACKNOWLEDGE /* tests/faults has others, to see that they are found out */
 #define ACKNOWLEDGE .name = "go_on?", .run = apart_goes_on, .no = REND_REPLY_OPEN, .fail = REND_REPLY_OPEN
+#endif
 
 /* A lease for what a write will have stored. */
 #define LEASE	.name = "lease", .tier = L1, .verb = REND_GET, .own = true, .aside = true, .lease = REND_LEASE_ONLY

@@ -81,7 +81,7 @@ static const struct rend_step own_get[] = {
 /* As l1l2's; a lease is taken only where there was something to delete. */
 enum { P_REACHED = 1, P_FIRST, P_LEASE, P_L2, P_KNOWN, P_PUBLISH, P_L2_COLD, P_DROP, P_ACKNOWLEDGE, P_AWAY };
 
-#define STORE(ask)                                                                                                  \
+#define PUBLISHED(ask)                                                                                              \
 	{                                                                                                           \
 		[P_REACHED] = { REACHED, .yes = P_FIRST },                                                          \
 		[P_FIRST] = { .name = "first",                                                                      \
@@ -118,7 +118,8 @@ enum { P_REACHED = 1, P_FIRST, P_LEASE, P_L2, P_KNOWN, P_PUBLISH, P_L2_COLD, P_D
 		}                                                                                                   \
 	}
 
-static const struct rend_step set[] = STORE(REND_SET), add[] = STORE(REND_ADD), replace[] = STORE(REND_REPLACE);
+static const struct rend_step set[] = PUBLISHED(REND_SET), add[] = PUBLISHED(REND_ADD),
+			      replace[] = PUBLISHED(REND_REPLACE);
 
 enum { E_DROP = 1, E_LEASE, E_L2, E_KNOWN, E_PUBLISH, E_L2_COLD };
 

@@ -110,27 +110,10 @@ somebody_writes(uint64_t hash)
 	k.troubled = true;
 }
 
-/* Has the walk already looked at the word when this row is asked? */
-static bool
-guard_begun(const struct script *s, unsigned at)
-{
-	switch (k.promised[s->slot].guard) {
-	case REND_WRITES:
-		return true;
-	case REND_READS:
-		for (unsigned i = 0; i <= at; i++)
-			if (s->stops[i].step->run == NULL && (s->stops[i].step->tier != 0 || s->stops[i].step->guarded))
-				return true;
-		return false;
-	default:
-		return false;
-	}
-}
-
 static void
 make_trouble(const struct script *s, unsigned at, uint64_t hash)
 {
-	bool begun = guard_begun(s, at);
+	bool begun = script_guarded(s, k.promised[s->slot].guard, at);
 
 	if (words() == NULL || k.promised[s->slot].guard == REND_UNGUARDED)
 		return;
@@ -282,25 +265,12 @@ tier_any(void *inst, struct rend_op *op)
 	}
 }
 
-/* The status that the last row which asked somebody ended with; OK if none has. */
-static enum rend_status
-last_status(bool *asked)
-{
-	for (unsigned i = k.at; i-- > 0;)
-		if (k.script->stops[i].step->run == NULL) {
-			*asked = true;
-			return k.script->stops[i].status;
-		}
-	*asked = false;
-	return REND_OK;
-}
-
 /* A row with a function: the policy's own one runs too, but its word does not count. */
 static enum rend_outcome
 run_row(struct rend_flow *flow)
 {
 	bool asked;
-	enum rend_status last = last_status(&asked);
+	enum rend_status last = script_last(k.script, k.at, &asked);
 	struct stop *stop = next_stop("a function", "runs");
 
 	if (stop == NULL || stop->step->run == NULL) {

@@ -331,3 +331,31 @@ script_ask_say(const struct rend_ask *a, char *to)
 	    (unsigned long long)a->cas_new, (unsigned long long)a->delta, (unsigned long long)a->link);
 	return to;
 }
+
+bool
+script_guarded(const struct script *s, enum rend_guarding guard, unsigned at)
+{
+	switch (guard) {
+	case REND_WRITES:
+		return true;
+	case REND_READS:
+		for (unsigned i = 0; i <= at; i++)
+			if (s->stops[i].step->run == NULL && (s->stops[i].step->tier != 0 || s->stops[i].step->guarded))
+				return true;
+		return false;
+	default:
+		return false;
+	}
+}
+
+enum rend_status
+script_last(const struct script *s, unsigned at, bool *asked)
+{
+	for (unsigned i = at; i-- > 0;)
+		if (s->stops[i].step->run == NULL) {
+			*asked = true;
+			return s->stops[i].status;
+		}
+	*asked = false;
+	return REND_OK;
+}

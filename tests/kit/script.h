@@ -59,6 +59,12 @@ void script_each(const struct rend_step *steps, unsigned slot, void (*each)(stru
 /* Fills in what one run needs. */
 void script_plan(struct script *s, unsigned round);
 
+/* Has a walk with this guard already looked at the word when this stop is asked? */
+bool script_guarded(const struct script *s, enum rend_guarding guard, unsigned at);
+
+/* The status that the last stop before this one which asked somebody ended with; OK if none has. */
+enum rend_status script_last(const struct script *s, unsigned at, bool *asked);
+
 /* "get l1=MISS l2=OK ..." into a buffer of size bytes. */
 void script_name(const struct script *s, char *to, size_t size);
 

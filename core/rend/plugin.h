@@ -84,7 +84,7 @@ enum {
 	 * that is refused. */
 	REND_LOCKS_L1 = 1 << 2,
 	/* What it keeps is gone when the process is, if it was not given to the next one: it begins empty, so nothing old is in it. */
-	REND_FORGETS = 1 << 3,
+	REND_FORGETS = 1 << 4,
 };
 
 /* What one node lets in.  Zero means the core's default. */

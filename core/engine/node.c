@@ -8,6 +8,7 @@
 #include "engine/bypass.h"
 #include "engine/flow.h"
 #include "engine/flow_check.h"
+#include "engine/glance.h"
 #include "engine/guard.h"
 #include "engine/holds.h"
 #include "engine/join.h"
@@ -127,6 +128,7 @@ policy_open(struct rend_node *n, struct rend_error *err)
 		n->on[v] = n->walks[v].steps == NULL ? unsupported : walk;
 		n->passes[v] = flow_passes(n, v);
 	}
+	glance_find(n);
 	if (node_guards(n) && make_guard((struct rend_node *)(uintptr_t)n->tiers[0], err) != 0)
 		return -1;
 	n->modes = REND_MODES_ALL; /* the tiers refuse what they do not know */
@@ -158,6 +160,15 @@ name_node(const struct rend_node *n, struct rend_error *err)
 	error_set(err, err->exit_code, "%s: %s", n->name, err->text);
 }
 
+/* Where the copies are that are looked for first, if it wants to be told. */
+static const struct rend_node *
+find_hinted(const struct rend_node *n)
+{
+	const struct rend_node *l1 = rend_node_l1(n);
+
+	return l1->plugin->handler.prefetch != NULL ? l1 : NULL;
+}
+
 int
 node_open(struct rend_node *n, struct rend_error *err)
 {
@@ -174,6 +185,7 @@ node_open(struct rend_node *n, struct rend_error *err)
 		n->limits.time = TIME_DEFAULT;
 	if (n->limits.queue == 0)
 		n->limits.queue = QUEUE_DEFAULT;
+	n->hinted = find_hinted(n);
 	n->opened = true;
 	return 0;
 }
@@ -271,7 +283,7 @@ const struct rend_node *
 rend_node_l1(const struct rend_node *node)
 {
 	for (;;) {
-		const struct rend_node *below = is_policy(node)		       ? node->tiers[0]
+		const struct rend_node *below = is_policy(node)		       ? node->tiers[node->bypassed == 1]
 						: node->plugin->handler.policy ? first_asked(node)
 									       : NULL;
 
@@ -333,6 +345,16 @@ node_detach(struct rend_node *n, struct rend_worker *w)
 	free(in->counts);
 	free(in);
 	return true;
+}
+
+void
+node_prefetch(const struct rend_node *n, struct rend_worker *w, const uint64_t *hashes, size_t count)
+{
+	struct instance *in = n->hinted->instances[w->index];
+	const struct instance *outer = worker_call(w, in);
+
+	in->node->plugin->handler.prefetch(in->self, hashes, count);
+	worker_call(w, outer);
 }
 
 void

@@ -53,12 +53,15 @@ struct rend_node {
 	bool opened;
 	uint32_t modes;			/* those an op may have here; the others are UNSUPPORTED */
 	rend_op_f *on[REND_VERB_SLOTS]; /* what a submit calls; never NULL once it is open */
+	const struct rend_node *hinted; /* whose prefetch() is told of ops to come; NULL: nobody's */
 	/* a policy with tables */
 	const struct rend_walk *walks; /* NULL: a handler */
 	const struct rend_node *tiers[REND_TIERS_MAX];
 	int tier_count;
 	const struct rend_node
 	    *passes[REND_VERB_SLOTS]; /* who answers for it when a walk is nothing but one plain row */
+	const struct rend_node *glance; /* who is asked first in a get, with the client's op itself; NULL: nobody */
+	uint32_t glance_modes;		/* if it has no other modes */
 	struct row_counts *rows;      /* per worker, verb and row: flow.c's */
 	/* of the node that is tier 0 of somebody with guarded walks; made when first needed */
 	struct guard *guard;
@@ -111,6 +114,9 @@ int node_attach(struct rend_node *n, struct rend_worker *w, struct rend_error *e
 
 /* true, or false: its plugin kept ops that were given up, and they keep the instance.  On the worker. */
 bool node_detach(struct rend_node *n, struct rend_worker *w);
+
+/* Tells the one who is asked first which ops are to come, 1 to REND_PREFETCH_MAX of them; n->hinted is not NULL.  On w. */
+void node_prefetch(const struct rend_node *n, struct rend_worker *w, const uint64_t *hashes, size_t count);
 
 /* flush(), tick() of an instance. */
 void instance_flush(struct instance *in);

@@ -61,8 +61,8 @@ REND_API int rend_error(struct rend_error *err, const char *fmt, ...) __attribut
 REND_API const char *rend_node_name(const struct rend_node *node);
 
 /*
- * Whose copy is asked first when this node is asked: of a policy with tables that is what its tier 0 leads to, of another policy what its
- * first option of type HANDLER or NODE leads to; a handler is its own.  Any thread, from the check() of a node above on.
+ * Whose copy is asked first when this node is asked: of a policy with tables that is what its tier 0 leads to, or its tier 1 if that one
+ * is bypassed; of another policy what its first option of type HANDLER or NODE leads to; a handler is its own.  Any thread, from the check() of a node above on.
  */
 REND_API const struct rend_node *rend_node_l1(const struct rend_node *node);
 
@@ -83,6 +83,8 @@ enum {
 	/* An op holds locks that belong to the L1 beneath.  Of two such nodes over one L1, one above the other, each would wait for the other:
 	 * that is refused. */
 	REND_LOCKS_L1 = 1 << 2,
+	/* Answers every get before its function returns.  A policy that asks it first then asks with the client's op itself. */
+	REND_CAN_AT_ONCE = 1 << 3,
 	/* What it keeps is gone when the process is, if it was not given to the next one: it begins empty, so nothing old is in it. */
 	REND_FORGETS = 1 << 4,
 };
@@ -141,6 +143,14 @@ struct rend_handler {
 	/* No more ops this turn: send what was queued.  Called in each turn in which this instance got an op.  Worker's
 	 * thread; may be NULL. */
 	void (*flush)(void *inst);
+
+	/*
+	 * Ops for the keys with these hashes are about to come, so what finding them will look at may be fetched into the cache, for all of
+	 * them at once.  Only a hint: it changes nothing that anybody could see, whatever the hashes are; an op need not come after it, and need
+	 * not be announced.  Called with at most REND_PREFETCH_MAX of the requests that arrived together, not for one alone; also for those
+	 * to a policy over this node, if it is the one that is asked first.  Worker's thread; may be NULL.
+	 */
+	void (*prefetch)(void *inst, const uint64_t *hashes, size_t count);
 
 	/* About once a second.  Worker's thread; may be NULL. */
 	void (*tick)(void *inst);
@@ -224,7 +234,8 @@ struct rend_handler {
 	    struct rend_error *err);
 };
 
-#define REND_SCRATCH_MAX 512 /* bytes */
+#define REND_SCRATCH_MAX  512 /* bytes */
+#define REND_PREFETCH_MAX 16
 
 /* ---- the one symbol a plugin exports ---- */
 
@@ -239,7 +250,7 @@ struct rend_handler {
  *	0.4	what belongs to a node, and is shared by those over it: rend_node_l1(), rend_node_object(), REND_LOCKS_L1; rend_op_given_up()
  *	0.5	what l1l2 needs: touch with REND_ONLY_EARLIER, rows with asks of their own, rows that join, REND_REPLY_MISS, rend_flow.until;
  *		rend_ambiguous(), rend_earlier()
- *	0.6	claims, memory, drain; what the core does not call yet; REND_FORGETS; sizes of rows
+ *	0.6	rend_handler.prefetch(); claims, memory, drain; what the core does not call yet; REND_CAN_AT_ONCE, REND_FORGETS; sizes of rows
  */
 #define REND_ABI_MAGIC 0x72656e64U
 #define REND_ABI_MAJOR 0

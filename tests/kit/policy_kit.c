@@ -41,7 +41,8 @@ static struct {
 	struct graph g;
 	uint64_t ended[REND_VERB_COUNT][FLOW_ROWS_MAX][3];
 	struct elsewhere *elsewhere;
-	const struct rend_node *glance; /* what the policy's gets may begin with, if the tier says that it answers at once */
+	const struct rend_node
+	    *glance; /* what the policy's gets may begin with, if the tier says that it answers at once */
 	/* the run */
 	struct script *script;
 	char name[2048];

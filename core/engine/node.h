@@ -59,10 +59,10 @@ struct rend_node {
 	const struct rend_node *tiers[REND_TIERS_MAX];
 	int tier_count;
 	const struct rend_node
-	    *passes[REND_VERB_SLOTS]; /* who answers for it when a walk is nothing but one plain row */
+	    *passes[REND_VERB_SLOTS];	/* who answers for it when a walk is nothing but one plain row */
 	const struct rend_node *glance; /* who is asked first in a get, with the client's op itself; NULL: nobody */
 	uint32_t glance_modes;		/* if it has no other modes */
-	struct row_counts *rows;      /* per worker, verb and row: flow.c's */
+	struct row_counts *rows;	/* per worker, verb and row: flow.c's */
 	/* of the node that is tier 0 of somebody with guarded walks; made when first needed */
 	struct guard *guard;
 	struct holds *holds;
@@ -117,6 +117,13 @@ bool node_detach(struct rend_node *n, struct rend_worker *w);
 
 /* Tells the one who is asked first which ops are to come, 1 to REND_PREFETCH_MAX of them; n->hinted is not NULL.  On w. */
 void node_prefetch(const struct rend_node *n, struct rend_worker *w, const uint64_t *hashes, size_t count);
+
+/*
+ * Asks the store that an op to this node would end in, if all on the way only pass it on, for memory for a value of so many bytes that is on its
+ * way.  true: *body has just as many, and whoever fills them counts those that have not come in worker.reserved; false: it is empty.  On
+ * the op's worker.
+ */
+bool node_reserve(const struct rend_node *to, const struct rend_op *op, size_t size, struct rend_value *body);
 
 /* flush(), tick() of an instance. */
 void instance_flush(struct instance *in);

@@ -12,7 +12,7 @@ static bool
 row_asks_as_the_client(const struct rend_step *step)
 {
 	return step->run == NULL && step->verb == REND_GET && step->tier == 0 && step->want == 0 && step->mode == 0 &&
-	       !step->aside && !step->guarded && !step->join && !step->late;
+	       step->lease == REND_NO_LEASE && !step->aside && !step->guarded && !step->join && !step->late;
 }
 
 void
@@ -47,6 +47,7 @@ glance_is_late(const struct instance *policy, struct rend_op *op)
 {
 	if (glance_suffices(policy, op))
 		return;
-	rend_log(REND_LOG_ERROR, "%s says that it answers at once, and did not: taken as IO", policy->node->glance->name);
+	rend_log(
+	    REND_LOG_ERROR, "%s says that it answers at once, and did not: taken as IO", policy->node->glance->name);
 	op->status = REND_IO;
 }

@@ -15,6 +15,7 @@ struct holds;
 struct join;
 struct metric;
 struct object;
+struct repair;
 
 /* What one worker counts at one node; relaxed atomics, written by that worker only. */
 struct node_counts {
@@ -67,6 +68,7 @@ struct rend_node {
 	struct guard *guard;
 	struct holds *holds;
 	uint64_t unknown_hold; /* ns; 0: the default */
+	struct repair *repair; /* the same, of an L1 in another process */
 	/* what rend.conf says of a policy of two tiers */
 	int bypassed;		/* 1 + the tier that is not asked; 0: none */
 	bool trust_l2;		/* when it is asked again, it holds nothing old */
@@ -91,6 +93,12 @@ int node_check(struct rend_node *n, struct rend_error *err);
 
 /* Does a table of this policy have a guard?  A handler's node: no.  Any thread, after node_check(). */
 bool node_guards(const struct rend_node *n);
+
+/* Does a table of this policy leave copies in tier 0: has it a guard, or leases?  The same. */
+bool node_copies(const struct rend_node *n);
+
+/* What its plugin can, and what this block promises beside.  Main thread, when its options are set. */
+uint32_t node_can(const struct rend_node *n);
 
 /* open(), limits; nothing of one that is idle.  0, or -1 with the reason.  Main thread. */
 int node_open(struct rend_node *n, struct rend_error *err);

@@ -87,6 +87,11 @@ enum {
 	REND_CAN_AT_ONCE = 1 << 3,
 	/* What it keeps is gone when the process is, if it was not given to the next one: it begins empty, so nothing old is in it. */
 	REND_FORGETS = 1 << 4,
+	/*
+	 * Of one block, as its options say (rend_handler.promises): nobody else stores or deletes there, not even another rend.  It asks
+	 * rend_guard_holds() before it sends a mutation that uses a lease, and answers NOT_STORED if that says no.  Only beside REND_CAN_LEASE.
+	 */
+	REND_CAN_EXCLUDE = 1 << 5,
 };
 
 /* What one node lets in.  Zero means the core's default. */
@@ -178,6 +183,9 @@ struct rend_handler {
 	 */
 	int (*drain)(void *store, uint64_t deadline, struct rend_error *err);
 
+	/* What this block promises beside `can`: REND_CAN_EXCLUDE.  Main thread, before open(); may be NULL. */
+	uint32_t (*promises)(const void *conf);
+
 	/*
 	 * Memory for a value that is on its way, so that it need not be copied when it is stored: the first 64 KiB of a set, add or replace of
 	 * `size` bytes have come, at least as much again is to come, and all that stands between the client and this store only passes it on.
@@ -253,10 +261,12 @@ struct rend_handler {
  *	0.5	what l1l2 needs: touch with REND_ONLY_EARLIER, rows with asks of their own, rows that join, REND_REPLY_MISS, rend_flow.until;
  *		rend_ambiguous(), rend_earlier()
  *	0.6	rend_handler.prefetch(); claims, memory, drain; what the core does not call yet; REND_CAN_AT_ONCE, REND_FORGETS; sizes of rows
+ *	0.7	an L1 in another process: rows with leases and repair, rows behind a shared answer, REND_REPLY_OPEN, rend_flow_doubt(),
+ *		rend_policy.check, rend_handler.promises
  */
 #define REND_ABI_MAGIC 0x72656e64U
 #define REND_ABI_MAJOR 0
-#define REND_ABI_MINOR 6
+#define REND_ABI_MINOR 7
 
 struct rend_plugin {
 	uint32_t magic;

@@ -9,12 +9,12 @@
 #define ABSOLUTE_MAX INT32_MAX
 
 /* memcached's limit for a key as it stands in a line. */
-#define KEY_LINE_MAX 250
+#define KEY_LINE_MAX	 250
 
 #define NUMBER_MAX_BYTES 20 /* 2^64 - 1 */
 
 /* A line: a verb, a key, at most twelve numbers with a letter and a space, and what is copied behind the last one. */
-#define LINE_MAX_BYTES	 (32 + KEY_LINE_MAX + 12 * 23 + NUMBER_MAX_BYTES)
+#define LINE_MAX_BYTES (32 + KEY_LINE_MAX + 12 * 23 + NUMBER_MAX_BYTES)
 
 /* Writes a line; there is room enough. */
 struct pen {

@@ -5,14 +5,17 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "engine/bypass.h"
 #include "engine/flow.h"
 #include "engine/flow_check.h"
+#include "engine/glance.h"
 #include "engine/guard.h"
 #include "engine/holds.h"
 #include "engine/join.h"
 #include "engine/metrics.h"
 #include "engine/object.h"
 #include "engine/op.h"
+#include "engine/repair.h"
 #include "engine/worker.h"
 #include "rend/log.h"
 
@@ -57,17 +60,53 @@ node_guards(const struct rend_node *n)
 	return false;
 }
 
+static bool
+any_step(const struct rend_node *n, bool (*is)(const struct rend_step *step))
+{
+	for (unsigned v = 0; n->walks != NULL && v < REND_VERB_COUNT; v++)
+		for (const struct rend_step *s = n->walks[v].steps; s != NULL && s[1].name != NULL; s++)
+			if (is(&s[1]))
+				return true;
+	return false;
+}
+
+static bool
+has_lease(const struct rend_step *step)
+{
+	return step->lease != REND_NO_LEASE;
+}
+
+static bool
+has_repair(const struct rend_step *step)
+{
+	return step->repair;
+}
+
+bool
+node_copies(const struct rend_node *n)
+{
+	return node_guards(n) || any_step(n, has_lease);
+}
+
+uint32_t
+node_can(const struct rend_node *n)
+{
+	const struct rend_handler *h = &n->plugin->handler;
+
+	return h->can | (h->promises == NULL ? 0 : h->promises(n->conf));
+}
+
 /* Copies are kept right by asking the guard when they are made: whoever cannot is no place for them. */
 static int
 check_l1(const struct rend_node *n, struct rend_error *err)
 {
 	const struct rend_node *l1 = n->tiers[0];
 
-	if (!node_guards(n) || n->tier_count == 0 || (l1->plugin->handler.can & REND_CAN_GUARD))
+	if (!node_copies(n) || n->tier_count == 0 || (node_can(l1) & (REND_CAN_GUARD | REND_CAN_LEASE)))
 		return 0;
 	return error_set(err, EX_CONFIG,
-	    "%s = \"%s\": plugin %s cannot keep copies for %s: it does not ask the guard that keeps old ones out, as "
-	    "inmem does. (An L1 in another process would need leases, which this rend does not have)",
+	    "%s = \"%s\": plugin %s cannot keep copies for %s: it neither asks the guard that keeps old ones out, as "
+	    "inmem does, nor has leases, as memcached has",
 	    n->plugin->policy.tiers[0], l1->name, plugin_name(l1->plugin), n->plugin->policy.name);
 }
 
@@ -82,10 +121,14 @@ node_check(struct rend_node *n, struct rend_error *err)
 
 		return h->check == NULL ? 0 : h->check(n->conf, err);
 	}
-	l1_can = n->tier_count > 0 ? n->tiers[0]->plugin->handler.can : 0;
+	l1_can = n->tier_count > 0 ? node_can(n->tiers[0]) : 0;
+	if (p->check != NULL && p->check(n->conf, l1_can, err) != 0)
+		return -1;
 	n->walks = p->pick(n->conf, l1_can);
 	if (n->walks == NULL)
 		return error_set(err, EX_SOFTWARE, "%s has no tables for these options", p->name);
+	if (n->bypassed != 0 && bypass_tables(n) != 0)
+		return error_set(err, EX_OSERR, "no memory for the tables of %s", n->name);
 	if (check_l1(n, err) != 0)
 		return -1;
 	return flow_check(p, n->walks, n->tier_count, l1_can, err);
@@ -117,6 +160,17 @@ make_guard(struct rend_node *l1, struct rend_error *err)
 	return 0;
 }
 
+/* So is what should have been deleted there.  What was, before we began, only one who shares it with nobody knows: nothing. */
+static int
+make_repair(struct rend_node *l1, struct rend_error *err)
+{
+	if (l1->repair == NULL)
+		l1->repair = repair_new(l1->name, (node_can(l1) & REND_CAN_EXCLUDE) != 0);
+	if (l1->repair == NULL)
+		return error_set(err, EX_OSERR, "no memory for what is to be deleted from %s", l1->name);
+	return 0;
+}
+
 static int
 policy_open(struct rend_node *n, struct rend_error *err)
 {
@@ -124,7 +178,10 @@ policy_open(struct rend_node *n, struct rend_error *err)
 		n->on[v] = n->walks[v].steps == NULL ? unsupported : walk;
 		n->passes[v] = flow_passes(n, v);
 	}
+	glance_find(n);
 	if (node_guards(n) && make_guard((struct rend_node *)(uintptr_t)n->tiers[0], err) != 0)
+		return -1;
+	if (any_step(n, has_repair) && make_repair((struct rend_node *)(uintptr_t)n->tiers[0], err) != 0)
 		return -1;
 	n->modes = REND_MODES_ALL; /* the tiers refuse what they do not know */
 	if (flow_counts_new(n) != 0)
@@ -168,6 +225,8 @@ int
 node_open(struct rend_node *n, struct rend_error *err)
 {
 	REND_CHECK(n, NODE_MAGIC);
+	if (n->idle)
+		return 0;
 	if ((is_policy(n) ? policy_open(n, err) : handler_open(n, err)) != 0) {
 		name_node(n, err);
 		metrics_free(n);
@@ -181,6 +240,36 @@ node_open(struct rend_node *n, struct rend_error *err)
 	n->hinted = find_hinted(n);
 	n->opened = true;
 	return 0;
+}
+
+void
+node_drain(struct rend_node *n, uint64_t deadline)
+{
+	const struct rend_handler *h = &n->plugin->handler;
+	struct rend_error err = { 0 };
+
+	REND_CHECK(n, NODE_MAGIC);
+	if (n->opened && h->drain != NULL && h->drain(n->store, deadline, &err) != 0)
+		rend_log(REND_LOG_ERROR, "%s: %s", n->name, err.text);
+}
+
+bool
+node_memory(const struct rend_node *n, uint64_t *bytes)
+{
+	const struct rend_handler *h = &n->plugin->handler;
+
+	if (!n->opened || h->memory == NULL)
+		return false;
+	*bytes = h->memory(n->store);
+	return true;
+}
+
+const char *
+node_claim(const struct rend_node *n, unsigned nth)
+{
+	const struct rend_handler *h = &n->plugin->handler;
+
+	return h->claims == NULL ? NULL : h->claims(n->conf, nth);
 }
 
 void
@@ -211,7 +300,9 @@ node_free(struct rend_node **np)
 	REND_ASSERT(!n->opened);
 	holds_free(&n->holds);
 	guard_free(&n->guard);
+	repair_free(&n->repair);
 	objects_free(n);
+	bypass_free(n);
 	if (n->free_conf != NULL)
 		n->free_conf(n->conf);
 	free(n->name);
@@ -245,7 +336,7 @@ const struct rend_node *
 rend_node_l1(const struct rend_node *node)
 {
 	for (;;) {
-		const struct rend_node *below = is_policy(node)		       ? node->tiers[0]
+		const struct rend_node *below = is_policy(node)		       ? node->tiers[node->bypassed == 1]
 						: node->plugin->handler.policy ? first_asked(node)
 									       : NULL;
 
@@ -259,8 +350,11 @@ int
 node_attach(struct rend_node *n, struct rend_worker *w, struct rend_error *err)
 {
 	const struct rend_handler *h = &n->plugin->handler;
-	struct instance *in = calloc(1, sizeof *in);
+	struct instance *in;
 
+	if (n->idle)
+		return 0;
+	in = calloc(1, sizeof *in);
 	/* A line of its own for each worker, or counting would pass lines between them. */
 	if (in == NULL || posix_memalign((void **)&in->counts, 64, sizeof *in->counts) != 0) {
 		free(in);
@@ -339,6 +433,8 @@ instance_tick(struct instance *in)
 
 	if (in->node->holds != NULL)
 		holds_tick(in->node->holds, rend_now());
+	if (in->node->repair != NULL)
+		repair_tick(in->node->repair, in);
 	if (h->tick == NULL)
 		return;
 	outer = worker_call(in->worker, in);
@@ -349,7 +445,10 @@ instance_tick(struct instance *in)
 bool
 instance_ticks(const struct instance *in)
 {
-	return in->node->plugin->handler.tick != NULL || (in->node->holds != NULL && holds_now(in->node->holds) > 0);
+	const struct rend_node *n = in->node;
+
+	return n->plugin->handler.tick != NULL || (n->holds != NULL && holds_now(n->holds) > 0) ||
+	       (n->repair != NULL && repair_now(n->repair) > REPAIR_MAX);
 }
 
 bool
@@ -398,7 +497,7 @@ node_up(const struct rend_node *n)
 	if (!is_policy(n))
 		return node_reached(n, &of) > 0;
 	for (int i = 0; i < n->tier_count; i++)
-		if (node_up(n->tiers[i]))
+		if (n->tiers[i] != bypass_of(n) && node_up(n->tiers[i]))
 			return true;
 	return false;
 }

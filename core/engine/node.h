@@ -9,11 +9,13 @@
 #include "engine/plugin_load.h"
 #include "rend/plugin.h"
 
+struct bypass;
 struct guard;
 struct holds;
 struct join;
 struct metric;
 struct object;
+struct repair;
 
 /* What one worker counts at one node; relaxed atomics, written by that worker only. */
 struct node_counts {
@@ -58,12 +60,20 @@ struct rend_node {
 	const struct rend_node *tiers[REND_TIERS_MAX];
 	int tier_count;
 	const struct rend_node
-	    *passes[REND_VERB_SLOTS]; /* who answers for it when a walk is nothing but one plain row */
-	struct row_counts *rows;      /* per worker, verb and row: flow.c's */
+	    *passes[REND_VERB_SLOTS];	/* who answers for it when a walk is nothing but one plain row */
+	const struct rend_node *glance; /* who is asked first in a get, with the client's op itself; NULL: nobody */
+	uint32_t glance_modes;		/* if it has no other modes */
+	struct row_counts *rows;	/* per worker, verb and row: flow.c's */
 	/* of the node that is tier 0 of somebody with guarded walks; made when first needed */
 	struct guard *guard;
 	struct holds *holds;
-	uint64_t unknown_hold;	/* ns; 0: the default */
+	uint64_t unknown_hold; /* ns; 0: the default */
+	struct repair *repair; /* the same, of an L1 in another process */
+	/* what rend.conf says of a policy of two tiers */
+	int bypassed;		/* 1 + the tier that is not asked; 0: none */
+	bool trust_l2;		/* when it is asked again, it holds nothing old */
+	struct bypass *bypass;	/* bypass.c's */
+	bool idle;		/* nobody asks it, because all bypass it: it is not opened */
 	struct metric *metrics; /* what the plugin registered */
 	struct object *objects; /* what plugins left with it */
 	struct instance *instances[NODE_WORKERS_MAX];
@@ -84,14 +94,30 @@ int node_check(struct rend_node *n, struct rend_error *err);
 /* Does a table of this policy have a guard?  A handler's node: no.  Any thread, after node_check(). */
 bool node_guards(const struct rend_node *n);
 
-/* open(), limits.  0, or -1 with the reason.  Main thread. */
+/* Does a table of this policy leave copies in tier 0: has it a guard, or leases?  The same. */
+bool node_copies(const struct rend_node *n);
+
+/* What its plugin can, and what this block promises beside.  Main thread, when its options are set. */
+uint32_t node_can(const struct rend_node *n);
+
+/* open(), limits; nothing of one that is idle.  0, or -1 with the reason.  Main thread. */
 int node_open(struct rend_node *n, struct rend_error *err);
+
+/* drain(), of a node that is open; what is lost is logged.  Main thread; every instance is detached. */
+void node_drain(struct rend_node *n, uint64_t deadline);
+
+/* Bytes that its store holds.  false: nobody knows.  Any thread, while it is open. */
+bool node_memory(const struct rend_node *n, uint64_t *bytes);
+
+/* The nth thing that this node alone may have, or NULL.  Main thread, after node_check(). */
+#define NODE_CLAIMS_MAX 64
+const char *node_claim(const struct rend_node *n, unsigned nth);
 
 /* close().  Main thread; every instance is detached. */
 void node_close(struct rend_node *n);
 void node_free(struct rend_node **np);
 
-/* Makes the instance of this worker.  0, or -1 with the reason.  On the worker. */
+/* Makes the instance of this worker; an idle node has none.  0, or -1 with the reason.  On the worker. */
 int node_attach(struct rend_node *n, struct rend_worker *w, struct rend_error *err);
 
 /* true, or false: its plugin kept ops that were given up, and they keep the instance.  On the worker. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "engine/node.h"
 #include "rig.h"
 
 /* An answer that takes more than this part of the behaviour's time is lost. */
@@ -144,6 +145,8 @@ ask_submit(struct ask *a)
 	announce(a);
 	if (rend_submit(a->seat->rig->node, op))
 		note_answer(a);
+	else if (op->verb == REND_GET && (a->seat->rig->node->plugin->handler.can & REND_CAN_AT_ONCE))
+		rig_fail("a get was not answered at once, as it says");
 }
 
 static bool

@@ -185,8 +185,15 @@ small_flush(struct small *s, struct rend_op *op)
 #ifndef PREFETCH
 #define PREFETCH NULL
 #endif
+#ifndef CAN
+#define CAN 0 /* what it promises */
+#endif
 #ifndef CLOSING
 #define CLOSING(s) (void)0
+#endif
+
+#ifndef MORE
+#define MORE
 #endif
 
 #define SMALL()                                                                                               \
@@ -218,10 +225,11 @@ small_flush(struct small *s, struct rend_op *op)
 		.name = "small",                                                                              \
 		.doc = "For tests of the handler kit.",                                                       \
 		.scratch_size = SCRATCH,                                                                      \
+		.can = CAN,                                                                                   \
 		.open = small_open,                                                                           \
 		.prefetch = PREFETCH,                                                                         \
 		.close = small_close,                                                                         \
-		.on = { [REND_GET] = on_get,                                                                  \
+		MORE.on = { [REND_GET] = on_get,                                                              \
 		    [REND_SET] = on_set,                                                                      \
 		    [REND_ADD] = on_set,                                                                      \
 		    [REND_REPLACE] = on_set,                                                                  \

@@ -39,11 +39,10 @@ value_grow(struct rend_value *v)
 	return 0;
 }
 
-int
-rend_value_add(struct rend_value *v, struct rend_buf *buf, const char *p, size_t len)
+/* A piece that is none, or not the first. */
+static int
+add_more(struct rend_value *v, struct rend_buf *buf, const char *p, size_t len)
 {
-	REND_CHECK(buf, REND_BUF_MAGIC);
-	REND_ASSERT(p >= buf->data && len <= buf->size && (size_t)(p - buf->data) <= buf->size - len);
 	if (len == 0) {
 		rend_buf_drop(&buf);
 		return 0;
@@ -55,6 +54,19 @@ rend_value_add(struct rend_value *v, struct rend_buf *buf, const char *p, size_t
 	}
 	value_segs(v)[v->nsegs++] = (struct rend_seg){ .buf = buf, .p = p, .len = len };
 	v->len += len;
+	return 0;
+}
+
+int
+rend_value_add(struct rend_value *v, struct rend_buf *buf, const char *p, size_t len)
+{
+	REND_CHECK(buf, REND_BUF_MAGIC);
+	REND_ASSERT(p >= buf->data && len <= buf->size && (size_t)(p - buf->data) <= buf->size - len);
+	if (len == 0 || v->nsegs != 0 || v->room != 0)
+		return add_more(v, buf, p, len);
+	v->segs.few[0] = (struct rend_seg){ .buf = buf, .p = p, .len = len };
+	v->nsegs = 1;
+	v->len = len;
 	return 0;
 }
 

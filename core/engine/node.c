@@ -336,7 +336,7 @@ const struct rend_node *
 rend_node_l1(const struct rend_node *node)
 {
 	for (;;) {
-		const struct rend_node *below = is_policy(node)		       ? node->tiers[0]
+		const struct rend_node *below = is_policy(node)		       ? node->tiers[node->bypassed == 1]
 						: node->plugin->handler.policy ? first_asked(node)
 									       : NULL;
 

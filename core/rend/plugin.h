@@ -61,8 +61,8 @@ REND_API int rend_error(struct rend_error *err, const char *fmt, ...) __attribut
 REND_API const char *rend_node_name(const struct rend_node *node);
 
 /*
- * Whose copy is asked first when this node is asked: of a policy with tables that is what its tier 0 leads to, of another policy what its
- * first option of type HANDLER or NODE leads to; a handler is its own.  Any thread, from the check() of a node above on.
+ * Whose copy is asked first when this node is asked: of a policy with tables that is what its tier 0 leads to, or its tier 1 if that one
+ * is bypassed; of another policy what its first option of type HANDLER or NODE leads to; a handler is its own.  Any thread, from the check() of a node above on.
  */
 REND_API const struct rend_node *rend_node_l1(const struct rend_node *node);
 

@@ -65,7 +65,8 @@ run(const char *plugin, const char *option, bool later, int seconds, const char 
 /* ---- handlers that are right ---- */
 
 #define INMEM_LEAST 60 /* behaviours; a list that has shrunk proves less */
-#define INMEM_NOT   1  /* what it has no need of: its versions are good over any connection */
+#define INMEM_NOT \
+	4 /* what it has no need of: its versions are good over any connection, it claims and drains nothing */
 #define SOUND_LEAST 30
 
 static void
@@ -170,6 +171,9 @@ __attribute__((unused)) FAULT(leaky, "leaves no memory behind", ""); /* what a l
 static struct fault careless = { "careless", "an old lease fills no new one", "set with an old lease over a new one", 0,
 	true };
 FAULT(hasty, "what was set is found", "MISS, but it is there");
+FAULT(frugal, "the memory that it says it holds", "it says that it holds 0 bytes, and it has a value of 50000");
+FAULT(dawdling, "draining comes back in time", "drain() came back too late");
+FAULT(grasping, "what it claims has an end", "it claims /file-");
 FAULT(tardy, "a get of a key that was never set is a miss", "a get was not answered at once");
 FAULT(racy, "two workers on one store", "a value under load is torn");
 
@@ -220,6 +224,9 @@ main(void)
 		{ "tears values under load", found_out, NULL, NULL, &racy },
 		{ "takes a hint for an op", found_out, NULL, NULL, &hasty },
 		{ "fills what is leased to another", found_out, NULL, NULL, &careless },
+		{ "says that it holds no memory", found_out, NULL, NULL, &frugal },
+		{ "drains for too long", found_out, NULL, NULL, &dawdling },
+		{ "claims something else each time", found_out, NULL, NULL, &grasping },
 		{ "promises to answer at once and does not", found_out, NULL, NULL, &tardy },
 		cmocka_unit_test(refused),
 		cmocka_unit_test(wrong_option),

@@ -110,6 +110,8 @@ link_ask(struct link *l, struct rend_op *op)
 		link_break(l, END_CLOSED, "it closed the connection");
 	if (op->ask.link != 0 && op->verb != REND_GET && (!link_ready(l) || op->ask.link != l->id)) {
 		request_end(op, REND_NOT_STORED);
+	} else if (!rend_guard_holds(op)) {
+		request_end(op, REND_NOT_STORED);
 	} else if (!l->moving && l->state != LINK_UP && !l->hope) {
 		request_end(op, REND_DOWN);
 	} else if (full(l)) {

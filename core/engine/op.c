@@ -94,7 +94,8 @@ op_drop_hold(struct rend_op *op)
 		struct rend_worker *w = op->worker;
 		struct generation *g = op_core(op)->pinned;
 
-		rend_value_drop(&op->item.value);
+		if (op->item.value.nsegs != 0)
+			rend_value_drop(&op->item.value);
 		op->magic = 0;
 		if (g != NULL)
 			g->pins[w->index]--;

@@ -25,6 +25,9 @@
 
 #define UNKNOWN_HOLD_DEFAULT 30000000000ULL
 
+/* Bytes that stores may have given to values which have not come, on one worker; beside one value of any size. */
+#define RESERVED_MAX (64 << 20)
+
 struct rend_node *
 node_new(const char *name, struct plugin *plugin, void *conf, void (*free_conf)(void *))
 {
@@ -468,25 +471,41 @@ instance_look(struct instance *in)
 	worker_call(in->worker, outer);
 }
 
-static const struct instance *
-instance_at(const struct rend_node *n, int worker)
+/* Who gets it in the end, if all on the way only pass it on. */
+static const struct rend_node *
+stored_by(const struct rend_node *n, unsigned verb)
 {
-	return __atomic_load_n(&n->instances[worker], __ATOMIC_ACQUIRE);
+	while (n->walks != NULL) {
+		n = n->passes[verb];
+		if (n == NULL)
+			return NULL;
+	}
+	return n;
 }
 
-int
-node_reached(const struct rend_node *n, int *of)
+bool
+node_reserve(const struct rend_node *to, const struct rend_op *op, size_t size, struct rend_value *body)
 {
-	int up = 0;
+	const struct rend_node *n = stored_by(to, op->verb);
+	struct rend_worker *w = op->worker;
+	const struct instance *outer;
+	struct instance *in;
 
-	*of = 0;
-	for (int i = 0; i < rend_worker_count(); i++) {
-		const struct instance *in = instance_at(n, i);
-
-		*of += in != NULL;
-		up += in != NULL && __atomic_load_n(&in->up, __ATOMIC_RELAXED);
-	}
-	return up;
+	if (n == NULL || n->plugin->handler.reserve == NULL || (op->ask.mode & ~n->modes))
+		return false;
+	if (w->reserved != 0 && (size > RESERVED_MAX || w->reserved > RESERVED_MAX - size))
+		return false;
+	in = n->instances[w->index];
+	outer = worker_call(w, in);
+	n->plugin->handler.reserve(in->self, op->hash, size, body);
+	worker_call(w, outer);
+	if (body->len == size)
+		return true;
+	if (body->len != 0)
+		rend_log(REND_LOG_ERROR, "%s reserved %zu bytes where %zu were asked for: they are not used", n->name,
+		    body->len, size);
+	rend_value_drop(body);
+	return false;
 }
 
 bool
@@ -500,85 +519,4 @@ node_up(const struct rend_node *n)
 		if (n->tiers[i] != bypass_of(n) && node_up(n->tiers[i]))
 			return true;
 	return false;
-}
-
-uint64_t
-node_ended(const struct rend_node *n, unsigned verb, unsigned status)
-{
-	uint64_t sum = 0;
-
-	for (int i = 0; i < rend_worker_count(); i++) {
-		const struct instance *in = instance_at(n, i);
-
-		if (in != NULL)
-			sum += __atomic_load_n(&in->counts->ended[verb][status], __ATOMIC_RELAXED);
-	}
-	return sum;
-}
-
-void
-node_latency(const struct rend_node *n, struct histogram *sum)
-{
-	for (int i = 0; i < rend_worker_count(); i++) {
-		const struct instance *in = instance_at(n, i);
-
-		if (in != NULL)
-			histogram_merge(sum, &in->counts->latency);
-	}
-}
-
-uint64_t
-node_in_flight(const struct rend_node *n)
-{
-	uint64_t sum = 0;
-
-	for (int i = 0; i < rend_worker_count(); i++) {
-		const struct instance *in = instance_at(n, i);
-
-		if (in != NULL)
-			sum += __atomic_load_n(&in->in_flight, __ATOMIC_RELAXED);
-	}
-	return sum;
-}
-
-uint64_t
-node_late(const struct rend_node *n)
-{
-	uint64_t sum = 0;
-
-	for (int i = 0; i < rend_worker_count(); i++) {
-		const struct instance *in = instance_at(n, i);
-
-		if (in != NULL)
-			sum += __atomic_load_n(&in->counts->late, __ATOMIC_RELAXED);
-	}
-	return sum;
-}
-
-uint64_t
-node_refused(const struct rend_node *n)
-{
-	uint64_t sum = 0;
-
-	for (int i = 0; i < rend_worker_count(); i++) {
-		const struct instance *in = instance_at(n, i);
-
-		if (in != NULL)
-			sum += __atomic_load_n(&in->counts->refused, __ATOMIC_RELAXED);
-	}
-	return sum;
-}
-
-uint64_t
-node_joined(const struct rend_node *n)
-{
-	uint64_t sum = 0;
-
-	for (int i = 0; i < rend_worker_count(); i++) {
-		const struct instance *in = instance_at(n, i);
-
-		if (in != NULL)
-			sum += __atomic_load_n(&in->counts->joined, __ATOMIC_RELAXED);
-	}
-	return sum;
 }

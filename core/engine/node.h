@@ -126,6 +126,13 @@ bool node_detach(struct rend_node *n, struct rend_worker *w);
 /* Tells the one who is asked first which ops are to come, 1 to REND_PREFETCH_MAX of them; n->hinted is not NULL.  On w. */
 void node_prefetch(const struct rend_node *n, struct rend_worker *w, const uint64_t *hashes, size_t count);
 
+/*
+ * Asks the store that an op to this node would end in, if all on the way only pass it on, for memory for a value of so many bytes that is on its
+ * way.  true: *body has just as many, and whoever fills them counts those that have not come in worker.reserved; false: it is empty.  On
+ * the op's worker.
+ */
+bool node_reserve(const struct rend_node *to, const struct rend_op *op, size_t size, struct rend_value *body);
+
 /* flush(), tick() of an instance. */
 void instance_flush(struct instance *in);
 void instance_tick(struct instance *in);

@@ -103,7 +103,7 @@ begin_body(struct batch *b, struct command *cmd, const char *p, size_t len, size
 			c->dialog = before; /* asked again when the body has it all */
 		}
 	}
-	c->body = body_new(cmd, op);
+	c->body = body_new(cmd, op, c->listener->policy);
 	if (c->body == NULL)
 		conn_close(c);
 }

@@ -187,16 +187,18 @@ struct rend_handler {
 	uint32_t (*promises)(const void *conf);
 
 	/*
-	 * ---- The core does not call anything below this line yet.  Until it does, what stands here may change (docs/plugins.md). ----
-	 *
-	 * Memory for a value that is on its way.  A client has begun to send a set, add or replace of `size` bytes under a key with this hash.  The
-	 * store may add to *body, which is empty, pieces that have `size` bytes together; what it does not want it leaves empty, and the core finds
-	 * memory itself.  The core writes into the pieces as bytes come, then submits the op with *body as its value: the store knows its own
-	 * buffers by their release function, and may keep the value without a copy.  If the client leaves, or the policy asks somebody
-	 * else, the pieces are dropped, and so given back: there is no other way to cancel.  It counts what it has given away against its own bound,
-	 * and says no to what would be too much: nobody has sent those bytes yet.  Worker's thread; must not block; may be NULL.
+	 * Memory for a value that is on its way, so that it need not be copied when it is stored: the first 64 KiB of a set, add or replace of
+	 * `size` bytes have come, at least as much again is to come, and all that stands between the client and this store only passes it on.
+	 * The store may add to *body, which is empty, pieces that have `size` bytes together, whose memory it leaves alone from then on; or
+	 * nothing, and the core finds memory itself.  The core writes into the pieces as bytes come, then submits the op with *body as its
+	 * value: the store knows its own buffers by their release function, and may keep the value as it lies.  If the client leaves, or the
+	 * op is not asked in the end, the pieces are dropped, and so given back: there is no other way to cancel.  Nobody has sent those
+	 * bytes yet: it counts what it gives away against its own bound, and gives nothing where that would be too much.  The core asks for no
+	 * more while 64 MiB that were given on a worker have not come, but for one value.  Worker's thread; must not block; may be NULL.
 	 */
 	void (*reserve)(void *inst, uint64_t hash, size_t size, struct rend_value *body);
+
+	/* ---- The core does not call anything below this line yet.  Until it does, what stands here may change (docs/plugins.md). ---- */
 
 	/*
 	 * Options of the block changed while the store is to go on: a node whose plugin and options are the same is kept, with its instances,

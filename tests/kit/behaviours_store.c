@@ -82,6 +82,65 @@ memory_asked(struct seat *s)
 		node_memory(tested(s->rig), &bytes);
 }
 
+/* ---- memory for what is on its way ---- */
+
+#define RESERVED 300000
+
+/* Fills room with what a client would send, or leaves it empty: what the store does not want to hold is no fault. */
+static void
+reserve(struct seat *s, uint64_t hash, const char *p, struct rend_value *room)
+{
+	const struct rend_seg *segs;
+
+	s->rig->handler->reserve(tested(s->rig)->instances[0]->self, hash, RESERVED, room);
+	EXPECT(room->len == 0 || room->len == RESERVED, "it reserved %zu bytes of %d", room->len, RESERVED);
+	segs = rend_value_segs(room);
+	for (unsigned i = 0; i < room->nsegs; i++) {
+		memcpy((char *)(uintptr_t)segs[i].p, p, segs[i].len);
+		p += segs[i].len;
+	}
+}
+
+static void
+reserve_holds(struct seat *s)
+{
+	char *p = pattern(RESERVED, 1);
+
+	if (s->rig->handler->reserve == NULL)
+		rig_skip("it has no memory to offer");
+	for (int i = 0; i < 3; i++) {
+		struct ask *a = ask_new(s, REND_SET, "k", 1);
+
+		p[0] = (char)i;
+		reserve(s, a->op->hash, p, &a->op->item.value);
+		if (a->op->item.value.len == 0)
+			ask_piece(a, p, RESERVED);
+		expect(ask_wait(a), REND_OK, "a set of memory that it had reserved");
+		ask_drop(a);
+		expect_hit_bytes(s, "k", p, RESERVED);
+	}
+	free(p);
+}
+
+static void
+reserve_given_back(struct seat *s)
+{
+	char *p = pattern(RESERVED, 1);
+
+	if (s->rig->handler->reserve == NULL)
+		rig_skip("it has no memory to offer");
+	set(s, "k", "value");
+	/* Many more than would fit, if they stayed. */
+	for (uint64_t i = 0; i < 5000; i++) {
+		struct rend_value room = { 0 };
+
+		reserve(s, i, p, &room);
+		rend_value_drop(&room);
+	}
+	expect_hit(s, "k", "value");
+	free(p);
+}
+
 /* ---- draining ---- */
 
 #define GRACE_NS 1000000000ULL /* of a machine that is busy */
@@ -133,6 +192,12 @@ const struct behaviour behaviours_store[] = {
 	    .needs = NEEDS(REND_SET),
 	    .run = memory_works,
 	    .beside = memory_asked },
+	{ .name = "a value in memory that it reserved is stored",
+	    .needs = NEEDS(REND_GET) | NEEDS(REND_SET),
+	    .run = reserve_holds },
+	{ .name = "memory that it reserved can be given back",
+	    .needs = NEEDS(REND_GET) | NEEDS(REND_SET),
+	    .run = reserve_given_back },
 	{ .name = "draining comes back in time, and it can be closed then", .alone = drain_in_time },
 	{ .name = "draining without time comes back at once", .alone = drain_at_once },
 	{ .name = NULL },

@@ -121,14 +121,17 @@ void
 rend_value_drop(struct rend_value *v)
 {
 	struct rend_seg *segs = value_segs(v);
+	struct rend_buf *first;
 
 	if (v->nsegs == 0)
 		return;
-	for (unsigned i = 0; i < v->nsegs; i++)
+	first = segs[0].buf;
+	for (unsigned i = 1; i < v->nsegs; i++)
 		rend_buf_drop(&segs[i].buf);
 	if (v->room != 0)
 		free(v->segs.many);
 	*v = (struct rend_value){ 0 };
+	rend_buf_drop(&first);
 }
 
 size_t

@@ -13,6 +13,7 @@
  */
 #include "engine/flow.h"
 
+#include "base/blank.h"
 #include "engine/flow_check.h"
 #include "engine/flow_counts.h"
 #include "engine/held.h"
@@ -98,8 +99,8 @@ walk_renew_kid(struct rend_op *home)
 		w->kid = kid;
 	} else if (w->asked) {
 		rend_value_drop(&kid->item.value);
-		kid->item = (struct rend_item){ 0 };
-		kid->ask = (struct rend_ask){ 0 };
+		BLANK(kid->item);
+		BLANK(kid->ask);
 		kid->guard = NULL;
 	}
 	kid->done = flow_resume;
@@ -239,7 +240,7 @@ walk_take_in(struct rend_op *home, const struct rend_step *step)
 
 		*v = (struct rend_value){ 0 };
 		home->item = kid->item;
-		kid->item = (struct rend_item){ 0 };
+		BLANK(kid->item);
 		rend_value_drop(&old);
 	} else if (!step->aside &&
 		   (rend_verb_stores(step->verb) || step->verb == REND_INCR || step->verb == REND_DECR)) {
@@ -469,9 +470,12 @@ flow_start(struct instance *in, struct rend_op *op)
 		rend_done(op, REND_UNSUPPORTED);
 		return;
 	}
-	*w = (struct walk){
-		.in = in, .steps = in->node->walks[slot].steps, .under = op, .slot = (uint8_t)slot, .row = 1
-	};
+	BLANK(*w);
+	w->in = in;
+	w->steps = in->node->walks[slot].steps;
+	w->under = op;
+	w->slot = (uint8_t)slot;
+	w->row = 1;
 	w->owed = true;
 	if (in->node->walks[slot].guard == REND_WRITES)
 		status = walk_guard(w);

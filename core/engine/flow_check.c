@@ -232,8 +232,6 @@ check_join(const struct check *c, unsigned row)
 		return refuse(c, row, "it says where one goes on who joins, but nobody does");
 	if (!step->join)
 		return 0;
-	if (!is_reply(step->joined) && step->joined >= c->rows)
-		return refuse(c, row, "who joins goes on to row %u, which has no name", step->joined);
 	if (step->run != NULL || step->verb != REND_GET || c->slot != REND_GET || step->late)
 		return refuse(c, row, "it joins, but is no get before the answer to a get");
 	if (step->tier == 0 || (c->walk->guard != REND_READS && !(c->l1_can & REND_CAN_LEASE)))

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/blank.h"
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/histogram.h"
@@ -24,7 +25,7 @@ op_of_link(struct link *k)
 	return core_op(LIST_OBJ(k, struct op_core, link));
 }
 
-/* All of it but key and scratch.  Part by part: to clear so much at once the compiler takes an instruction that is slow to begin. */
+/* All of it but key and scratch. */
 static inline struct rend_op *
 op_init(struct rend_op *op, struct rend_worker *w)
 {
@@ -33,8 +34,8 @@ op_init(struct rend_op *op, struct rend_worker *w)
 	op->magic = REND_OP_MAGIC;
 	op->verb = op->status = 0;
 	op->state = OP_IDLE;
-	op->ask = (struct rend_ask){ 0 };
-	op->item = (struct rend_item){ 0 };
+	BLANK(op->ask);
+	BLANK(op->item);
 	op->done = NULL;
 	op->up = NULL;
 	op->worker = w;
@@ -93,7 +94,8 @@ op_drop_hold(struct rend_op *op)
 		struct rend_worker *w = op->worker;
 		struct generation *g = op_core(op)->pinned;
 
-		rend_value_drop(&op->item.value);
+		if (op->item.value.nsegs != 0)
+			rend_value_drop(&op->item.value);
 		op->magic = 0;
 		if (g != NULL)
 			g->pins[w->index]--;
@@ -324,7 +326,7 @@ op_leave_open(struct rend_op *op, enum rend_status status)
 }
 
 /* The answer has arrived at home. */
-static void
+static inline void
 op_answer(struct rend_op *op, enum rend_status status)
 {
 	struct op_core *c = op_core(op);

@@ -67,7 +67,12 @@ void worker_fini(struct rend_worker *w);
 void worker_enter(struct rend_worker *w);
 
 /* The worker whose thread this is, or NULL. */
-struct rend_worker *worker_self(void);
+extern __thread struct rend_worker *worker_here;
+static inline struct rend_worker *
+worker_self(void)
+{
+	return worker_here;
+}
 
 /*
  * Gives up what is past its deadline, runs the calls in the inbox, then the done of each op that was ready when that was over.  What gets

@@ -163,14 +163,6 @@ stripe_use(struct stripe *s, struct item *it, uint64_t now)
 		stripe_renew(s, it, now);
 }
 
-size_t
-stripe_wants(const struct stripe *s)
-{
-	size_t chains = s->mask + 1;
-
-	return s->old == NULL && s->count > chains + chains / 2 ? chains * 2 : 0;
-}
-
 bool
 stripe_grow(struct stripe *s, struct item **chains, size_t count)
 {

@@ -68,7 +68,13 @@ void stripe_renew(struct stripe *s, struct item *it, uint64_t now);
 void stripe_use(struct stripe *s, struct item *it, uint64_t now);
 
 /* How many chains it should have by now; 0: what it has is enough, or it is growing already. */
-size_t stripe_wants(const struct stripe *s);
+static inline size_t
+stripe_wants(const struct stripe *s)
+{
+	size_t chains = s->mask + 1;
+
+	return s->old == NULL && s->count > chains + chains / 2 ? chains * 2 : 0;
+}
 
 /* Begins to grow into these zeroed chains (more than it has, a power of two); false: it is growing already, they stay
  * the caller's. */

@@ -329,7 +329,8 @@ table_leave(struct visit *v)
 	struct item **retired;
 	size_t wants;
 
-	stripe_move(s, MOVE_CHAINS);
+	if (s->old != NULL)
+		stripe_move(s, MOVE_CHAINS);
 	retired = take_retired(t, s);
 	wants = stripe_wants(s);
 	pthread_mutex_unlock(&s->lock);

@@ -275,8 +275,7 @@ plugin_check_self(const char *path, const struct rend_plugin *self, struct rend_
 	if (self->magic != REND_ABI_MAGIC)
 		return error_set(err, EX_CONFIG, "%s is no plugin of rend: it begins with %#x, not with %#x", path,
 		    self->magic, REND_ABI_MAGIC);
-	if (self->abi_major != REND_ABI_MAJOR || self->abi_minor > REND_ABI_MINOR ||
-	    (REND_ABI_MAJOR == 0 && self->abi_minor != REND_ABI_MINOR))
+	if (self->abi_major != REND_ABI_MAJOR || self->abi_minor > REND_ABI_MINOR)
 		return error_set(err, EX_CONFIG, "%s was built for plugin ABI %d.%d, this rend has %d.%d", path,
 		    self->abi_major, self->abi_minor, REND_ABI_MAJOR, REND_ABI_MINOR);
 

@@ -250,23 +250,15 @@ struct rend_handler {
 /* ---- the one symbol a plugin exports ---- */
 
 /*
- * The rule for numbers: while major is 0, minor must be equal.  From 1.0 on: added at the end is a new minor, anything
- * else a new major.
+ * The rule for numbers: what is added where docs/plugins.md allows it is a new minor, anything else a new major.  A plugin is loaded by every
+ * rend of its major whose minor is not lower.
  *
  * History
- *	0.1	ops, values, options, handlers, policies as tables, guard, metrics
- *	0.2	vivify, recache, invalidate and what else meta commands ask for; rend_handler.modes
- *	0.3	leases: rend_ask.link, rend_item.link, REND_CAN_LEASE
- *	0.4	what belongs to a node, and is shared by those over it: rend_node_l1(), rend_node_object(), REND_LOCKS_L1; rend_op_given_up()
- *	0.5	what l1l2 needs: touch with REND_ONLY_EARLIER, rows with asks of their own, rows that join, REND_REPLY_MISS, rend_flow.until;
- *		rend_ambiguous(), rend_earlier()
- *	0.6	rend_handler.prefetch(); claims, memory, drain; what the core does not call yet; REND_CAN_AT_ONCE, REND_FORGETS; sizes of rows
- *	0.7	an L1 in another process: rows with leases and repair, rows behind a shared answer, REND_REPLY_OPEN, rend_flow_doubt(),
- *		rend_policy.check, rend_handler.promises; REND_WANT_ANY_CAS
+ *	1.0	the first that is promised
  */
 #define REND_ABI_MAGIC 0x72656e64U
-#define REND_ABI_MAJOR 0
-#define REND_ABI_MINOR 7
+#define REND_ABI_MAJOR 1
+#define REND_ABI_MINOR 0
 
 struct rend_plugin {
 	uint32_t magic;

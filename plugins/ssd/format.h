@@ -65,7 +65,6 @@ struct super {
 	uint32_t reserved;
 	/* What holds of it. */
 	uint64_t version_limit; /* no record has one as high */
-	uint64_t cas_limit;	/* nor a cas that was chosen here */
 	uint64_t seq_limit;	/* nor a segment such a seq */
 	uint64_t flush_seq;	/* segments below are empty: flush_all */
 	uint64_t min_seq;	/* segments below are free */
@@ -101,9 +100,8 @@ struct segment_trailer {
 	uint32_t used;	      /* chunks, head and records */
 	uint32_t touches;     /* rows of that type */
 	uint64_t version_max; /* of its records */
-	uint64_t cas_max;
-	uint64_t rows_sum; /* XXH3-64 of the rows as they lie there, the last one first */
-	uint64_t sum;	   /* as in super */
+	uint64_t rows_sum;    /* XXH3-64 of the rows as they lie there, the last one first */
+	uint64_t sum;	      /* as in super */
 };
 
 /* ---- records ---- */
@@ -142,17 +140,17 @@ struct record_head {
 /* What a trailer's rows say of each record; a record that is not a VALUE counts, too. */
 struct row {
 	uint64_t khash;
+	uint32_t exptime;
 	uint8_t version[6];
 	uint8_t start[3]; /* chunks */
 	uint8_t type;
-	uint32_t exptime;
 	uint8_t flags;
 	uint8_t size; /* as the index knows it: size_class.h */
 };
 
-_Static_assert(sizeof(struct super) == 176, "super");
+_Static_assert(sizeof(struct super) == 144, "super");
 _Static_assert(sizeof(struct segment_head) == 56, "segment_head");
-_Static_assert(sizeof(struct segment_trailer) == 80, "segment_trailer");
+_Static_assert(sizeof(struct segment_trailer) == 72, "segment_trailer");
 _Static_assert(sizeof(struct record_head) == RECORD_HEAD, "record_head");
 _Static_assert(sizeof(struct row) == 24, "row");
 

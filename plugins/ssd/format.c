@@ -16,6 +16,12 @@ format_sum(const void *p, size_t len)
 }
 
 uint64_t
+format_sum_on(const void *p, size_t len, uint64_t before)
+{
+	return XXH3_64bits_withSeed(p, len, before);
+}
+
+uint64_t
 format_khash(const void *key, size_t len, uint64_t seed)
 {
 	return XXH3_64bits_withSeed(key, len, seed);
@@ -88,13 +94,6 @@ format_super_read(const void *block, struct super *s, struct geometry *g)
 }
 
 /* ---- segments ---- */
-
-uint32_t
-geometry_longest(const struct geometry *g)
-{
-	/* A block for rows, one for the trailer. */
-	return (g->segment - 3 * FORMAT_BLOCK) / g->chunk;
-}
 
 void
 format_segment_head(void *block, const struct segment_head *h)

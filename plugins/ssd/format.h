@@ -71,7 +71,7 @@ struct super {
 	uint64_t discard_below; /* records with a lower version are not there */
 	/* CLEAN: of index.snap. */
 	uint64_t snap_bytes;
-	uint64_t snap_sum; /* XXH3-64 */
+	uint64_t snap_sum; /* XXH3-64 of its last MiB, seeded with that of the MiB before, and so on from 0 */
 	uint64_t sum;	   /* XXH3-64 of all before; zeros up to FORMAT_BLOCK follow */
 };
 
@@ -171,12 +171,12 @@ struct snap_head {
 struct snap_segment {
 	uint64_t seq; /* 0: it is free */
 	uint64_t version_max;
-	uint32_t rows;
-	uint32_t exptime_max; /* of its records, touches included; UINT32_MAX: one never expires */
+	uint32_t rows, used, touches; /* as in its trailer */
+	uint32_t exptime_max; /* of its records, touches included; UINT32_MAX: one never expires; 0: it has no values */
 };
 
 _Static_assert(sizeof(struct snap_head) == 48, "snap_head");
-_Static_assert(sizeof(struct snap_segment) == 24, "snap_segment");
+_Static_assert(sizeof(struct snap_segment) == 32, "snap_segment");
 
 /* ---- what follows from a super ---- */
 
@@ -214,9 +214,6 @@ geometry_first(const struct geometry *g)
 	return FORMAT_BLOCK / g->chunk;
 }
 
-/* The longest record that fits an empty segment, chunks. */
-uint32_t geometry_longest(const struct geometry *g);
-
 /* ---- writing: each fills a block (but for records), sums included ---- */
 
 void format_super(void *block, const struct super *s);
@@ -231,6 +228,7 @@ uint64_t format_khash(const void *key, size_t len, uint64_t seed);
 
 /* XXH3-64. */
 uint64_t format_sum(const void *p, size_t len);
+uint64_t format_sum_on(const void *p, size_t len, uint64_t before); /* seeded */
 
 /* ---- reading: what the bytes say is believed only when their sum and all that follows from it is right ---- */
 

@@ -9,7 +9,7 @@
 #define BUCKETS_ATONCE 256
 
 /* A file, written or read from its begin on, a piece at a time. */
-struct stream {
+struct tape {
 	struct io_file *file;
 	char *piece;
 	size_t at, have;
@@ -29,18 +29,18 @@ path_of(const struct store *s, const char *name)
 }
 
 static bool
-stream_open(struct stream *st, struct store *s, const char *name, int flags)
+tape_open(struct tape *st, struct store *s, const char *name, int flags)
 {
 	char *path = path_of(s, name);
 
-	*st = (struct stream){ .piece = aligned_alloc(IO_ALIGN, PIECE) };
+	*st = (struct tape){ .piece = aligned_alloc(IO_ALIGN, PIECE) };
 	st->failed = path == NULL || st->piece == NULL || io_open(s->io, path, flags, NULL, &st->file) != IO_OK;
 	free(path);
 	return !st->failed;
 }
 
 static void
-stream_close(struct stream *st)
+tape_close(struct tape *st)
 {
 	io_close(&st->file);
 	free(st->piece);
@@ -50,7 +50,7 @@ stream_close(struct stream *st)
 /* ---- writing ---- */
 
 static void
-write_piece(struct stream *st)
+write_piece(struct tape *st)
 {
 	if (st->at == 0 || st->failed)
 		return;
@@ -61,7 +61,7 @@ write_piece(struct stream *st)
 }
 
 static void
-put(struct stream *st, const void *from, size_t len)
+put(struct tape *st, const void *from, size_t len)
 {
 	while (len > 0 && !st->failed) {
 		size_t n = PIECE - st->at < len ? PIECE - st->at : len;
@@ -76,7 +76,7 @@ put(struct stream *st, const void *from, size_t len)
 }
 
 static void
-pad(struct stream *st)
+pad(struct tape *st)
 {
 	size_t over = st->at % FORMAT_BLOCK;
 
@@ -89,7 +89,7 @@ pad(struct stream *st)
 }
 
 static void
-put_all(struct store *s, struct stream *st, uint64_t generation)
+put_all(struct store *s, struct tape *st, uint64_t generation)
 {
 	static _Alignas(64) char buckets[BUCKETS_ATONCE * INDEX_BUCKET_BYTES];
 	struct snap_head head = { .magic = SNAP_MAGIC,
@@ -126,15 +126,15 @@ bool
 snapshot_write(struct store *s, uint64_t generation, uint64_t *bytes, uint64_t *sum)
 {
 	char *from = path_of(s, "index.new"), *to = path_of(s, "index.snap");
-	struct stream st;
-	bool ok = from != NULL && to != NULL && stream_open(&st, s, "index.new", IO_CREATE);
+	struct tape st;
+	bool ok = from != NULL && to != NULL && tape_open(&st, s, "index.new", IO_CREATE);
 
 	if (ok) {
 		put_all(s, &st, generation);
 		*bytes = st.offset;
 		*sum = st.sum;
 		ok = !st.failed && io_resize(st.file, st.offset) == IO_OK && io_sync(st.file) == IO_OK;
-		stream_close(&st);
+		tape_close(&st);
 		ok = ok && io_rename(s->io, from, to) == IO_OK && io_sync_dir(s->io, s->dir) == IO_OK;
 	}
 	free(from);
@@ -145,7 +145,7 @@ snapshot_write(struct store *s, uint64_t generation, uint64_t *bytes, uint64_t *
 /* ---- reading ---- */
 
 static void
-read_piece(struct stream *st, uint64_t bytes)
+read_piece(struct tape *st, uint64_t bytes)
 {
 	uint64_t left = bytes - st->offset;
 
@@ -160,7 +160,7 @@ read_piece(struct stream *st, uint64_t bytes)
 }
 
 static void
-get(struct stream *st, uint64_t bytes, void *to, size_t len)
+get(struct tape *st, uint64_t bytes, void *to, size_t len)
 {
 	while (len > 0 && !st->failed) {
 		size_t n;
@@ -178,7 +178,7 @@ get(struct stream *st, uint64_t bytes, void *to, size_t len)
 }
 
 static void
-skip_pad(struct stream *st)
+skip_pad(struct tape *st)
 {
 	st->at = (st->at + FORMAT_BLOCK - 1) / FORMAT_BLOCK * FORMAT_BLOCK;
 }
@@ -197,7 +197,7 @@ is_bad(void *arg, const struct entry *e)
 }
 
 static bool
-get_segments(struct store *s, struct stream *st, uint64_t bytes)
+get_segments(struct store *s, struct tape *st, uint64_t bytes)
 {
 	for (uint32_t i = 0; i < s->g.segments; i++) {
 		struct segment *g = &s->segments[i];
@@ -221,7 +221,7 @@ get_segments(struct store *s, struct stream *st, uint64_t bytes)
 }
 
 static bool
-load(struct store *s, struct stream *st)
+load(struct store *s, struct tape *st)
 {
 	static _Alignas(64) char buckets[BUCKETS_ATONCE * INDEX_BUCKET_BYTES];
 	uint64_t bytes = s->super.snap_bytes;
@@ -273,14 +273,14 @@ forget(struct store *s)
 int
 snapshot_load(struct store *s)
 {
-	struct stream st;
+	struct tape st;
 	bool ok = s->super.state == SUPER_CLEAN && s->super.snap_bytes % FORMAT_BLOCK == 0 &&
-		  stream_open(&st, s, "index.snap", IO_READ_ONLY);
+		  tape_open(&st, s, "index.snap", IO_READ_ONLY);
 
 	if (s->super.state != SUPER_CLEAN || s->super.snap_bytes % FORMAT_BLOCK != 0)
 		return -1;
 	ok = ok && load(s, &st);
-	stream_close(&st);
+	tape_close(&st);
 	if (ok)
 		return 0;
 	forget(s);

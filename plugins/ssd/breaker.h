@@ -1,14 +1,15 @@
 /*
  * Keeps requests from a disk that answers none.  One per disk, shared by all threads.
  *
- *	          errors in `window`, or slow ones
- *	CLOSED ───────────────────────────────────► OPEN ──── every `pause`: one probe ────► HALF-OPEN
- *	   ▲                                         ▲                                          │
- *	   │                                         └───────────────── it failed ──────────────┤
- *	   └─────────────────────────────────────────────────────────── it succeeded ──────────┘
+ *	         `errors` within `window`,
+ *	         or the device is gone
+ *	CLOSED ────────────────────────────► OPEN ──── after `pause`: a probe ────► HALF-OPEN
+ *	   ▲                                  ▲                                        │
+ *	   │                                  └────────────── it failed ───────────────┤
+ *	   └───────────────────────────────────────────────── it succeeded ───────────┘
  *
- * What it is closed for passes.  OPEN and HALF-OPEN refuse with DOWN all but probes.  io.h asks and tells it; who is above asks breaker_probe()
- * now and then, and sends a probe if told so.
+ * CLOSED lets all requests pass, OPEN and HALF-OPEN only probes.  io.h asks and tells it; who is above asks breaker_probe_due() now and then, and sends a
+ * probe when told so.  Slowness counts because what is not answered by its deadline is an error.
  */
 #ifndef SSD_BREAKER_H
 #define SSD_BREAKER_H
@@ -22,7 +23,7 @@ enum breaker_state { BREAKER_CLOSED, BREAKER_OPEN, BREAKER_HALF_OPEN };
 
 /* Zero means the default. */
 struct breaker_limits {
-	uint32_t errors; /* FAILED, NO_SPACE, SHORT writes and TIMEOUT within window; default 10 */
+	uint32_t errors; /* FAILED, NO_SPACE, DENIED or TIMEOUT, within window; default 10 */
 	uint64_t window; /* ns; default 10 s */
 	uint64_t pause;	 /* ns between probes; default 5 s */
 };
@@ -45,13 +46,22 @@ void breaker_free(struct breaker **b);
 enum breaker_state breaker_state(const struct breaker *b);
 struct breaker_counts breaker_counts(const struct breaker *b);
 
+/* What a request is to the breaker. */
+enum breaker_probe {
+	BREAKER_NO_PROBE,
+	BREAKER_PROBE,	    /* passes always; if it fails, the probe has failed */
+	BREAKER_PROBE_LAST, /* and if it succeeds, the disk is well */
+};
+
 /* May a request go out?  Counts it as refused if not.  Any thread. */
-bool breaker_allows(struct breaker *b, bool probe);
+bool breaker_allows(struct breaker *b, enum breaker_probe probe);
 
-/* How a request ended.  GONE opens it at once.  Any thread. */
-void breaker_ended(struct breaker *b, enum io_status status, bool probe, uint64_t now);
+/* How a request ended.  GONE opens it at once.  CANCELLED says nothing, but that the probe, if it was one, is over.  Any thread. */
+void breaker_ended(struct breaker *b, enum io_status status, enum breaker_probe probe, uint64_t now);
 
-/* Is it time for a probe?  true for one caller per pause, who has to send requests with .probe set, or to call breaker_ended() with .probe. */
-bool breaker_probe(struct breaker *b, uint64_t now);
+/*
+ * Is it time for a probe?  true for one caller, who sends one; not again before another pause is over, however it goes.  Any thread.
+ */
+bool breaker_probe_due(struct breaker *b, uint64_t now);
 
 #endif

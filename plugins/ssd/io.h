@@ -124,7 +124,7 @@ enum io_kind { IO_READ, IO_WRITE, IO_SYNC, IO_DISCARD, IO_KINDS };
  */
 struct io_request {
 	enum io_kind kind;
-	bool probe;	/* goes out although the breaker is open: how it finds out (breaker.h) */
+	uint8_t probe;	/* enum breaker_probe: goes out although the breaker is open, which finds out by it */
 	uint8_t pieces; /* of read and write; at most IO_PIECES_MAX */
 	struct io_file *file;
 	uint64_t offset;
@@ -146,8 +146,10 @@ struct io_request {
 	struct io_queue *queue;
 	struct io_request *next, *prev;
 	uint64_t began;
-	uint32_t state, slot;
+	uint64_t mark; /* an implementation's own */
 	int64_t result;
+	uint8_t state, tries;
+	bool done_called;
 };
 
 /* Zero means the default. */

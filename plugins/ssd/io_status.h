@@ -31,7 +31,7 @@ enum io_status {
 	    IO_STATUS_COUNT
 };
 
-/* "timeout"; for counters and tests.  Lives as long as the process. */
+/* "TIMEOUT"; for counters and tests.  Lives as long as the process. */
 const char *io_status_name(enum io_status status);
 
 /* "no answer within its time"; for people. */

@@ -24,34 +24,47 @@ uint64_t sim_operations(struct io *io);
 
 /* ---- crashes ---- */
 enum sim_crash {
-	SIM_KILL, /* the process ends: what was written is there; what was under way is or is not, block by block */
+	SIM_KILL,	    /* the process ends: what was written is there */
 	SIM_POWER_CUT,	    /* only what was synced is there for certain; of the rest, any part, blocks of 512 bytes */
 	SIM_POWER_CUT_4K,   /* the same, blocks of 4096 bytes */
 	SIM_POWER_CUT_NONE, /* only what was synced is there */
-	SIM_POWER_CUT_ALL,  /* everything is there that was carried out */
+	SIM_POWER_CUT_ALL,  /* everything is there */
+	SIM_CRASHES
 };
 
-/* From operation n on (it included: it may be carried out in part, as one under way) every call ends with GONE, and no request ends at all but by its
- * deadline, until sim_crash().  0: never. */
-void sim_crash_at(struct io *io, uint64_t n);
+/*
+ * The disk as whoever opens it next would find it, if all ended here.  Of requests that are under way, any blocks of 512 bytes are there (NONE and
+ * ALL: none of them).  A disk of its own, without faults; io goes on as it is.  From one point, several may be tried.  NULL: no memory.
+ */
+struct io *sim_after(struct io *io, enum sim_crash how, uint64_t seed);
 
-/* Has that operation come? */
-bool sim_crashed(struct io *io);
+/* From operation n on every call ends with GONE and changes nothing, and requests end by their deadlines alone; operation n itself, if it writes, is carried
+ * out in part.  0: never.  Then sim_after(), and what was open is closed as usual. */
+void sim_stop_at(struct io *io, uint64_t n);
 
-/* Ends what was: all queues' requests are forgotten (their done() and release() are never called) and queues and files may only be closed.
- * What the disk has then is what is to be found by whoever opens it next; faults are cleared. */
-void sim_crash(struct io *io, enum sim_crash how);
+/* From now on. */
+void sim_stop(struct io *io);
+
+/* Has it come to that? */
+bool sim_stopped(struct io *io);
+
+/* Calls fn before each operation n of a call that waits, and of a request: to try sim_after() in all states that there are on the way.  NULL: nobody. */
+typedef void sim_watch_f(void *arg, struct io *io, uint64_t n);
+void sim_watch(struct io *io, sim_watch_f *fn, void *arg);
 
 /* ---- faults ---- */
 enum sim_fault {
 	SIM_EIO,
-	SIM_ENOSPC,
-	SIM_SHORT,     /* reads, writes: only the first `amount` bytes are carried out, and SHORT is the answer */
+	SIM_ENOSPC, /* a read of which this is said ends with EIO */
+	/* Reads, writes: only the first `amount` bytes are carried out.  io.h asks for the rest, an operation of its own; if that is nothing
+	 * (amount 0), or a piece of a block of a direct file, the answer is SHORT. */
+	SIM_SHORT,
 	SIM_FLIP,      /* reads: bit `amount` of what was read is turned; writes: of what is written, for good */
-	SIM_MISDIRECT, /* writes: go `amount` bytes further than they should, and OK is the answer */
-	SIM_LOSE,      /* writes: are not carried out, and OK is the answer */
-	SIM_HANG,      /* is not answered until sim_release(); a call that waits ends with TIMEOUT */
-	SIM_GONE,      /* this one and all that follow end with GONE, until sim_back() */
+	SIM_MISDIRECT, /* reads, writes: go `amount` bytes further than they should, and OK is the answer */
+	SIM_LOSE,      /* all but reads: not carried out, and OK is the answer */
+	SIM_HANG, /* is not answered until sim_release(); a call that waits ends with TIMEOUT, and is not carried out */
+	SIM_GONE, /* this one and all that follow end with GONE, until sim_back() */
+	SIM_FAULT_COUNT
 };
 
 /* Operation n (counted as above; 0: every one) has a fault; several may be set.  NO_MEMORY: too many. */
@@ -82,8 +95,5 @@ bool sim_complete(struct io_queue *queue, unsigned n);
 /* ---- what is on the disk, past everything above; whole files, from outside the process so to speak ---- */
 enum io_status sim_flip(struct io *io, const char *path, uint64_t bit);
 enum io_status sim_truncate(struct io *io, const char *path, uint64_t bytes);
-
-/* A copy of the disk as it is: files and names, what is synced and what is not.  To try each crash from one point.  NULL: no memory. */
-struct io *sim_copy(struct io *io, uint64_t seed);
 
 #endif

@@ -88,11 +88,28 @@ open_file(struct store *s, const char *name, int flags, struct io_file **file)
 	return status;
 }
 
+/* So that the folder is there after a power cut, too. */
+static enum io_status
+sync_parent(struct store *s)
+{
+	char *parent = strdup(s->dir), *slash = parent == NULL ? NULL : strrchr(parent, '/');
+	enum io_status status = IO_NO_MEMORY;
+
+	if (slash != NULL)
+		slash[slash == parent] = '\0'; /* of "/x" the slash stays */
+	if (parent != NULL)
+		status = io_sync_dir(s->io, slash == NULL ? "." : parent);
+	free(parent);
+	return status;
+}
+
 static int
 open_supers(struct store *s, struct store_opened *opened)
 {
 	enum io_status status = io_make_dir(s->io, s->dir);
 
+	if (status == IO_OK)
+		status = sync_parent(s);
 	if (status != IO_OK && status != IO_EXISTS)
 		return fails(opened, "cannot make the folder %s: %s", s->dir, io_status_text(status));
 	for (unsigned i = 0; i < 2; i++) {
@@ -228,13 +245,12 @@ list_free(struct store *s)
 static int
 begin_new(struct store *s, const struct super *planned, const struct geometry *g, struct store_opened *opened)
 {
-	uint64_t random[3] = { s->options.seed, s->options.seed * 3, s->options.seed * 5 };
+	/* The generation goes on: what is there must not count as newer. */
+	uint64_t generation = s->super.generation;
+	uint64_t random[3] = { s->options.seed, s->options.seed + generation, s->options.seed * 5 };
 
 	if (s->options.seed == 0 && getrandom(random, sizeof random, 0) != sizeof random)
 		return fails(opened, "no random numbers");
-	/* The generation goes on: what is there must not count as newer. */
-	uint64_t generation = s->super.generation;
-
 	s->super = *planned;
 	s->super.generation = generation;
 	s->super.seed = random[0];

@@ -171,7 +171,8 @@ static int
 open_banks(struct store *s, struct store_opened *opened)
 {
 	s->banks = calloc(s->g.banks, sizeof *s->banks);
-	if (s->banks == NULL)
+	s->unsynced = calloc(s->g.banks, sizeof *s->unsynced);
+	if (s->banks == NULL || s->unsynced == NULL)
 		return fails(opened, "no memory");
 	for (uint32_t i = 0; i < s->g.banks; i++)
 		if (open_bank(s, i, opened) != 0)
@@ -369,6 +370,7 @@ store_abandon(struct store **sp)
 	index_free(&s->index);
 	keys_free(&s->keys);
 	free(s->banks);
+	free(s->unsynced);
 	free(s->images);
 	free(s->scratch);
 	free(s->segments);

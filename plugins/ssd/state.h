@@ -63,6 +63,7 @@ struct store {
 	struct super super; /* as it was written last */
 	struct io_file *supers[2];
 	struct io_file **banks;
+	bool *unsynced; /* banks; the keeper's */
 	struct index *index;
 	struct keys *keys;
 	struct segment *segments;
@@ -164,6 +165,9 @@ uint32_t free_wanted(const struct store *s);
 /* ---- write.c: what reaches the disk ---- */
 
 struct io_file *write_bank(const struct store *s, uint32_t segment);
+
+/* What was written is durable, if that is asked for at all.  false: it is not. */
+bool write_sync(struct store *s);
 bool write_step(struct store *s, bool flush);
 
 /* All that is known reaches the disk, then the super, then what is FREEING is free.  false: it failed. */

@@ -26,6 +26,7 @@ write_bytes(struct store *s, const struct image *im, uint32_t from, uint32_t to)
 	uint64_t at = geometry_offset(&s->g, im->segment);
 	enum io_status status = IO_OK;
 
+	s->unsynced[geometry_bank(&s->g, im->segment)] = true;
 	for (uint32_t n; from < to && status == IO_OK; from += n) {
 		n = to - from < WRITE_MOST ? to - from : WRITE_MOST;
 		status = io_write(write_bank(s, im->segment), im->data + from, n, at + from, NULL);
@@ -37,6 +38,22 @@ write_bytes(struct store *s, const struct image *im, uint32_t from, uint32_t to)
 			COUNT(s, write_errors, 1);
 	}
 	return status;
+}
+
+bool
+write_sync(struct store *s)
+{
+	bool ok = true;
+
+	for (uint32_t i = 0; s->options.sync != STORE_SYNC_NONE && i < s->g.banks; i++) {
+		if (!s->unsynced[i])
+			continue;
+		if (io_sync(s->banks[i]) == IO_OK)
+			s->unsynced[i] = false;
+		else
+			ok = false;
+	}
+	return ok;
 }
 
 enum io_status
@@ -250,6 +267,8 @@ write_step(struct store *s, bool flush)
 
 	for (uint32_t i = 0; i < s->image_count; i++)
 		did |= write_image(s, &s->images[i], flush);
+	if (flush && s->options.sync == STORE_SYNC_FLUSH)
+		write_sync(s);
 	return did;
 }
 
@@ -296,10 +315,7 @@ all_written(struct store *s)
 	for (uint32_t i = 0; i < s->image_count; i++)
 		if (!write_image_out(s, &s->images[i]))
 			return false;
-	for (uint32_t i = 0; s->options.sync != STORE_SYNC_NONE && i < s->g.banks; i++)
-		if (io_sync(s->banks[i]) != IO_OK)
-			return false;
-	return true;
+	return write_sync(s);
 }
 
 bool

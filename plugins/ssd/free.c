@@ -486,9 +486,3 @@ store_step(struct store *s, bool flush, int64_t wall)
 	did |= free_step(s, wall);
 	return did;
 }
-
-bool
-store_wants_step(struct store *s)
-{
-	return atomic_exchange(&s->pressed, 0) != 0;
-}

@@ -86,6 +86,26 @@ keys_try(struct keys *k, uint64_t khash)
 	return mine;
 }
 
+bool
+keys_leave(struct keys *k, uint64_t khash, struct keys_turn *turn)
+{
+	struct stripe *s = stripe_of(k, khash);
+	struct keys_turn **at = &s->first;
+	bool found;
+
+	pthread_mutex_lock(&s->lock);
+	while (*at != NULL && *at != turn)
+		at = &(*at)->next;
+	found = *at != NULL;
+	if (found) {
+		*at = turn->next;
+		if (*at == NULL)
+			s->end = at;
+	}
+	pthread_mutex_unlock(&s->lock);
+	return found;
+}
+
 void
 keys_give(struct keys *k, uint64_t khash)
 {

@@ -31,6 +31,9 @@ bool keys_take(struct keys *k, uint64_t khash, struct keys_turn *turn);
 /* true: it is the caller's.  false: somebody else has it.  Any thread. */
 bool keys_try(struct keys *k, uint64_t khash);
 
+/* true: it has left the queue.  false: its go() was called, or is being called. */
+bool keys_leave(struct keys *k, uint64_t khash, struct keys_turn *turn);
+
 /* Gives it back; from any thread. */
 void keys_give(struct keys *k, uint64_t khash);
 

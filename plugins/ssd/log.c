@@ -198,13 +198,16 @@ reserve(struct store *s, struct append *a)
 bool
 log_reserve(struct store *s, struct append *a)
 {
-	bool ok;
+	uint64_t seq;
+	bool ok, wake;
 
 	pthread_mutex_lock(&s->lock);
+	seq = s->next_seq;
 	ok = reserve(s, a);
+	wake = !ok || s->next_seq != seq; /* no room, or a segment is full */
 	pthread_mutex_unlock(&s->lock);
-	if (!ok)
-		atomic_fetch_add(&s->pressed, 1);
+	if (wake && s->options.wake != NULL)
+		s->options.wake(s->options.wake_arg);
 	return ok;
 }
 

@@ -272,7 +272,7 @@ identify(struct store *s, struct store_opened *opened)
 	if (plan(&s->options, &planned, &g, opened) != 0)
 		return -1;
 	s->super = is;
-	if (!there)
+	if (!there || s->options.fresh)
 		return begin_new(s, &planned, &g, opened);
 	if (same_sizes(&planned, &is)) {
 		s->g = of;

@@ -90,7 +90,6 @@ struct store {
 	uint64_t flush_swept, flush_sweeping; /* bucket; the flush_seq it is for, 0 none */
 	int64_t ttl_looked;		      /* wall: when segments were asked whether they have expired */
 	uint64_t flush_done;		      /* the flush_seq that was swept last */
-	_Atomic uint64_t pressed;	      /* somebody found no room */
 	_Atomic int64_t wall;		      /* as of the last step */
 
 #define STORE_COUNT(name, doc) _Atomic uint64_t name;

@@ -42,6 +42,10 @@ struct store_options {
 	enum store_sync sync;
 	uint64_t seed; /* of khash, and uuid; 0: random */
 	bool empty;    /* begin empty if what is there was made with other sizes; else that is an error */
+	bool fresh;    /* begin empty, whatever is there */
+	/* There is something that store_step() should do soon.  Any thread, which holds none of the store's locks; NULL: nobody wants to know. */
+	void (*wake)(void *arg);
+	void *wake_arg;
 };
 
 /* How it was found.  sentence: what is to be said about it, or why it failed. */
@@ -114,9 +118,6 @@ void store_erase(struct store *s, uint64_t khash, const struct place *at);
  * Writes, seals, frees.  flush: also what does not fill a block yet.  Waits for the disk.  true: there was something to do.
  */
 bool store_step(struct store *s, bool flush, int64_t wall);
-
-/* Is there something that a step should do soon? */
-bool store_wants_step(struct store *s);
 
 /* ---- for people ---- */
 

@@ -40,6 +40,31 @@ write_bytes(struct store *s, const struct image *im, uint32_t from, uint32_t to)
 	return status;
 }
 
+static void
+give_up(struct store *s, struct image *im)
+{
+	pthread_mutex_lock(&s->lock);
+	im->failed = true;
+	for (unsigned i = 0; i < STREAMS; i++)
+		if (s->open[i] == im)
+			log_close_stream(s, i);
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* A sync has failed, and a later one would say nothing about what was written before: so nothing of that counts. */
+static void
+in_doubt(struct store *s, uint32_t bank)
+{
+	for (uint32_t i = 0; i < s->image_count; i++) {
+		struct image *im = &s->images[i];
+		const struct segment *g = &s->segments[im->segment];
+
+		if (g->image == im && geometry_bank(&s->g, im->segment) == bank &&
+		    (g->state == SEGMENT_OPEN || g->state == SEGMENT_SEALING))
+			give_up(s, im);
+	}
+}
+
 bool
 write_sync(struct store *s)
 {
@@ -48,10 +73,13 @@ write_sync(struct store *s)
 	for (uint32_t i = 0; s->options.sync != STORE_SYNC_NONE && i < s->g.banks; i++) {
 		if (!s->unsynced[i])
 			continue;
-		if (io_sync(s->banks[i]) == IO_OK)
+		if (io_sync(s->banks[i]) == IO_OK) {
 			s->unsynced[i] = false;
-		else
-			ok = false;
+			continue;
+		}
+		COUNT(s, write_errors, 1);
+		in_doubt(s, i);
+		ok = false;
 	}
 	return ok;
 }
@@ -144,17 +172,6 @@ is_busy(const struct image *im)
 		if (im->busy[i].from != 0)
 			return true;
 	return false;
-}
-
-static void
-give_up(struct store *s, struct image *im)
-{
-	pthread_mutex_lock(&s->lock);
-	im->failed = true;
-	for (unsigned i = 0; i < STREAMS; i++)
-		if (s->open[i] == im)
-			log_close_stream(s, i);
-	pthread_mutex_unlock(&s->lock);
 }
 
 static void

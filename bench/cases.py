@@ -5,8 +5,8 @@ what a feature costs.
 """
 from dataclasses import dataclass
 
-from claims import CALLS, CPU, IDLE_BYTES, INSTRUCTIONS, Claim
-from systems import EchoFloor, Memcached, MuxFloor, Nutcracker, Rend
+from claims import CALLS, CPU, IDLE_BYTES, INSTRUCTIONS, WALL, Claim
+from systems import EchoFloor, Memcached, MuxFloor, Nutcracker, Rend, Tiers
 
 # What can be done with a case: rounds in pairs, two ways of counting, and memory.
 PAIRS, COUNT_CALLS, COUNT_INSTRUCTIONS, MEMORY = "pairs", CALLS, INSTRUCTIONS, "memory"
@@ -21,6 +21,7 @@ class Workload:
     width: int = 1           # keys of a get; then a key is what is counted, not a request
     value_bytes: int = 100
     get_percent: int = 90
+    keys_asked: str = ""     # as rend-load --dist says it; else each as often as any other
 
     def unit(self):
         return "key" if self.width > 1 else "request"
@@ -28,8 +29,10 @@ class Workload:
     def sentence(self):
         gets = f"gets of {self.width} keys" if self.width > 1 else "gets"
         under_way = "one request at a time" if self.depth == 1 else f"{self.depth} requests under way at a time"
-        return (f"{self.protocol}, {self.connections:,} connections, {under_way} on each, {self.get_percent} % {gets}, the others sets, "
-                f"values of {self.value_bytes} bytes")
+        mix = {0: "sets", 100: gets}.get(self.get_percent, f"{self.get_percent} % {gets}, the others sets")
+        connections = "one connection" if self.connections == 1 else f"{self.connections:,} connections"
+        text = f"{self.protocol}, {connections}, {under_way} on each, {mix}, values of {self.value_bytes} bytes"
+        return text + (f", keys asked for as in {self.keys_asked}" if self.keys_asked else "")
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,18 @@ IN_MEMORY = {"rend": Rend(), "memcached": Memcached(), "memcached again": Memcac
 PROXIES = {"rend": Rend(proxy=True), "nutcracker": Nutcracker(), "nutcracker again": Nutcracker(), "mux floor": MuxFloor()}
 PROXY_PROTOCOLS = {"rend": Rend(proxy=True), "rend in text": Rend(proxy=True, protocol="text"),
                    "rend in text again": Rend(proxy=True, protocol="text"), "mux floor": MuxFloor()}
+
+# Two tiers.  A twentieth of the requests go to keys that the first has no room for; the others are all for the same twentieth of the keys.
+MISSES = 0.05
+HOTSPOT = "hotspot:5%:95%"
+HITS_ONLY = {"two tiers": Tiers(), "in memory": Rend(), "in memory again": Rend(), "echo floor": EchoFloor()}
+WITH_MISSES = {"two tiers": Tiers(memory="4MiB"), "in memory": Rend(), "in memory again": Rend(), "behind": Rend(proxy=True)}
+MEMORY_TWICE = ("in memory again", "in memory")
+
+# A store that is a millisecond away.
+LATE_US = 1000
+BULK = {"at once": Tiers(plugin="l1l2batch", delay_us=LATE_US), "one at a time": Tiers(plugin="l1l2batch", delay_us=LATE_US, depth=1),
+        "one at a time again": Tiers(plugin="l1l2batch", delay_us=LATE_US, depth=1)}
 
 MEMCACHED_TWICE = ("memcached again", "memcached")
 NUTCRACKER_TWICE = ("nutcracker again", "nutcracker")
@@ -76,8 +91,20 @@ def watched(name, about, workload):
                 (PAIRS, COUNT_INSTRUCTIONS))
 
 
+def hits(name, about, workload, limit):
+    """In memory alone, nothing but the policy is different."""
+    return Case(name, about, HITS_ONLY, MEMORY_TWICE, workload, (Claim("two tiers", "in memory", INSTRUCTIONS, limit),),
+                (PAIRS, COUNT_INSTRUCTIONS))
+
+
+def misses(name, about, workload):
+    """What a miss costs by itself is what it takes to get the value from behind for a client."""
+    return Case(name, about, WITH_MISSES, MEMORY_TWICE, workload, (Claim("two tiers", "in memory", CPU, 1.2, (MISSES, "behind")),), (PAIRS,))
+
+
 def beside_text(name, about, workload):
-    return Case(name, about, PROXY_PROTOCOLS, TEXT_TWICE, workload)
+    return Case(name, about, PROXY_PROTOCOLS, TEXT_TWICE, workload,
+                (Claim("rend", "rend in text", INSTRUCTIONS, 1.0), Claim("rend", "rend in text", CPU, 1.15)))
 
 
 CASES = (
@@ -98,14 +125,22 @@ CASES = (
     proxy("proxy-text-1", "a memcached behind, unpipelined text", Workload(),
           Claim("rend", "nutcracker", CPU, 0.75)),
     proxy("proxy-text-16", "a memcached behind, pipelined text", Workload(depth=16),
-          Claim("rend", "nutcracker", CPU, 0.5)),
+          Claim("rend", "nutcracker", CPU, 0.45)),
     proxy("proxy-multiget", "a memcached behind, gets of ten keys", Workload(width=10),
-          Claim("rend", "nutcracker", CPU, 0.85)),
+          Claim("rend", "nutcracker", CPU, 0.8)),
     proxy("proxy-connections", "a memcached behind, a thousand busy connections", Workload(connections=1000),
-          Claim("rend", "nutcracker", CPU, 0.65)),
+          Claim("rend", "nutcracker", CPU, 0.6)),
     # nutcracker has no binary: rend's own text is what there is to compare with.
     beside_text("proxy-binary-1", "a memcached behind, unpipelined binary", Workload("binary")),
     beside_text("proxy-binary-16", "a memcached behind, pipelined binary", Workload("binary", depth=16)),
+    hits("tiers-hits-1", "copies in memory before a memcached, unpipelined, all of them hits", Workload(get_percent=100), 1.1),
+    hits("tiers-hits-16", "copies in memory before a memcached, pipelined, all of them hits", Workload(depth=16, get_percent=100), 1.1),
+    misses("tiers-1", "copies in memory before a memcached, unpipelined, one miss in twenty", Workload(get_percent=100, keys_asked=HOTSPOT)),
+    misses("tiers-16", "copies in memory before a memcached, pipelined, one miss in twenty",
+           Workload(depth=16, get_percent=100, keys_asked=HOTSPOT)),
+    Case("bulk", "sets of different keys through l1l2batch, pipelined, and a millisecond to the memcached behind", BULK,
+         ("one at a time again", "one at a time"), Workload(connections=1, depth=64, get_percent=0, keys_asked="sequential"),
+         (Claim("at once", "one at a time", WALL, 0.05),), (PAIRS,)),
     watched("metrics-1", "what an admin port with /metrics costs, unpipelined text", Workload()),
     watched("metrics-16", "what an admin port with /metrics costs, pipelined text", Workload(depth=16)),
     Case("idle", "what idle connections cost the busy ones",

@@ -1,5 +1,5 @@
 """What the project says of its speed, and whether a result bears it out: it holds, it does not hold, or it cannot be decided."""
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Optional
 
 import interval
@@ -16,23 +16,30 @@ FAILS = "does not hold"
 OPEN = "not decidable"
 
 CPU = "cpu_us"                       # CPU microseconds per request, in pairs
+WALL = "wall_us"                     # microseconds until the next answer, in pairs: the inverse of throughput
 CALLS = "calls"                      # system calls per request, counted
 INSTRUCTIONS = "instructions"        # the program's own instructions per request, counted
 IDLE_BYTES = "idle_bytes"            # RSS per idle connection
 
-WORDS = {CPU: "CPU time", CALLS: "system calls per request", INSTRUCTIONS: "user instructions",
+WORDS = {CPU: "CPU time", WALL: "time between two answers", CALLS: "system calls per request", INSTRUCTIONS: "user instructions",
          IDLE_BYTES: "bytes of RSS per idle connection"}
 
 
 @dataclass(frozen=True)
 class Claim:
-    """ours is at most limit times against; without against, limit is the figure itself."""
+    """ours is at most limit times against; without against, limit is the figure itself.
+
+    besides: (share, system).  Of ours, so much of what that system took in the same round is not counted: it is the cost of something else.
+    """
     ours: str
     against: Optional[str]
     what: str
     limit: float
+    besides: Optional[tuple] = None
 
     def sentence(self):
+        if self.besides is not None:
+            return f"{replace(self, besides=None).sentence()}, besides {self.besides[0]:g} × that of {self.besides[1]}"
         if self.against is None:
             return f"{self.ours}: at most {self.limit:g} {WORDS[self.what]}"
         return f"{self.ours}: at most {self.limit:g} × the {WORDS[self.what]} of {self.against}"
@@ -46,12 +53,27 @@ class Verdict:
 
 def figures(case, system, what):
     """{round: figure} of the rounds of a system."""
-    return {r["round"]: r[what] for r in case["rounds"] if r["system"] == system and r.get(what)}
+    turns = [r for r in case["rounds"] if r["system"] == system]
+    if what == WALL:
+        return {r["round"]: 1e6 / r["per_second"] for r in turns if r["per_second"]}
+    return {r["round"]: r[what] for r in turns if r.get(what)}
 
 
 def compare(case, ours, theirs, what=CPU):
     """The ratio of two systems of a case, as an Interval; None if they have no round in common."""
     return interval.ratio(figures(case, ours, what), figures(case, theirs, what))
+
+
+def compare_claimed(case, claim):
+    """The ratio that a claim is about: as compare(), without what ours may take besides."""
+    ours = figures(case, claim.ours, claim.what)
+    if claim.besides is not None:
+        share, other = claim.besides
+        theirs = figures(case, other, claim.what)
+        ours = {at: ours[at] - share * theirs[at] for at in ours if at in theirs}
+        # A round in which nothing is left has no logarithm; that the claim holds is not to be had from such a one.
+        ours = {at: figure for at, figure in ours.items() if figure > 0}
+    return interval.ratio(ours, figures(case, claim.against, claim.what))
 
 
 def counted(case, system, what):
@@ -76,17 +98,17 @@ def judge(case, claim):
     """case is one of a result's (see results.py)."""
     if wrong_answers(case) > 0:
         return Verdict(OPEN, f"{wrong_answers(case)} answers were wrong or missing")
-    if claim.what == CPU:
-        return _judge_cpu(case, claim)
+    if claim.what in (CPU, WALL):
+        return _judge_timed(case, claim)
     return _judge_counted(case, claim)
 
 
-def _judge_cpu(case, claim):
-    found = compare(case, claim.ours, claim.against)
+def _judge_timed(case, claim):
+    found = compare_claimed(case, claim)
     if found is None or found.count < PAIRS_MIN:
         return Verdict(OPEN, f"{found.count if found else 0} pairs, and {PAIRS_MIN} are needed")
     said = f"{found.value:.2f} × [{found.low:.2f}, {found.high:.2f}] from {found.count} pairs"
-    again = compare(case, *case["again"])
+    again = compare(case, *case["again"], claim.what)
     if again is None:
         return Verdict(OPEN, f"{said}; no system was set beside itself")
     if not (1 - DIFFERENCE_MIN < again.low and again.high < 1 / (1 - DIFFERENCE_MIN)):

@@ -44,9 +44,11 @@ class Load:
         """One round.  A get of many keys counts as so many requests."""
         workload = actor.workload
         options = ["--connections", str(workload.connections), "--depth", str(workload.depth), "--seed", str(seed),
-                   "--mix", f"get:{workload.get_percent},set:{100 - workload.get_percent}"]
+                   "--mix", mix(workload)]
         if workload.width > 1:
             options += ["--width", str(workload.width)]
+        if workload.keys_asked:
+            options += ["--dist", workload.keys_asked]
         if requests:
             options += ["--requests", str(max(1, round(requests / mean_width(workload))))]
         else:
@@ -56,6 +58,11 @@ class Load:
             if found:
                 return found
         raise Failed(f"{actor.name} had no time to answer anything, {TRIES} times: the machine is too busy")
+
+
+def mix(workload):
+    shares = {"get": workload.get_percent, "set": 100 - workload.get_percent}
+    return ",".join(f"{verb}:{share}" for verb, share in shares.items() if share)
 
 
 def mean_width(workload):

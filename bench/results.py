@@ -21,7 +21,7 @@ def new_case(case):
 
 
 def claims_of(case):
-    return [Claim(**claim) for claim in case["claims"]]
+    return [Claim(**dict(claim, besides=claim.get("besides") and tuple(claim["besides"]))) for claim in case["claims"]]
 
 
 def write(result, path):

@@ -19,7 +19,7 @@ class Actor:
         self.system = system
         self.process = process
         self.address = address
-        self.workload = replace(workload, protocol=system.protocol or workload.protocol)
+        self.workload = replace(workload, protocol=system.protocol or workload.protocol, depth=system.depth or workload.depth)
 
     @property
     def verified(self):
@@ -41,6 +41,7 @@ class Stage:
         self.backend = None
         self.actors = {}
         self.crowds = []
+        self.aides = []
 
     def __enter__(self):
         # Not below the build: the path of a unix socket has to be short.
@@ -66,6 +67,7 @@ class Stage:
         folder = os.path.join(self.folder, name.replace(" ", "-").replace(",", ""))
         os.mkdir(folder)
         place = Place(folder, self.build, self.backend.path if system.proxy else None, self.wrap, self.files)
+        self.aides.append(place.aides)
         process, address = system.start(name, place)
         actor = self.actors[name] = Actor(name, system, self.case.workload, process, address)
         if actor.verified:
@@ -78,8 +80,8 @@ class Stage:
             crowd.leave()
         for actor in self.actors.values():
             actor.process.end()
-        if self.backend:
-            self.backend.end()
+        for aide in [each for aides in self.aides for each in aides] + ([self.backend] if self.backend else []):
+            aide.end()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def commands(self):

@@ -8,7 +8,7 @@ import pwd
 import socket
 from dataclasses import dataclass, field
 
-from process import SERVER_CORE, Failed, Process, free_ports, wait_for
+from process import CLIENT_CORE, SERVER_CORE, Failed, Process, connects, free_ports, wait_for
 
 CONNECTIONS_MAX = 19000
 MEMORY_MIB = 1024
@@ -22,12 +22,15 @@ def user_name():
 
 @dataclass
 class Place:
-    """Where a system is started: a folder of its own, the build, and its backend's socket.  wrap() is put before its command."""
+    """Where a system is started: a folder of its own, the build, and its backend's socket.  wrap() is put before its command.
+
+    aides are the programs that it needs beside itself: they are ended after it."""
     folder: str
     build: str
     backend: str = None
     wrap: callable = None
     files: int = None
+    aides: list = field(default_factory=list)
 
     def start(self, name, argv, env=None):
         return Process(name, self.wrap(argv) if self.wrap else argv, self.folder, SERVER_CORE, env, self.files)
@@ -44,6 +47,7 @@ class System:
     idle = 0                 # connections that are open beside the busy ones and say nothing
     proxy = False
     protocol = None          # other than the case's
+    depth = None             # the same
 
     def start(self, name, place):
         """Returns its Process and (host, port)."""
@@ -65,20 +69,54 @@ class Rend(System):
     settings: str = ""       # more lines for rend.conf
     role: str = "ours"
 
+    def handlers(self, place):
+        if self.proxy:
+            return f"back = {{ {over_memcached(place.backend)} }};"
+        return f'back = {{ plugin = "inmem"; memory = "{MEMORY_MIB}MiB"; }};'
+
+    def policy(self):
+        return 'plugin = "l1only"; l1 = "back";'
+
     def start(self, name, place):
-        handler = f'plugin = "memcached"; servers = [ "unix:{place.backend}" ]; request_timeout = "{TIMEOUT_S}s";' if self.proxy else \
-            f'plugin = "inmem"; memory = "{MEMORY_MIB}MiB";'
         conf = place.write("rend.conf", f"""workers = 1;
 max_connections = {CONNECTIONS_MAX};
 backlog = 4096;
 user = "{user_name()}";
 plugin_dir = "{place.build}/.libs";
 {self.settings}
-handlers = {{ back = {{ {handler} }}; }};
-policies = {{ main = {{ plugin = "l1only"; l1 = "back"; }}; }};
+handlers = {{ {self.handlers(place)} }};
+policies = {{ main = {{ {self.policy()} }}; }};
 listeners = ( {{ port = 0; policy = "main"; }} );
 """)
         return where_it_listens(place.start(name, [f"{place.build}/rend", "-c", conf]))
+
+
+@dataclass
+class Tiers(Rend):
+    """rend with copies in memory before the memcached."""
+    plugin: str = "l1l2"
+    memory: str = f"{MEMORY_MIB}MiB"
+    delay_us: int = 0        # how late the memcached's answers come
+    depth: int = None
+    proxy: bool = True
+
+    def handlers(self, place):
+        return f'hot = {{ plugin = "inmem"; memory = "{self.memory}"; }}; all = {{ {over_memcached(self._backend(place))} }};'
+
+    def _backend(self, place):
+        if not self.delay_us:
+            return place.backend
+        path = os.path.join(place.folder, "late.sock")
+        place.aides.append(Process("late", [f"{place.build}/bench/late", path, place.backend, str(self.delay_us)], place.folder, CLIENT_CORE))
+        wait_for("the late backend to serve", lambda: place.aides[-1].check() and connects(path))
+        return path
+
+    def policy(self):
+        return f'plugin = "{self.plugin}"; l1 = "hot"; l2 = "all";'
+
+
+def over_memcached(path):
+    return f'plugin = "memcached"; servers = [ "unix:{path}" ]; request_timeout = "{TIMEOUT_S}s";'
 
 
 def memcached_argv():

@@ -152,7 +152,8 @@ make_paths_absolute(struct conf *c, struct rend_error *err)
 	if (strcmp(c->log_to, "stderr") != 0)
 		c->log_to = absolute(c, folder, c->log_to);
 	c->pid_file = absolute(c, folder, c->pid_file);
-	all = c->log_to != NULL && c->pid_file != NULL;
+	c->server.state_dir = absolute(c, folder, c->server.state_dir);
+	all = c->log_to != NULL && c->pid_file != NULL && c->server.state_dir != NULL;
 	for (size_t i = 0; i < c->server.listener_count; i++) {
 		struct listener_settings *l = &c->server.listeners[i];
 

@@ -22,5 +22,8 @@ export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1:second_deadlock_stack=1}
 limit=${REND_TEST_SECONDS:-$([ -n "${REND_TEST_LONG:-}" ] && echo 3600 || echo 600)}
 timeout --kill-after=10 "$limit" "$@"
 code=$?
+# Seconds on the clock, and what of the processors they took: in the program, in the kernel.
+times >"$TMPDIR/times"
+echo "# took $SECONDS s; $(tail -n 1 "$TMPDIR/times")"
 [ $code = 124 ] && echo "run.sh: ended after $limit s"
 exit $code

@@ -10,6 +10,7 @@
 #include "conf/graph.h"
 #include "conf/listeners.h"
 #include "conf/options.h"
+#include "conf/own.h"
 #include "conf/rehearse.h"
 #include "conf/tree.h"
 #include "engine/generation.h"
@@ -29,7 +30,7 @@ struct top {
 	int64_t workers, disk_threads, max_connections, backlog;
 	uint64_t idle_timeout, request_timeout, drain_timeout, item_size_max;
 	bool cas, enable_flush, enable_shutdown;
-	const char *plugin_dir, *user, *pid_file;
+	const char *plugin_dir, *user, *pid_file, *state_dir;
 };
 
 static const struct rend_option top_options[] = {
@@ -57,6 +58,8 @@ static const struct rend_option top_options[] = {
 	REND_OPTION("user", REND_STRING, top, user, "", NULL,
 	    "Who to become when started by root, after the listeners are bound."),
 	REND_OPTION("pid_file", REND_STRING, top, pid_file, "", NULL, "A file for the number of the process."),
+	REND_OPTION("state_dir", REND_STRING, top, state_dir, "", NULL,
+	    "A folder where rend leaves notes for the next one that is started, such as of what is bypassed."),
 	{ 0 },
 };
 
@@ -78,7 +81,8 @@ const struct conf_table conf_tables[] = {
 	{ "log", "log = { }: where lines for people go.", log_options },
 	{ "listener", "An element of listeners = ( ): where clients come in.", listeners_options },
 	{ "admin", "admin = { }: where those come in who watch, over HTTP.", listeners_admin_options },
-	{ "handler", "Any block of handlers = { }, beside what its plugin has.", graph_handler_options },
+	{ "handler", "Any block of handlers = { }, beside what its plugin has.", own_handler_options },
+	{ "policy", "Any block of policies = { }, beside what its plugin has.", own_policy_options },
 	{ NULL, NULL, NULL },
 };
 
@@ -182,7 +186,8 @@ read_top(struct loading *l)
 	l->c->plugin_dir = arena_print(c, "%s", top->plugin_dir == NULL ? PLUGINDIR : top->plugin_dir);
 	l->c->user = arena_print(c, "%s", top->user == NULL ? "" : top->user);
 	l->c->pid_file = arena_print(c, "%s", top->pid_file == NULL ? "" : top->pid_file);
-	if (l->c->plugin_dir == NULL || l->c->user == NULL || l->c->pid_file == NULL)
+	s->state_dir = arena_print(c, "%s", top->state_dir == NULL ? "" : top->state_dir);
+	if (l->c->plugin_dir == NULL || l->c->user == NULL || l->c->pid_file == NULL || s->state_dir == NULL)
 		messages_error(l->m, l->root->place, EX_OSERR, NULL, "no memory");
 	arena_free(top);
 }
@@ -216,6 +221,8 @@ read_graph(struct loading *l)
 	tree_want(l->root, "handlers", TREE_GROUP, l->m);
 	tree_want(l->root, "policies", TREE_GROUP, l->m);
 	graph_build(&g, l->root, c->plugin_dir, l->m);
+	if (c->server.state_dir != NULL && *c->server.state_dir == '\0')
+		graph_want_no_notes(&g, l->m);
 	for (size_t i = 0; i < g.count; i++)
 		*(g.blocks[i].policy ? &c->policies : &c->handlers) += 1;
 	listeners_read(c, l->root, &g, l->m);

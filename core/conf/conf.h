@@ -55,7 +55,7 @@ void conf_fini(struct conf *c);
 
 /* What the server itself can be told: the top of the file, log = {}, an element of listeners, admin = {}. */
 struct conf_table {
-	const char *name; /* "rend", "log", "listener", "admin", "handler" */
+	const char *name; /* "rend", "log", "listener", "admin", "handler", "policy" */
 	const char *doc;
 	const struct rend_option *options;
 };

@@ -63,6 +63,25 @@ print_table(const struct rend_option *options, FILE *out)
 	}
 }
 
+/* What a person may tell a store of it. */
+static void
+print_commands(const struct rend_command *c, FILE *out)
+{
+	if (c == NULL || c->name == NULL)
+		return;
+	fputs("\n| command | |\n|---|---|\n", out);
+	for (; c->name != NULL; c++) {
+		fprintf(out, "| `%s", c->name);
+		if (c->args != NULL) {
+			fputc(' ', out);
+			print_column(c->args, out);
+		}
+		fputs("` | ", out);
+		print_column(c->doc, out);
+		fputs(" |\n", out);
+	}
+}
+
 static const char *
 kind_of(const struct plugin *p)
 {
@@ -114,6 +133,7 @@ describe_plugin(const char *name, const char *plugin_dir, FILE *out, struct rend
 		return -1;
 	fprintf(out, "%s, a %s: %s\n\n", plugin_name(p), kind_of(p), plugin_doc(p));
 	print_table(plugin_options(p), out);
+	print_commands(p->handler.commands, out);
 	return 0;
 }
 

@@ -27,14 +27,22 @@ draw_listener(const struct listener_settings *l, size_t n, FILE *out)
 	fprintf(out, "\"];\n\t\"listeners.%zu\" -> \"%s\";\n", n, rend_node_name(l->policy));
 }
 
-/* A node, and an edge for each option that names another. */
+/* Is this option the tier that the policy does not ask? */
+static bool
+is_bypassed(const struct rend_node *n, const char *option)
+{
+	return n->bypassed != 0 && strcmp(n->plugin->policy.tiers[n->bypassed - 1], option) == 0;
+}
+
+/* A node, and an edge for each option that names another; dotted: it is bypassed. */
 static void
 draw_node(const struct rend_node *n, FILE *out)
 {
 	const struct rend_option *opt = plugin_options(n->plugin);
 
-	fprintf(out, "\t\"%s\" [shape=%s, label=\"%s\\n%s\"];\n", n->name,
-	    plugin_is_handler(n->plugin) ? "cylinder" : "box", n->name, plugin_name(n->plugin));
+	fprintf(out, "\t\"%s\" [shape=%s, label=\"%s\\n%s\"%s];\n", n->name,
+	    plugin_is_handler(n->plugin) ? "cylinder" : "box", n->name, plugin_name(n->plugin),
+	    n->idle ? ", style=dotted" : "");
 	for (; opt != NULL && opt->name != NULL; opt++) {
 		const struct rend_node *to;
 
@@ -42,7 +50,8 @@ draw_node(const struct rend_node *n, FILE *out)
 			continue;
 		memcpy(&to, (const char *)n->conf + opt->at, sizeof(void *));
 		if (to != NULL)
-			fprintf(out, "\t\"%s\" -> \"%s\" [label=\"%s\"];\n", n->name, to->name, opt->name);
+			fprintf(out, "\t\"%s\" -> \"%s\" [label=\"%s\"%s];\n", n->name, to->name, opt->name,
+			    is_bypassed(n, opt->name) ? ", style=dotted" : "");
 	}
 }
 
@@ -71,7 +80,10 @@ draw_paths(const struct conf *c, FILE *out)
 
 		if (n->walks == NULL)
 			continue;
-		fprintf(out, "policies.%s (%s)\n", n->name, plugin_name(n->plugin));
+		fprintf(out, "policies.%s (%s)", n->name, plugin_name(n->plugin));
+		if (n->bypassed != 0)
+			fprintf(out, ", %s bypassed", n->plugin->policy.tiers[n->bypassed - 1]);
+		fputc('\n', out);
 		flow_print_paths(&n->plugin->policy, n->walks, out);
 	}
 }

@@ -9,26 +9,18 @@
 #include "conf/arena.h"
 #include "conf/graph_check.h"
 #include "conf/options.h"
+#include "conf/own.h"
 #include "conf/rehearse.h"
 #include "conf/suggest.h"
+#include "engine/bypass.h"
 #include "engine/generation.h"
 #include "engine/plugin_load.h"
+#include "net/comeback.h"
 
 #define BLOCK_NAME_MAX 64
 
 /* What an option gets that names a block about which something was said already: nobody follows it. */
 static const struct rend_node unfit;
-
-/* What a block under handlers may say whatever its plugin is: it is about the node, and no plugin knows of it. */
-struct handler_conf {
-	uint64_t unknown_hold;
-};
-
-const struct rend_option graph_handler_options[] = {
-	REND_OPTION("unknown_hold", REND_DURATION, handler_conf, unknown_hold, "30s", "100ms..1h",
-	    "Of an l1: how long it takes no copy of a key of which a write to the l2 ended without an answer."),
-	{ .name = NULL },
-};
 
 /* ---- reading ---- */
 
@@ -217,45 +209,17 @@ find(void *arg, enum rend_option_type type, const char *name, struct rend_error 
 	return to->node == NULL ? &unfit : to->node;
 }
 
-/* The node's own options: all names but theirs are the plugin's, and were looked at. */
-static void
-fill_handler(struct graph_block *b, struct messages *m)
-{
-	struct handler_conf *conf = arena_new(sizeof *conf);
-	struct tree only = *b->tree;
-	const struct tree *t = tree_get(b->tree, "unknown_hold");
-	struct tree kid;
-	struct options o = { graph_handler_options, "a handler", b->path, NULL, NULL, NULL };
-
-	if (conf == NULL) {
-		messages_error(m, b->tree->place, EX_OSERR, b->path, "no memory");
-		return;
-	}
-	only.kids = NULL;
-	if (t != NULL) {
-		kid = *t;
-		kid.next = NULL;
-		only.kids = &kid;
-	}
-	options_fill(&o, &only, b->tree->place, conf, m);
-	b->node->unknown_hold = conf->unknown_hold;
-	arena_free(conf);
-}
-
 static void
 fill(struct graph *g, size_t i, struct messages *m)
 {
-	static const char *const others[] = { "plugin", NULL }, *const handlers_others[] = { "plugin", "unknown_hold",
-		NULL };
 	struct graph_block *b = &g->blocks[i];
 	struct finding f = { g, i };
 	struct options o = { plugin_options(b->plugin), plugin_name(b->plugin), b->path,
-		b->policy ? others : handlers_others, find, &f };
+		b->policy ? own_policy_names : own_handler_names, find, &f };
 	size_t errors = m->errors;
 
 	options_fill(&o, b->tree, b->tree->place, b->conf, m);
-	if (!b->policy)
-		fill_handler(b, m);
+	(b->policy ? own_fill_policy : own_fill_handler)(b->node, b->tree, b->path, m);
 	b->bad = m->errors != errors;
 }
 
@@ -361,6 +325,22 @@ graph_policy(struct graph *g, const char *name, struct rend_error *err)
 	else
 		rend_error(err, "there is no policy \"%.64s\"%s", name, suggest_text(&s, near, sizeof near));
 	return NULL;
+}
+
+void
+graph_want_no_notes(const struct graph *g, struct messages *m)
+{
+	for (size_t i = 0; i < g->count; i++) {
+		const struct graph_block *b = &g->blocks[i];
+		char path[TREE_PATH_MAX + 8];
+
+		if (b->bad || !comeback_notes(b->node))
+			continue;
+		snprintf(path, sizeof path, "%s.bypass", b->path);
+		messages_error(m, tree_get(b->tree, "bypass")->place, 0, path,
+		    "there must be a state_dir: rend notes there that %s is to be flushed before it is asked again",
+		    rend_node_name(bypass_of(b->node)));
+	}
 }
 
 void

@@ -13,9 +13,6 @@
 #include "conf/tree.h"
 #include "engine/node.h"
 
-/* What every block under handlers may say. */
-extern const struct rend_option graph_handler_options[];
-
 struct graph_block {
 	const struct tree *tree;
 	char path[TREE_PATH_MAX]; /* "handlers.mem" */
@@ -49,6 +46,9 @@ void graph_build(struct graph *g, const struct tree *root, const char *plugin_di
  * said about it already.  It and all below it are used.
  */
 const struct rend_node *graph_policy(struct graph *g, const char *name, struct rend_error *err);
+
+/* There is no folder for notes: whoever bypasses what has to be flushed later becomes a message. */
+void graph_want_no_notes(const struct graph *g, struct messages *m);
 
 /* Warns of blocks that no listener leads to. */
 void graph_warn_unused(const struct graph *g, struct messages *m);

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "conf/own.h"
+#include "engine/bypass.h"
 #include "engine/plugin_load.h"
 
 /* ---- each by itself ---- */
@@ -30,6 +32,10 @@ check_node(struct graph_block *b, struct messages *m)
 
 	if (b->plugin->policy.name != NULL)
 		set_tiers(b);
+	if (b->policy && own_find_bypass(b->node, b->tree, b->path, m) != 0) {
+		b->bad = true;
+		return;
+	}
 	for (int i = 0; i < b->node->tier_count; i++)
 		if (b->node->tiers[i] == NULL) {
 			b->bad = true;
@@ -110,12 +116,116 @@ check_hold(const struct graph *g, const struct graph_block *b, struct messages *
 
 	for (size_t i = 0; t != NULL && i < g->count; i++)
 		if (g->blocks[i].node != NULL &&
-		    (g->blocks[i].bad || (guards(&g->blocks[i]) && g->blocks[i].node->tiers[0] == b->node)))
+		    (g->blocks[i].bad || ((guards(&g->blocks[i]) || g->blocks[i].node->bypassed != 0) &&
+					     g->blocks[i].node->tiers[0] == b->node)))
 			return;
 	if (t == NULL)
 		return;
 	snprintf(path, sizeof path, "%s.unknown_hold", b->path);
 	messages_error(m, t->place, 0, path, "no policy keeps copies in %s: this is for an l1", b->tree->name);
+}
+
+/* ---- bypassed tiers ---- */
+
+/* Of two policies over the same tiers both bypass the same, or one would write where the other does not look. */
+static void
+check_bypassed_alike(const struct graph *g, const struct graph_block *p, struct messages *m)
+{
+	const struct rend_node *n = p->node;
+	char path[TREE_PATH_MAX + 8];
+
+	snprintf(path, sizeof path, "%s.bypass", p->path);
+	for (size_t i = 0; i < g->count; i++) {
+		const struct graph_block *b = &g->blocks[i];
+
+		if (b->bad || b->node->tier_count != 2 || b->node->bypassed == n->bypassed ||
+		    b->node->tiers[0] != n->tiers[0] || b->node->tiers[1] != n->tiers[1])
+			continue;
+		messages_error(m, tree_get(p->tree, "bypass")->place, 0, path,
+		    "%s is over the same two tiers, and does not bypass %s: all of them must, or none", b->path,
+		    rend_node_name(bypass_of(n)));
+		return;
+	}
+}
+
+static void
+warn_bypass(const struct graph_block *p, struct messages *m)
+{
+	const struct rend_node *out = bypass_of(p->node);
+
+	messages_warn(m, tree_get(p->tree, "bypass")->place, p->path, "%s (%s) is bypassed: %s serves alone",
+	    p->plugin->policy.tiers[p->node->bypassed - 1], rend_node_name(out),
+	    rend_node_name(p->node->tiers[p->node->bypassed == 1]));
+}
+
+/* Does this block ask that node, other than by a tier that it bypasses? */
+static bool
+asks_really(const struct graph_block *b, const struct rend_node *kid)
+{
+	const struct rend_node *n = b->node;
+
+	if (n == NULL || n->bypassed == 0 || bypass_of(n) != kid)
+		return true;
+	return n->tiers[n->bypassed == 1] == kid;
+}
+
+/* Whom all who name it bypass, or are idle themselves, is idle: parents come last in the order. */
+static void
+find_idle(struct graph *g)
+{
+	for (size_t i = g->sorted; i > 0; i--) {
+		struct graph_block *kid = &g->blocks[g->order[i - 1]];
+		bool named = false, asked = false;
+
+		for (size_t p = 0; p < g->count; p++)
+			for (size_t k = 0; k < g->blocks[p].asks_count; k++)
+				if (&g->blocks[g->blocks[p].asks[k]] == kid) {
+					named = true;
+					asked |= !g->blocks[p].bad && !g->blocks[p].node->idle &&
+						 asks_really(&g->blocks[p], kid->node);
+				}
+		if (kid->node != NULL)
+			kid->node->idle = named && !asked;
+	}
+}
+
+/* ---- what only one may have ---- */
+
+/* The first claim of this node that is also `claim`, up to its nth; or `most`. */
+static unsigned
+claimed(const struct rend_node *n, const char *claim, unsigned most)
+{
+	for (unsigned i = 0; i < most; i++) {
+		const char *other = node_claim(n, i);
+
+		if (other == NULL)
+			return most;
+		if (strcmp(other, claim) == 0)
+			return i;
+	}
+	return most;
+}
+
+static void
+check_claims(const struct graph *g, const struct graph_block *b, struct messages *m)
+{
+	const char *claim;
+
+	graph_doing(b, plugin_name(b->plugin), "while it said what it claims");
+	for (unsigned nth = 0; (claim = node_claim(b->node, nth)) != NULL; nth++) {
+		if (nth == NODE_CLAIMS_MAX) {
+			messages_error(m, b->tree->place, EX_SOFTWARE, b->path, "plugin %s claims more than %d things",
+			    plugin_name(b->plugin), NODE_CLAIMS_MAX);
+			return;
+		}
+		if (claimed(b->node, claim, nth) < nth)
+			messages_error(m, b->tree->place, 0, b->path, "wants %.200s twice", claim);
+		for (const struct graph_block *other = g->blocks; other != b; other++)
+			if (!other->bad && claimed(other->node, claim, NODE_CLAIMS_MAX) < NODE_CLAIMS_MAX)
+				messages_error(m, b->tree->place, 0, b->path,
+				    "wants %.200s for itself, which %s has: two stores cannot share it", claim,
+				    other->path);
+	}
 }
 
 /* ---- locks ---- */
@@ -176,8 +286,17 @@ graph_check(struct graph *g, struct messages *m)
 			warn_shared_l2(g, &g->blocks[i], m);
 		}
 	for (size_t i = 0; i < g->count; i++)
+		if (!g->blocks[i].bad)
+			check_claims(g, &g->blocks[i], m);
+	for (size_t i = 0; i < g->count; i++)
 		if (locks(&g->blocks[i]))
 			check_nested_locks(g, &g->blocks[i], m);
+	for (size_t i = 0; i < g->count; i++)
+		if (!g->blocks[i].bad && g->blocks[i].node->bypassed != 0) {
+			check_bypassed_alike(g, &g->blocks[i], m);
+			warn_bypass(&g->blocks[i], m);
+		}
+	find_idle(g);
 	for (size_t i = 0; i < g->count; i++)
 		if (!g->blocks[i].bad)
 			check_hold(g, &g->blocks[i], m);

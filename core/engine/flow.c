@@ -92,7 +92,7 @@ walk_renew_kid(struct rend_op *home)
 		if (w->kid != NULL)
 			rend_op_free(&w->kid);
 		w->kid = kid;
-	} else {
+	} else if (w->asked) {
 		rend_value_drop(&kid->item.value);
 		kid->item = (struct rend_item){ 0 };
 		kid->ask = (struct rend_ask){ 0 };
@@ -231,13 +231,14 @@ walk_take_in(struct rend_op *home, const struct rend_step *step)
 static void
 walk_end(struct rend_op *home)
 {
-	struct walk w = *walk_of(home);
+	struct walk *w = walk_of(home);
 
-	rend_op_free(&w.kid);
-	if (w.holder != NULL)
-		held_leave(&w.holder);
-	if (w.owed)
-		rend_done(home, (enum rend_status)w.answer);
+	rend_op_free(&w->kid);
+	if (w->holder != NULL)
+		held_leave(&w->holder);
+	/* Nothing of them was the last hold on the home: it is its owner's, or ours. */
+	if (w->owed)
+		rend_done(home, (enum rend_status)w->answer);
 	else
 		rend_op_free(&home);
 }
@@ -379,6 +380,26 @@ walk_slot(const struct rend_node *policy, const struct rend_op *op)
 	return op->verb;
 }
 
+/* The first row was asked with the op itself: goes on behind it.  true: there is more to do. */
+static bool
+walk_from_glance(struct rend_op *op)
+{
+	struct walk *w = walk_of(op);
+	const struct rend_step *step = &w->steps[w->row];
+	enum rend_status status = (enum rend_status)op->status;
+
+	rend_value_drop(&op->item.value);
+	op->item = (struct rend_item){ 0 };
+	op->status = 0;
+	/* For a row with a function, which looks at it. */
+	row_fill(w->kid, op, step, 0);
+	w->kid->status = (uint8_t)status;
+	w->asked = true;
+	w->answer = (uint8_t)status;
+	flow_count(w->in, w->slot, w->row, rend_outcome(status));
+	return walk_go(op, row_next(step, status), status);
+}
+
 void
 flow_start(struct instance *in, struct rend_op *op)
 {
@@ -402,10 +423,16 @@ flow_start(struct instance *in, struct rend_op *op)
 			held_leave(&w->holder);
 		status = REND_NO_MEMORY;
 	}
-	if (status == REND_OK)
-		walk_run(op);
-	else
+	if (status != REND_OK) {
 		rend_done(op, status);
+		return;
+	}
+	if (op_core(op)->glances) {
+		op_core(op)->glances = false;
+		if (!walk_from_glance(op))
+			return;
+	}
+	walk_run(op);
 }
 
 const char *

@@ -78,6 +78,14 @@ generation_detach(struct generation *g, struct rend_worker *w)
 }
 
 void
+generation_drain(struct generation *g, uint64_t deadline)
+{
+	REND_CHECK(g, GENERATION_MAGIC);
+	for (size_t i = g->count; i > 0; i--)
+		node_drain(g->nodes[i - 1], deadline);
+}
+
+void
 generation_free(struct generation **gp)
 {
 	struct generation *g = *gp;

@@ -31,6 +31,10 @@ int generation_attach(struct generation *g, struct rend_worker *w, struct rend_e
  */
 bool generation_detach(struct generation *g, struct rend_worker *w);
 
+/* Has every store bring to where it lasts what is only in memory yet, parents first, by the deadline (monotonic ns).  No worker has it any more.
+ * Main thread. */
+void generation_drain(struct generation *g, uint64_t deadline);
+
 /* Closes every node, parents first, and frees all.  No worker has it any more.  Main thread. */
 void generation_free(struct generation **gp);
 

@@ -5,8 +5,10 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "engine/bypass.h"
 #include "engine/flow.h"
 #include "engine/flow_check.h"
+#include "engine/glance.h"
 #include "engine/guard.h"
 #include "engine/holds.h"
 #include "engine/join.h"
@@ -86,6 +88,8 @@ node_check(struct rend_node *n, struct rend_error *err)
 	n->walks = p->pick(n->conf, l1_can);
 	if (n->walks == NULL)
 		return error_set(err, EX_SOFTWARE, "%s has no tables for these options", p->name);
+	if (n->bypassed != 0 && bypass_tables(n) != 0)
+		return error_set(err, EX_OSERR, "no memory for the tables of %s", n->name);
 	if (check_l1(n, err) != 0)
 		return -1;
 	return flow_check(p, n->walks, n->tier_count, l1_can, err);
@@ -124,6 +128,7 @@ policy_open(struct rend_node *n, struct rend_error *err)
 		n->on[v] = n->walks[v].steps == NULL ? unsupported : walk;
 		n->passes[v] = flow_passes(n, v);
 	}
+	glance_find(n);
 	if (node_guards(n) && make_guard((struct rend_node *)(uintptr_t)n->tiers[0], err) != 0)
 		return -1;
 	n->modes = REND_MODES_ALL; /* the tiers refuse what they do not know */
@@ -155,10 +160,21 @@ name_node(const struct rend_node *n, struct rend_error *err)
 	error_set(err, err->exit_code, "%s: %s", n->name, err->text);
 }
 
+/* Where the copies are that are looked for first, if it wants to be told. */
+static const struct rend_node *
+find_hinted(const struct rend_node *n)
+{
+	const struct rend_node *l1 = rend_node_l1(n);
+
+	return l1->plugin->handler.prefetch != NULL ? l1 : NULL;
+}
+
 int
 node_open(struct rend_node *n, struct rend_error *err)
 {
 	REND_CHECK(n, NODE_MAGIC);
+	if (n->idle)
+		return 0;
 	if ((is_policy(n) ? policy_open(n, err) : handler_open(n, err)) != 0) {
 		name_node(n, err);
 		metrics_free(n);
@@ -169,8 +185,39 @@ node_open(struct rend_node *n, struct rend_error *err)
 		n->limits.time = TIME_DEFAULT;
 	if (n->limits.queue == 0)
 		n->limits.queue = QUEUE_DEFAULT;
+	n->hinted = find_hinted(n);
 	n->opened = true;
 	return 0;
+}
+
+void
+node_drain(struct rend_node *n, uint64_t deadline)
+{
+	const struct rend_handler *h = &n->plugin->handler;
+	struct rend_error err = { 0 };
+
+	REND_CHECK(n, NODE_MAGIC);
+	if (n->opened && h->drain != NULL && h->drain(n->store, deadline, &err) != 0)
+		rend_log(REND_LOG_ERROR, "%s: %s", n->name, err.text);
+}
+
+bool
+node_memory(const struct rend_node *n, uint64_t *bytes)
+{
+	const struct rend_handler *h = &n->plugin->handler;
+
+	if (!n->opened || h->memory == NULL)
+		return false;
+	*bytes = h->memory(n->store);
+	return true;
+}
+
+const char *
+node_claim(const struct rend_node *n, unsigned nth)
+{
+	const struct rend_handler *h = &n->plugin->handler;
+
+	return h->claims == NULL ? NULL : h->claims(n->conf, nth);
 }
 
 void
@@ -202,6 +249,7 @@ node_free(struct rend_node **np)
 	holds_free(&n->holds);
 	guard_free(&n->guard);
 	objects_free(n);
+	bypass_free(n);
 	if (n->free_conf != NULL)
 		n->free_conf(n->conf);
 	free(n->name);
@@ -249,8 +297,11 @@ int
 node_attach(struct rend_node *n, struct rend_worker *w, struct rend_error *err)
 {
 	const struct rend_handler *h = &n->plugin->handler;
-	struct instance *in = calloc(1, sizeof *in);
+	struct instance *in;
 
+	if (n->idle)
+		return 0;
+	in = calloc(1, sizeof *in);
 	/* A line of its own for each worker, or counting would pass lines between them. */
 	if (in == NULL || posix_memalign((void **)&in->counts, 64, sizeof *in->counts) != 0) {
 		free(in);
@@ -294,6 +345,16 @@ node_detach(struct rend_node *n, struct rend_worker *w)
 	free(in->counts);
 	free(in);
 	return true;
+}
+
+void
+node_prefetch(const struct rend_node *n, struct rend_worker *w, const uint64_t *hashes, size_t count)
+{
+	struct instance *in = n->hinted->instances[w->index];
+	const struct instance *outer = worker_call(w, in);
+
+	in->node->plugin->handler.prefetch(in->self, hashes, count);
+	worker_call(w, outer);
 }
 
 void
@@ -378,7 +439,7 @@ node_up(const struct rend_node *n)
 	if (!is_policy(n))
 		return node_reached(n, &of) > 0;
 	for (int i = 0; i < n->tier_count; i++)
-		if (node_up(n->tiers[i]))
+		if (n->tiers[i] != bypass_of(n) && node_up(n->tiers[i]))
 			return true;
 	return false;
 }

@@ -9,6 +9,7 @@
 #include "engine/plugin_load.h"
 #include "rend/plugin.h"
 
+struct bypass;
 struct guard;
 struct holds;
 struct join;
@@ -52,17 +53,25 @@ struct rend_node {
 	bool opened;
 	uint32_t modes;			/* those an op may have here; the others are UNSUPPORTED */
 	rend_op_f *on[REND_VERB_SLOTS]; /* what a submit calls; never NULL once it is open */
+	const struct rend_node *hinted; /* whose prefetch() is told of ops to come; NULL: nobody's */
 	/* a policy with tables */
 	const struct rend_walk *walks; /* NULL: a handler */
 	const struct rend_node *tiers[REND_TIERS_MAX];
 	int tier_count;
 	const struct rend_node
-	    *passes[REND_VERB_SLOTS]; /* who answers for it when a walk is nothing but one plain row */
-	struct row_counts *rows;      /* per worker, verb and row: flow.c's */
+	    *passes[REND_VERB_SLOTS];	/* who answers for it when a walk is nothing but one plain row */
+	const struct rend_node *glance; /* who is asked first in a get, with the client's op itself; NULL: nobody */
+	uint32_t glance_modes;		/* if it has no other modes */
+	struct row_counts *rows;	/* per worker, verb and row: flow.c's */
 	/* of the node that is tier 0 of somebody with guarded walks; made when first needed */
 	struct guard *guard;
 	struct holds *holds;
-	uint64_t unknown_hold;	/* ns; 0: the default */
+	uint64_t unknown_hold; /* ns; 0: the default */
+	/* what rend.conf says of a policy of two tiers */
+	int bypassed;		/* 1 + the tier that is not asked; 0: none */
+	bool trust_l2;		/* when it is asked again, it holds nothing old */
+	struct bypass *bypass;	/* bypass.c's */
+	bool idle;		/* nobody asks it, because all bypass it: it is not opened */
 	struct metric *metrics; /* what the plugin registered */
 	struct object *objects; /* what plugins left with it */
 	struct instance *instances[NODE_WORKERS_MAX];
@@ -83,18 +92,31 @@ int node_check(struct rend_node *n, struct rend_error *err);
 /* Does a table of this policy have a guard?  A handler's node: no.  Any thread, after node_check(). */
 bool node_guards(const struct rend_node *n);
 
-/* open(), limits.  0, or -1 with the reason.  Main thread. */
+/* open(), limits; nothing of one that is idle.  0, or -1 with the reason.  Main thread. */
 int node_open(struct rend_node *n, struct rend_error *err);
+
+/* drain(), of a node that is open; what is lost is logged.  Main thread; every instance is detached. */
+void node_drain(struct rend_node *n, uint64_t deadline);
+
+/* Bytes that its store holds.  false: nobody knows.  Any thread, while it is open. */
+bool node_memory(const struct rend_node *n, uint64_t *bytes);
+
+/* The nth thing that this node alone may have, or NULL.  Main thread, after node_check(). */
+#define NODE_CLAIMS_MAX 64
+const char *node_claim(const struct rend_node *n, unsigned nth);
 
 /* close().  Main thread; every instance is detached. */
 void node_close(struct rend_node *n);
 void node_free(struct rend_node **np);
 
-/* Makes the instance of this worker.  0, or -1 with the reason.  On the worker. */
+/* Makes the instance of this worker; an idle node has none.  0, or -1 with the reason.  On the worker. */
 int node_attach(struct rend_node *n, struct rend_worker *w, struct rend_error *err);
 
 /* true, or false: its plugin kept ops that were given up, and they keep the instance.  On the worker. */
 bool node_detach(struct rend_node *n, struct rend_worker *w);
+
+/* Tells the one who is asked first which ops are to come, 1 to REND_PREFETCH_MAX of them; n->hinted is not NULL.  On w. */
+void node_prefetch(const struct rend_node *n, struct rend_worker *w, const uint64_t *hashes, size_t count);
 
 /* flush(), tick() of an instance. */
 void instance_flush(struct instance *in);

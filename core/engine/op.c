@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/histogram.h"
 #include "engine/generation.h"
+#include "engine/glance.h"
 #include "engine/node.h"
 #include "engine/worker.h"
 
@@ -202,6 +203,7 @@ op_enter(const struct rend_node *to, struct rend_op *op)
 	c->at = in;
 	c->elsewhere = 0;
 	c->joined = false;
+	c->glances = false;
 	op->born = rend_now();
 	op->deadline = op->born + in->node->limits.time;
 	if (op->parent != NULL && op->parent->deadline < op->deadline && op->parent->deadline != 0)
@@ -243,13 +245,47 @@ op_pend(struct rend_op *op)
 	pending_insert(in, op);
 }
 
+/* Sends the op to the policy's first tier instead, if that may be enough. */
+static void
+op_glance(struct rend_op *op)
+{
+	struct op_core *c = op_core(op);
+	const struct rend_node *policy = c->at->node;
+	struct instance *in;
+
+	if (c->via != NULL || !glance_fits(policy, op))
+		return;
+	in = policy->glance->instances[op->worker->index];
+	if (in->in_flight != 0 || (op->ask.mode & ~in->node->modes) != 0)
+		return;
+	c->via = c->at;
+	c->at = in;
+	c->glances = true;
+}
+
+/* It was not: the policy has to walk. */
+static void
+op_walk_on(struct rend_op *op)
+{
+	struct op_core *c = op_core(op);
+
+	count_end(c->at, op, rend_now() - op->born);
+	c->at = c->via;
+	c->via = NULL;
+	op->state = OP_SUBMITTING;
+	op_hand_over(op);
+}
+
 bool
 rend_submit(const struct rend_node *to, struct rend_op *op)
 {
 	if (!op_enter(to, op))
 		return true;
+	op_glance(op);
 	op->state = OP_SUBMITTING;
 	op_hand_over(op);
+	if (op->state == OP_DONE && op_core(op)->glances && !glance_suffices(op_core(op)->via, op))
+		op_walk_on(op);
 	if (op->state == OP_DONE) {
 		op_ended(op);
 		return true;
@@ -378,6 +414,8 @@ void
 op_finish(struct rend_op *op)
 {
 	op->state = OP_DONE;
+	if (op_core(op)->glances)
+		glance_is_late(op_core(op)->via, op);
 	tell(op);
 }
 

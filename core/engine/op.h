@@ -47,7 +47,8 @@ struct op_core {
 	uint8_t elsewhere; /* atomic: 1 + the status that another thread answered with */
 	bool writes;	   /* to a tier that another's guard looks after: see op_leave_open() */
 	bool open;	   /* of its children, a write may happen yet of which nobody will hear */
-	bool joined;	   /* waits for another op's answer: see op_wait() */
+	bool joined : 1;   /* waits for another op's answer: see op_wait() */
+	bool glances : 1;  /* is the first question of a walk that has not begun, and via the policy: see glance.h */
 };
 _Static_assert(sizeof(struct op_core) <= sizeof(((struct rend_op *)0)->core), "rend_op.core is too small");
 

@@ -17,8 +17,10 @@
 #include "engine/plugin_load.h"
 #include "engine/trust.h"
 
-#define PLUGIN_NAME_MAX	   64
-#define PLUGIN_OPTIONS_MAX 256 /* a table that is longer has lost its end */
+#define PLUGIN_NAME_MAX 64
+/* A table that is longer has lost its end. */
+#define PLUGIN_OPTIONS_MAX  256
+#define PLUGIN_COMMANDS_MAX 64
 
 /* What is loaded; never unloaded.  Main thread. */
 static struct loaded {
@@ -121,6 +123,32 @@ plugin_check_options(const struct plugin *p, struct rend_error *err)
 }
 
 static int
+plugin_check_commands(const struct plugin *p, struct rend_error *err)
+{
+	const struct rend_command *all = p->handler.commands;
+
+	for (size_t i = 0; all != NULL && all[i].name != NULL; i++) {
+		const struct rend_command *c = &all[i];
+
+		if (i == PLUGIN_COMMANDS_MAX)
+			return error_set(err, EX_CONFIG, "%s: more than %d commands: its table has no end", p->path,
+			    PLUGIN_COMMANDS_MAX);
+		if (!plugin_name_fits(c->name))
+			return error_set(
+			    err, EX_CONFIG, "%s: \"%.64s\" cannot be the name of a command", p->path, c->name);
+		if (c->doc == NULL || c->doc[0] == '\0')
+			return error_set(
+			    err, EX_CONFIG, "%s: command %s does not say what it is for", p->path, c->name);
+		if (c->run == NULL)
+			return error_set(err, EX_CONFIG, "%s: command %s has no function", p->path, c->name);
+		for (size_t j = 0; j < i; j++)
+			if (strcmp(all[j].name, c->name) == 0)
+				return error_set(err, EX_CONFIG, "%s: there are two commands %s", p->path, c->name);
+	}
+	return 0;
+}
+
+static int
 plugin_check_handler(const struct plugin *p, struct rend_error *err)
 {
 	const struct rend_handler *h = &p->handler;
@@ -133,7 +161,14 @@ plugin_check_handler(const struct plugin *p, struct rend_error *err)
 		answers = answers || h->on[verb] != NULL;
 	if (!answers)
 		return error_set(err, EX_CONFIG, "%s: handler %s answers no verb", p->path, h->name);
-	return 0;
+	/* Half of a pair could be left where there is no way back. */
+	if ((h->release == NULL) != (h->reopen == NULL))
+		return error_set(
+		    err, EX_CONFIG, "%s: handler %s has release or reopen, and not the other", p->path, h->name);
+	if ((h->give == NULL) != (h->keep == NULL))
+		return error_set(
+		    err, EX_CONFIG, "%s: handler %s has give or keep, and not the other", p->path, h->name);
+	return plugin_check_commands(p, err);
 }
 
 /* Is there an option of this name that names a node? */
@@ -184,17 +219,25 @@ plugin_check_descriptor(const struct plugin *p, struct rend_error *err)
 
 /* ---- was it built for us? ---- */
 
-/* As far as ABI 0.1 reaches: what a plugin must at least bring.  A struct that ends earlier than ours is an older
- * minor's. */
+/*
+ * As far as the first minor of this major reaches: what a plugin must at least bring.  A struct that ends earlier than ours is an older
+ * minor's, and is copied into one that is zero where it ends.  What cannot be copied so has to be equal: an op lies in memory that both
+ * look at, and rows of tables lie one behind the other.  A minor that makes rows longer copies them row by row when it loads an older
+ * one's, and only then may their sizes differ.
+ */
 #define END_OF(strct, member) (offsetof(struct strct, member) + sizeof(((struct strct *)0)->member))
 #define PLUGIN_LEAST	      END_OF(rend_plugin, policy)
-#define HANDLER_LEAST	      END_OF(rend_handler, any)
+#define HANDLER_LEAST	      END_OF(rend_handler, take)
 #define POLICY_LEAST	      END_OF(rend_policy, pick)
 
 /* The same minor has the same structs: a plugin that differs was left over when a header changed. */
 static int
 plugin_check_sizes(const char *path, const struct rend_plugin *self, struct rend_error *err)
 {
+#define EQUAL(strct, member)                                                     \
+	{                                                                        \
+#strct, sizeof(struct strct), self->member, sizeof(struct strct) \
+	}
 	const struct {
 		const char *name;
 		size_t least, theirs, ours;
@@ -202,11 +245,17 @@ plugin_check_sizes(const char *path, const struct rend_plugin *self, struct rend
 		{ "rend_plugin", PLUGIN_LEAST, self->plugin_size, sizeof(struct rend_plugin) },
 		{ "rend_handler", HANDLER_LEAST, self->handler_size, sizeof(struct rend_handler) },
 		{ "rend_policy", POLICY_LEAST, self->policy_size, sizeof(struct rend_policy) },
-		{ "rend_op", sizeof(struct rend_op), self->op_size, sizeof(struct rend_op) },
+		EQUAL(rend_op, op_size),
+		EQUAL(rend_option, option_size),
+		EQUAL(rend_walk, walk_size),
+		EQUAL(rend_step, step_size),
+		EQUAL(rend_command, command_size),
 	};
+#undef EQUAL
+	int minor = self->abi_minor; /* of a minor 0 nothing is older, and compilers say so */
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-		size_t least = self->abi_minor < REND_ABI_MINOR ? sizes[i].least : sizes[i].ours;
+		size_t least = minor < REND_ABI_MINOR ? sizes[i].least : sizes[i].ours;
 
 		if (sizes[i].theirs < least || sizes[i].theirs > sizes[i].ours)
 			return error_set(err, EX_CONFIG,

@@ -1,7 +1,7 @@
 /*
  * What a client says, carried out.
  *
- *	dialog_parse ─► struct command ─┬─ a key ──────────────► op ─► answers_add
+ *	dialog_parse ─► struct command ─┬─ a key ──────────────► op ─► batch_add
  *	                                ├─ a value that is all there: op with a share of the input
  *	                                ├─ one that is not: body, until it is
  *	                                └─ no op: answered in its place
@@ -9,6 +9,7 @@
 #include "net/commands.h"
 
 #include "engine/op.h"
+#include "net/batch.h"
 #include "net/conn.h"
 #include "net/server.h"
 #include "net/stats.h"
@@ -19,21 +20,14 @@
 /* Bytes that are a fair part. */
 #define SWALLOWED_PROGRESS (16 * 1024)
 
-static void
-add_answer(struct conn *c, const struct asked *asked, struct rend_op *op)
-{
-	if (!answers_add(c, asked, op))
-		conn_close(c);
-}
-
 /* There was no memory for a command's op. */
 static void
-add_no_memory(struct conn *c, const struct command *cmd)
+add_no_memory(struct batch *b, const struct command *cmd)
 {
 	struct asked asked = cmd->asked;
 
 	asked.kind = COMMAND_NO_MEMORY;
-	add_answer(c, &asked, NULL);
+	batch_answer(b, &asked, NULL);
 }
 
 static struct rend_op *
@@ -52,17 +46,19 @@ op_of(struct conn *c, const struct command *cmd)
 
 /* A storing command whose body is all there, and well ended or refused. */
 static void
-add_stored(struct conn *c, const struct command *cmd, struct rend_op *op)
+add_stored(struct batch *b, const struct command *cmd, struct rend_op *op, bool more)
 {
 	if (op == NULL) {
-		add_no_memory(c, cmd);
+		add_no_memory(b, cmd);
 		return;
 	}
-	if (cmd->asked.kind == COMMAND_REFUSED) {
-		rend_op_free(&op);
-		count_add(&c->loop->counts.refused, 1);
+	if (cmd->asked.kind != COMMAND_REFUSED) {
+		batch_add(b, &cmd->asked, op, more);
+		return;
 	}
-	add_answer(c, &cmd->asked, op);
+	rend_op_free(&op);
+	count_add(&b->conn->loop->counts.refused, 1);
+	batch_answer(b, &cmd->asked, NULL);
 }
 
 /* The value as it lies in the input: by reference if that is the worker's buffer. */
@@ -81,8 +77,9 @@ take_value(struct conn *c, struct rend_op *op, const char *p, size_t len)
 
 /* A value begins at p + *at.  If it is all there it is taken at once, else it gets a body to come into. */
 static void
-begin_body(struct conn *c, struct command *cmd, const char *p, size_t len, size_t *at)
+begin_body(struct batch *b, struct command *cmd, const char *p, size_t len, size_t *at)
 {
+	struct conn *c = b->conn;
 	struct rend_op *op = op_of(c, cmd);
 	size_t used = 0;
 
@@ -95,7 +92,7 @@ begin_body(struct conn *c, struct command *cmd, const char *p, size_t len, size_
 			if (take_value(c, op, p + *at, cmd->body) != 0)
 				rend_op_free(&op);
 			*at += cmd->body + used;
-			add_stored(c, cmd, op);
+			add_stored(b, cmd, op, *at < len);
 			return;
 		case PARSE_CLOSE:
 			rend_op_free(&op);
@@ -112,8 +109,9 @@ begin_body(struct conn *c, struct command *cmd, const char *p, size_t len, size_
 
 /* Goes on with a value that is on its way.  false: more bytes are needed. */
 static bool
-go_on_with_body(struct conn *c, const char *p, size_t len, size_t *at)
+go_on_with_body(struct batch *batch, const char *p, size_t len, size_t *at)
 {
+	struct conn *c = batch->conn;
 	struct body *b = c->body;
 	struct command cmd;
 	struct rend_op *op;
@@ -137,70 +135,74 @@ go_on_with_body(struct conn *c, const char *p, size_t len, size_t *at)
 	b->op = NULL;
 	body_free(&c->body);
 	c->progressed = true;
-	add_stored(c, &cmd, op);
+	add_stored(batch, &cmd, op, *at < len);
 	return true;
 }
 
 static void
-add_flush(struct conn *c, const struct command *cmd)
+add_flush(struct batch *b, const struct command *cmd)
 {
+	struct conn *c = b->conn;
 	struct rend_op *op;
 
+	batch_ask(b);
 	server_flush_later(c->loop->server, c->listener, cmd->delay);
 	if (cmd->delay > 0) {
-		add_answer(c, &cmd->asked, NULL);
+		batch_answer(b, &cmd->asked, NULL);
 		return;
 	}
 	op = op_new(&c->loop->worker, "", 0);
 	if (op == NULL) {
-		add_no_memory(c, cmd);
+		add_no_memory(b, cmd);
 		return;
 	}
 	op->verb = REND_FLUSH_ALL;
-	add_answer(c, &cmd->asked, op);
+	batch_answer(b, &cmd->asked, op);
 }
 
 /* An older value must not outlive the set that was too large to take its place. */
 static void
-add_too_large(struct conn *c, const struct command *cmd)
+add_too_large(struct batch *b, const struct command *cmd)
 {
-	struct rend_op *op = op_new(&c->loop->worker, cmd->key, cmd->keylen);
+	struct rend_op *op = op_new(&b->conn->loop->worker, cmd->key, cmd->keylen);
 
 	if (op == NULL) {
-		add_no_memory(c, cmd);
+		add_no_memory(b, cmd);
 		return;
 	}
 	op->verb = REND_DELETE;
-	add_answer(c, &cmd->asked, op);
+	batch_answer(b, &cmd->asked, op);
 }
 
 static void
-add_op(struct conn *c, const struct command *cmd)
+add_op(struct batch *b, const struct command *cmd, bool more)
 {
-	struct rend_op *op = op_of(c, cmd);
+	struct rend_op *op = op_of(b->conn, cmd);
 
 	if (op == NULL)
-		add_no_memory(c, cmd);
+		add_no_memory(b, cmd);
 	else
-		add_answer(c, &cmd->asked, op);
+		batch_add(b, &cmd->asked, op, more);
 }
 
 static void
-carry_out(struct conn *c, struct command *cmd, const char *p, size_t len, size_t *at)
+carry_out(struct batch *b, struct command *cmd, const char *p, size_t len, size_t *at)
 {
+	struct conn *c = b->conn;
+
 	if (cmd->has_body) {
-		begin_body(c, cmd, p, len, at);
+		begin_body(b, cmd, p, len, at);
 		return;
 	}
 	switch (cmd->asked.kind) {
 	case COMMAND_OP:
-		add_op(c, cmd);
+		add_op(b, cmd, *at < len);
 		return;
 	case COMMAND_FLUSH_ALL:
-		add_flush(c, cmd);
+		add_flush(b, cmd);
 		return;
 	case COMMAND_TOO_LARGE:
-		add_too_large(c, cmd);
+		add_too_large(b, cmd);
 		return;
 	case COMMAND_STATS:
 		/* The words behind it are gone when its turn to be answered comes. */
@@ -218,7 +220,7 @@ carry_out(struct conn *c, struct command *cmd, const char *p, size_t len, size_t
 	default:
 		break;
 	}
-	add_answer(c, &cmd->asked, NULL);
+	batch_answer(b, &cmd->asked, NULL);
 	if (cmd->asked.close)
 		c->deaf = true;
 }
@@ -239,15 +241,17 @@ size_t
 commands_run(struct conn *c, const char *p, size_t len)
 {
 	unsigned commands = 0, keys = 0;
+	struct batch batch;
 	size_t at = 0;
 
+	batch_begin(&batch, c);
 	while (!c->finishing && !c->gone && !c->deaf) {
 		struct command cmd;
 		size_t used = 0;
 		enum parse r;
 
 		if (c->body != NULL) {
-			if (!go_on_with_body(c, p, len, &at))
+			if (!go_on_with_body(&batch, p, len, &at))
 				break;
 			continue;
 		}
@@ -273,8 +277,9 @@ commands_run(struct conn *c, const char *p, size_t len)
 			c->heard = (uint32_t)(rend_now() / 1000000000);
 		if (cmd.asked.kind != COMMAND_OP || cmd.asked.verb != REND_GET || cmd.asked.last)
 			commands++;
-		carry_out(c, &cmd, p, len, &at);
+		carry_out(&batch, &cmd, p, len, &at);
 	}
+	batch_ask(&batch);
 	/* What a client says behind `quit`, or behind what ended its connection, is nobody's. */
 	return c->finishing || c->deaf ? len : at;
 }

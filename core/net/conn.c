@@ -102,6 +102,13 @@ conn_owes_too_much(struct conn *c)
 	return c->paused;
 }
 
+bool
+conn_has_room_for(const struct conn *c, unsigned answers)
+{
+	return c->answers.count + answers <= OWED_MAX &&
+	       c->out.len + (size_t)answers * c->answer_size * ANSWER_UNIT <= OUT_BYTES_MAX;
+}
+
 /* Keeps what is left of the worker's buffer. */
 static void
 keep_rest(struct conn *c, const char *p, size_t len)

@@ -57,6 +57,9 @@ int conn_new(struct loop *l, int fd, const struct listener_settings *listener);
 /* Is it owed so much that it is not to be read from? */
 bool conn_owes_too_much(struct conn *c);
 
+/* Could so many answers more be owed to it, as large as those it got lately, and it still be read from? */
+bool conn_has_room_for(const struct conn *c, unsigned answers);
+
 /* It goes on next turn, with what it has kept of its input. */
 void conn_mark_runnable(struct conn *c);
 

@@ -63,7 +63,9 @@ look_at_nodes(struct exam *x, const struct server *s)
 	for (size_t i = 0; i < g->count && x->verbose; i++) {
 		int of, up = node_reached(g->nodes[i], &of);
 
-		if (g->nodes[i]->walks == NULL)
+		if (g->nodes[i]->idle)
+			strbuf_printf(x->out, "[+] node %s is bypassed\n", g->nodes[i]->name);
+		else if (g->nodes[i]->walks == NULL)
 			strbuf_printf(x->out, "%s node %s is reached by %d of %d workers\n", up > 0 ? "[+]" : "[-]",
 			    g->nodes[i]->name, up, of);
 	}

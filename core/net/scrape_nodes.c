@@ -65,6 +65,20 @@ say_numbers(const struct generation *g, struct exposition *e)
 	}
 }
 
+/* Only of those that know. */
+static void
+say_memory(const struct generation *g, struct exposition *e)
+{
+	uint64_t bytes;
+
+	if (!exposition_begin(
+		e, "rend_node_memory_bytes", EXPOSITION_GAUGE, "Memory that its store holds, its overhead included."))
+		return;
+	for (size_t i = 0; i < g->count; i++)
+		if (node_memory(g->nodes[i], &bytes))
+			exposition_number(e, LABELS({ "node", g->nodes[i]->name }), bytes);
+}
+
 /* As for clients' commands, OK is there from the beginning. */
 static void
 say_ops_of(const struct rend_node *n, struct exposition *e)
@@ -214,6 +228,7 @@ scrape_nodes(const struct server *s, struct exposition *e)
 	const struct generation *g = s->generation;
 
 	say_numbers(g, e);
+	say_memory(g, e);
 	say_ops(g, e);
 	say_policies(g, e);
 	for (size_t i = 0; i < g->count; i++)

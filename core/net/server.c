@@ -13,6 +13,7 @@
 #include "engine/generation.h"
 #include "engine/offload.h"
 #include "net/admin.h"
+#include "net/comeback.h"
 #include "net/conn.h"
 #include "net/listener.h"
 #include "rend/log.h"
@@ -229,6 +230,8 @@ server_start(struct server *s, struct rend_error *err)
 		return -1;
 	if (start_loops(s, err) != 0)
 		return -1;
+	if (s->settings->state_dir != NULL && comeback(s->generation, &s->loops[0], s->settings->state_dir, err) != 0)
+		return -1;
 	for (size_t i = 0; i < s->settings->listener_count; i++)
 		if (listener_start(&s->listeners[i]) != 0)
 			return error_set(err, EX_OSERR, "no memory for %s", s->listeners[i].name);
@@ -311,6 +314,8 @@ server_free(struct server **sp)
 		rend_log(REND_LOG_ERROR, "some ops did not come back: their nodes are left as they are");
 		return;
 	}
+	if (s->generation != NULL)
+		generation_drain(s->generation, rend_now() + s->settings->drain_timeout);
 	generation_free(&s->generation);
 	free(s->loops);
 	free(s->listeners);

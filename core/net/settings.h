@@ -37,6 +37,7 @@ struct server_settings {
 	uint64_t request_timeout; /* ns a request may be half there, and a client may not read; 0: none */
 	uint64_t drain_timeout;	  /* ns that SIGTERM waits for what is under way */
 	uint64_t item_size_max;	  /* bytes */
+	const char *state_dir;	  /* for notes to the next process; "" or NULL: none */
 	bool cas, flush_enabled, shutdown_enabled;
 	struct listener_settings *listeners;
 	size_t listener_count;

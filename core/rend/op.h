@@ -97,6 +97,8 @@ struct rend_ask {
 	uint64_t delta;	  /* incr, decr */
 	uint64_t initial; /* incr, decr with REND_VIVIFY */
 	uint64_t link;	  /* of a mutation: item.link of an earlier get; see leases below.  0: it does not matter */
+	/* For asks to come; 0, and handed on with the rest by who hands an ask on. */
+	uint64_t reserved[2];
 };
 
 /* What a get says beside the item. */
@@ -119,6 +121,8 @@ struct rend_item {
 	uint64_t size;	 /* of the value, when it is not given itself; bytes */
 	uint64_t number; /* incr, decr: the number after it */
 	uint64_t link;	 /* of a get: where item.cas may be used again; see leases below.  0: anywhere */
+	/* For answers to come; left alone. */
+	uint64_t reserved[2];
 };
 
 /*

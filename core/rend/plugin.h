@@ -7,8 +7,10 @@
 #define REND_PLUGIN_H
 
 #include "rend/check.h"
+#include "rend/command.h"
 #include "rend/flow.h"
 #include "rend/guard.h"
+#include "rend/handover.h"
 #include "rend/log.h"
 #include "rend/metrics.h"
 #include "rend/op.h"
@@ -81,6 +83,10 @@ enum {
 	/* An op holds locks that belong to the L1 beneath.  Of two such nodes over one L1, one above the other, each would wait for the other:
 	 * that is refused. */
 	REND_LOCKS_L1 = 1 << 2,
+	/* Answers every get before its function returns.  A policy that asks it first then asks with the client's op itself. */
+	REND_CAN_AT_ONCE = 1 << 3,
+	/* What it keeps is gone when the process is, if it was not given to the next one: it begins empty, so nothing old is in it. */
+	REND_FORGETS = 1 << 4,
 };
 
 /* What one node lets in.  Zero means the core's default. */
@@ -138,14 +144,98 @@ struct rend_handler {
 	 * thread; may be NULL. */
 	void (*flush)(void *inst);
 
+	/*
+	 * Ops for the keys with these hashes are about to come, so what finding them will look at may be fetched into the cache, for all of
+	 * them at once.  Only a hint: it changes nothing that anybody could see, whatever the hashes are; an op need not come after it, and need
+	 * not be announced.  Called with at most REND_PREFETCH_MAX of the requests that arrived together, not for one alone; also for those
+	 * to a policy over this node, if it is the one that is asked first.  Worker's thread; may be NULL.
+	 */
+	void (*prefetch)(void *inst, const uint64_t *hashes, size_t count);
+
 	/* About once a second.  Worker's thread; may be NULL. */
 	void (*tick)(void *inst);
 
 	/* Reachable, as far as one knows?  Policies ask, and a watcher a few times a second.  Worker's thread; NULL: always. */
 	bool (*up)(void *inst);
+
+	/*
+	 * The nth thing that no two stores may have at once, such as the path of a file: two blocks that claim the same are refused when rend.conf
+	 * is read.  NULL: no more; at most 64 are asked for.  The string may lie in conf, which lives until close(), or be static; it is
+	 * compared byte by byte.  Touches nothing outside the process.  Main thread, after check(); may be NULL: it has nothing of the kind.
+	 */
+	const char *(*claims)(const void *conf, unsigned nth);
+
+	/*
+	 * Bytes of memory that the store holds: what it took from the system or keeps from others, its overhead included; not what an op in its hands
+	 * holds.  rend_node_memory_bytes says it.  Must not block.  Any thread, at any time between open() and close(); may be NULL: nobody knows.
+	 */
+	uint64_t (*memory)(void *store);
+
+	/*
+	 * Brings to where it lasts what is only in memory yet: close() comes next, and need not wait for anything.  Every instance has been
+	 * detached.  It comes back by `deadline` (monotonic ns, as rend_now()), whatever it has done by then: with 0, or -1 after rend_error()
+	 * saying what is lost, which is logged.  Main thread, once per open(); may be NULL.
+	 */
+	int (*drain)(void *store, uint64_t deadline, struct rend_error *err);
+
+	/*
+	 * ---- The core does not call anything below this line yet.  Until it does, what stands here may change (docs/plugins.md). ----
+	 *
+	 * Memory for a value that is on its way.  A client has begun to send a set, add or replace of `size` bytes under a key with this hash.  The
+	 * store may add to *body, which is empty, pieces that have `size` bytes together; what it does not want it leaves empty, and the core finds
+	 * memory itself.  The core writes into the pieces as bytes come, then submits the op with *body as its value: the store knows its own
+	 * buffers by their release function, and may keep the value without a copy.  If the client leaves, or the policy asks somebody
+	 * else, the pieces are dropped, and so given back: there is no other way to cancel.  It counts what it has given away against its own bound,
+	 * and says no to what would be too much: nobody has sent those bytes yet.  Worker's thread; must not block; may be NULL.
+	 */
+	void (*reserve)(void *inst, uint64_t hash, size_t size, struct rend_value *body);
+
+	/*
+	 * Options of the block changed while the store is to go on: a node whose plugin and options are the same is kept, with its instances,
+	 * when rend.conf is read anew, and is told nothing.  It takes over what may change at run time; workers and their ops are not stopped.
+	 * Both confs live until close().  0, or -1 after rend_error(), with nothing changed: "needs a restart" where the store has claims, else a
+	 * new store is opened beside it.  Main thread; may be NULL: as -1.
+	 */
+	int (*change)(void *store, const void *conf, struct rend_error *err);
+
+	/* What a person can tell it; ends with a row whose name is NULL; NULL: nothing. */
+	const struct rend_command *commands;
+
+	/*
+	 * Gives up what it claims, so that another process may take it: writes what must last, closes files, lets go of locks, by `deadline`
+	 * (monotonic ns).  No op is in its hands, and until reopen() or close() none comes: the core answers DOWN by itself, which says that
+	 * nothing was changed; tick() and flush() are not called meanwhile.  0, or -1 after rend_error(): it still has everything, and ops come
+	 * again.  Main thread; may be NULL: it has nothing to give up.
+	 */
+	int (*release)(void *store, uint64_t deadline, struct rend_error *err);
+
+	/* Takes it again, after a release() that was for nothing.  0, or -1 after rend_error(): the node stays away, and is asked to reopen again once
+	 * a second.  Main thread; NULL only if release is. */
+	int (*reopen)(void *store, struct rend_error *err);
+
+	/*
+	 * Fills in what the next process is to have (handover.h).  No op is in its hands, and none comes until keep() or close().  The
+	 * descriptors stay its own; the core sends copies.  From here on it changes nothing of what they lead to: what close() frees is this
+	 * process's view alone.  Values that clients still have yet to be sent stay readable.  0, or -1 after rend_error(): the next one begins
+	 * empty.  Must not block.  Main thread; may be NULL: as -1.
+	 */
+	int (*give)(void *store, struct rend_parcel *parcel, struct rend_error *err);
+
+	/* The next process did not come up: what was given is its own again, as it was at give(), and ops come.  Main thread; NULL only if give
+	 * is. */
+	void (*keep)(void *store);
+
+	/*
+	 * open(), with what another process gave.  The descriptors are its own if it says 0; else the core closes them.  -1 after
+	 * rend_error() refuses it: another layout, another size, a note that is not believed.  Nothing is left behind then, and open() is called
+	 * as if there had been no parcel.  Main thread; may be NULL: as -1.
+	 */
+	int (*take)(void **store, const void *conf, struct rend_node *self, const struct rend_parcel *parcel,
+	    struct rend_error *err);
 };
 
-#define REND_SCRATCH_MAX 512 /* bytes */
+#define REND_SCRATCH_MAX  512 /* bytes */
+#define REND_PREFETCH_MAX 16
 
 /* ---- the one symbol a plugin exports ---- */
 
@@ -160,15 +250,18 @@ struct rend_handler {
  *	0.4	what belongs to a node, and is shared by those over it: rend_node_l1(), rend_node_object(), REND_LOCKS_L1; rend_op_given_up()
  *	0.5	what l1l2 needs: touch with REND_ONLY_EARLIER, rows with asks of their own, rows that join, REND_REPLY_MISS, rend_flow.until;
  *		rend_ambiguous(), rend_earlier()
+ *	0.6	rend_handler.prefetch(); claims, memory, drain; what the core does not call yet; REND_CAN_AT_ONCE, REND_FORGETS; sizes of rows
  */
 #define REND_ABI_MAGIC 0x72656e64U
 #define REND_ABI_MAJOR 0
-#define REND_ABI_MINOR 5
+#define REND_ABI_MINOR 6
 
 struct rend_plugin {
 	uint32_t magic;
 	uint16_t abi_major, abi_minor;
-	uint32_t plugin_size, handler_size, policy_size, op_size; /* of the structs as the plugin was compiled */
+	/* of the structs as the plugin was compiled */
+	uint32_t plugin_size, handler_size, policy_size, op_size;
+	uint32_t option_size, walk_size, step_size, command_size; /* of a row of each table */
 	const char *version;					  /* the plugin's own */
 	const char *build;					  /* the compiler; for the log */
 	const struct rend_handler *handler;			  /* one of these two */
@@ -189,6 +282,10 @@ typedef const struct rend_plugin *rend_plugin_f(void);
 			.handler_size = sizeof(struct rend_handler),              \
 			.policy_size = sizeof(struct rend_policy),                \
 			.op_size = sizeof(struct rend_op),                        \
+			.option_size = sizeof(struct rend_option),                \
+			.walk_size = sizeof(struct rend_walk),                    \
+			.step_size = sizeof(struct rend_step),                    \
+			.command_size = sizeof(struct rend_command),              \
 			.build = __VERSION__,                                     \
 			__VA_ARGS__ };                                            \
 		return &self;                                                     \

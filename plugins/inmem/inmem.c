@@ -274,15 +274,23 @@ inmem_tick(void *inst)
 	table_sweep(inst);
 }
 
+static void
+inmem_prefetch(void *inst, const uint64_t *hashes, size_t count)
+{
+	table_warm(inst, hashes, count);
+}
+
 static const struct rend_handler inmem = {
 	.name = "inmem",
 	.doc = "Keeps values in this process's memory.",
 	.conf_size = sizeof(struct inmem_conf),
 	.options = options,
-	.can = REND_CAN_GUARD | REND_CAN_LEASE,
+	.can = REND_CAN_GUARD | REND_CAN_LEASE | REND_CAN_AT_ONCE | REND_FORGETS,
 	.modes = REND_MODES_ALL,
 	.open = inmem_open,
 	.close = inmem_close,
+	.memory = gauge_bytes,
+	.prefetch = inmem_prefetch,
 	.tick = inmem_tick,
 	.on = {
 		[REND_GET] = lookup_get,

@@ -12,6 +12,9 @@
  */
 #define USE_NS 1000000000ULL
 
+/* So much of an item is fetched ahead: all that stands before its key, and a key and a value of a hundred bytes. */
+#define WARM_BYTES 256
+
 void
 stripe_init(struct stripe *s, struct item **chains)
 {
@@ -44,6 +47,25 @@ chain(const struct stripe *s, uint64_t hash)
 	if (s->old != NULL && old >= s->moved)
 		return &s->old[old];
 	return &s->chains[hash & s->mask];
+}
+
+void
+stripe_warm(const struct stripe *s, uint64_t hash)
+{
+	struct item **chains = __atomic_load_n(&s->chains, __ATOMIC_RELAXED);
+
+	__builtin_prefetch(&chains[hash & __atomic_load_n(&s->mask, __ATOMIC_RELAXED)]);
+}
+
+void
+stripe_warm_item(const struct stripe *s, uint64_t hash)
+{
+	const char *it = (const char *)*chain(s, hash);
+
+	if (it == NULL)
+		return;
+	for (size_t at = 0; at < WARM_BYTES; at += 64)
+		__builtin_prefetch(it + at);
 }
 
 struct item *
@@ -166,8 +188,9 @@ stripe_grow(struct stripe *s, struct item **chains, size_t count)
 	s->old = s->chains;
 	s->old_mask = s->mask;
 	s->moved = 0;
-	s->chains = chains;
-	s->mask = count - 1;
+	/* Whoever looks without the lock takes the address and reads nothing there. */
+	__atomic_store_n(&s->chains, chains, __ATOMIC_RELAXED);
+	__atomic_store_n(&s->mask, count - 1, __ATOMIC_RELAXED);
 	return true;
 }
 

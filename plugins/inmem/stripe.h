@@ -37,7 +37,13 @@ void stripe_init(struct stripe *s, struct item **chains);
 /* Frees the arrays, and drops the items that are left. */
 void stripe_fini(struct stripe *s);
 
+/* Fetches the place of the chain where a key with this hash would be.  Without the lock: a hint, which an array that just grew makes vain. */
+void stripe_warm(const struct stripe *s, uint64_t hash);
+
 /* All below: under the lock. */
+
+/* Fetches the first item of that chain, and as much of its key and value as small ones have. */
+void stripe_warm_item(const struct stripe *s, uint64_t hash);
 
 struct item *stripe_find(const struct stripe *s, const char *key, size_t keylen, uint64_t hash);
 

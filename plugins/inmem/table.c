@@ -234,6 +234,22 @@ table_enter(struct visit *v, struct table *t, const char *key, size_t keylen, ui
 	}
 }
 
+/* In two rounds: what is fetched in the first, the second reads. */
+void
+table_warm(struct table *t, const uint64_t *hashes, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		stripe_warm(stripe_of(t, hashes[i]), hashes[i]);
+	for (size_t i = 0; i < count; i++) {
+		struct stripe *s = stripe_of(t, hashes[i]);
+
+		if (pthread_mutex_trylock(&s->lock) != 0)
+			continue;
+		stripe_warm_item(s, hashes[i]);
+		pthread_mutex_unlock(&s->lock);
+	}
+}
+
 static void
 free_chains(struct table *t, struct item **chains)
 {

@@ -51,6 +51,9 @@ void table_free(struct table **tp);
 /* Locks the key's stripe and looks for it.  An item that is expired or flushed is taken out and not found. */
 void table_enter(struct visit *v, struct table *t, const char *key, size_t keylen, uint64_t hash);
 
+/* Fetches into the cache what visits to the keys with these hashes, at most REND_PREFETCH_MAX, will look at. */
+void table_warm(struct table *t, const uint64_t *hashes, size_t count);
+
 /* Unlocks; drops what was taken out; lets the stripe grow if it wants to. */
 void table_leave(struct visit *v);
 

@@ -118,12 +118,13 @@ read_flags(struct answer *a, struct line *l, const struct question *asked, int64
 	return why == NULL ? ANSWER_READY : garbage(a, why);
 }
 
+/* A value follows. */
 static enum answer_parse
-read_length(struct answer *a, struct word w, uint64_t max)
+read_length(struct answer *a, struct line *l, uint64_t max)
 {
 	uint64_t n;
 
-	if (!word_number(w, UINT64_MAX, &n))
+	if (!line_number(l, UINT64_MAX, &n))
 		return garbage(a, "the length is no number");
 	if (n > max)
 		return garbage(a, "the length is more than a value can have");
@@ -154,7 +155,7 @@ read_meta_line(struct answer *a, struct line l, const struct question *asked, in
 		return garbage(a, "a value that nobody asked for");
 	a->hit = true;
 	a->stage = ANSWER_BODY;
-	parse = read_length(a, line_word(&l), asked->form == FORM_MA ? NUMBER_MAX : ANSWER_VALUE_MAX);
+	parse = read_length(a, &l, asked->form == FORM_MA ? NUMBER_MAX : ANSWER_VALUE_MAX);
 	return parse == ANSWER_READY ? read_flags(a, &l, asked, wall) : parse;
 }
 
@@ -164,23 +165,24 @@ read_meta_line(struct answer *a, struct line l, const struct question *asked, in
 static enum answer_parse
 read_value_line(struct answer *a, struct line l, const struct question *asked)
 {
-	struct word key = line_word(&l), flags_word = line_word(&l), length = line_word(&l), cas;
+	struct word key = line_word(&l);
+	enum answer_parse parse;
 	uint64_t n;
 
 	if (key.len != asked->keylen || memcmp(key.p, asked->key, key.len) != 0)
 		return garbage(a, "the key is of another request");
-	if (!word_number(flags_word, UINT32_MAX, &n))
+	if (!line_number(&l, UINT32_MAX, &n))
 		return garbage(a, "the client flags are no number of 32 bits");
 	a->item.flags = (uint32_t)n;
 	a->hit = true;
 	a->stage = ANSWER_BODY;
-	if (l.p < l.end) {
-		cas = line_word(&l);
-		if (!word_number(cas, UINT64_MAX, &a->item.cas) || l.p != l.end)
-			return garbage(a, "the cas is no number");
-		a->item.have |= REND_WANT_CAS;
-	}
-	return read_length(a, length, ANSWER_VALUE_MAX);
+	parse = read_length(a, &l, ANSWER_VALUE_MAX);
+	if (parse != ANSWER_READY || l.p == l.end)
+		return parse;
+	if (!line_number(&l, UINT64_MAX, &a->item.cas) || l.p != l.end)
+		return garbage(a, "the cas is no number");
+	a->item.have |= REND_WANT_CAS;
+	return ANSWER_READY;
 }
 
 /* A version that is no number is one too: other servers have their own. */
@@ -268,19 +270,18 @@ stage_body(struct answer *a, struct recvq *q)
 	return ANSWER_READY;
 }
 
-/* Exactly these bytes come next. */
-static enum answer_parse
-stage_literal(struct answer *a, struct recvq *q, const char *s, const char *why)
+/* Exactly these n bytes come next. */
+static inline enum answer_parse
+stage_literal(struct answer *a, struct recvq *q, const char *s, size_t n, const char *why)
 {
-	size_t len, n = strlen(s);
+	size_t len;
 	const char *p = recvq_bytes(q, &len);
 
-	if (memcmp(p, s, len < n ? len : n) != 0)
-		return garbage(a, why);
-	if (len < n)
-		return ANSWER_MORE;
-	recvq_eat(q, n);
-	return ANSWER_READY;
+	if (len >= n && memcmp(p, s, n) == 0) {
+		recvq_eat(q, n);
+		return ANSWER_READY;
+	}
+	return len < n && memcmp(p, s, len) == 0 ? ANSWER_MORE : garbage(a, why);
 }
 
 static bool
@@ -341,14 +342,14 @@ answer_read(struct answer *a, struct recvq *q, const struct question *asked, int
 	if (parse == ANSWER_READY && a->stage == ANSWER_BODY)
 		parse = stage_body(a, q);
 	if (parse == ANSWER_READY && a->stage == ANSWER_BODY_END) {
-		parse = stage_literal(a, q, "\r\n", "a value that does not end in CRLF");
+		parse = stage_literal(a, q, LINE("\r\n"), "a value that does not end in CRLF");
 		if (parse == ANSWER_READY && asked->form != FORM_GET)
 			return conclude(a, asked);
 		if (parse == ANSWER_READY)
 			a->stage = ANSWER_TAIL;
 	}
 	if (parse == ANSWER_READY && a->stage == ANSWER_TAIL) {
-		parse = stage_literal(a, q, "END\r\n", "END is missing behind a value");
+		parse = stage_literal(a, q, LINE("END\r\n"), "END is missing behind a value");
 		if (parse == ANSWER_READY)
 			return conclude(a, asked);
 	}

@@ -9,10 +9,12 @@
 #define ABSOLUTE_MAX INT32_MAX
 
 /* memcached's limit for a key as it stands in a line. */
-#define KEY_LINE_MAX 250
+#define KEY_LINE_MAX	 250
 
-/* A line: a verb, a key, and at most twelve numbers with a letter and a space. */
-#define LINE_MAX_BYTES (32 + KEY_LINE_MAX + 12 * 23)
+#define NUMBER_MAX_BYTES 20 /* 2^64 - 1 */
+
+/* A line: a verb, a key, at most twelve numbers with a letter and a space, and what is copied behind the last one. */
+#define LINE_MAX_BYTES (32 + KEY_LINE_MAX + 12 * 23 + NUMBER_MAX_BYTES)
 
 /* Writes a line; there is room enough. */
 struct pen {
@@ -42,17 +44,17 @@ pen_word(struct pen *pen, const char *s)
 	pen_bytes(pen, s, strlen(s));
 }
 
+/* Digits are found from the end; the longest number is copied with each, which takes two instructions. */
 static void
 pen_number(struct pen *pen, uint64_t n)
 {
-	char *p;
+	char text[2 * NUMBER_MAX_BYTES], *p = text + NUMBER_MAX_BYTES;
 
-	for (uint64_t rest = n; rest >= 10; rest /= 10)
-		pen->p++;
-	p = ++pen->p;
 	do
 		*--p = (char)('0' + n % 10);
 	while ((n /= 10) != 0);
+	memcpy(pen->p, p, NUMBER_MAX_BYTES);
+	pen->p += text + NUMBER_MAX_BYTES - p;
 }
 
 static void
@@ -80,11 +82,31 @@ pen_ttl(struct writing *w, const char *flag, int64_t exptime)
 	pen_signed(&w->pen, request_exptime(exptime, w->wall));
 }
 
+#define EACH_BYTE(b) (UINT64_MAX / 255 * (b))
+
+/* Of eight bytes: is none of them a control character, a space or 0x7f? */
+static bool
+eight_are_plain(const char *p)
+{
+	uint64_t x, del;
+
+	memcpy(&x, p, sizeof x);
+	del = x ^ EACH_BYTE(0x7f);
+	return ((((x - EACH_BYTE(' ' + 1)) & ~x) | ((del - EACH_BYTE(1)) & ~del)) & EACH_BYTE(0x80)) == 0;
+}
+
 /* A space or a line end inside a key would be read as another command. */
 static bool
 key_is_plain(const struct rend_op *op)
 {
-	for (size_t i = 0; i < op->keylen; i++)
+	size_t i = 0, len = op->keylen;
+
+	for (; i + 8 <= len; i += 8)
+		if (!eight_are_plain(op->key + i))
+			return false;
+	if (i > 0)
+		return i == len || eight_are_plain(op->key + len - 8);
+	for (; i < len; i++)
 		if ((unsigned char)op->key[i] <= ' ' || op->key[i] == 0x7f)
 			return false;
 	return true;

@@ -223,6 +223,39 @@ odd_keys_have_less_room(void **state)
 	sendq_drop(&q);
 }
 
+/* Keys are looked at eight bytes at a time: one that is odd is seen wherever it stands. */
+static void
+an_odd_byte_is_seen_wherever_it_stands(void **state)
+{
+	static const struct {
+		unsigned char byte;
+		bool odd;
+	} bytes[] = { { 0, true }, { '\n', true }, { 0x1f, true }, { ' ', true }, { '!', false }, { 0x7e, false },
+		{ 0x7f, true }, { 0x80, false }, { 0xff, false } };
+	char key[REND_KEY_MAX + 1], out[512];
+	struct row r = { REND_GET, key, { 0 }, 0, 0, NULL, NULL, NULL, NULL };
+
+	for (size_t len = 1; len < 40; len++)
+		for (size_t at = 0; at < len; at++)
+			for (size_t b = 0; b < sizeof bytes / sizeof bytes[0]; b++) {
+				struct sendq q = { 0 };
+				struct question asked;
+				struct rend_op *op;
+
+				memset(key, 'k', sizeof key - 1);
+				key[sizeof key - 1] = '\0';
+				op = make_op(&r);
+				key[at] = (char)bytes[b].byte;
+				op->key = key;
+				op->keylen = (uint8_t)len;
+				assert_int_equal(request_put(&q, op, meta, 9, WALL, &asked), REND_OK);
+				out[drain(&q, out, sizeof out - 1)] = '\0';
+				assert_int_equal(strstr(out, " b O9\r\n") != NULL, bytes[b].odd);
+				sendq_drop(&q);
+				free_op(op);
+			}
+}
+
 static void
 times(void **state)
 {
@@ -330,6 +363,7 @@ main(void)
 		cmocka_unit_test(every_verb_in_every_dialect),
 		cmocka_unit_test(longest_line_fits),
 		cmocka_unit_test(odd_keys_have_less_room),
+		cmocka_unit_test(an_odd_byte_is_seen_wherever_it_stands),
 		cmocka_unit_test(times),
 		cmocka_unit_test(large_values_are_not_copied),
 		cmocka_unit_test(order_is_kept),

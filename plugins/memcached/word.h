@@ -30,4 +30,20 @@ word_is(struct word w, const char *s, size_t len)
 /* A number of digits and nothing else, at most max. */
 bool word_number(struct word w, uint64_t max, uint64_t *n);
 
+/* The next word is such a number: as word_number() of line_word(), without looking at it twice. */
+static inline bool
+line_number(struct line *l, uint64_t max, uint64_t *n)
+{
+	const char *p = l->p, *most = l->end - p > 19 ? p + 19 : l->end; /* so many digits always fit */
+	uint64_t sum = 0;
+
+	for (; p < most && *p >= '0' && *p <= '9'; p++)
+		sum = sum * 10 + (unsigned)(*p - '0');
+	if (p == l->p || (p < l->end && *p != ' '))
+		return word_number(line_word(l), max, n);
+	l->p = p < l->end ? p + 1 : p;
+	*n = sum;
+	return sum <= max;
+}
+
 #endif

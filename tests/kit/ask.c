@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "engine/node.h"
 #include "rig.h"
 
 /* An answer that takes more than this part of the behaviour's time is lost. */
@@ -117,6 +118,21 @@ ask_repeat(struct ask *a, const void *p, size_t len, unsigned times)
 	rend_buf_drop(&buf);
 }
 
+/* A handler may be told of ops to come: of this one, and of others that do not come. */
+static void
+announce(const struct ask *a)
+{
+	const struct rend_node *node = a->seat->rig->node;
+	uint64_t hashes[REND_PREFETCH_MAX] = { 0, UINT64_MAX, a->op->hash };
+
+	if (node->hinted == NULL)
+		return;
+	for (size_t i = 3; i < REND_PREFETCH_MAX; i++)
+		hashes[i] = hashes[i - 1] * 6364136223846793005ULL + 1442695040888963407ULL;
+	node_prefetch(node, &a->seat->worker, hashes, REND_PREFETCH_MAX);
+	node_prefetch(node, &a->seat->worker, &hashes[a->op->hash % REND_PREFETCH_MAX], 1);
+}
+
 void
 ask_submit(struct ask *a)
 {
@@ -126,8 +142,11 @@ ask_submit(struct ask *a)
 	a->brought = op->item;
 	memcpy(a->key, op->key, op->keylen);
 	a->submitted = true;
+	announce(a);
 	if (rend_submit(a->seat->rig->node, op))
 		note_answer(a);
+	else if (op->verb == REND_GET && (a->seat->rig->node->plugin->handler.can & REND_CAN_AT_ONCE))
+		rig_fail("a get was not answered at once, as it says");
 }
 
 static bool

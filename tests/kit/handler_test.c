@@ -169,6 +169,8 @@ FAULT(immortal, "an exptime that has passed", "OK, but it is not there");
 __attribute__((unused)) FAULT(leaky, "leaves no memory behind", ""); /* what a leak checker says is its own */
 static struct fault careless = { "careless", "an old lease fills no new one", "set with an old lease over a new one", 0,
 	true };
+FAULT(hasty, "what was set is found", "MISS, but it is there");
+FAULT(tardy, "a get of a key that was never set is a miss", "a get was not answered at once");
 FAULT(racy, "two workers on one store", "a value under load is torn");
 
 /* What cannot be loaded or opened is no failed behaviour. */
@@ -216,7 +218,9 @@ main(void)
 		{ "leaks", found_out, NULL, NULL, &leaky },
 #endif
 		{ "tears values under load", found_out, NULL, NULL, &racy },
+		{ "takes a hint for an op", found_out, NULL, NULL, &hasty },
 		{ "fills what is leased to another", found_out, NULL, NULL, &careless },
+		{ "promises to answer at once and does not", found_out, NULL, NULL, &tardy },
 		cmocka_unit_test(refused),
 		cmocka_unit_test(wrong_option),
 	};

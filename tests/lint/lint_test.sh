@@ -155,6 +155,17 @@ built '' "$one"
 rm "$copy/.libs/own.so"
 found symbols 'no plugins in' "$copy"
 
+# An archive, and a file that is not in it.
+fresh
+mkdir -p "$copy/docs"
+touch "$copy"/{README.md,HACKING.md,LICENSE,dev,autogen.sh,configure.ac,configure,Makefile.am,Makefile.in}
+archive=$(mktemp) || exit 1
+trap 'rm -rf "$copy" "$archive"' EXIT
+tar -czf "$archive" -C "$(dirname "$copy")" "$(basename "$copy")"
+clean archive "$archive"
+touch "$copy/docs/new.md" "$copy/core/main.o"
+found archive 'docs/new.md: is in the tree, and not in the archive' "$archive"
+
 # Looking at nothing is no success.
 rm -rf "${copy:?}"/*
 for lint in layers magics headers; do

@@ -100,6 +100,8 @@ def test_a_scrape_of_a_server_that_has_done_nothing():
         assert m.get("rend_connections", listener=label(rend)) == 0
         assert m.get("rend_ready") == 1 and m.get("rend_workers") == 2 and m.get("rend_config_generation") == 1
         assert m.get("rend_request_duration_seconds_count", command="get") == 0
+        assert m.get("rend_node_memory_bytes", node="mem") == m.get("rend_inmem_bytes", node="mem") > 0
+        assert ("main",) not in m.all("rend_node_memory_bytes")
         assert m.get("rend_node_up", node="mem") == 1 and m.get("rend_node_workers_up", node="mem") == 2
         assert m.get("rend_inmem_limit_maxbytes", node="mem") == 64 << 20
         assert m.get("rend_metrics_left_out") == 0

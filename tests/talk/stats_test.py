@@ -304,8 +304,9 @@ def test_the_end_comes_while_all_workers_ask_each_other():
 # ---- what is under way ----
 
 def test_ops_under_way_are_shown():
-    with Memcached() as memcached, Rend(behind(memcached.server)) as rend, rend.client() as c:
-        wait_for("the backend to be up", lambda: rend.stats("nodes").get("back.links_up", "0") != "0")
+    conf = lambda memcached: behind(memcached.server, 'request_timeout = "60s";')
+    with Memcached() as memcached, Rend(conf(memcached), workers=2) as rend, rend.client() as c:
+        wait_for("both workers' connections", lambda: rend.stats("nodes").get("back.links_up") == "2")
         memcached.send_signal(signal.SIGSTOP)
         waiting = [rend.client() for _ in range(4)]
         waiting[0].say(b"get plain%key\r\n")

@@ -182,6 +182,12 @@ small_flush(struct small *s, struct rend_op *op)
 #ifndef SCRATCH
 #define SCRATCH 0 /* bytes in each op */
 #endif
+#ifndef PREFETCH
+#define PREFETCH NULL
+#endif
+#ifndef CAN
+#define CAN 0 /* what it promises */
+#endif
 #ifndef CLOSING
 #define CLOSING(s) (void)0
 #endif
@@ -215,7 +221,9 @@ small_flush(struct small *s, struct rend_op *op)
 		.name = "small",                                                                              \
 		.doc = "For tests of the handler kit.",                                                       \
 		.scratch_size = SCRATCH,                                                                      \
+		.can = CAN,                                                                                   \
 		.open = small_open,                                                                           \
+		.prefetch = PREFETCH,                                                                         \
 		.close = small_close,                                                                         \
 		.on = { [REND_GET] = on_get,                                                                  \
 		    [REND_SET] = on_set,                                                                      \

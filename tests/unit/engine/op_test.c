@@ -26,6 +26,9 @@ static struct {
 	enum { NOW, KEEP, ELSEWHERE, TWICE, NONSENSE, DISK } how;
 	struct rend_op *kept[16];
 	int count, flushes, ticks;
+	uint64_t hinted[4];
+	size_t hints;
+	const struct rend_node *node;
 	pthread_t thread;
 } told;
 
@@ -79,6 +82,16 @@ told_flush(void *inst)
 }
 
 static void
+told_prefetch(void *inst, const uint64_t *hashes, size_t count)
+{
+	(void)inst;
+	assert_true(count <= 4);
+	assert_ptr_equal(worker_at(worker_self()), told.node);
+	memcpy(told.hinted, hashes, count * sizeof *hashes);
+	told.hints = count;
+}
+
+static void
 told_tick(void *inst)
 {
 	(void)inst;
@@ -98,6 +111,7 @@ static const struct rend_handler told_handler = {
 	.doc = "as it is told",
 	.any = told_any,
 	.flush = told_flush,
+	.prefetch = told_prefetch,
 	.tick = told_tick,
 	.limits = told_limits,
 };
@@ -188,6 +202,21 @@ test_answered_now(void **state)
 	assert_int_equal(node_ended(node, REND_GET, REND_MISS), 2);
 	rend_op_free(&op);
 	assert_null(op);
+}
+
+/* Its plugin is told all of them, and is the one to blame meanwhile. */
+static void
+test_hinted(void **state)
+{
+	static const uint64_t hashes[] = { 3, 0, UINT64_MAX };
+
+	(void)state;
+	assert_ptr_equal(node->hinted, node);
+	told.node = node;
+	node_prefetch(node, &w, hashes, 3);
+	assert_int_equal(told.hints, 3);
+	assert_memory_equal(told.hinted, hashes, sizeof hashes);
+	assert_null(worker_at(&w));
 }
 
 static void
@@ -452,6 +481,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_answered_now),
+		TEST(test_hinted),
 		TEST(test_answered_later),
 		TEST(test_answered_elsewhere_before_submit_returns),
 		TEST(test_work_for_a_disk_thread),

@@ -1,0 +1,30 @@
+/*
+ * What was bypassed may hold values that have been replaced since.  So it is flushed before anybody asks it again, also by another process:
+ *
+ *	bypass = "l2"  ──► a note in state_dir, before the first client
+ *	without it     ──► the note is there: flush_all, the note goes, and only then are clients taken in
+ *
+ * Not noted is what begins empty with each start by itself, and an l2 that is trusted.
+ */
+#ifndef NET_COMEBACK_H
+#define NET_COMEBACK_H
+
+#include <stdbool.h>
+
+#include "base/error.h"
+
+struct generation;
+struct loop;
+struct rend_node;
+
+/* Must a note be left of the node that this policy bypasses?  Any thread. */
+bool comeback_notes(const struct rend_node *policy);
+
+/*
+ * Leaves the notes of what is bypassed, and flushes what is not any more, over this loop's worker; for that it waits some ten seconds for a
+ * node that cannot be reached yet.  folder: state_dir; "": there is none, and nothing to do.  0, or -1 with the reason: nobody may be
+ * served.  Main thread, while no client is there.
+ */
+int comeback(const struct generation *g, struct loop *l, const char *folder, struct rend_error *err);
+
+#endif

@@ -1,6 +1,7 @@
 /* A store for tests: see world.h. */
 #include "world.h"
 
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -140,6 +141,14 @@ name_of(char name[32], unsigned key)
 	return (uint8_t)snprintf(name, 32, "key-%u", key);
 }
 
+/* Others hold it for moments only. */
+static void
+lock_key(struct world *w, uint64_t khash)
+{
+	while (!keys_try(store_keys(w->store), khash))
+		sched_yield();
+}
+
 enum stored
 world_set(struct world *w, unsigned key, uint64_t n, size_t len, uint32_t exptime)
 {
@@ -159,7 +168,7 @@ world_set(struct world *w, unsigned key, uint64_t n, size_t len, uint32_t exptim
 
 	make_value(w->buf, key, n, len);
 	assert_int_equal(rend_value_copy_in(&value, w->buf, len), 0);
-	assert_true(keys_try(store_keys(w->store), item.khash));
+	lock_key(w, item.khash);
 	stored = store_put(w->store, &item, w->wall, &cas);
 	keys_give(store_keys(w->store), item.khash);
 	rend_value_drop(&value);
@@ -221,7 +230,7 @@ world_delete(struct world *w, unsigned key)
 
 	if (world_fetch(w, key, false, &n, &f) != FETCH_HIT)
 		return false;
-	assert_true(keys_try(store_keys(w->store), f.khash));
+	lock_key(w, f.khash);
 	store_remove(w->store, f.khash);
 	keys_give(store_keys(w->store), f.khash);
 	return true;
@@ -236,10 +245,28 @@ world_touch(struct world *w, unsigned key, uint32_t exptime)
 
 	if (world_fetch(w, key, false, &n, &f) != FETCH_HIT)
 		return false;
-	assert_true(keys_try(store_keys(w->store), f.khash));
+	lock_key(w, f.khash);
 	ok = store_touch(w->store, f.khash, &f.entry, f.head.version, exptime);
 	keys_give(store_keys(w->store), f.khash);
 	return ok;
+}
+
+void
+world_join(struct world *w, const struct world *of)
+{
+	*w = *of;
+	w->buf = malloc(VALUE_MOST);
+	assert_non_null(w->buf);
+	w->queue = NULL;
+	assert_int_equal(io_queue_open(w->io, NULL, NULL, &w->queue), IO_OK);
+	w->fetcher.queue = w->queue;
+}
+
+void
+world_leave(struct world *w)
+{
+	io_queue_close(&w->queue, 0);
+	free(w->buf);
 }
 
 void

@@ -48,6 +48,10 @@ enum fetched world_fetch(struct world *w, unsigned key, bool whole, uint64_t *n,
 bool world_delete(struct world *w, unsigned key);
 bool world_touch(struct world *w, unsigned key, uint32_t exptime);
 
+/* Another thread's view of a store that is open. */
+void world_join(struct world *w, const struct world *of);
+void world_leave(struct world *w);
+
 /* Steps until nothing is left to do. */
 void world_settle(struct world *w, bool flush);
 

@@ -291,6 +291,7 @@ identify(struct store *s, struct store_opened *opened)
 static int
 load(struct store *s, int64_t wall, struct store_opened *opened)
 {
+	s->seed = s->super.seed;
 	s->next_version = s->super.version_limit == 0 ? 1 : s->super.version_limit;
 	s->next_seq = s->super.seq_limit == 0 ? 1 : s->super.seq_limit;
 	s->discard_below = s->super.discard_below;

@@ -60,7 +60,8 @@ struct store {
 	struct store_options options;
 	char *dir;
 	struct geometry g;
-	struct super super; /* as it was written last */
+	struct super super; /* as it was written last: the keeper's */
+	uint64_t seed;	    /* that of super, which does not change */
 	struct io_file *supers[2];
 	struct io_file **banks;
 	bool *unsynced; /* banks; the keeper's */

@@ -11,7 +11,7 @@
 uint64_t
 store_khash(const struct store *s, const void *key, size_t len)
 {
-	return format_khash(key, len, s->super.seed);
+	return format_khash(key, len, s->seed);
 }
 
 struct keys *

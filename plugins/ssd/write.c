@@ -57,10 +57,15 @@ in_doubt(struct store *s, uint32_t bank)
 {
 	for (uint32_t i = 0; i < s->image_count; i++) {
 		struct image *im = &s->images[i];
-		const struct segment *g = &s->segments[im->segment];
+		const struct segment *g;
+		bool there;
 
-		if (g->image == im && geometry_bank(&s->g, im->segment) == bank &&
-		    (g->state == SEGMENT_OPEN || g->state == SEGMENT_SEALING))
+		pthread_mutex_lock(&s->lock);
+		g = &s->segments[im->segment];
+		there = g->image == im && geometry_bank(&s->g, im->segment) == bank &&
+		    (g->state == SEGMENT_OPEN || g->state == SEGMENT_SEALING);
+		pthread_mutex_unlock(&s->lock);
+		if (there)
 			give_up(s, im);
 	}
 }
@@ -234,12 +239,13 @@ recycle(struct store *s, struct image *im)
 static bool
 write_image(struct store *s, struct image *im, bool flush)
 {
-	struct segment *g = &s->segments[im->segment];
 	enum segment_state state;
 	bool busy, flushed, did = false;
+	struct segment *g;
 	uint32_t settled;
 
 	pthread_mutex_lock(&s->lock);
+	g = &s->segments[im->segment];
 	if (g->image != im) {
 		pthread_mutex_unlock(&s->lock);
 		return false;

@@ -18,8 +18,16 @@ struct ssd {
 	struct buffers *buffers;
 	struct keeper keeper;
 	const struct ssd_conf *conf;
+	bool left; /* it was written, or given up, for the next start */
+
+	pthread_mutex_t lock;	    /* of what follows */
 	struct instance *instances; /* all there ever were: a call may be on its way to one */
-	pthread_mutex_t lock;	    /* of that list */
+	struct store_counts told;   /* to the counters */
+	struct {
+#define STORE_COUNT(name, doc) struct rend_counter *name;
+		STORE_COUNTS(STORE_COUNT)
+#undef STORE_COUNT
+	} counters;
 };
 
 /* A worker's. */

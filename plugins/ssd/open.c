@@ -393,11 +393,17 @@ all_sealed(const struct store *s)
 }
 
 static bool
-seal_all(struct store *s)
+in_time(const struct store *s, uint64_t deadline)
+{
+	return deadline == 0 || io_now(s->io) < deadline;
+}
+
+static bool
+seal_all(struct store *s, uint64_t deadline)
 {
 	int64_t wall = atomic_load(&s->wall);
 
-	for (unsigned n = 0; n < CLOSE_TRIES && !all_sealed(s); n++) {
+	for (unsigned n = 0; n < CLOSE_TRIES && !all_sealed(s) && in_time(s, deadline); n++) {
 		pthread_mutex_lock(&s->lock);
 		for (unsigned i = 0; i < STREAMS; i++)
 			log_close_stream(s, i);
@@ -409,17 +415,14 @@ seal_all(struct store *s)
 }
 
 bool
-store_close(struct store **sp)
+store_leave(struct store *s, uint64_t deadline)
 {
-	struct store *s = *sp;
 	uint64_t bytes = 0, sum = 0;
-	bool ok = seal_all(s) && write_checkpoint(s) && snapshot_write(s, s->super.generation + 1, &bytes, &sum);
 
-	if (ok) {
-		s->super.snap_bytes = bytes;
-		s->super.snap_sum = sum;
-		ok = write_super(s, SUPER_CLEAN) == IO_OK;
-	}
-	store_abandon(sp);
-	return ok;
+	if (!seal_all(s, deadline) || !write_checkpoint(s) || !in_time(s, deadline) ||
+	    !snapshot_write(s, s->super.generation + 1, &bytes, &sum))
+		return false;
+	s->super.snap_bytes = bytes;
+	s->super.snap_sum = sum;
+	return write_super(s, SUPER_CLEAN) == IO_OK;
 }

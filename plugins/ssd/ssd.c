@@ -51,17 +51,29 @@ static const struct rend_option options[] = {
 
 /* ---- what is counted ---- */
 
-#define STORE_COUNT(name, doc)                   \
-	static uint64_t gauge_##name(void *arg)  \
-	{                                        \
-		const struct ssd *d = arg;       \
-		struct store_counts counts;      \
-                                                 \
-		store_counts(d->store, &counts); \
-		return counts.name;              \
+/* The store counts by itself, on any thread; once a second somebody tells the core. */
+static void
+tell(struct ssd *d)
+{
+	struct store_counts now;
+
+	store_counts(d->store, &now);
+	pthread_mutex_lock(&d->lock);
+#define STORE_COUNT(name, doc)                                         \
+	if (now.name > d->told.name) {                                 \
+		rend_count(d->counters.name, now.name - d->told.name); \
+		d->told.name = now.name;                               \
 	}
-STORE_COUNTS(STORE_COUNT)
+	STORE_COUNTS(STORE_COUNT)
 #undef STORE_COUNT
+	pthread_mutex_unlock(&d->lock);
+}
+
+static void
+tick(void *arg)
+{
+	tell(((const struct instance *)arg)->ssd);
+}
 
 static uint64_t
 gauge_objects(void *arg)
@@ -91,12 +103,15 @@ gauge_bytes(void *arg)
 }
 
 static uint64_t
-gauge_ram(void *arg)
+memory(void *arg)
 {
+	const struct ssd *d = arg;
 	struct store_sizes sizes;
+	size_t out, kept;
 
-	store_sizes(((const struct ssd *)arg)->store, &sizes);
-	return sizes.ram;
+	store_sizes(d->store, &sizes);
+	buffers_usage(d->buffers, &out, &kept);
+	return sizes.ram + kept;
 }
 
 static void
@@ -106,8 +121,7 @@ show(struct ssd *d, struct rend_node *self)
 	    gauge_objects, d);
 	rend_gauge_new(self, "bytes", "Bytes of segments in use.", gauge_bytes, d);
 	rend_gauge_new(self, "limit_maxbytes", "Bytes of all segments.", gauge_capacity, d);
-	rend_gauge_new(self, "ram_bytes", "RAM of the index and of segments that are being written.", gauge_ram, d);
-#define STORE_COUNT(name, doc) rend_gauge_new(self, #name, doc, gauge_##name, d);
+#define STORE_COUNT(name, doc) d->counters.name = rend_counter_new(self, #name, doc);
 	STORE_COUNTS(STORE_COUNT)
 #undef STORE_COUNT
 }
@@ -186,15 +200,29 @@ free_ssd(struct ssd *d)
 	free(d);
 }
 
+static int
+drain(void *store, uint64_t deadline, struct rend_error *err)
+{
+	struct ssd *d = store;
+
+	keeper_stop(&d->keeper);
+	d->left = true;
+	if (store_leave(d->store, deadline))
+		return 0;
+	return rend_error(
+	    err, "%s could not be left as it should: the next start has to rebuild the index", d->conf->path);
+}
+
 static void
 close_store(void *store)
 {
 	struct ssd *d = store;
 
 	keeper_stop(&d->keeper);
-	if (d->store != NULL && !store_close(&d->store))
-		rend_log(REND_LOG_WARN, "ssd: %s could not be left as it should: the next start will rebuild its index",
-		    d->conf->path);
+	if (!d->left && !store_leave(d->store, 0))
+		rend_log(REND_LOG_WARN,
+		    "ssd: %s could not be left as it should: the next start has to rebuild the index", d->conf->path);
+	store_abandon(&d->store);
 	free_ssd(d);
 }
 
@@ -270,6 +298,12 @@ flush(void *arg)
 	io_flush(inst->fetcher.queue);
 }
 
+static const char *
+claims(const void *conf, unsigned nth)
+{
+	return nth == 0 ? ((const struct ssd_conf *)conf)->path : NULL;
+}
+
 static const struct rend_handler ssd = {
 	.name = "ssd",
 	.doc = "Keeps values on a disk, and an index of them in RAM.",
@@ -283,6 +317,10 @@ static const struct rend_handler ssd = {
 	.detach = detach,
 	.any = job_begin,
 	.flush = flush,
+	.tick = tick,
+	.claims = claims,
+	.memory = memory,
+	.drain = drain,
 };
 
 REND_PLUGIN(.version = "0.1", .handler = &ssd);

@@ -59,10 +59,13 @@ struct store_opened {
 int store_open(
     struct store **sp, struct io *io, const struct store_options *options, int64_t wall, struct store_opened *opened);
 
-/* Writes all there is, and the index, so that the next start is quick.  Nobody else uses it.  false: the next start has to rebuild. */
-bool store_close(struct store **sp);
+/*
+ * Writes all there is, and the index, so that the next start is quick; by io_now() `deadline`, 0: however long it takes.  Nobody changes
+ * anything from then on.  false: the next start has to rebuild.  store_abandon() comes next.
+ */
+bool store_leave(struct store *s, uint64_t deadline);
 
-/* Ends it as a crash would. */
+/* Ends it: as a crash would, but for store_leave(). */
 void store_abandon(struct store **sp);
 
 /* khash of a key. */

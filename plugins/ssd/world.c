@@ -75,8 +75,12 @@ world_open(struct world *w)
 bool
 world_close(struct world *w)
 {
+	bool ok;
+
 	close_queue(w);
-	return store_close(&w->store);
+	ok = store_leave(w->store, 0);
+	store_abandon(&w->store);
+	return ok;
 }
 
 void

@@ -38,7 +38,7 @@ struct io_ops {
 	int (*sync_dir)(struct io *io, const char *path);
 	int (*list)(struct io *io, const char *path, io_name_f *each, void *arg);
 
-	/* On the queue's thread.  A queue begins with a struct io_queue, all-zero but for io, depth and limits. */
+	/* On the queue's thread.  A queue begins with a struct io_queue, of which queue_new() fills in fd, and ops if another's functions carry it out; the rest is zero. */
 	int (*queue_new)(struct io *io, uint32_t depth, struct io_queue **queue);
 	void (*queue_free)(struct io_queue *q); /* nothing is at the disk */
 	/* Nobody will take what the disk still has: whatever it writes to must stay.  Frees what it can. */
@@ -78,7 +78,8 @@ struct io_queue {
 	unsigned magic;
 #define IO_QUEUE_MAGIC 0x10c0e003U
 	struct io *io;
-	int fd; /* readable when reap() has something to do */
+	const struct io_ops *ops; /* io's, unless queue_new() says otherwise */
+	int fd;			  /* readable when reap() has something to do */
 	struct io_limits limits;
 	struct io_counts counts;
 	struct io_requests waiting, at_disk, held, ended;
@@ -87,6 +88,7 @@ struct io_queue {
 	uint64_t due;		     /* no deadline is earlier; UINT64_MAX: there is none */
 	uint64_t timer_due;	     /* what the timer is set to */
 	unsigned owed;		     /* done() calls to those in `held`, at most */
+	uint64_t released;	     /* requests, in all */
 	bool started;		     /* something since the last flush */
 	bool closing;
 	bool in_poll;

@@ -87,7 +87,7 @@ enum io_status io_preallocate(struct io_file *file, uint64_t offset, uint64_t le
 
 /*
  * Reads, or writes, all of it.  got and put, which may be NULL, say how many bytes it were, however it ended.  SHORT: the file ended;
- * what is beyond *got is as it was.
+ * what is in memory beyond *got is anything.
  */
 enum io_status io_read(struct io_file *file, void *data, size_t length, uint64_t offset, size_t *got);
 enum io_status io_write(struct io_file *file, const void *data, size_t length, uint64_t offset, size_t *put);
@@ -146,7 +146,7 @@ struct io_request {
 	struct io_queue *queue;
 	struct io_request *next, *prev;
 	uint64_t began;
-	uint64_t mark; /* an implementation's own */
+	struct io_request *link; /* an implementation's own */
 	int64_t result;
 	uint8_t state, tries;
 	bool done_called;
@@ -198,7 +198,7 @@ void io_cancel(struct io_request *r);
 /* Calls done() and release() of what has ended or is overdue, without waiting.  Returns how many done() there were. */
 unsigned io_poll(struct io_queue *queue);
 
-/* The same, but waits until there is one, or `time` ns are over.  For threads that may wait. */
+/* The same, but waits until there was a done() or a release() to call, or `time` ns are over.  For threads that may wait. */
 unsigned io_wait(struct io_queue *queue, uint64_t time);
 
 /* How many requests were submitted and not released. */

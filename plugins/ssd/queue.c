@@ -203,7 +203,7 @@ start(struct io_queue *q)
 		requests_remove(&q->waiting, r);
 		requests_append(&q->at_disk, r);
 		r->state = AT_DISK;
-		if (!q->io->ops->start(q, r)) {
+		if (!q->ops->start(q, r)) {
 			requests_remove(&q->at_disk, r);
 			requests_prepend(&q->waiting, r);
 			r->state = WAITS;
@@ -220,7 +220,7 @@ io_flush(struct io_queue *q)
 	if (q->started) {
 		q->started = false;
 		count(&q->counts.batches, 1);
-		q->io->ops->flush(q);
+		q->ops->flush(q);
 	}
 	if (q->ended.first != NULL)
 		wake(q);
@@ -245,7 +245,7 @@ give_up(struct io_queue *q, struct io_request *r, enum io_status why)
 	r->state = HELD;
 	requests_append(&q->held, r);
 	q->owed++;
-	q->io->ops->cancel(q, r);
+	q->ops->cancel(q, r);
 }
 
 void
@@ -330,6 +330,7 @@ finish(struct io_queue *q)
 		requests_remove(&q->ended, r);
 		r->state = FREE;
 		r->queue = NULL;
+		q->released++;
 		if (r->release != NULL)
 			r->release(r);
 	}
@@ -342,7 +343,7 @@ io_poll(struct io_queue *q)
 	unsigned done;
 
 	q->in_poll = true;
-	q->io->ops->reap(q);
+	q->ops->reap(q);
 	expire(q);
 	done = finish(q);
 	q->in_poll = false;
@@ -353,16 +354,16 @@ io_poll(struct io_queue *q)
 unsigned
 io_wait(struct io_queue *q, uint64_t time)
 {
-	uint64_t until = io_now(q->io) + time;
+	uint64_t until = io_now(q->io) + time, released = q->released;
 
 	for (;;) {
 		unsigned done = io_poll(q);
 		uint64_t now = io_now(q->io), next = q->due < until ? q->due : until;
 
-		if (done > 0 || now >= until)
+		if (done > 0 || q->released != released || now >= until)
 			return done;
 		if (q->ended.first == NULL && next > now)
-			q->io->ops->wait(q, next - now);
+			q->ops->wait(q, next - now);
 	}
 }
 
@@ -432,11 +433,12 @@ io_queue_open(struct io *io, struct event_base *base, const struct io_limits *li
 		return io_status_of(-error);
 	q->magic = IO_QUEUE_MAGIC;
 	q->io = io;
+	q->ops = q->ops != NULL ? q->ops : io->ops;
 	q->limits = l;
 	q->due = q->timer_due = UINT64_MAX;
 	q->base = base;
 	if (base != NULL && !add_events(q)) {
-		io->ops->queue_free(q);
+		q->ops->queue_free(q);
 		return IO_NO_MEMORY;
 	}
 	*queue = q;
@@ -462,14 +464,14 @@ io_queue_close(struct io_queue **queue, uint64_t time)
 	/* On a worker the clock stands still in here. */
 	for (uint64_t waited = 0; io_pending(q) > 0 && waited < time; waited += CLOSE_SLICE) {
 		if (q->ended.first == NULL)
-			q->io->ops->wait(q, CLOSE_SLICE);
+			q->ops->wait(q, CLOSE_SLICE);
 		io_poll(q);
 	}
 	if (io_pending(q) > 0) {
-		q->io->ops->queue_leave(q);
+		q->ops->queue_leave(q);
 		return false;
 	}
 	q->magic = 0;
-	q->io->ops->queue_free(q);
+	q->ops->queue_free(q);
 	return true;
 }

@@ -63,6 +63,7 @@ go_on(struct job *j)
 		finish(j, verb_run(j));
 		return;
 	}
+	j->flushes = store_flushes(j->inst->ssd->store);
 	j->fetch.whole = verb_wants_value(j->op);
 	j->fetch.wall = rend_wall();
 	j->fetch.done = fetched;

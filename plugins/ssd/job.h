@@ -18,7 +18,8 @@ struct ssd {
 	struct buffers *buffers;
 	struct keeper keeper;
 	const struct ssd_conf *conf;
-	bool left; /* it was written, or given up, for the next start */
+	bool stuck; /* the disk has not let go of memory: it stays */
+	bool left;  /* it was written, or given up, for the next start */
 
 	pthread_mutex_t lock;	    /* of what follows */
 	struct instance *instances; /* all there ever were: a call may be on its way to one */
@@ -53,6 +54,7 @@ struct job {
 	struct keys_turn turn;
 	struct job *next, *prev; /* of those that wait */
 	struct job *granted_next;
+	uint64_t flushes; /* store_flushes() before it was looked for */
 	bool locked;
 };
 

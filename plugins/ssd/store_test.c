@@ -376,6 +376,116 @@ hits_stay(void **state)
 	world_fini(&w);
 }
 
+struct flusher {
+	struct world *w;
+	uint64_t at; /* operation */
+};
+
+static void
+flush_now(void *arg, struct io *io, uint64_t n)
+{
+	struct flusher *f = arg;
+
+	if (n < f->at)
+		return;
+	sim_watch(io, NULL, NULL);
+	store_flush_all(f->w->store);
+}
+
+/* A flush_all while values are moved, before any of the reads and writes that belong to it: none of them gets past it. */
+static void
+flush_during_a_move(void **state)
+{
+	unsigned moved = 0;
+
+	for (unsigned at = 0; at < 40; at++) {
+		struct world w;
+		struct flusher f = { .w = &w };
+
+		world_init(&w, 32);
+		opened(&w);
+		for (unsigned key = 0; key < 20; key++)
+			assert_int_equal(world_set(&w, key, 1, 1000, 0), STORED);
+		seal(&w);
+		for (unsigned key = 0; key < 20; key++)
+			has(&w, key, 1);
+		/* Up to where the first segment is to go. */
+		for (unsigned i = 0; world_counts(&w).freed_segments == 0 && i < 1000; i++) {
+			struct store_sizes sizes;
+
+			store_sizes(w.store, &sizes);
+			if (sizes.free <= free_wanted(w.store) + 1)
+				break;
+			assert_int_equal(world_set(&w, 1000 + i, 1, 30 * KIB, 0), STORED);
+			store_step(w.store, false, w.wall);
+		}
+		assert_int_equal(world_counts(&w).freed_segments, 0);
+		f.at = sim_operations(w.io) + 1 + at;
+		sim_watch(w.io, flush_now, &f);
+		for (unsigned i = 0; i < 40; i++) {
+			world_set(&w, 2000 + i, 1, 30 * KIB, 0);
+			store_step(w.store, false, w.wall);
+		}
+		moved += world_counts(&w).moves != 0;
+		for (unsigned key = 0; key < 20; key++)
+			has_not(&w, key);
+		has_not(&w, 1000);
+		world_fini(&w);
+	}
+	assert_true(moved > 0);
+}
+
+/* What is made of an older value is not stored over a flush_all that took that one. */
+static void
+flush_before_a_put(void **state)
+{
+	struct world w;
+	struct rend_value value = { 0 };
+	struct store_item item = { .key = "k", .keylen = 1, .value = &value };
+	uint64_t cas;
+
+	world_init(&w, 32);
+	opened(&w);
+	item.khash = store_khash(w.store, "k", 1);
+	item.flushes = store_flushes(w.store);
+	assert_int_equal(store_put(w.store, &item, w.wall, &cas), STORED);
+	store_flush_all(w.store);
+	assert_int_equal(store_put(w.store, &item, w.wall, &cas), STORE_FLUSHED);
+	item.flushes = store_flushes(w.store);
+	assert_int_equal(store_put(w.store, &item, w.wall, &cas), STORED);
+	world_fini(&w);
+}
+
+/* I10: a start reads heads, trailers and rows of what is sealed, and nothing of the values. */
+static void
+start_reads_little(void **state)
+{
+	struct world w;
+	struct store_sizes sizes;
+	uint64_t before;
+
+	world_init(&w, 64);
+	w.options.segment = 1 << 20;
+	w.options.capacity = 64 << 20;
+	w.options.bank = 16 << 20;
+	w.options.objects = 60000;
+	opened(&w);
+	for (unsigned i = 0; i < 20000; i++) {
+		assert_int_equal(world_set(&w, i, 1, 2000, 0), STORED);
+		if (i % 200 == 0)
+			store_step(w.store, false, w.wall);
+	}
+	seal(&w);
+	store_sizes(w.store, &sizes);
+	world_crash(&w, SIM_KILL);
+	before = sim_operations(w.io);
+	opened(&w);
+	assert_int_equal(w.opened.how, STORE_REBUILT);
+	assert_int_equal(w.opened.objects, sizes.objects);
+	assert_true(sim_operations(w.io) - before <= 3 * 64 + 20);
+	world_fini(&w);
+}
+
 /* Segments in which all has expired are freed although others are older, and without a look at their values. */
 static void
 expired_segments(void **state)
@@ -525,6 +635,9 @@ main(void)
 		cmocka_unit_test(versions_rise),
 		cmocka_unit_test(space_adds_up),
 		cmocka_unit_test(hits_stay),
+		cmocka_unit_test(flush_during_a_move),
+		cmocka_unit_test(flush_before_a_put),
+		cmocka_unit_test(start_reads_little),
 		cmocka_unit_test(expired_segments),
 		cmocka_unit_test(refused_leaves_nothing),
 		cmocka_unit_test(ram_is_bounded),

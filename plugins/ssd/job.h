@@ -13,6 +13,8 @@
 
 /* Made once per block of rend.conf. */
 struct ssd {
+	unsigned magic;
+#define SSD_MAGIC 0x55d0d15cU
 	struct io *io;
 	struct store *store;
 	struct buffers *buffers;
@@ -33,6 +35,8 @@ struct ssd {
 
 /* A worker's. */
 struct instance {
+	unsigned magic;
+#define INSTANCE_MAGIC 0x55d1257aU
 	struct ssd *ssd;
 	struct instance *next;
 	struct rend_worker *worker;
@@ -48,6 +52,8 @@ struct instance {
 };
 
 struct job {
+	unsigned magic;
+#define JOB_MAGIC 0x55d10b0bU
 	struct instance *inst;
 	struct rend_op *op;
 	struct fetch fetch;

@@ -75,7 +75,10 @@ tell(struct ssd *d)
 static void
 tick(void *arg)
 {
-	tell(((const struct instance *)arg)->ssd);
+	const struct instance *inst = arg;
+
+	REND_CHECK(inst, INSTANCE_MAGIC);
+	tell(inst->ssd);
 }
 
 static uint64_t
@@ -217,6 +220,7 @@ drain(void *store, uint64_t deadline, struct rend_error *err)
 {
 	struct ssd *d = store;
 
+	REND_CHECK(d, SSD_MAGIC);
 	d->left = true;
 	if (keeper_stop(&d->keeper, deadline) && store_leave(d->store, deadline))
 		return 0;
@@ -229,6 +233,7 @@ close_store(void *store)
 {
 	struct ssd *d = store;
 
+	REND_CHECK(d, SSD_MAGIC);
 	if (!keeper_stop(&d->keeper, rend_now() + LET_GO)) {
 		rend_log(REND_LOG_ERROR, "ssd: the disk of %s does not answer a write", d->conf->path);
 		return; /* with all that the thread may use yet */
@@ -247,6 +252,7 @@ open_store(void **store, const void *conf, struct rend_node *self, struct rend_e
 
 	if (d == NULL)
 		return rend_error(err, "no memory");
+	d->magic = SSD_MAGIC;
 	d->conf = conf;
 	pthread_mutex_init(&d->lock, NULL);
 	keeper_init(&d->keeper, d->conf->flush);
@@ -271,6 +277,7 @@ attach(void **instp, void *store, struct rend_worker *worker, struct rend_error 
 	struct io_limits limits = { .time = d->conf->timeout, .waiting = READS_WAITING };
 	enum io_status status;
 
+	REND_CHECK(d, SSD_MAGIC);
 	if (inst == NULL)
 		return rend_error(err, "no memory");
 	status = io_queue_open(d->io, rend_worker_base(worker), &limits, &inst->fetcher.queue);
@@ -278,6 +285,7 @@ attach(void **instp, void *store, struct rend_worker *worker, struct rend_error 
 		free(inst);
 		return rend_error(err, "no queue to the disk: %s", io_status_text(status));
 	}
+	inst->magic = INSTANCE_MAGIC;
 	inst->ssd = d;
 	inst->worker = worker;
 	inst->fetcher.store = d->store;
@@ -299,6 +307,7 @@ detach(void *arg)
 {
 	struct instance *inst = arg;
 
+	REND_CHECK(inst, INSTANCE_MAGIC);
 	inst->ends = true;
 	if (!io_queue_close(&inst->fetcher.queue, LET_GO)) {
 		pthread_mutex_lock(&inst->ssd->lock);
@@ -313,6 +322,7 @@ flush(void *arg)
 {
 	struct instance *inst = arg;
 
+	REND_CHECK(inst, INSTANCE_MAGIC);
 	io_flush(inst->fetcher.queue);
 }
 

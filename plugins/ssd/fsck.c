@@ -74,8 +74,7 @@ read_super(struct fsck *f, int which, struct super *super, struct geometry *g)
 	return status == IO_OK && format_super_read(block, super, g) && super->generation % 2 == (uint64_t)which;
 }
 
-/* -1: there is no store, or it is in use. */
-static int
+static enum fsck_ended
 identify(struct fsck *f)
 {
 	struct super super[2];
@@ -85,14 +84,10 @@ identify(struct fsck *f)
 
 	for (int i = 0; i < 2; i++)
 		valid[i] = read_super(f, i, &super[i], &g[i]);
-	if (f->supers[0] != NULL && io_lock(f->supers[0]) == IO_LOCKED) {
-		fsck_note(f, "%s is in use", f->dir);
-		return -1;
-	}
-	if (!valid[0] && !valid[1]) {
-		fsck_note(f, "%s: there is no store: neither super.a nor super.b is one's", f->dir);
-		return -1;
-	}
+	if (f->supers[0] != NULL && io_lock(f->supers[0]) == IO_LOCKED)
+		return FSCK_IN_USE;
+	if (!valid[0] && !valid[1])
+		return FSCK_NO_STORE;
 	newer = valid[1] && (!valid[0] || super[1].generation > super[0].generation);
 	f->found->super = super[newer];
 	f->found->g = g[newer];
@@ -101,7 +96,7 @@ identify(struct fsck *f)
 		fsck_wrong(f, "super.%c is not valid", newer ? 'a' : 'b');
 	else if (!valid[!newer])
 		fsck_note(f, "super.%c is not valid, as after a power cut", newer ? 'a' : 'b');
-	return 0;
+	return FSCK_LOOKED;
 }
 
 /* ---- files ---- */
@@ -145,21 +140,20 @@ check_seqs(struct fsck *f)
 			fsck_wrong(f, "two segments have the seq %llu", (unsigned long long)f->seqs[i]);
 }
 
-static int
+static enum fsck_ended
 look(struct fsck *f)
 {
 	const struct geometry *g = &f->found->g;
+	enum fsck_ended ended = identify(f);
 
-	if (identify(f) != 0)
-		return -1;
+	if (ended != FSCK_LOOKED)
+		return ended;
 	free(f->segment);
 	f->segment = aligned_alloc(IO_ALIGN, g->segment);
 	f->banks = calloc(g->banks, sizeof(struct io_file *));
 	f->seqs = calloc(g->segments, sizeof(f->seqs[0]));
-	if (f->segment == NULL || f->banks == NULL || f->seqs == NULL || fsck_index(f) != 0) {
-		fsck_note(f, "no memory to look at %s", f->dir);
-		return -1;
-	}
+	if (f->segment == NULL || f->banks == NULL || f->seqs == NULL || fsck_index(f) != 0)
+		return FSCK_NO_MEMORY;
 	for (uint32_t i = 0; i < g->banks; i++)
 		open_bank(f, i);
 	for (uint32_t i = 0; i < g->segments; i++)
@@ -167,26 +161,24 @@ look(struct fsck *f)
 	check_seqs(f);
 	f->found->has_index = f->index != NULL;
 	if (f->index == NULL)
-		return 0;
+		return FSCK_LOOKED;
 	f->found->objects = index_count(f->index);
 	if (f->live != f->found->objects)
 		fsck_wrong(f, "of %llu entries in the index, %llu lead to no record",
 		    (unsigned long long)f->found->objects, (unsigned long long)(f->found->objects - f->live));
-	return 0;
+	return FSCK_LOOKED;
 }
 
-int
+enum fsck_ended
 fsck(struct io *io, const char *dir, fsck_say_f *sayer, void *arg, struct fsck_found *found)
 {
 	struct fsck f = { .io = io, .dir = dir, .say = sayer, .arg = arg, .found = found };
-	int looked = -1;
+	enum fsck_ended ended = FSCK_NO_MEMORY;
 
 	*found = (struct fsck_found){ 0 };
 	f.segment = aligned_alloc(IO_ALIGN, FORMAT_BLOCK);
 	if (f.segment != NULL)
-		looked = look(&f);
-	else
-		fsck_note(&f, "no memory");
+		ended = look(&f);
 	for (uint32_t i = 0; f.banks != NULL && i < found->g.banks; i++)
 		io_close(&f.banks[i]);
 	io_close(&f.supers[0]);
@@ -196,5 +188,5 @@ fsck(struct io *io, const char *dir, fsck_say_f *sayer, void *arg, struct fsck_f
 	free(f.seqs);
 	free(f.snap);
 	free(f.segment);
-	return looked;
+	return ended;
 }

@@ -26,10 +26,14 @@ struct fsck_found {
 /* One sentence about one thing: is it wrong, or only worth knowing? */
 typedef void fsck_say_f(void *arg, bool wrong, const char *sentence);
 
-/*
- * Looks at the store in that folder.  0: *found has it.  -1: it could not be looked at, and was said why: there is no store, it is in use, no memory.
- * It keeps others from starting on the store meanwhile.
- */
-int fsck(struct io *io, const char *dir, fsck_say_f *say, void *arg, struct fsck_found *found);
+enum fsck_ended {
+	FSCK_LOOKED, /* *found has what it saw */
+	FSCK_NO_STORE,
+	FSCK_IN_USE,
+	FSCK_NO_MEMORY
+};
+
+/* Looks at the store in that folder.  It keeps others from starting on it meanwhile. */
+enum fsck_ended fsck(struct io *io, const char *dir, fsck_say_f *say, void *arg, struct fsck_found *found);
 
 #endif

@@ -63,7 +63,7 @@ in_doubt(struct store *s, uint32_t bank)
 		pthread_mutex_lock(&s->lock);
 		g = &s->segments[im->segment];
 		there = g->image == im && geometry_bank(&s->g, im->segment) == bank &&
-		    (g->state == SEGMENT_OPEN || g->state == SEGMENT_SEALING);
+			(g->state == SEGMENT_OPEN || g->state == SEGMENT_SEALING);
 		pthread_mutex_unlock(&s->lock);
 		if (there)
 			give_up(s, im);

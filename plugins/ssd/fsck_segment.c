@@ -13,6 +13,7 @@ struct looked {
 	struct segment_trailer trailer;
 	uint32_t touches;     /* so many records of that type */
 	uint64_t version_max; /* of records */
+	bool damaged;	      /* not all records could be looked at */
 };
 
 #define WHERE	      "data.%03u, segment %u: "
@@ -140,6 +141,7 @@ check_rows(struct looked *l)
 		check_gap(l, at, start);
 		if (!record_ok(l, start, &h) || h.type == RECORD_FILL || h.chunks > end - start) {
 			fsck_wrong(f, WHERE "chunk %u: no valid record, though a row says so", AT(f, l->number), start);
+			l->damaged = true;
 			at = end; /* what is between is not to be told from it */
 			continue;
 		}
@@ -148,7 +150,7 @@ check_rows(struct looked *l)
 		at = start + h.chunks;
 	}
 	check_gap(l, at, l->trailer.used);
-	if (l->touches != l->trailer.touches || l->version_max != l->trailer.version_max)
+	if (!l->damaged && (l->touches != l->trailer.touches || l->version_max != l->trailer.version_max))
 		fsck_wrong(f, WHERE "the trailer counts other records than there are", AT(f, l->number));
 }
 

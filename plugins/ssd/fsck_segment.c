@@ -87,26 +87,33 @@ check_record(struct looked *l, uint32_t chunk, const struct record_head *h)
 
 /* ---- rows ---- */
 
-/* Is this the record that the row, and the index's entry for it, mean? */
+/* Does the index lead to this row's record?  Then that entry is accounted for. */
+static bool
+is_led_to(struct looked *l, const struct row *row, struct entry *e)
+{
+	struct fsck *f = l->f;
+	bool led = f->index != NULL && row->type == RECORD_VALUE && index_find(f->index, row->khash, e) &&
+		   e->place.seg == l->number && e->place.start == row_start(row);
+
+	f->live += led;
+	return led;
+}
+
+/* Is this the record that the row, and the index's entry for it (NULL: there is none), mean? */
 static void
-check_row(struct looked *l, const struct row *row, const struct record_head *h)
+check_row(struct looked *l, const struct row *row, const struct record_head *h, const struct entry *e)
 {
 	struct fsck *f = l->f;
 	uint32_t chunk = row_start(row);
-	struct entry e;
 
 	if (h->khash != row->khash || h->version != row_version(row) || h->type != row->type ||
 	    h->exptime != row->exptime || h->flags != row->flags || size_class_of(h->chunks) != row->size)
 		fsck_wrong(f, WHERE "chunk %u: the record is not the one that its row means", AT(f, l->number), chunk);
-	if (f->index == NULL || row->type != RECORD_VALUE || !index_find(f->index, row->khash, &e) ||
-	    e.place.seg != l->number || e.place.start != chunk)
-		return;
-	f->live++;
-	if (size_class_chunks(e.place.size) < h->chunks)
+	if (e != NULL && size_class_chunks(e->place.size) < h->chunks)
 		fsck_wrong(f, WHERE "chunk %u: the index has less than the record's size", AT(f, l->number), chunk);
-	if (!e.place.touched && e.exptime != h->exptime)
+	if (e != NULL && !e->place.touched && e->exptime != h->exptime)
 		fsck_wrong(f, WHERE "chunk %u: exptime is %u, and in the index %u", AT(f, l->number), chunk, h->exptime,
-		    e.exptime);
+		    e->exptime);
 }
 
 /* Between two records, there is only what fills a block. */
@@ -133,12 +140,15 @@ check_rows(struct looked *l)
 		uint32_t start = row_start(row),
 			 end = i + 1 < l->trailer.rows ? row_start(row_at(l, i + 1)) : l->trailer.used;
 		struct record_head h;
+		struct entry e;
+		bool led;
 
 		if (start < at || start >= end) {
 			fsck_wrong(f, WHERE "row %u is out of order", AT(f, l->number), i);
 			return;
 		}
 		check_gap(l, at, start);
+		led = is_led_to(l, row, &e);
 		if (!record_ok(l, start, &h) || h.type == RECORD_FILL || h.chunks > end - start) {
 			fsck_wrong(f, WHERE "chunk %u: no valid record, though a row says so", AT(f, l->number), start);
 			l->damaged = true;
@@ -146,7 +156,7 @@ check_rows(struct looked *l)
 			continue;
 		}
 		check_record(l, start, &h);
-		check_row(l, row, &h);
+		check_row(l, row, &h, led ? &e : NULL);
 		at = start + h.chunks;
 	}
 	check_gap(l, at, l->trailer.used);

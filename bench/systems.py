@@ -66,6 +66,7 @@ class Rend(System):
     proxy: bool = False
     idle: int = 0
     protocol: str = None
+    depth: int = None
     settings: str = ""       # more lines for rend.conf
     role: str = "ours"
 
@@ -97,7 +98,6 @@ class Tiers(Rend):
     plugin: str = "l1l2"
     memory: str = f"{MEMORY_MIB}MiB"
     delay_us: int = 0        # how late the memcached's answers come
-    depth: int = None
     proxy: bool = True
 
     def handlers(self, place):

@@ -11,15 +11,11 @@
 /* Unix time minus time since boot, ns; as it was at start. */
 static int64_t epoch;
 
-/* What the calling thread saw at its last tick. */
-static _Thread_local struct {
-	enum { PRESENT, TICKED, STALE } state;
-	uint64_t mono;
-	int64_t wall;
-} cached;
+__thread struct clock_seen clock_seen;
+
+bool clock_faked;
 
 static struct {
-	atomic_bool on;
 	_Atomic uint64_t mono;
 	_Atomic int64_t wall;
 } fake;
@@ -47,29 +43,29 @@ clock_wall(void)
 }
 
 static bool
-clock_faked(void)
+faked(void)
 {
-	return __builtin_expect(atomic_load_explicit(&fake.on, memory_order_acquire), false);
+	return __builtin_expect(__atomic_load_n(&clock_faked, __ATOMIC_ACQUIRE), false);
 }
 
 void
 clock_tick(void)
 {
-	cached.mono = (uint64_t)clock_read(CLOCK_MONOTONIC);
-	cached.wall = clock_wall();
-	cached.state = TICKED;
+	clock_seen.mono = (uint64_t)clock_read(CLOCK_MONOTONIC);
+	clock_seen.wall = clock_wall();
+	clock_seen.state = CLOCK_TICKED;
 }
 
 void
 clock_stale(void)
 {
-	cached.state = STALE;
+	clock_seen.state = CLOCK_STALE;
 }
 
 uint64_t
 clock_mono(void)
 {
-	if (clock_faked())
+	if (faked())
 		return fake.mono;
 	return (uint64_t)clock_read(CLOCK_MONOTONIC);
 }
@@ -77,23 +73,23 @@ clock_mono(void)
 uint64_t
 rend_now(void)
 {
-	if (cached.state == PRESENT || clock_faked())
+	if (clock_seen.state == CLOCK_PRESENT || faked())
 		return clock_mono();
-	if (cached.state == STALE)
+	if (clock_seen.state == CLOCK_STALE)
 		clock_tick();
-	return cached.mono;
+	return clock_seen.mono;
 }
 
 int64_t
 rend_wall(void)
 {
-	if (clock_faked())
+	if (faked())
 		return fake.wall;
-	if (cached.state == PRESENT)
+	if (clock_seen.state == CLOCK_PRESENT)
 		return clock_wall();
-	if (cached.state == STALE)
+	if (clock_seen.state == CLOCK_STALE)
 		clock_tick();
-	return cached.wall;
+	return clock_seen.wall;
 }
 
 void
@@ -101,11 +97,11 @@ clock_fake(uint64_t mono_ns, int64_t wall_s)
 {
 	fake.mono = mono_ns;
 	fake.wall = wall_s;
-	fake.on = true;
+	__atomic_store_n(&clock_faked, true, __ATOMIC_RELEASE);
 }
 
 void
 clock_unfake(void)
 {
-	fake.on = false;
+	__atomic_store_n(&clock_faked, false, __ATOMIC_RELEASE);
 }

@@ -6,7 +6,29 @@
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
+
+#include "rend/worker.h"
+
+/* What the calling thread saw at its last tick; clock.c's. */
+extern __thread struct clock_seen {
+	enum { CLOCK_PRESENT, CLOCK_TICKED, CLOCK_STALE } state;
+	uint64_t mono;
+	int64_t wall;
+} clock_seen;
+
+/* Are clocks faked?  Atomic; clock.c's. */
+extern bool clock_faked;
+
+/* rend_now(), on a worker without a call. */
+static inline uint64_t
+clock_now(void)
+{
+	bool known = clock_seen.state == CLOCK_TICKED && !__atomic_load_n(&clock_faked, __ATOMIC_RELAXED);
+
+	return known ? clock_seen.mono : rend_now();
+}
 
 /* Reads the clocks for this thread; rend_now() and rend_wall() of this thread stand still until the next tick. */
 void clock_tick(void);

@@ -39,11 +39,10 @@ value_grow(struct rend_value *v)
 	return 0;
 }
 
-int
-rend_value_add(struct rend_value *v, struct rend_buf *buf, const char *p, size_t len)
+/* A piece that is none, or not the first. */
+static int
+add_more(struct rend_value *v, struct rend_buf *buf, const char *p, size_t len)
 {
-	REND_CHECK(buf, REND_BUF_MAGIC);
-	REND_ASSERT(p >= buf->data && len <= buf->size && (size_t)(p - buf->data) <= buf->size - len);
 	if (len == 0) {
 		rend_buf_drop(&buf);
 		return 0;
@@ -55,6 +54,19 @@ rend_value_add(struct rend_value *v, struct rend_buf *buf, const char *p, size_t
 	}
 	value_segs(v)[v->nsegs++] = (struct rend_seg){ .buf = buf, .p = p, .len = len };
 	v->len += len;
+	return 0;
+}
+
+int
+rend_value_add(struct rend_value *v, struct rend_buf *buf, const char *p, size_t len)
+{
+	REND_CHECK(buf, REND_BUF_MAGIC);
+	REND_ASSERT(p >= buf->data && len <= buf->size && (size_t)(p - buf->data) <= buf->size - len);
+	if (len == 0 || v->nsegs != 0 || v->room != 0)
+		return add_more(v, buf, p, len);
+	v->segs.few[0] = (struct rend_seg){ .buf = buf, .p = p, .len = len };
+	v->nsegs = 1;
+	v->len = len;
 	return 0;
 }
 
@@ -109,14 +121,17 @@ void
 rend_value_drop(struct rend_value *v)
 {
 	struct rend_seg *segs = value_segs(v);
+	struct rend_buf *first;
 
 	if (v->nsegs == 0)
 		return;
-	for (unsigned i = 0; i < v->nsegs; i++)
+	first = segs[0].buf;
+	for (unsigned i = 1; i < v->nsegs; i++)
 		rend_buf_drop(&segs[i].buf);
 	if (v->room != 0)
 		free(v->segs.many);
 	*v = (struct rend_value){ 0 };
+	rend_buf_drop(&first);
 }
 
 size_t

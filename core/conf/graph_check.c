@@ -57,9 +57,15 @@ guards(const struct graph_block *b)
 	return b->node != NULL && node_guards(b->node);
 }
 
+static bool
+copies(const struct graph_block *b)
+{
+	return b->node != NULL && node_copies(b->node);
+}
+
 /*
- * What lies in an L1 is a copy of what lies in its L2, and the guard keeps it so.  Somebody who stores there without
- * the guard, or for another L2, would make it answer with values that were never theirs.
+ * What lies in an L1 is a copy of what lies in its L2, and guard or leases keep it so.  Somebody who stores there without
+ * them, or for another L2, would make it answer with values that were never theirs.
  */
 static void
 check_shared_l1(const struct graph *g, const struct graph_block *p, struct messages *m)
@@ -281,7 +287,7 @@ graph_check(struct graph *g, struct messages *m)
 		if (!g->blocks[g->order[i]].bad)
 			check_node(&g->blocks[g->order[i]], m);
 	for (size_t i = 0; i < g->count; i++)
-		if (!g->blocks[i].bad && g->blocks[i].node->tier_count > 1 && guards(&g->blocks[i])) {
+		if (!g->blocks[i].bad && g->blocks[i].node->tier_count > 1 && copies(&g->blocks[i])) {
 			check_shared_l1(g, &g->blocks[i], m);
 			warn_shared_l2(g, &g->blocks[i], m);
 		}

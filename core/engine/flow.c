@@ -13,11 +13,13 @@
  */
 #include "engine/flow.h"
 
+#include "base/blank.h"
 #include "engine/flow_check.h"
 #include "engine/flow_counts.h"
 #include "engine/held.h"
 #include "engine/join.h"
 #include "engine/op.h"
+#include "engine/repair.h"
 #include "engine/row.h"
 #include "engine/worker.h"
 
@@ -29,12 +31,15 @@ struct walk {
 	struct rend_op *under;	/* whose child the next kid is */
 	struct rend_op *holder; /* NULL: the guard has not begun */
 	uint8_t slot, row;
-	uint8_t answer;	       /* a status */
-	bool asked;	       /* the kid has been used */
-	bool late;	       /* the answer is settled */
-	bool owed;	       /* the home is the client's op, and not answered */
-	int64_t until;	       /* of copies, as a function said */
-	struct join_seat seat; /* of a row that joins */
+	uint8_t answer;		/* a status */
+	bool asked;		/* the kid has been used */
+	bool late;		/* the answer is settled */
+	bool owed;		/* the home is the client's op, and not answered */
+	int64_t until;		/* of copies, as a function said */
+	struct join_seat seat;	/* of a row that joins */
+	struct row_lease lease; /* in tier 0 */
+	bool l1_versions;	/* a get of tier 0 has said that they are those it was told */
+	uint64_t mark;		/* of a row that is repaired: see repair.h */
 };
 _Static_assert(sizeof(struct walk) <= REND_SCRATCH_MAX, "a walk does not fit into an op's scratch");
 
@@ -94,8 +99,8 @@ walk_renew_kid(struct rend_op *home)
 		w->kid = kid;
 	} else if (w->asked) {
 		rend_value_drop(&kid->item.value);
-		kid->item = (struct rend_item){ 0 };
-		kid->ask = (struct rend_ask){ 0 };
+		BLANK(kid->item);
+		BLANK(kid->ask);
 		kid->guard = NULL;
 	}
 	kid->done = flow_resume;
@@ -112,13 +117,15 @@ row_writes(const struct walk *w, const struct rend_step *step)
 	return step->verb != REND_GET || (w->kid->ask.mode & (REND_ALSO_TOUCH | REND_VIVIFY | REND_RECACHE)) != 0;
 }
 
-/* Only those may join, and be joined, who ask nothing but what there is, and began when nobody was writing. */
+/* Only those may join, and be joined, who ask nothing but what there is, and began when nobody was writing, or have a lease to show for it. */
 static bool
 walk_may_join(const struct rend_op *home, const struct rend_step *step)
 {
 	const struct walk *w = (const struct walk *)(const void *)home->scratch;
 
-	return step->join && home->ask.mode == 0 && w->kid->ask.mode == 0 && held_guard(w->holder)->alone;
+	if (!step->join || home->ask.mode != 0 || w->kid->ask.mode != 0)
+		return false;
+	return w->holder != NULL ? held_guard(w->holder)->alone : w->lease.token != 0;
 }
 
 /* As rend_submit(). */
@@ -136,7 +143,8 @@ walk_submit(struct rend_op *home, const struct rend_step *step)
 		l1->join = join_new();
 	if (l1->join == NULL)
 		return rend_submit(to, w->kid);
-	return join_submit(l1->join, &w->seat, to, w->kid, held_guard(w->holder));
+	return join_submit(
+	    l1->join, &w->seat, to, w->kid, w->holder == NULL ? 0 : held_guard(w->holder)->seen, w->lease.token);
 }
 
 /* Asks what the row says.  true: *status is the answer; false: flow_resume() will get it. */
@@ -155,8 +163,14 @@ walk_ask(struct rend_op *home, const struct rend_step *step, enum rend_status *s
 	if (!walk_renew_kid(home))
 		goto failed;
 	w->asked = true;
-	if (!row_fill(w->kid, home, step, w->until))
+	if (!row_fill(w->kid, home, step, w->until, &w->lease))
 		goto failed;
+	/* A handler that broke its promise gave none. */
+	*status = REND_NOT_STORED;
+	if (step->lease == REND_LEASE_USE && w->lease.token == 0)
+		goto failed;
+	if (step->repair)
+		w->mark = repair_mark(w->in->node->tiers[0]->repair);
 	if (step->guarded)
 		w->kid->guard = held_guard(w->holder);
 	op_core(w->kid)->writes = row_writes(w, step);
@@ -174,7 +188,8 @@ static enum rend_outcome
 walk_decide(struct rend_op *home, const struct rend_step *step)
 {
 	struct walk *w = walk_of(home);
-	struct flow_view view = { .flow = { .op = home, .conf = w->in->node->conf }, .in = w->in };
+	struct flow_view view = { .flow = { .op = home, .conf = w->in->node->conf, .l1_versions = w->l1_versions },
+		.in = w->in };
 	const struct instance *outer = worker_call(w->in->worker, w->in);
 	enum rend_outcome o;
 
@@ -196,6 +211,15 @@ rend_flow_up(const struct rend_flow *flow, uint8_t tier)
 	return instance_up(in->node->tiers[tier]->instances[in->worker->index]);
 }
 
+enum rend_outcome
+rend_flow_doubt(struct rend_flow *flow)
+{
+	const struct instance *in = LIST_OBJ(flow, const struct flow_view, flow)->in;
+	const struct repair *repair = in->node->tier_count == 0 ? NULL : in->node->tiers[0]->repair;
+
+	return repair != NULL && repair_doubts(repair, flow->op->hash) ? REND_YES : REND_NO;
+}
+
 /* ---- going on ---- */
 
 /* A yes brings something home. */
@@ -208,13 +232,15 @@ walk_take_in(struct rend_op *home, const struct rend_step *step)
 	/* Late rows ahead of the answer, for want of a shadow: the item is what the client will be told. */
 	if (w->late && w->owed)
 		return;
+	if (step->lease == REND_LEASE_ONLY)
+		return;
 	if (step->verb == REND_GET) {
 		struct rend_value *v = &home->item.value;
 		struct rend_value old = *v;
 
 		*v = (struct rend_value){ 0 };
 		home->item = kid->item;
-		kid->item = (struct rend_item){ 0 };
+		BLANK(kid->item);
 		rend_value_drop(&old);
 	} else if (!step->aside &&
 		   (rend_verb_stores(step->verb) || step->verb == REND_INCR || step->verb == REND_DECR)) {
@@ -253,9 +279,11 @@ walk_go(struct rend_op *home, uint8_t next, enum rend_status status)
 	case REND_REPLY_OK:
 	case REND_REPLY_MISS:
 	case REND_REPLY_FAIL:
+	case REND_REPLY_OPEN:
 		if (!w->late)
 			w->answer = (uint8_t)(next == REND_REPLY_OK	? REND_OK
 					      : next == REND_REPLY_MISS ? REND_MISS
+					      : next == REND_REPLY_OPEN ? REND_LOST
 									: status);
 		/* fall through */
 	case REND_REPLY:
@@ -276,8 +304,35 @@ walk_next(struct walk *w, const struct rend_step *step, enum rend_status status)
 		w->seat = (struct join_seat){ 0 };
 	/* What is to be done with what was found, the one who asked for it does. */
 	if (served && status == REND_OK)
-		return REND_REPLY;
+		return step->joined;
 	return row_next(step, status);
+}
+
+/* A get of tier 0 has come back: is it an item, and what does it say of leases and versions? */
+static enum rend_status
+walk_look(struct walk *w, const struct rend_step *step, enum rend_status status)
+{
+	if (step->lease == REND_NO_LEASE || step->verb != REND_GET || status != REND_OK)
+		return status;
+	w->l1_versions = w->kid->item.link == 0;
+	status = row_leased(w->kid, step, status, &w->lease);
+	w->kid->status = (uint8_t)status;
+	return status;
+}
+
+/* UNSUPPORTED: what cannot be said of a key there, could not be done to it before either. */
+static void
+walk_repair(const struct walk *w, const struct rend_step *step, uint64_t hash, enum rend_status status)
+{
+	struct repair *r = w->in->node->tiers[0]->repair;
+	bool lost = rend_outcome(status) == REND_FAIL && status != REND_UNSUPPORTED;
+
+	if (step->verb == REND_FLUSH_ALL)
+		rend_outcome(status) == REND_YES ? repair_made_all(r, w->mark) : repair_lost_all(r);
+	else if (lost)
+		repair_lost(r, hash);
+	else
+		repair_made(r, hash, w->mark);
 }
 
 /* The row asked, and status is what came of it. */
@@ -286,9 +341,13 @@ walk_on(struct rend_op *home, enum rend_status status)
 {
 	struct walk *w = walk_of(home);
 	const struct rend_step *step = &w->steps[w->row];
-	enum rend_outcome o = rend_outcome(status);
+	enum rend_outcome o;
 
+	status = walk_look(w, step, status);
+	o = rend_outcome(status);
 	flow_count(w->in, w->slot, w->row, o);
+	if (step->repair)
+		walk_repair(w, step, home->hash, status);
 	if (w->kid->state != OP_LATE)
 		op_leave_open(w->kid, status); /* a late one will say so itself */
 	if (o == REND_YES)
@@ -392,7 +451,7 @@ walk_from_glance(struct rend_op *op)
 	op->item = (struct rend_item){ 0 };
 	op->status = 0;
 	/* For a row with a function, which looks at it. */
-	row_fill(w->kid, op, step, 0);
+	row_fill(w->kid, op, step, 0, &w->lease);
 	w->kid->status = (uint8_t)status;
 	w->asked = true;
 	w->answer = (uint8_t)status;
@@ -411,9 +470,12 @@ flow_start(struct instance *in, struct rend_op *op)
 		rend_done(op, REND_UNSUPPORTED);
 		return;
 	}
-	*w = (struct walk){
-		.in = in, .steps = in->node->walks[slot].steps, .under = op, .slot = (uint8_t)slot, .row = 1
-	};
+	BLANK(*w);
+	w->in = in;
+	w->steps = in->node->walks[slot].steps;
+	w->under = op;
+	w->slot = (uint8_t)slot;
+	w->row = 1;
 	w->owed = true;
 	if (in->node->walks[slot].guard == REND_WRITES)
 		status = walk_guard(w);
@@ -450,8 +512,9 @@ static bool
 row_is_plain(const struct rend_step *step, unsigned verb)
 {
 	return step->run == NULL && step->verb == verb && step->want == 0 && !step->own && !step->aside &&
-	       !step->guarded && !step->join && !step->late && step->yes == REND_REPLY && step->no == REND_REPLY &&
-	       step->fail == REND_REPLY && step->but[0].status == 0;
+	       step->lease == REND_NO_LEASE && !step->repair && !step->guarded && !step->join && !step->late &&
+	       step->yes == REND_REPLY && step->no == REND_REPLY && step->fail == REND_REPLY &&
+	       step->but[0].status == 0;
 }
 
 const struct rend_node *

@@ -10,7 +10,7 @@
 #include <sysexits.h>
 
 #define BUTS	     (sizeof((struct rend_step *)0)->but / sizeof(((struct rend_step *)0)->but[0]))
-#define EDGES	     (3 + BUTS)
+#define EDGES	     (4 + BUTS)
 #define NAME_MAX_ROW 32 /* bytes */
 
 struct check {
@@ -29,7 +29,8 @@ enum {
 	ITEM = 1 << 1,	   /* there is one: the client's, or a found one */
 	PARTIAL = 1 << 2,  /* it was found by a get that did not ask for all that a copy needs */
 	LATE = 1 << 3,	   /* the client has its answer */
-	STATES = 1 << 4,
+	LEASED = 1 << 4,   /* a lease was taken */
+	STATES = 1 << 5,
 };
 
 #define COPY_WANTS (REND_WANT_VALUE | REND_WANT_EXPTIME)
@@ -65,10 +66,11 @@ refuse(const struct check *c, unsigned row, const char *fmt, ...)
 static bool
 is_reply(unsigned edge)
 {
-	return edge == REND_REPLY || edge == REND_REPLY_FAIL || edge == REND_REPLY_OK || edge == REND_REPLY_MISS;
+	return edge == REND_REPLY || edge == REND_REPLY_FAIL || edge == REND_REPLY_OK || edge == REND_REPLY_MISS ||
+	       edge == REND_REPLY_OPEN;
 }
 
-/* The row's edges: yes, no, fail, exceptions.  Returns how many. */
+/* The row's edges: yes, no, fail, exceptions, and where one goes on who joined.  Returns how many. */
 static unsigned
 row_edges(const struct rend_step *step, uint8_t edges[EDGES])
 {
@@ -79,6 +81,8 @@ row_edges(const struct rend_step *step, uint8_t edges[EDGES])
 	edges[2] = step->fail;
 	for (size_t i = 0; i < BUTS && step->but[i].status != 0; i++)
 		edges[n++] = step->but[i].row;
+	if (step->join)
+		edges[n++] = step->joined;
 	return n;
 }
 
@@ -128,7 +132,7 @@ check_edges(const struct check *c, unsigned row)
 	for (unsigned i = 0; i < n; i++)
 		if (!is_reply(edges[i]) && edges[i] >= c->rows)
 			return refuse(c, row, "it goes on to row %u, which has no name", edges[i]);
-	if (c->steps[row].yes == REND_REPLY_FAIL)
+	if (c->steps[row].yes == REND_REPLY_FAIL || (c->steps[row].yes == REND_REPLY_OPEN && c->steps[row].run == NULL))
 		return refuse(c, row, "a yes is answered with an error");
 	return 0;
 }
@@ -174,6 +178,33 @@ check_guarded(const struct check *c, unsigned row)
 		return refuse(c, row, "it is guarded, but stores nothing");
 	if (step->tier != 0)
 		return refuse(c, row, "it is guarded, but asks tier %u: the guard is tier 0's", step->tier);
+	if (!(c->l1_can & REND_CAN_GUARD) && step->lease != REND_LEASE_USE)
+		return refuse(c, row,
+		    "it is guarded, but the handler of tier %s asks the guard only of what uses a lease",
+		    c->policy->tiers[0]);
+	return 0;
+}
+
+/* Which rows may have to do with leases, and which may be repaired. */
+static int
+check_lease(const struct check *c, unsigned row)
+{
+	const struct rend_step *step = &c->steps[row];
+
+	if (step->lease > REND_LEASE_USE)
+		return refuse(c, row, "what it does with a lease is %u, which is nothing", step->lease);
+	if (step->lease != REND_NO_LEASE && (step->run != NULL || step->tier != 0))
+		return refuse(c, row, "it has to do with leases, but does not ask tier 0");
+	if (step->lease != REND_NO_LEASE && !(c->l1_can & REND_CAN_LEASE))
+		return refuse(
+		    c, row, "it has to do with leases, and the handler of tier %s has none", c->policy->tiers[0]);
+	if (step->lease == REND_LEASE_USE && step->verb != REND_SET && step->verb != REND_DELETE)
+		return refuse(c, row, "it uses a lease, but is neither set nor delete");
+	if (step->lease != REND_NO_LEASE && step->lease != REND_LEASE_USE && step->verb != REND_GET)
+		return refuse(c, row, "it takes a lease, or looks for one, but is no get");
+	if (step->repair && (step->run != NULL || step->tier != 0 || step->lease != REND_NO_LEASE ||
+				(step->verb != REND_DELETE && step->verb != REND_FLUSH_ALL)))
+		return refuse(c, row, "it is to be repaired, but is no plain delete or flush_all of tier 0");
 	return 0;
 }
 
@@ -185,7 +216,8 @@ check_earlier(const struct check *c, unsigned row)
 
 	if (!(step->mode & REND_ONLY_EARLIER))
 		return 0;
-	if (step->run != NULL || step->verb != REND_TOUCH || step->tier != 0 || c->walk->guard == REND_UNGUARDED)
+	if (step->run != NULL || step->verb != REND_TOUCH || step->tier != 0 || c->walk->guard == REND_UNGUARDED ||
+	    !(c->l1_can & REND_CAN_GUARD))
 		return refuse(c, row, "only a touch of tier 0, in a walk with a guard, may be for what is earlier");
 	return 0;
 }
@@ -196,11 +228,13 @@ check_join(const struct check *c, unsigned row)
 {
 	const struct rend_step *step = &c->steps[row];
 
+	if (!step->join && step->joined != 0)
+		return refuse(c, row, "it says where one goes on who joins, but nobody does");
 	if (!step->join)
 		return 0;
 	if (step->run != NULL || step->verb != REND_GET || c->slot != REND_GET || step->late)
 		return refuse(c, row, "it joins, but is no get before the answer to a get");
-	if (step->tier == 0 || c->walk->guard != REND_READS)
+	if (step->tier == 0 || (c->walk->guard != REND_READS && !(c->l1_can & REND_CAN_LEASE)))
 		return refuse(c, row, "it joins, but the walk has not looked at the guard");
 	/* A yes that was shared ends the walk. */
 	if (step->aside)
@@ -215,7 +249,7 @@ check_row(const struct check *c, unsigned row)
 		return -1;
 	if (c->steps[row].run == NULL && check_ask(c, row) != 0)
 		return -1;
-	if (check_earlier(c, row) != 0 || check_join(c, row) != 0)
+	if (check_lease(c, row) != 0 || check_earlier(c, row) != 0 || check_join(c, row) != 0)
 		return -1;
 	return check_guarded(c, row);
 }
@@ -267,6 +301,32 @@ state_found(const struct check *c, unsigned row, unsigned state)
 	return (want & COPY_WANTS) == COPY_WANTS ? state : state | PARTIAL;
 }
 
+/* The edges on which a walk has a lease from this row. */
+static bool
+edge_leased(const struct rend_step *step, unsigned edge)
+{
+	return (step->lease == REND_LEASE_TAKE && edge == 1) || (step->lease == REND_LEASE_ONLY && edge == 0);
+}
+
+static unsigned
+edges_of(const struct rend_step *step)
+{
+	return row_edges(step, (uint8_t[EDGES]){ 0 });
+}
+
+/* What is known behind one of its edges. */
+static unsigned
+state_after(const struct check *c, unsigned row, unsigned state, unsigned edge)
+{
+	const struct rend_step *step = &c->steps[row];
+	bool yes = edge == 0 || (step->join && edge == edges_of(step) - 1);
+	bool found = yes && step->run == NULL && step->verb == REND_GET && step->lease != REND_LEASE_ONLY;
+
+	if (edge_leased(step, edge))
+		state |= LEASED;
+	return found ? state_found(c, row, state) : state;
+}
+
 static int
 check_state(const struct check *c, unsigned row, unsigned state)
 {
@@ -274,6 +334,10 @@ check_state(const struct check *c, unsigned row, unsigned state)
 
 	if (step->late && !(state & (LATE | ANSWERED)))
 		return refuse(c, row, "it is late, but there is a path on which nobody has answered before");
+	if (step->lease == REND_LEASE_USE && !(state & LEASED))
+		return refuse(c, row, "it uses a lease, but there is a path on which none was taken");
+	if (step->join && c->walk->guard != REND_READS && !(state & LEASED))
+		return refuse(c, row, "it joins, but there is a path on which no lease was taken");
 	if (step->run != NULL || !rend_verb_stores(step->verb))
 		return 0;
 	if (!(state & ITEM))
@@ -285,7 +349,7 @@ check_state(const struct check *c, unsigned row, unsigned state)
 
 /* Rows are taken in the order in which walks come by, each state of a row once. */
 static int
-check_states(const struct check *c, unsigned row, unsigned state, uint16_t seen[FLOW_ROWS_MAX])
+check_states(const struct check *c, unsigned row, unsigned state, uint32_t seen[FLOW_ROWS_MAX])
 {
 	const struct rend_step *step = &c->steps[row];
 	uint8_t edges[EDGES];
@@ -293,7 +357,7 @@ check_states(const struct check *c, unsigned row, unsigned state, uint16_t seen[
 
 	if (seen[row] & (1U << state))
 		return 0;
-	seen[row] |= (uint16_t)(1U << state);
+	seen[row] |= 1U << state;
 	if (check_state(c, row, state) != 0)
 		return -1;
 	if (step->late)
@@ -301,8 +365,7 @@ check_states(const struct check *c, unsigned row, unsigned state, uint16_t seen[
 	if (step->run == NULL && !step->aside)
 		state |= ANSWERED;
 	for (unsigned i = 0; i < n; i++) {
-		unsigned after = i == 0 && step->run == NULL && step->verb == REND_GET ? state_found(c, row, state)
-										       : state;
+		unsigned after = state_after(c, row, state, i);
 
 		if (edges[i] == REND_REPLY && !(after & (ANSWERED | LATE)))
 			return refuse(c, row, "it replies, but there is a path on which nobody has answered");
@@ -311,12 +374,12 @@ check_states(const struct check *c, unsigned row, unsigned state, uint16_t seen[
 	}
 	return 0;
 }
-_Static_assert(STATES <= 16, "a row's states are the bits of a uint16_t");
+_Static_assert(STATES <= 32, "a row's states are the bits of a uint32_t");
 
 static int
 check_walk(const struct check *c)
 {
-	uint16_t seen[FLOW_ROWS_MAX] = { 0 };
+	uint32_t seen[FLOW_ROWS_MAX] = { 0 };
 
 	if ((unsigned)c->walk->guard > REND_WRITES)
 		return refuse(c, 0, "its guard is %d, which is none", (int)c->walk->guard);
@@ -326,7 +389,7 @@ check_walk(const struct check *c)
 		return 0;
 	if (c->walk->guard != REND_UNGUARDED && c->tier_count == 0)
 		return refuse(c, 0, "it has a guard, but the policy has no tier");
-	if (c->walk->guard != REND_UNGUARDED && !(c->l1_can & REND_CAN_GUARD))
+	if (c->walk->guard != REND_UNGUARDED && !(c->l1_can & (REND_CAN_GUARD | REND_CAN_EXCLUDE)))
 		return refuse(c, 0, "it has a guard, but the handler of tier %s cannot ask one", c->policy->tiers[0]);
 	if (c->rows == 1)
 		return refuse(c, 0, "its first row has no name");

@@ -20,7 +20,7 @@ int flow_check(const struct rend_policy *policy, const struct rend_walk *walks, 
 /*
  * Prints every path of each verb, a line each, as in
  *	get       l1=no l2=yes                            -> yes  then fill=no
- * Statuses in `but` stand by name (l2=TIMEOUT).  Late rows stand behind the answer.  The walks have passed flow_check().
+ * Statuses in `but` stand by name (l2=TIMEOUT).  A function's fail is a line only where it leads elsewhere than its yes and no.  Late rows stand behind the answer.  The walks have passed flow_check().
  */
 void flow_print_paths(const struct rend_policy *policy, const struct rend_walk *walks, FILE *out);
 

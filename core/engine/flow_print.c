@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define BUTS	  (sizeof((struct rend_step *)0)->but / sizeof(((struct rend_step *)0)->but[0]))
+#define EDGES	  (4 + BUTS)
 #define PATHS_MAX 4096 /* lines per verb: nobody reads more, and there may be astronomically many */
 
 static const char *const outcome_names[] = { [REND_YES] = "yes", [REND_NO] = "no", [REND_FAIL] = "fail" };
@@ -58,10 +59,13 @@ trail_came(struct trail *t, unsigned len, unsigned late, const char *answer, uin
 		answer = outcome_names[REND_YES];
 	if (!settled && edge == REND_REPLY_MISS)
 		answer = outcome_names[REND_NO];
+	if (!settled && edge == REND_REPLY_OPEN)
+		answer = outcome_names[REND_FAIL];
 	/* A function that refuses answers DOWN. */
 	if (!settled && edge == REND_REPLY_FAIL)
 		answer = outcome_names[stop->step->run != NULL ? REND_FAIL : o];
-	if (edge == REND_REPLY || edge == REND_REPLY_OK || edge == REND_REPLY_MISS || edge == REND_REPLY_FAIL)
+	if (edge == REND_REPLY || edge == REND_REPLY_OK || edge == REND_REPLY_MISS || edge == REND_REPLY_FAIL ||
+	    edge == REND_REPLY_OPEN)
 		print_path(t, len, settled ? late : len, answer);
 	else
 		trail_go(t, edge, len, settled ? late : FLOW_ROWS_MAX, answer);
@@ -80,7 +84,9 @@ trail_go(struct trail *t, uint8_t row, unsigned len, unsigned late, const char *
 	t->stops[len++].step = step;
 	trail_came(t, len, late, answer, step->yes, REND_YES, outcome_names[REND_YES]);
 	trail_came(t, len, late, answer, step->no, REND_NO, outcome_names[REND_NO]);
-	trail_came(t, len, late, answer, step->fail, REND_FAIL, outcome_names[REND_FAIL]);
+	/* A function that cannot say does as if it had said the other thing, mostly: that is no path of its own. */
+	if (step->run == NULL || (step->fail != step->yes && step->fail != step->no))
+		trail_came(t, len, late, answer, step->fail, REND_FAIL, outcome_names[REND_FAIL]);
 	for (size_t i = 0; i < BUTS && step->but[i].status != 0; i++) {
 		enum rend_status s = (enum rend_status)step->but[i].status;
 
@@ -132,16 +138,20 @@ static const struct end {
 	{ REND_REPLY_OK, "reply: OK" },
 	{ REND_REPLY_MISS, "reply: MISS" },
 	{ REND_REPLY_FAIL, "reply: error" },
+	{ REND_REPLY_OPEN, "reply: LOST" },
 };
 
 static void
 draw_row(const struct rend_policy *policy, const struct rend_step *step, FILE *out)
 {
+	static const char *const leases[] = { "", "\\ntakes a lease", "\\ntakes a lease only", "\\nlooks",
+		"\\nuses its lease" };
+
 	if (step->run != NULL)
 		fprintf(out, " [shape=diamond, label=\"%s\"", step->name);
 	else
-		fprintf(out, " [shape=box, label=\"%s\\n%s %s\"", step->name, policy->tiers[step->tier],
-		    rend_verb_name(step->verb));
+		fprintf(out, " [shape=box, label=\"%s\\n%s %s%s%s\"", step->name, policy->tiers[step->tier],
+		    rend_verb_name(step->verb), leases[step->lease], step->repair ? "\\nis repaired" : "");
 	if (step->late)
 		fputs(", style=dashed", out);
 	else if (step->aside)
@@ -157,7 +167,7 @@ struct edge {
 };
 
 static unsigned
-row_edges(const struct rend_step *step, struct edge edges[3 + BUTS])
+row_edges(const struct rend_step *step, struct edge edges[EDGES])
 {
 	unsigned n = 0;
 
@@ -166,6 +176,8 @@ row_edges(const struct rend_step *step, struct edge edges[3 + BUTS])
 	edges[n++] = (struct edge){ step->fail, outcome_names[REND_FAIL] };
 	for (size_t i = 0; i < BUTS && step->but[i].status != 0; i++)
 		edges[n++] = (struct edge){ step->but[i].row, rend_status_name((enum rend_status)step->but[i].status) };
+	if (step->joined != 0)
+		edges[n++] = (struct edge){ step->joined, "yes, shared" };
 	return n;
 }
 
@@ -173,7 +185,7 @@ row_edges(const struct rend_step *step, struct edge edges[3 + BUTS])
 static void
 draw_edges(const struct rend_step *step, const char *prefix, const char *verb, unsigned row, FILE *out)
 {
-	struct edge edges[3 + BUTS];
+	struct edge edges[EDGES];
 	unsigned n = row_edges(step, edges);
 
 	for (unsigned i = 0; i < n; i++) {
@@ -198,7 +210,7 @@ draw_edges(const struct rend_step *step, const char *prefix, const char *verb, u
 static bool
 ends_in(const struct rend_step *steps, uint8_t edge)
 {
-	struct edge edges[3 + BUTS];
+	struct edge edges[EDGES];
 
 	for (unsigned row = 1; row < flow_rows(steps); row++)
 		for (unsigned i = 0, n = row_edges(&steps[row], edges); i < n; i++)

@@ -55,31 +55,33 @@ gives_all(const struct rend_op *leader, const struct rend_op *op)
 }
 
 static bool
-fits(const struct join_seat *leader, const struct rend_node *to, const struct rend_op *op, uint64_t word)
+fits(
+    const struct join_seat *leader, const struct rend_node *to, const struct rend_op *op, uint64_t word, uint64_t token)
 {
 	const struct rend_op *its = leader->op;
 
-	return leader->to == to && (leader->word == word || !JOIN_LOOKS_AT_THE_WORD) && its->hash == op->hash &&
-	       its->keylen == op->keylen && memcmp(its->key, op->key, op->keylen) == 0 && gives_all(its, op);
+	return leader->to == to && ((leader->word == word && leader->token == token) || !JOIN_LOOKS_AT_THE_WORD) &&
+	       its->hash == op->hash && its->keylen == op->keylen && memcmp(its->key, op->key, op->keylen) == 0 &&
+	       gives_all(its, op);
 }
 
 static struct join_seat *
-find(struct list *chain, const struct rend_node *to, const struct rend_op *op, uint64_t word)
+find(struct list *chain, const struct rend_node *to, const struct rend_op *op, uint64_t word, uint64_t token)
 {
 	LIST_EACH (k, chain)
-		if (fits(seat_of(k), to, op, word))
+		if (fits(seat_of(k), to, op, word, token))
 			return seat_of(k);
 	return NULL;
 }
 
 bool
-join_submit(struct join *j, struct join_seat *seat, const struct rend_node *to, struct rend_op *op,
-    const struct rend_guard *guard)
+join_submit(struct join *j, struct join_seat *seat, const struct rend_node *to, struct rend_op *op, uint64_t word,
+    uint64_t token)
 {
 	struct list *chain = chain_of(j, op);
-	struct join_seat *leader = find(chain, to, op, guard->seen);
+	struct join_seat *leader = find(chain, to, op, word, token);
 
-	*seat = (struct join_seat){ .op = op, .to = to, .word = guard->seen };
+	*seat = (struct join_seat){ .op = op, .to = to, .word = word, .token = token };
 	if (leader != NULL) {
 		if (op_wait(to, op))
 			return true;

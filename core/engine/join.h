@@ -7,7 +7,7 @@
  *	get k ── follows ─┴─ until the leader has its answer
  *
  * Who follows must not be told what was true before it began: it joins only if the guard word is the one that the leader saw, and nobody
- * was writing.  One table for each worker and L1 node, so that all policies over it share reads.
+ * was writing; and if its lease is the leader's.  One table for each worker and L1 node, so that all policies over it share reads.
  */
 #ifndef ENGINE_JOIN_H
 #define ENGINE_JOIN_H
@@ -33,12 +33,15 @@ struct join_seat {
 	struct list followers;
 	struct rend_op *op;
 	const struct rend_node *to;
-	uint64_t word;
+	uint64_t word, token;
 };
 
-/* As rend_submit(), or instead of it.  The seat stays where it is until the op's done is called.  guard: a reader's. */
-bool join_submit(struct join *j, struct join_seat *seat, const struct rend_node *to, struct rend_op *op,
-    const struct rend_guard *guard);
+/*
+ * As rend_submit(), or instead of it.  The seat stays where it is until the op's done is called.  word: the guard's, as a reader saw it; token: of
+ * the lease that it has; 0 where there is none.
+ */
+bool join_submit(struct join *j, struct join_seat *seat, const struct rend_node *to, struct rend_op *op, uint64_t word,
+    uint64_t token);
 
 /* First thing in the op's done. */
 void join_done(struct join_seat *seat);

@@ -15,6 +15,7 @@
 #include "engine/metrics.h"
 #include "engine/object.h"
 #include "engine/op.h"
+#include "engine/repair.h"
 #include "engine/worker.h"
 #include "rend/log.h"
 
@@ -23,6 +24,9 @@
 #define QUEUE_DEFAULT	     16384
 
 #define UNKNOWN_HOLD_DEFAULT 30000000000ULL
+
+/* Bytes that stores may have given to values which have not come, on one worker; beside one value of any size. */
+#define RESERVED_MAX (64 << 20)
 
 struct rend_node *
 node_new(const char *name, struct plugin *plugin, void *conf, void (*free_conf)(void *))
@@ -59,17 +63,53 @@ node_guards(const struct rend_node *n)
 	return false;
 }
 
+static bool
+any_step(const struct rend_node *n, bool (*is)(const struct rend_step *step))
+{
+	for (unsigned v = 0; n->walks != NULL && v < REND_VERB_COUNT; v++)
+		for (const struct rend_step *s = n->walks[v].steps; s != NULL && s[1].name != NULL; s++)
+			if (is(&s[1]))
+				return true;
+	return false;
+}
+
+static bool
+has_lease(const struct rend_step *step)
+{
+	return step->lease != REND_NO_LEASE;
+}
+
+static bool
+has_repair(const struct rend_step *step)
+{
+	return step->repair;
+}
+
+bool
+node_copies(const struct rend_node *n)
+{
+	return node_guards(n) || any_step(n, has_lease);
+}
+
+uint32_t
+node_can(const struct rend_node *n)
+{
+	const struct rend_handler *h = &n->plugin->handler;
+
+	return h->can | (h->promises == NULL ? 0 : h->promises(n->conf));
+}
+
 /* Copies are kept right by asking the guard when they are made: whoever cannot is no place for them. */
 static int
 check_l1(const struct rend_node *n, struct rend_error *err)
 {
 	const struct rend_node *l1 = n->tiers[0];
 
-	if (!node_guards(n) || n->tier_count == 0 || (l1->plugin->handler.can & REND_CAN_GUARD))
+	if (!node_copies(n) || n->tier_count == 0 || (node_can(l1) & (REND_CAN_GUARD | REND_CAN_LEASE)))
 		return 0;
 	return error_set(err, EX_CONFIG,
-	    "%s = \"%s\": plugin %s cannot keep copies for %s: it does not ask the guard that keeps old ones out, as "
-	    "inmem does. (An L1 in another process would need leases, which this rend does not have)",
+	    "%s = \"%s\": plugin %s cannot keep copies for %s: it neither asks the guard that keeps old ones out, as "
+	    "inmem does, nor has leases, as memcached has",
 	    n->plugin->policy.tiers[0], l1->name, plugin_name(l1->plugin), n->plugin->policy.name);
 }
 
@@ -84,7 +124,9 @@ node_check(struct rend_node *n, struct rend_error *err)
 
 		return h->check == NULL ? 0 : h->check(n->conf, err);
 	}
-	l1_can = n->tier_count > 0 ? n->tiers[0]->plugin->handler.can : 0;
+	l1_can = n->tier_count > 0 ? node_can(n->tiers[0]) : 0;
+	if (p->check != NULL && p->check(n->conf, l1_can, err) != 0)
+		return -1;
 	n->walks = p->pick(n->conf, l1_can);
 	if (n->walks == NULL)
 		return error_set(err, EX_SOFTWARE, "%s has no tables for these options", p->name);
@@ -121,6 +163,17 @@ make_guard(struct rend_node *l1, struct rend_error *err)
 	return 0;
 }
 
+/* So is what should have been deleted there.  What was, before we began, only one who shares it with nobody knows: nothing. */
+static int
+make_repair(struct rend_node *l1, struct rend_error *err)
+{
+	if (l1->repair == NULL)
+		l1->repair = repair_new(l1->name, (node_can(l1) & REND_CAN_EXCLUDE) != 0);
+	if (l1->repair == NULL)
+		return error_set(err, EX_OSERR, "no memory for what is to be deleted from %s", l1->name);
+	return 0;
+}
+
 static int
 policy_open(struct rend_node *n, struct rend_error *err)
 {
@@ -130,6 +183,8 @@ policy_open(struct rend_node *n, struct rend_error *err)
 	}
 	glance_find(n);
 	if (node_guards(n) && make_guard((struct rend_node *)(uintptr_t)n->tiers[0], err) != 0)
+		return -1;
+	if (any_step(n, has_repair) && make_repair((struct rend_node *)(uintptr_t)n->tiers[0], err) != 0)
 		return -1;
 	n->modes = REND_MODES_ALL; /* the tiers refuse what they do not know */
 	if (flow_counts_new(n) != 0)
@@ -248,6 +303,7 @@ node_free(struct rend_node **np)
 	REND_ASSERT(!n->opened);
 	holds_free(&n->holds);
 	guard_free(&n->guard);
+	repair_free(&n->repair);
 	objects_free(n);
 	bypass_free(n);
 	if (n->free_conf != NULL)
@@ -283,7 +339,7 @@ const struct rend_node *
 rend_node_l1(const struct rend_node *node)
 {
 	for (;;) {
-		const struct rend_node *below = is_policy(node)		       ? node->tiers[0]
+		const struct rend_node *below = is_policy(node)		       ? node->tiers[node->bypassed == 1]
 						: node->plugin->handler.policy ? first_asked(node)
 									       : NULL;
 
@@ -380,6 +436,8 @@ instance_tick(struct instance *in)
 
 	if (in->node->holds != NULL)
 		holds_tick(in->node->holds, rend_now());
+	if (in->node->repair != NULL)
+		repair_tick(in->node->repair, in);
 	if (h->tick == NULL)
 		return;
 	outer = worker_call(in->worker, in);
@@ -390,7 +448,10 @@ instance_tick(struct instance *in)
 bool
 instance_ticks(const struct instance *in)
 {
-	return in->node->plugin->handler.tick != NULL || (in->node->holds != NULL && holds_now(in->node->holds) > 0);
+	const struct rend_node *n = in->node;
+
+	return n->plugin->handler.tick != NULL || (n->holds != NULL && holds_now(n->holds) > 0) ||
+	       (n->repair != NULL && repair_now(n->repair) > REPAIR_MAX);
 }
 
 bool
@@ -410,25 +471,41 @@ instance_look(struct instance *in)
 	worker_call(in->worker, outer);
 }
 
-static const struct instance *
-instance_at(const struct rend_node *n, int worker)
+/* Who gets it in the end, if all on the way only pass it on. */
+static const struct rend_node *
+stored_by(const struct rend_node *n, unsigned verb)
 {
-	return __atomic_load_n(&n->instances[worker], __ATOMIC_ACQUIRE);
+	while (n->walks != NULL) {
+		n = n->passes[verb];
+		if (n == NULL)
+			return NULL;
+	}
+	return n;
 }
 
-int
-node_reached(const struct rend_node *n, int *of)
+bool
+node_reserve(const struct rend_node *to, const struct rend_op *op, size_t size, struct rend_value *body)
 {
-	int up = 0;
+	const struct rend_node *n = stored_by(to, op->verb);
+	struct rend_worker *w = op->worker;
+	const struct instance *outer;
+	struct instance *in;
 
-	*of = 0;
-	for (int i = 0; i < rend_worker_count(); i++) {
-		const struct instance *in = instance_at(n, i);
-
-		*of += in != NULL;
-		up += in != NULL && __atomic_load_n(&in->up, __ATOMIC_RELAXED);
-	}
-	return up;
+	if (n == NULL || n->plugin->handler.reserve == NULL || (op->ask.mode & ~n->modes))
+		return false;
+	if (w->reserved != 0 && (size > RESERVED_MAX || w->reserved > RESERVED_MAX - size))
+		return false;
+	in = n->instances[w->index];
+	outer = worker_call(w, in);
+	n->plugin->handler.reserve(in->self, op->hash, size, body);
+	worker_call(w, outer);
+	if (body->len == size)
+		return true;
+	if (body->len != 0)
+		rend_log(REND_LOG_ERROR, "%s reserved %zu bytes where %zu were asked for: they are not used", n->name,
+		    body->len, size);
+	rend_value_drop(body);
+	return false;
 }
 
 bool
@@ -442,85 +519,4 @@ node_up(const struct rend_node *n)
 		if (n->tiers[i] != bypass_of(n) && node_up(n->tiers[i]))
 			return true;
 	return false;
-}
-
-uint64_t
-node_ended(const struct rend_node *n, unsigned verb, unsigned status)
-{
-	uint64_t sum = 0;
-
-	for (int i = 0; i < rend_worker_count(); i++) {
-		const struct instance *in = instance_at(n, i);
-
-		if (in != NULL)
-			sum += __atomic_load_n(&in->counts->ended[verb][status], __ATOMIC_RELAXED);
-	}
-	return sum;
-}
-
-void
-node_latency(const struct rend_node *n, struct histogram *sum)
-{
-	for (int i = 0; i < rend_worker_count(); i++) {
-		const struct instance *in = instance_at(n, i);
-
-		if (in != NULL)
-			histogram_merge(sum, &in->counts->latency);
-	}
-}
-
-uint64_t
-node_in_flight(const struct rend_node *n)
-{
-	uint64_t sum = 0;
-
-	for (int i = 0; i < rend_worker_count(); i++) {
-		const struct instance *in = instance_at(n, i);
-
-		if (in != NULL)
-			sum += __atomic_load_n(&in->in_flight, __ATOMIC_RELAXED);
-	}
-	return sum;
-}
-
-uint64_t
-node_late(const struct rend_node *n)
-{
-	uint64_t sum = 0;
-
-	for (int i = 0; i < rend_worker_count(); i++) {
-		const struct instance *in = instance_at(n, i);
-
-		if (in != NULL)
-			sum += __atomic_load_n(&in->counts->late, __ATOMIC_RELAXED);
-	}
-	return sum;
-}
-
-uint64_t
-node_refused(const struct rend_node *n)
-{
-	uint64_t sum = 0;
-
-	for (int i = 0; i < rend_worker_count(); i++) {
-		const struct instance *in = instance_at(n, i);
-
-		if (in != NULL)
-			sum += __atomic_load_n(&in->counts->refused, __ATOMIC_RELAXED);
-	}
-	return sum;
-}
-
-uint64_t
-node_joined(const struct rend_node *n)
-{
-	uint64_t sum = 0;
-
-	for (int i = 0; i < rend_worker_count(); i++) {
-		const struct instance *in = instance_at(n, i);
-
-		if (in != NULL)
-			sum += __atomic_load_n(&in->counts->joined, __ATOMIC_RELAXED);
-	}
-	return sum;
 }

@@ -15,6 +15,7 @@ struct holds;
 struct join;
 struct metric;
 struct object;
+struct repair;
 
 /* What one worker counts at one node; relaxed atomics, written by that worker only. */
 struct node_counts {
@@ -67,6 +68,7 @@ struct rend_node {
 	struct guard *guard;
 	struct holds *holds;
 	uint64_t unknown_hold; /* ns; 0: the default */
+	struct repair *repair; /* the same, of an L1 in another process */
 	/* what rend.conf says of a policy of two tiers */
 	int bypassed;		/* 1 + the tier that is not asked; 0: none */
 	bool trust_l2;		/* when it is asked again, it holds nothing old */
@@ -91,6 +93,12 @@ int node_check(struct rend_node *n, struct rend_error *err);
 
 /* Does a table of this policy have a guard?  A handler's node: no.  Any thread, after node_check(). */
 bool node_guards(const struct rend_node *n);
+
+/* Does a table of this policy leave copies in tier 0: has it a guard, or leases?  The same. */
+bool node_copies(const struct rend_node *n);
+
+/* What its plugin can, and what this block promises beside.  Main thread, when its options are set. */
+uint32_t node_can(const struct rend_node *n);
 
 /* open(), limits; nothing of one that is idle.  0, or -1 with the reason.  Main thread. */
 int node_open(struct rend_node *n, struct rend_error *err);
@@ -117,6 +125,13 @@ bool node_detach(struct rend_node *n, struct rend_worker *w);
 
 /* Tells the one who is asked first which ops are to come, 1 to REND_PREFETCH_MAX of them; n->hinted is not NULL.  On w. */
 void node_prefetch(const struct rend_node *n, struct rend_worker *w, const uint64_t *hashes, size_t count);
+
+/*
+ * Asks the store that an op to this node would end in, if all on the way only pass it on, for memory for a value of so many bytes that is on its
+ * way.  true: *body has just as many, and whoever fills them counts those that have not come in worker.reserved; false: it is empty.  On
+ * the op's worker.
+ */
+bool node_reserve(const struct rend_node *to, const struct rend_op *op, size_t size, struct rend_value *body);
 
 /* flush(), tick() of an instance. */
 void instance_flush(struct instance *in);

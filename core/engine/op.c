@@ -4,6 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/blank.h"
+#include "base/clock.h"
 #include "base/hash.h"
 #include "base/histogram.h"
 #include "engine/generation.h"
@@ -23,8 +25,8 @@ op_of_link(struct link *k)
 	return core_op(LIST_OBJ(k, struct op_core, link));
 }
 
-/* All of it but key and scratch.  Part by part: to clear so much at once the compiler takes an instruction that is slow to begin. */
-static struct rend_op *
+/* All of it but key and scratch. */
+static inline struct rend_op *
 op_init(struct rend_op *op, struct rend_worker *w)
 {
 	struct op_core *c = op_core(op);
@@ -32,8 +34,8 @@ op_init(struct rend_op *op, struct rend_worker *w)
 	op->magic = REND_OP_MAGIC;
 	op->verb = op->status = 0;
 	op->state = OP_IDLE;
-	op->ask = (struct rend_ask){ 0 };
-	op->item = (struct rend_item){ 0 };
+	BLANK(op->ask);
+	BLANK(op->item);
 	op->done = NULL;
 	op->up = NULL;
 	op->worker = w;
@@ -92,7 +94,8 @@ op_drop_hold(struct rend_op *op)
 		struct rend_worker *w = op->worker;
 		struct generation *g = op_core(op)->pinned;
 
-		rend_value_drop(&op->item.value);
+		if (op->item.value.nsegs != 0)
+			rend_value_drop(&op->item.value);
 		op->magic = 0;
 		if (g != NULL)
 			g->pins[w->index]--;
@@ -137,7 +140,7 @@ fly(struct instance *in, int by)
 	__atomic_store_n(&in->in_flight, in->in_flight + (uint32_t)by, __ATOMIC_RELAXED);
 }
 
-static void
+static inline void
 count_end(struct instance *in, const struct rend_op *op, uint64_t took)
 {
 	count(&in->counts->ended[op->verb][op->status]);
@@ -148,7 +151,7 @@ static void
 op_ended(struct rend_op *op)
 {
 	struct op_core *c = op_core(op);
-	uint64_t took = rend_now() - op->born;
+	uint64_t took = clock_now() - op->born;
 
 	if (c->joined)
 		return; /* the tier was not asked */
@@ -182,7 +185,7 @@ answer_for_it(struct rend_op *op, enum rend_status status)
 }
 
 /* Where it goes, until when it is waited for, and whether it is let in.  false: it was answered. */
-static bool
+static inline bool
 op_enter(const struct rend_node *to, struct rend_op *op)
 {
 	struct rend_worker *w = op->worker;
@@ -204,7 +207,7 @@ op_enter(const struct rend_node *to, struct rend_op *op)
 	c->elsewhere = 0;
 	c->joined = false;
 	c->glances = false;
-	op->born = rend_now();
+	op->born = clock_now();
 	op->deadline = op->born + in->node->limits.time;
 	if (op->parent != NULL && op->parent->deadline < op->deadline && op->parent->deadline != 0)
 		op->deadline = op->parent->deadline;
@@ -218,7 +221,7 @@ op_enter(const struct rend_node *to, struct rend_op *op)
 }
 
 /* The handler's turn. */
-static void
+static inline void
 op_hand_over(struct rend_op *op)
 {
 	struct instance *in = op_core(op)->at;
@@ -269,7 +272,7 @@ op_walk_on(struct rend_op *op)
 {
 	struct op_core *c = op_core(op);
 
-	count_end(c->at, op, rend_now() - op->born);
+	count_end(c->at, op, clock_now() - op->born);
 	c->at = c->via;
 	c->via = NULL;
 	op->state = OP_SUBMITTING;
@@ -323,7 +326,7 @@ op_leave_open(struct rend_op *op, enum rend_status status)
 }
 
 /* The answer has arrived at home. */
-static void
+static inline void
 op_answer(struct rend_op *op, enum rend_status status)
 {
 	struct op_core *c = op_core(op);
@@ -394,7 +397,7 @@ rend_op_given_up(const struct rend_op *op)
 {
 	REND_CHECK(op, REND_OP_MAGIC);
 	/* Children are given up before their parents: one may ask about an op that is next. */
-	return op->state == OP_LATE || op->deadline <= rend_now() || op->worker->gave_up;
+	return op->state == OP_LATE || op->deadline <= clock_now() || op->worker->gave_up;
 }
 
 /* Its done belongs to whoever asked: a node, or the core for a client. */

@@ -228,7 +228,7 @@ plugin_check_descriptor(const struct plugin *p, struct rend_error *err)
 #define END_OF(strct, member) (offsetof(struct strct, member) + sizeof(((struct strct *)0)->member))
 #define PLUGIN_LEAST	      END_OF(rend_plugin, policy)
 #define HANDLER_LEAST	      END_OF(rend_handler, take)
-#define POLICY_LEAST	      END_OF(rend_policy, pick)
+#define POLICY_LEAST	      END_OF(rend_policy, check)
 
 /* The same minor has the same structs: a plugin that differs was left over when a header changed. */
 static int

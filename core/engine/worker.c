@@ -18,7 +18,7 @@
 
 static int worker_count = 1;
 static uint64_t item_size_max = UINT64_MAX;
-static __thread struct rend_worker *self;
+__thread struct rend_worker *worker_here;
 
 void
 worker_set_count(int count)
@@ -84,15 +84,9 @@ worker_fini(struct rend_worker *w)
 void
 worker_enter(struct rend_worker *w)
 {
-	self = w;
+	worker_here = w;
 	if (w != NULL)
 		clock_tick();
-}
-
-struct rend_worker *
-worker_self(void)
-{
-	return self;
 }
 
 void

@@ -32,6 +32,8 @@ struct rend_worker {
 	const struct instance
 	    *at;	   /* whose plugin's function runs now; NULL: none of a node.  Relaxed atomic, for a watchdog */
 	uint32_t versions; /* that were made up here */
+	uint64_t reserved; /* bytes that stores have given to values on their way, and that have not come */
+	uint64_t tokens;   /* the same, of leases */
 	uint64_t ticked;   /* when instances were last given their second */
 	bool gave_up;	   /* on all ops, at the end */
 };
@@ -65,7 +67,12 @@ void worker_fini(struct rend_worker *w);
 void worker_enter(struct rend_worker *w);
 
 /* The worker whose thread this is, or NULL. */
-struct rend_worker *worker_self(void);
+extern __thread struct rend_worker *worker_here;
+static inline struct rend_worker *
+worker_self(void)
+{
+	return worker_here;
+}
 
 /*
  * Gives up what is past its deadline, runs the calls in the inbox, then the done of each op that was ready when that was over.  What gets

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "net/conn.h"
 #include "net/server.h"
 #include "net/stats.h"
@@ -98,7 +99,7 @@ count_op(struct conn *c, const struct asked *asked, const struct rend_op *op)
 	struct tally *tally = &l->tallies[c->tallies + asked->form];
 
 	count_add(too_large ? &tally->answered[COUNT_STORE][REND_TOO_BIG] : &tally->answered[slot][op->status], 1);
-	histogram_add(&l->latency[too_large ? COUNT_STORE : slot], rend_now() - op->born);
+	histogram_add(&l->latency[too_large ? COUNT_STORE : slot], clock_now() - op->born);
 	if (prefixes_is_on(&l->server->prefixes))
 		count_prefix(&l->server->prefixes, too_large ? REND_SET : op->verb, op);
 }

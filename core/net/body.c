@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/node.h"
+#include "engine/worker.h"
+
 #define PIECE_FIRST (64 * 1024)
 #define PIECE_MAX   (1024 * 1024)
 
@@ -11,7 +14,7 @@
 #define PROGRESS (16 * 1024)
 
 struct body *
-body_new(const struct command *cmd, struct rend_op *op)
+body_new(const struct command *cmd, struct rend_op *op, const struct rend_node *to)
 {
 	struct body *b = calloc(1, sizeof *b);
 
@@ -23,10 +26,76 @@ body_new(const struct command *cmd, struct rend_op *op)
 	b->cmd = *cmd;
 	b->cmd.key = NULL;
 	b->op = op;
+	b->to = to;
 	b->left = b->marked = cmd->body;
 	b->ended = b->left == 0;
 	return b;
 }
+
+/* ---- the store's room ---- */
+
+static bool
+has_room(const struct body *b)
+{
+	return b->room.nsegs != 0;
+}
+
+/* What of the piece that is being filled is empty. */
+static char *
+room_left(const struct body *b, size_t *left)
+{
+	const struct rend_seg *seg = &rend_value_segs(&b->room)[b->at];
+
+	*left = seg->len - b->filled;
+	return (char *)(uintptr_t)seg->p + b->filled;
+}
+
+static void
+room_took(struct body *b, size_t len)
+{
+	size_t left;
+
+	room_left(b, &left);
+	b->filled += len;
+	if (len == left) {
+		b->at++;
+		b->filled = 0;
+	}
+}
+
+static void
+drop_room(struct body *b)
+{
+	if (!has_room(b))
+		return;
+	b->op->worker->reserved -= b->left;
+	rend_value_drop(&b->room);
+}
+
+/* What came moves to the store's memory. */
+static void
+ask_store(struct body *b)
+{
+	struct rend_value *came = &b->op->item.value;
+	size_t done = 0, left;
+
+	b->asked = true;
+	if (b->op->verb < REND_SET || b->op->verb > REND_REPLACE || !node_reserve(b->to, b->op, b->cmd.body, &b->room))
+		return;
+	b->at = 0;
+	b->filled = 0;
+	while (done < came->len) {
+		char *to = room_left(b, &left);
+		size_t took = rend_value_copy_out(came, done, to, left);
+
+		room_took(b, took);
+		done += took;
+	}
+	rend_value_drop(came);
+	b->op->worker->reserved += b->left;
+}
+
+/* ---- the body ---- */
 
 void
 body_free(struct body **bp)
@@ -37,6 +106,7 @@ body_free(struct body **bp)
 	if (b == NULL)
 		return;
 	rend_buf_drop(&b->piece);
+	drop_room(b);
 	if (b->op != NULL)
 		rend_op_free(&b->op);
 	free(b);
@@ -47,6 +117,7 @@ static void
 give_up(struct body *b)
 {
 	rend_buf_drop(&b->piece);
+	drop_room(b);
 	rend_value_drop(&b->op->item.value);
 	rend_op_free(&b->op);
 }
@@ -65,6 +136,10 @@ body_room(struct body *b, size_t *room)
 {
 	if (b->op == NULL || b->left == 0)
 		return NULL;
+	if (b->piece == NULL && !b->asked && b->op->item.value.len >= PIECE_FIRST && b->left >= PIECE_FIRST)
+		ask_store(b);
+	if (has_room(b))
+		return room_left(b, room);
 	if (b->piece == NULL) {
 		b->piece = next_piece(b);
 		b->filled = 0;
@@ -80,9 +155,16 @@ body_room(struct body *b, size_t *room)
 void
 body_took(struct body *b, size_t len)
 {
-	b->filled += len;
 	b->left -= len;
 	b->ended = b->left == 0;
+	if (has_room(b)) {
+		b->op->worker->reserved -= len;
+		room_took(b, len);
+		if (b->ended)
+			rend_value_move(&b->op->item.value, &b->room);
+		return;
+	}
+	b->filled += len;
 	if (b->filled < b->piece->size)
 		return;
 	/* The value takes the piece over. */

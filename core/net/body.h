@@ -1,6 +1,8 @@
 /*
  * A value that is on its way.  Memory grows with the bytes that came, never with the length that was claimed: the first
- * piece is at most 64 KiB, each further one as large as all before it, up to 1 MiB.
+ * piece is at most 64 KiB, each further one as large as all before it, up to 1 MiB.  When the first 64 KiB are there and at least
+ * as much is to come, the store that the value is for may have room for all of it (rend_handler.reserve); then what came is copied there, and
+ * the rest is read there.
  */
 #ifndef NET_BODY_H
 #define NET_BODY_H
@@ -9,18 +11,24 @@
 
 #include "proto/command.h"
 
+struct rend_node;
+
 struct body {
-	struct command cmd;	/* whose value it is; key is in op */
-	struct rend_op *op;	/* not submitted yet; owned; NULL: the value is read and dropped */
-	size_t left;		/* bytes that have not come */
-	size_t marked;		/* what was left when body_progressed() last said yes */
-	struct rend_buf *piece; /* being filled */
-	size_t filled;
-	bool ended; /* all bytes are there; its line end is not */
+	struct command cmd;	    /* whose value it is; key is in op */
+	struct rend_op *op;	    /* not submitted yet; owned; NULL: the value is read and dropped */
+	size_t left;		    /* bytes that have not come */
+	size_t marked;		    /* what was left when body_progressed() last said yes */
+	struct rend_buf *piece;	    /* being filled */
+	size_t filled;		    /* bytes of the piece; of the store's room: in the piece `at` */
+	const struct rend_node *to; /* who gets it */
+	struct rend_value room;	    /* the store's */
+	unsigned at;		    /* which of its pieces is being filled */
+	bool asked;		    /* the store was asked for it */
+	bool ended;		    /* all bytes are there; its line end is not */
 };
 
-/* Takes over op (NULL: no memory for it).  NULL: no memory; op is freed. */
-struct body *body_new(const struct command *cmd, struct rend_op *op);
+/* Takes over op (NULL: no memory for it), which is to be submitted to `to`.  NULL: no memory; op is freed. */
+struct body *body_new(const struct command *cmd, struct rend_op *op, const struct rend_node *to);
 void body_free(struct body **bp);
 
 /* Where the next bytes may be read to, at most *room of them.  NULL: the bytes are unwanted, or there is no memory:

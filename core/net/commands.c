@@ -8,6 +8,7 @@
  */
 #include "net/commands.h"
 
+#include "base/clock.h"
 #include "engine/op.h"
 #include "net/batch.h"
 #include "net/conn.h"
@@ -102,7 +103,7 @@ begin_body(struct batch *b, struct command *cmd, const char *p, size_t len, size
 			c->dialog = before; /* asked again when the body has it all */
 		}
 	}
-	c->body = body_new(cmd, op);
+	c->body = body_new(cmd, op, c->listener->policy);
 	if (c->body == NULL)
 		conn_close(c);
 }
@@ -274,12 +275,13 @@ commands_run(struct conn *c, const char *p, size_t len)
 			break;
 		}
 		if (keys++ == 0)
-			c->heard = (uint32_t)(rend_now() / 1000000000);
+			c->heard = (uint32_t)(clock_now() / 1000000000);
 		if (cmd.asked.kind != COMMAND_OP || cmd.asked.verb != REND_GET || cmd.asked.last)
 			commands++;
 		carry_out(&batch, &cmd, p, len, &at);
 	}
-	batch_ask(&batch);
+	if (batch.count > 0)
+		batch_ask(&batch);
 	/* What a client says behind `quit`, or behind what ended its connection, is nobody's. */
 	return c->finishing || c->deaf ? len : at;
 }

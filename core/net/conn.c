@@ -23,7 +23,6 @@
 /* A client that is owed more than the first is not read from, until it is owed less than the second. */
 #define OWED_MAX      256
 #define OWED_LOW      128
-#define OUT_BYTES_MAX (256 * 1024)
 #define OUT_BYTES_LOW (64 * 1024)
 
 /* Bytes that its answers under way may bring, judged by those it got lately; before the first, by a guess that lets it begin slowly. */
@@ -91,7 +90,7 @@ settle(struct conn *c, int progress)
 }
 
 bool
-conn_owes_too_much(struct conn *c)
+conn_weigh(struct conn *c)
 {
 	uint64_t coming = (uint64_t)c->answers.count * c->answer_size * ANSWER_UNIT;
 

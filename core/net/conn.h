@@ -17,6 +17,9 @@
 /* Bytes in which the size of answers is remembered. */
 #define ANSWER_UNIT 4096
 
+/* Bytes that wait to be written to a client, from which on it is not read from. */
+#define OUT_BYTES_MAX (256 * 1024)
+
 struct conn {
 	unsigned magic;
 #define CONN_MAGIC 0xc0221ec7U
@@ -54,8 +57,13 @@ struct conn {
 /* Takes over a connected, non-blocking socket.  -1: no memory; fd is closed. */
 int conn_new(struct loop *l, int fd, const struct listener_settings *listener);
 
-/* Is it owed so much that it is not to be read from? */
-bool conn_owes_too_much(struct conn *c);
+/* Is it owed so much that it is not to be read from?  The second for one that is owed something. */
+bool conn_weigh(struct conn *c);
+static inline bool
+conn_owes_too_much(struct conn *c)
+{
+	return (c->paused || c->answers.count > 0 || c->out.len >= OUT_BYTES_MAX) && conn_weigh(c);
+}
 
 /* Could so many answers more be owed to it, as large as those it got lately, and it still be read from? */
 bool conn_has_room_for(const struct conn *c, unsigned answers);

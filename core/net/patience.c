@@ -1,6 +1,7 @@
 /* How long a connection may take: see patience.h. */
 #include "net/patience.h"
 
+#include "base/clock.h"
 #include "net/conn.h"
 #include "net/server.h"
 
@@ -42,7 +43,7 @@ patience_update(struct conn *c, int progress)
 		return;
 	link_remove(&c->patience);
 	c->in_stalled = to == &l->stalled;
-	c->since = rend_now();
+	c->since = clock_now();
 	list_append(to, &c->patience);
 }
 
@@ -57,7 +58,7 @@ head_due(struct list *l, uint64_t timeout)
 static void
 expire_list(struct list *l, uint64_t timeout, uint64_t *kicks)
 {
-	uint64_t now = rend_now();
+	uint64_t now = clock_now();
 
 	while (head_due(l, timeout) <= now) {
 		struct conn *c = LIST_OBJ(list_first(l), struct conn, patience);

@@ -8,6 +8,7 @@
 #include "engine/generation.h"
 #include "engine/holds.h"
 #include "engine/metrics.h"
+#include "engine/repair.h"
 #include "net/server.h"
 #include "proto/command.h"
 
@@ -47,6 +48,10 @@ say_node(const struct report *r, unsigned which)
 	if (n->holds != NULL) {
 		report_named(r, holds_now(n->holds), "%s.held", n->name);
 		report_named(r, holds_total(n->holds), "%s.held_total", n->name);
+	}
+	if (n->repair != NULL) {
+		report_named(r, repair_now(n->repair), "%s.in_doubt", n->name);
+		report_named(r, repair_total(n->repair), "%s.in_doubt_total", n->name);
 	}
 	if (class > 0)
 		report_named(r, class, "%s.class", n->name);

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/blank.h"
 #include "rend/op.h"
 
 enum command_kind {
@@ -90,7 +91,7 @@ command_clear(struct command *cmd)
 	cmd->asked.quiet = cmd->asked.with_cas = cmd->asked.last = cmd->asked.close = false;
 	cmd->asked.code = 0;
 	cmd->asked.sentence = NULL;
-	cmd->ask = (struct rend_ask){ 0 };
+	BLANK(cmd->ask);
 	cmd->key = cmd->args = NULL;
 	cmd->keylen = cmd->args_len = cmd->body = 0;
 	cmd->flags = 0;

@@ -71,8 +71,15 @@ number_print(char *to, uint64_t n)
 				    "4041424344454647484950515253545556575859"
 				    "6061626364656667686970717273747576777879"
 				    "8081828384858687888990919293949596979899";
-	size_t len = digits_of(n);
-	char *p = to + len;
+	size_t len;
+	char *p;
+
+	if (n < 10) {
+		*to = (char)('0' + n);
+		return 1;
+	}
+	len = digits_of(n);
+	p = to + len;
 
 	while (n >= 100) {
 		p -= 2;

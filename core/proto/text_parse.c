@@ -205,6 +205,32 @@ parse_get(struct dialog *d, const struct text_command *t, struct line *l, struct
 	return PARSE_COMMAND;
 }
 
+/*
+ * What is said most, get and one key, is read in one go instead of line, words and keys after each other.  false: it is not that, or not all
+ * there, and has to be read as anything else.
+ */
+static bool
+parse_plain_get(const char *in, size_t len, size_t *used, struct command *cmd)
+{
+	const char *key = in + 4, *end;
+	size_t most = 4 + REND_KEY_MAX + 2;
+
+	if (len < 4 || memcmp(in, "get ", 4) != 0)
+		return false;
+	end = word_printable(key, in + (len < most ? len : most));
+	if (end == key || end - key > REND_KEY_MAX || in + len - end < 2 || end[0] != '\r' || end[1] != '\n')
+		return false;
+	command_clear(cmd);
+	cmd->asked.kind = COMMAND_OP;
+	cmd->asked.verb = REND_GET;
+	cmd->asked.last = true;
+	cmd->ask.want = REND_WANT_VALUE | REND_WANT_NO_WIN;
+	cmd->key = key;
+	cmd->keylen = (size_t)(end - key);
+	*used = (size_t)(end + 2 - in);
+	return true;
+}
+
 /* The next key of a line that was found good when its first key was: control characters are its end. */
 static enum parse
 next_key(struct dialog *d, const char *in, size_t len, size_t *used, struct command *cmd)
@@ -458,8 +484,9 @@ too_long(const char *in, size_t len, size_t *used, struct command *cmd)
 	return text_refuse(cmd, TOO_LONG);
 }
 
-enum parse
-text_parse(struct dialog *d, const char *in, size_t len, size_t *used, struct command *cmd)
+/* Of all else. */
+static enum parse
+parse_any(struct dialog *d, const char *in, size_t len, size_t *used, struct command *cmd)
 {
 	struct line l;
 	const char *nl;
@@ -491,4 +518,14 @@ text_parse(struct dialog *d, const char *in, size_t len, size_t *used, struct co
 	r = parse_line(d, &l, cmd);
 	*used = swallowed + (size_t)(l.next - in);
 	return r;
+}
+
+enum parse
+text_parse(struct dialog *d, const char *in, size_t len, size_t *used, struct command *cmd)
+{
+	bool begins = !d->in_keys && d->scanned == 0 && d->swallow == 0 && !d->swallow_line;
+
+	if (begins && parse_plain_get(in, len, used, cmd))
+		return PARSE_COMMAND;
+	return parse_any(d, in, len, used, cmd);
 }

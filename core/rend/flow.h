@@ -18,9 +18,27 @@ struct rend_flow {
 	/* What the rows after this one store is gone by then at the latest: unix seconds; 0: when its item is.  A function may set it, and
 	 * nothing else here; of several such times the earliest counts. */
 	int64_t until;
+	/* Versions in tier 0 are those it was told, as far as a get there has said (item.link is 0).  false: not, or nobody knows. */
+	bool l1_versions;
 };
 
-#define REND_REPLY	0   /* where a row goes if it does not say: answer the client */
+/*
+ * A tier 0 in another process knows nothing of our guard.  What it takes, it takes because the empty item is still there that a miss left:
+ * a lease (op.h).  These are what a row of tier 0 may do with one; each has an ask of its own.
+ */
+enum rend_lease {
+	REND_NO_LEASE,
+	REND_LEASE_TAKE, /* get: on a miss an empty item is left for REND_LEASE_TIME, and its version kept.  No value there, but an empty or a
+			    stale item: MISS */
+	REND_LEASE_ONLY, /* get: the same, but only the version is wanted: OK.  There is a value: EXISTS.  Leaves nothing with the op */
+	REND_LEASE_LOOK, /* get: leaves nothing.  An empty or a stale item: EXISTS */
+	REND_LEASE_USE, /* set, delete: only if the item is still there whose version was kept; the walk has taken it on every path */
+};
+#define REND_LEASE_TIME 30 /* seconds */
+
+#define REND_REPLY	0 /* where a row goes if it does not say: answer the client */
+#define REND_REPLY_OPEN \
+	252 /* answer LOST, whatever was answered so far: it may have been done, and not everybody sees it yet */
 #define REND_REPLY_MISS 253 /* answer MISS, whatever was answered so far */
 #define REND_REPLY_FAIL 254 /* answer with this row's error although the row is aside; a function's: DOWN */
 #define REND_REPLY_OK	255 /* answer OK */
@@ -57,7 +75,14 @@ struct rend_step {
 	 * writing, share its answer.  For who joined, a yes is the end of the walk.
 	 */
 	bool join;
-	bool late; /* this row and all after it run when the client has its answer */
+	uint8_t joined; /* ... or the row where that one goes on */
+	bool late;	/* this row and all after it run when the client has its answer */
+	uint8_t lease;	/* enum rend_lease */
+	/*
+	 * A delete or flush_all of tier 0.  If it is not answered, what tier 0 has of this key (of all keys) is in doubt, until a later such row
+	 * is answered: rend_flow_doubt().  When too many keys are, all are, until a flush_all is answered, which the engine sends.
+	 */
+	bool repair;
 	/* Instead of tier and verb: a decision, not an op, and never the answer.  Worker's thread. */
 	enum rend_outcome (*run)(struct rend_flow *flow);
 };
@@ -76,6 +101,8 @@ struct rend_walk {
 
 #define REND_TIERS_MAX 8
 
+struct rend_error;
+
 /* The descriptor of a policy plugin. */
 struct rend_policy {
 	const char *name;
@@ -90,7 +117,15 @@ struct rend_policy {
 	 * tables must live as long as the process.
 	 */
 	const struct rend_walk *(*pick)(const void *conf, uint32_t l1_can);
+	/* Do these options go with each other, and with what tier 0 can?  Before pick().  0 or -1 after rend_error(); may be NULL. */
+	int (*check)(const void *conf, uint32_t l1_can, struct rend_error *err);
 };
+
+/*
+ * Does tier 0 perhaps still have of this key what should have been deleted?  YES: a row with repair has to be answered before what it has is
+ * believed.  NO: not.  One load, when nothing is in doubt.  Is itself a row's function.
+ */
+REND_API enum rend_outcome rend_flow_doubt(struct rend_flow *flow);
 
 /* Is the tier's node reachable, as far as it knows?  false for a tier that is none.  For a row that refuses before it asks.  Worker's
  * thread, in a row's function. */

@@ -61,8 +61,8 @@ REND_API int rend_error(struct rend_error *err, const char *fmt, ...) __attribut
 REND_API const char *rend_node_name(const struct rend_node *node);
 
 /*
- * Whose copy is asked first when this node is asked: of a policy with tables that is what its tier 0 leads to, of another policy what its
- * first option of type HANDLER or NODE leads to; a handler is its own.  Any thread, from the check() of a node above on.
+ * Whose copy is asked first when this node is asked: of a policy with tables that is what its tier 0 leads to, or its tier 1 if that one
+ * is bypassed; of another policy what its first option of type HANDLER or NODE leads to; a handler is its own.  Any thread, from the check() of a node above on.
  */
 REND_API const struct rend_node *rend_node_l1(const struct rend_node *node);
 
@@ -87,6 +87,11 @@ enum {
 	REND_CAN_AT_ONCE = 1 << 3,
 	/* What it keeps is gone when the process is, if it was not given to the next one: it begins empty, so nothing old is in it. */
 	REND_FORGETS = 1 << 4,
+	/*
+	 * Of one block, as its options say (rend_handler.promises): nobody else stores or deletes there, not even another rend.  It asks
+	 * rend_guard_holds() before it sends a mutation that uses a lease, and answers NOT_STORED if that says no.  Only beside REND_CAN_LEASE.
+	 */
+	REND_CAN_EXCLUDE = 1 << 5,
 };
 
 /* What one node lets in.  Zero means the core's default. */
@@ -178,17 +183,22 @@ struct rend_handler {
 	 */
 	int (*drain)(void *store, uint64_t deadline, struct rend_error *err);
 
+	/* What this block promises beside `can`: REND_CAN_EXCLUDE.  Main thread, before open(); may be NULL. */
+	uint32_t (*promises)(const void *conf);
+
 	/*
-	 * ---- The core does not call anything below this line yet.  Until it does, what stands here may change (docs/plugins.md). ----
-	 *
-	 * Memory for a value that is on its way.  A client has begun to send a set, add or replace of `size` bytes under a key with this hash.  The
-	 * store may add to *body, which is empty, pieces that have `size` bytes together; what it does not want it leaves empty, and the core finds
-	 * memory itself.  The core writes into the pieces as bytes come, then submits the op with *body as its value: the store knows its own
-	 * buffers by their release function, and may keep the value without a copy.  If the client leaves, or the policy asks somebody
-	 * else, the pieces are dropped, and so given back: there is no other way to cancel.  It counts what it has given away against its own bound,
-	 * and says no to what would be too much: nobody has sent those bytes yet.  Worker's thread; must not block; may be NULL.
+	 * Memory for a value that is on its way, so that it need not be copied when it is stored: the first 64 KiB of a set, add or replace of
+	 * `size` bytes have come, at least as much again is to come, and all that stands between the client and this store only passes it on.
+	 * The store may add to *body, which is empty, pieces that have `size` bytes together, whose memory it leaves alone from then on; or
+	 * nothing, and the core finds memory itself.  The core writes into the pieces as bytes come, then submits the op with *body as its
+	 * value: the store knows its own buffers by their release function, and may keep the value as it lies.  If the client leaves, or the
+	 * op is not asked in the end, the pieces are dropped, and so given back: there is no other way to cancel.  Nobody has sent those
+	 * bytes yet: it counts what it gives away against its own bound, and gives nothing where that would be too much.  The core asks for no
+	 * more while 64 MiB that were given on a worker have not come, but for one value.  Worker's thread; must not block; may be NULL.
 	 */
 	void (*reserve)(void *inst, uint64_t hash, size_t size, struct rend_value *body);
+
+	/* ---- The core does not call anything below this line yet.  Until it does, what stands here may change (docs/plugins.md). ---- */
 
 	/*
 	 * Options of the block changed while the store is to go on: a node whose plugin and options are the same is kept, with its instances,
@@ -251,10 +261,12 @@ struct rend_handler {
  *	0.5	what l1l2 needs: touch with REND_ONLY_EARLIER, rows with asks of their own, rows that join, REND_REPLY_MISS, rend_flow.until;
  *		rend_ambiguous(), rend_earlier()
  *	0.6	rend_handler.prefetch(); claims, memory, drain; what the core does not call yet; REND_CAN_AT_ONCE, REND_FORGETS; sizes of rows
+ *	0.7	an L1 in another process: rows with leases and repair, rows behind a shared answer, REND_REPLY_OPEN, rend_flow_doubt(),
+ *		rend_policy.check, rend_handler.promises
  */
 #define REND_ABI_MAGIC 0x72656e64U
 #define REND_ABI_MAJOR 0
-#define REND_ABI_MINOR 6
+#define REND_ABI_MINOR 7
 
 struct rend_plugin {
 	uint32_t magic;

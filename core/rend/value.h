@@ -43,7 +43,7 @@ struct rend_seg {
 };
 
 /*
- * One value: pieces in order.  Two fit inside; more live on the heap.  All-zero is the empty value.  A value holds one reference per
+ * One value: pieces in order, which need not lie side by side.  A value is whole: it is handed on when all of it is there, and not before.  Two fit inside; more live on the heap.  All-zero is the empty value.  A value holds one reference per
  * piece.  It has no pointer into itself, so it may be moved by assignment, if the old one is forgotten.
  */
 struct rend_value {

@@ -51,7 +51,8 @@ give_value(struct rend_op *op, struct item *it)
 		op->item.have &= ~(uint32_t)REND_WANT_VALUE;
 		return 0;
 	}
-	rend_value_drop(&op->item.value);
+	if (op->item.value.nsegs != 0)
+		rend_value_drop(&op->item.value);
 	/* It is copied to the client a little later. */
 	for (size_t at = 0; at < it->buf.size && at < PREFETCH_MAX; at += 64)
 		__builtin_prefetch(it->buf.data + at);

@@ -12,9 +12,6 @@
  */
 #define USE_NS 1000000000ULL
 
-/* So much of an item is fetched ahead: all that stands before its key, and a key and a value of a hundred bytes. */
-#define WARM_BYTES 256
-
 void
 stripe_init(struct stripe *s, struct item **chains)
 {
@@ -36,6 +33,12 @@ stripe_fini(struct stripe *s)
 	}
 	free(s->chains);
 	free(s->old);
+	while (s->retired != NULL) {
+		struct item **next = (struct item **)(void *)s->retired[0];
+
+		free(s->retired);
+		s->retired = next;
+	}
 	pthread_mutex_destroy(&s->lock);
 }
 
@@ -49,25 +52,6 @@ chain(const struct stripe *s, uint64_t hash)
 	return &s->chains[hash & s->mask];
 }
 
-void
-stripe_warm(const struct stripe *s, uint64_t hash)
-{
-	struct item **chains = __atomic_load_n(&s->chains, __ATOMIC_RELAXED);
-
-	__builtin_prefetch(&chains[hash & __atomic_load_n(&s->mask, __ATOMIC_RELAXED)]);
-}
-
-void
-stripe_warm_item(const struct stripe *s, uint64_t hash)
-{
-	const char *it = (const char *)*chain(s, hash);
-
-	if (it == NULL)
-		return;
-	for (size_t at = 0; at < WARM_BYTES; at += 64)
-		__builtin_prefetch(it + at);
-}
-
 struct item *
 stripe_find(const struct stripe *s, const char *key, size_t keylen, uint64_t hash)
 {
@@ -78,6 +62,13 @@ stripe_find(const struct stripe *s, const char *key, size_t keylen, uint64_t has
 			return it;
 	}
 	return NULL;
+}
+
+/* A link of a chain.  The first ones are looked at without the lock. */
+static void
+set_link(struct item **at, struct item *it)
+{
+	__atomic_store_n(at, it, __ATOMIC_RELAXED);
 }
 
 static void
@@ -125,7 +116,7 @@ stripe_link(struct stripe *s, struct item *it)
 	struct item **at = chain(s, it->hash);
 
 	it->next = *at;
-	*at = it;
+	set_link(at, it);
 	age_in(s, it);
 	set_count(s, s->count + 1);
 	if (it == s->oldest)
@@ -142,7 +133,7 @@ stripe_unlink(struct stripe *s, struct item *it)
 		REND_ASSERT(*at != NULL);
 		at = &(*at)->next;
 	}
-	*at = it->next;
+	set_link(at, it->next);
 	it->next = NULL;
 	age_out(s, it);
 	set_count(s, s->count - 1);
@@ -172,14 +163,6 @@ stripe_use(struct stripe *s, struct item *it, uint64_t now)
 		stripe_renew(s, it, now);
 }
 
-size_t
-stripe_wants(const struct stripe *s)
-{
-	size_t chains = s->mask + 1;
-
-	return s->old == NULL && s->count > chains + chains / 2 ? chains * 2 : 0;
-}
-
 bool
 stripe_grow(struct stripe *s, struct item **chains, size_t count)
 {
@@ -188,19 +171,19 @@ stripe_grow(struct stripe *s, struct item **chains, size_t count)
 	s->old = s->chains;
 	s->old_mask = s->mask;
 	s->moved = 0;
-	/* Whoever looks without the lock takes the address and reads nothing there. */
-	__atomic_store_n(&s->chains, chains, __ATOMIC_RELAXED);
-	__atomic_store_n(&s->mask, count - 1, __ATOMIC_RELAXED);
+	/* In this order: see stripe_peek(). */
+	__atomic_store_n(&s->chains, chains, __ATOMIC_RELEASE);
+	__atomic_store_n(&s->mask, count - 1, __ATOMIC_RELEASE);
 	return true;
 }
 
-struct item **
+void
 stripe_move(struct stripe *s, size_t chains)
 {
 	struct item **old = s->old;
 
 	if (old == NULL)
-		return NULL;
+		return;
 	for (; chains > 0 && s->moved <= s->old_mask; chains--) {
 		struct item *it = old[s->moved++];
 
@@ -208,13 +191,14 @@ stripe_move(struct stripe *s, size_t chains)
 			struct item *next = it->next, **to = &s->chains[it->hash & s->mask];
 
 			it->next = *to;
-			*to = it;
+			set_link(to, it);
 			it = next;
 		}
 	}
 	if (s->moved <= s->old_mask)
-		return NULL;
+		return;
 	s->old = NULL;
 	s->old_mask = s->moved = 0;
-	return old;
+	set_link(&old[0], (struct item *)(void *)s->retired);
+	s->retired = old;
 }

@@ -24,6 +24,7 @@ struct stripe {
 	size_t mask; /* of chains; their number is a power of two */
 	struct item **old;
 	size_t old_mask, moved; /* of old; so many of its chains have moved */
+	struct item **retired;	/* arrays that are empty, and perhaps still looked into: the next one at [0] */
 	struct item *newest, *oldest;
 	size_t swept;	/* the chain where the next sweep begins */
 	uint64_t count; /* items; written under the lock, read by anyone */
@@ -37,13 +38,20 @@ void stripe_init(struct stripe *s, struct item **chains);
 /* Frees the arrays, and drops the items that are left. */
 void stripe_fini(struct stripe *s);
 
-/* Fetches the place of the chain where a key with this hash would be.  Without the lock: a hint, which an array that just grew makes vain. */
-void stripe_warm(const struct stripe *s, uint64_t hash);
+/*
+ * Where the chain for this hash begins, in the new array.  Without the lock, by those who only want to know what to fetch: what is there may be
+ * read (an atomic), and is the address of an item that may be gone.  Retired arrays are freed when nobody is between this and such a read.
+ */
+static inline struct item **
+stripe_peek(const struct stripe *s, uint64_t hash)
+{
+	/* The mask first: an array is at least as large as the mask that was set after it. */
+	size_t mask = __atomic_load_n(&s->mask, __ATOMIC_ACQUIRE);
+
+	return &__atomic_load_n(&s->chains, __ATOMIC_ACQUIRE)[hash & mask];
+}
 
 /* All below: under the lock. */
-
-/* Fetches the first item of that chain, and as much of its key and value as small ones have. */
-void stripe_warm_item(const struct stripe *s, uint64_t hash);
 
 struct item *stripe_find(const struct stripe *s, const char *key, size_t keylen, uint64_t hash);
 
@@ -60,13 +68,19 @@ void stripe_renew(struct stripe *s, struct item *it, uint64_t now);
 void stripe_use(struct stripe *s, struct item *it, uint64_t now);
 
 /* How many chains it should have by now; 0: what it has is enough, or it is growing already. */
-size_t stripe_wants(const struct stripe *s);
+static inline size_t
+stripe_wants(const struct stripe *s)
+{
+	size_t chains = s->mask + 1;
+
+	return s->old == NULL && s->count > chains + chains / 2 ? chains * 2 : 0;
+}
 
 /* Begins to grow into these zeroed chains (more than it has, a power of two); false: it is growing already, they stay
  * the caller's. */
 bool stripe_grow(struct stripe *s, struct item **chains, size_t count);
 
-/* Moves at most `chains` more of the old chains.  Returns the old array when it is empty, to be freed; else NULL. */
-struct item **stripe_move(struct stripe *s, size_t chains);
+/* Moves at most `chains` more of the old chains.  When the old array is empty, it is retired. */
+void stripe_move(struct stripe *s, size_t chains);
 
 #endif

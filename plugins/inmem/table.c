@@ -76,6 +76,8 @@ table_free(struct table **tp)
 		own += budget_cost(s->chains);
 		if (s->old != NULL)
 			own += budget_cost(s->old);
+		for (struct item **r = s->retired; r != NULL; r = (struct item **)(void *)r[0])
+			own += budget_cost(r);
 		stripe_fini(s);
 	}
 	budget_give(t->budget, own);
@@ -234,22 +236,6 @@ table_enter(struct visit *v, struct table *t, const char *key, size_t keylen, ui
 	}
 }
 
-/* In two rounds: what is fetched in the first, the second reads. */
-void
-table_warm(struct table *t, const uint64_t *hashes, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		stripe_warm(stripe_of(t, hashes[i]), hashes[i]);
-	for (size_t i = 0; i < count; i++) {
-		struct stripe *s = stripe_of(t, hashes[i]);
-
-		if (pthread_mutex_trylock(&s->lock) != 0)
-			continue;
-		stripe_warm_item(s, hashes[i]);
-		pthread_mutex_unlock(&s->lock);
-	}
-}
-
 static void
 free_chains(struct table *t, struct item **chains)
 {
@@ -257,6 +243,62 @@ free_chains(struct table *t, struct item **chains)
 
 	free(chains);
 	budget_give(t->budget, cost);
+}
+
+/*
+ * Is nobody looking at chains without a lock who may have come before this call?  Whoever comes after it finds the arrays that are in use
+ * now: its addition to a counter comes after ours.
+ */
+static bool
+is_unwatched(struct table *t)
+{
+	for (int i = 0; i < TABLE_PEEKERS; i++)
+		if (__atomic_fetch_add(&t->peekers[i].count, 0, __ATOMIC_ACQ_REL) != 0)
+			return false;
+	return true;
+}
+
+/* Arrays that are retired and can be freed, or NULL.  Under the lock; they are freed after it. */
+static struct item **
+take_retired(struct table *t, struct stripe *s)
+{
+	struct item **retired = s->retired;
+
+	if (retired == NULL || !is_unwatched(t))
+		return NULL;
+	s->retired = NULL;
+	return retired;
+}
+
+static void
+free_retired(struct table *t, struct item **retired)
+{
+	while (retired != NULL) {
+		struct item **next = (struct item **)(void *)retired[0];
+
+		free_chains(t, retired);
+		retired = next;
+	}
+}
+
+/*
+ * In two rounds: what is fetched in the first, the second reads.  It takes no locks, which would cost as much again; the items, which may be
+ * gone, are not read.
+ */
+void
+table_warm(struct table *t, const uint64_t *hashes, size_t count)
+{
+	unsigned *peekers = &t->peekers[hashes[0] % TABLE_PEEKERS].count;
+
+	__atomic_fetch_add(peekers, 1, __ATOMIC_ACQ_REL);
+	for (size_t i = 0; i < count; i++)
+		__builtin_prefetch(stripe_peek(stripe_of(t, hashes[i]), hashes[i]));
+	for (size_t i = 0; i < count; i++) {
+		struct item **at = stripe_peek(stripe_of(t, hashes[i]), hashes[i]);
+
+		item_warm(__atomic_load_n(at, __ATOMIC_RELAXED));
+	}
+	__atomic_fetch_sub(peekers, 1, __ATOMIC_ACQ_REL);
 }
 
 /* Without memory it stays as it is: chains get longer, and it is tried again. */
@@ -283,15 +325,19 @@ void
 table_leave(struct visit *v)
 {
 	struct table *t = v->table;
-	struct item **empty = stripe_move(v->stripe, MOVE_CHAINS);
-	size_t wants = stripe_wants(v->stripe);
+	struct stripe *s = v->stripe;
+	struct item **retired;
+	size_t wants;
 
-	pthread_mutex_unlock(&v->stripe->lock);
+	if (s->old != NULL)
+		stripe_move(s, MOVE_CHAINS);
+	retired = take_retired(t, s);
+	wants = stripe_wants(s);
+	pthread_mutex_unlock(&s->lock);
 	item_drop_all(v->gone);
-	if (empty != NULL)
-		free_chains(t, empty);
+	free_retired(t, retired);
 	if (wants != 0)
-		grow(t, v->stripe, wants);
+		grow(t, s, wants);
 }
 
 void
@@ -351,12 +397,13 @@ table_flush(struct table *t)
 static void
 sweep(struct table *t, struct stripe *s)
 {
-	struct item *gone = NULL, **empty;
+	struct item *gone = NULL, **retired;
 	uint64_t epoch = __atomic_load_n(&t->epoch, __ATOMIC_ACQUIRE);
 	int64_t wall = rend_wall();
 
 	pthread_mutex_lock(&s->lock);
-	empty = stripe_move(s, SWEEP_CHAINS);
+	stripe_move(s, SWEEP_CHAINS);
+	retired = take_retired(t, s);
 	for (int i = 0; i < SWEEP_CHAINS; i++) {
 		struct item *it = s->chains[s->swept & s->mask], *next;
 
@@ -370,8 +417,7 @@ sweep(struct table *t, struct stripe *s)
 	}
 	pthread_mutex_unlock(&s->lock);
 	item_drop_all(gone);
-	if (empty != NULL)
-		free_chains(t, empty);
+	free_retired(t, retired);
 }
 
 void

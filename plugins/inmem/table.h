@@ -20,6 +20,9 @@
 
 #define TABLE_STRIPES 64
 
+/* Counters of those who look at chains without a lock; by chance, so that workers seldom share one. */
+#define TABLE_PEEKERS 16
+
 /* An item may take this part of the limit; more is TOO_BIG. */
 #define TABLE_ITEM_SHARE 2
 
@@ -30,6 +33,9 @@ struct table {
 	uint64_t epoch;		     /* atomic; flush_all adds one: items of an earlier one are gone */
 	uint64_t version;	     /* atomic; the last one that was given */
 	unsigned evicting, sweeping; /* atomic: stripes whose turn it is */
+	struct {
+		unsigned count; /* atomic */
+	} __attribute__((aligned(64))) peekers[TABLE_PEEKERS];
 	struct table_counters {
 		struct rend_counter *total_items, *evictions, *evicted_unfetched, *reclaimed, *expired_unfetched;
 	} counters;

@@ -2,9 +2,10 @@
  * The policy of a cache l1 before a store l2: l2 has everything, l1 has copies of what is asked for often.
  *
  * What is true is what l2 says.  A copy in l1 is never older than the last write that was acknowledged, and never lives longer than what
- * it is of.  The guard of l1 sees to that: tiers.h has what all writes begin with, core/rend/flow.h what a guard is.
+ * it is of.  The guard of l1 sees to that: tiers.h has what all writes begin with, core/rend/flow.h what a guard is.  These are the tables for
+ * an l1 in this process; those for an l1 in another one are in online.c.
  */
-#include "tiers.h"
+#include "apart.h"
 
 static const struct rend_option options[] = {
 	TIERS_OPTIONS,
@@ -14,28 +15,6 @@ static const struct rend_option options[] = {
 };
 
 /* ---- get ---- */
-
-#define NS_PER_S 1000000000ULL
-
-/* Is all known that a copy needs, and is it worth one? */
-static enum rend_outcome
-is_whole(struct rend_flow *flow)
-{
-	const struct tiers_conf *conf = flow->conf;
-	const struct rend_item *found = &flow->op->item;
-
-	if ((found->have & TIERS_WHOLE & ~REND_WANT_EXPTIME) != (TIERS_WHOLE & ~REND_WANT_EXPTIME) || found->cas == 0)
-		return REND_NO;
-	/* A copy would look as good as new. */
-	if (found->signs & (REND_STALE | REND_WON | REND_SENT))
-		return REND_NO;
-	if (found->have & REND_WANT_EXPTIME)
-		return rend_expired(found->exptime, rend_wall()) ? REND_NO : REND_YES;
-	if (conf->promote_ttl == 0)
-		return REND_NO;
-	flow->until = rend_wall() + (int64_t)(conf->promote_ttl / NS_PER_S + (conf->promote_ttl % NS_PER_S != 0));
-	return REND_YES;
-}
 
 /*
  * What l1 does not have, or cannot say, l2 is asked for; the word is looked at before that.  The client has its answer, and then the copy is
@@ -54,7 +33,7 @@ enum { G_L1 = 1, G_L2, G_WHOLE, G_FILL, G_FORGIVE, G_KIND, G_STUB };
 static const struct rend_step get[] = {
 	[G_L1] = { GET_L1, .no = G_L2, .fail = G_L2 },
 	[G_L2] = { GET_L2, .yes = G_WHOLE, .no = G_KIND, .fail = G_FORGIVE },
-	[G_WHOLE] = { .name = "whole?", .run = is_whole, .yes = G_FILL },
+	[G_WHOLE] = { .name = "whole?", .run = tiers_is_whole, .yes = G_FILL },
 	[G_FILL] = { FILL },
 	[G_FORGIVE] = { .name = "forgive?", .run = tiers_forgives, .yes = REND_REPLY_MISS },
 	[G_KIND] = { .name = "vivify?", .run = tiers_wants_stub, .yes = G_STUB },
@@ -100,7 +79,7 @@ static const struct rend_walk walks[REND_VERB_SLOTS] = {
 static const struct rend_walk *
 l1l2_pick(const void *conf, uint32_t l1_can)
 {
-	return walks;
+	return (l1_can & REND_CAN_LEASE) && !(l1_can & REND_CAN_GUARD) ? online_apart(conf, l1_can) : walks;
 }
 
 static const struct rend_policy policy = {
@@ -110,6 +89,7 @@ static const struct rend_policy policy = {
 	.conf_size = sizeof(struct tiers_conf),
 	.options = options,
 	.pick = l1l2_pick,
+	.check = tiers_check,
 };
 
 REND_PLUGIN(.version = "0.1", .policy = &policy);

@@ -28,10 +28,62 @@ tiers_knows_stored(struct rend_flow *flow)
 	return op->item.cas != 0 && (op->ask.mode & REND_INVALIDATE) == 0 ? REND_YES : REND_NO;
 }
 
+#define NS_PER_S 1000000000ULL
+
+enum rend_outcome
+tiers_is_whole(struct rend_flow *flow)
+{
+	const struct tiers_conf *conf = flow->conf;
+	const struct rend_item *found = &flow->op->item;
+
+	if ((found->have & TIERS_WHOLE & ~REND_WANT_EXPTIME) != (TIERS_WHOLE & ~REND_WANT_EXPTIME) || found->cas == 0)
+		return REND_NO;
+	/* A copy would look as good as new. */
+	if (found->signs & (REND_STALE | REND_WON | REND_SENT))
+		return REND_NO;
+	if (found->have & REND_WANT_EXPTIME)
+		return rend_expired(found->exptime, rend_wall()) ? REND_NO : REND_YES;
+	if (conf->promote_ttl == 0)
+		return REND_NO;
+	flow->until = rend_wall() + (int64_t)(conf->promote_ttl / NS_PER_S + (conf->promote_ttl % NS_PER_S != 0));
+	return REND_YES;
+}
+
 static enum rend_outcome
 marks_stale(struct rend_flow *flow)
 {
 	return (flow->op->ask.mode & REND_INVALIDATE) ? REND_YES : REND_NO;
+}
+
+/* ---- options ---- */
+
+int
+tiers_check(const void *arg, uint32_t l1_can, struct rend_error *err)
+{
+	const struct tiers_conf *conf = arg;
+
+	if (l1_can & REND_CAN_GUARD) {
+		if (conf->promote != PROMOTE_CONFIRM || conf->publish || conf->when_l1_away != AWAY_ERROR ||
+		    conf->l1_max_ttl != 0)
+			return rend_error(err,
+			    "promote, publish, when_l1_away and l1_max_ttl are for an l1 in another process; \"%s\" is "
+			    "in "
+			    "this one, where reads never wait, writes leave copies, and l1 is never away",
+			    rend_node_name(conf->l1));
+		return 0;
+	}
+	if ((l1_can & REND_CAN_EXCLUDE) && conf->promote != PROMOTE_CONFIRM)
+		return rend_error(err, "promote: l1 \"%s\" is exclusive, so reads never wait for it: leave this out",
+		    rend_node_name(conf->l1));
+	if ((l1_can & REND_CAN_EXCLUDE) && conf->when_l1_away != AWAY_ERROR)
+		return rend_error(err,
+		    "when_l1_away: l1 \"%s\" is exclusive, so l2 answers while it is away: leave this out",
+		    rend_node_name(conf->l1));
+	if (conf->when_l1_away == AWAY_GO_ON && conf->l1_max_ttl == 0)
+		return rend_error(err, "when_l1_away: with go_on a copy may be older than an acknowledged write for as "
+				       "long as it lives: say "
+				       "how long that may be, with l1_max_ttl");
+	return 0;
 }
 
 /* ---- append, prepend, incr, decr ---- */
@@ -60,20 +112,29 @@ const struct rend_step tiers_decr[] = COMPUTES(REND_DECR);
  * only one may say that it was there.
  *
  * A delete that marks as stale (md I) leaves the copy in l1, marked, in place of dropping it; who reads it is told that it is stale.  In l2
- * the key is deleted, so if l1 evicts the copy it is a miss.  Where l2 did not delete, for whatever reason, the mark has to go: the client was not told
- * that there is something stale.  A copy that cannot be marked, because somebody else writes, is dropped.
+ * the key is deleted first: if that were refused, somebody would have been told that it is stale although it is not.  Until the mark is there the
+ * write is not over, and who reads the copy reads what was there before.  Where l2 did not delete, for whatever reason, or where the copy cannot be
+ * marked because somebody else writes, it is dropped.
  */
 #ifndef DELETE_FIRST /* tests/faults has others, to see that they are found out */
 #define DELETE_FIRST  DROP, .yes = D_L2, .no = D_L2
 #define DELETE_SECOND .name = "l2", .tier = L2, .verb = REND_DELETE
 #endif
 
-enum { D_KIND = 1, D_DROP, D_L2, D_MARK, D_UNMARKED, D_L2_MARKED, D_UNMARK };
+enum { D_KIND = 1, D_DROP, D_L2, D_L2_MARKED, D_MARK, D_UNMARKED };
 
 const struct rend_step tiers_delete[] = {
-	[D_KIND] = { .name = "stale?", .run = marks_stale, .yes = D_MARK, .no = D_DROP, .fail = D_DROP },
+	[D_KIND] = { .name = "stale?", .run = marks_stale, .yes = D_L2_MARKED, .no = D_DROP, .fail = D_DROP },
 	[D_DROP] = { DELETE_FIRST },
 	[D_L2] = { DELETE_SECOND },
+	[D_L2_MARKED] = { .name = "l2_marked",
+	    .tier = L2,
+	    .verb = REND_DELETE,
+	    .own = true,
+	    .pass = REND_IF_CAS,
+	    .yes = D_MARK,
+	    .no = D_UNMARKED,
+	    .fail = D_UNMARKED },
 	[D_MARK] = { .name = "mark",
 	    .tier = L1,
 	    .verb = REND_DELETE,
@@ -81,31 +142,15 @@ const struct rend_step tiers_delete[] = {
 	    .pass = REND_IF_CAS | REND_DROP_VALUE | REND_ALSO_TOUCH,
 	    .guarded = true,
 	    .aside = true,
-	    .yes = D_L2_MARKED,
 	    .no = D_UNMARKED,
 	    .fail = D_UNMARKED,
-	    .but = { { REND_MISS, D_L2_MARKED } } },
+	    .but = { { REND_MISS, REND_REPLY } } },
 	[D_UNMARKED] = { .name = "drop_unmarked",
 	    .tier = L1,
 	    .verb = REND_DELETE,
 	    .own = true,
 	    .aside = true,
-	    .yes = D_L2_MARKED,
-	    .no = D_L2_MARKED,
-	    .fail = REND_REPLY_FAIL },
-	[D_L2_MARKED] = { .name = "l2_marked",
-	    .tier = L2,
-	    .verb = REND_DELETE,
-	    .own = true,
-	    .pass = REND_IF_CAS,
-	    .no = D_UNMARK,
-	    .fail = D_UNMARK },
-	[D_UNMARK] = { .name = "unmark",
-	    .tier = L1,
-	    .verb = REND_DELETE,
-	    .own = true,
-	    .aside = true,
-	    .fail = REND_REPLY_FAIL },
+	    .fail = REND_REPLY_OPEN },
 	{ 0 },
 };
 

@@ -10,15 +10,31 @@ struct tiers_conf {
 	const struct rend_node *l1, *l2;
 	int read_failure; /* enum tiers_read_failure */
 	uint64_t promote_ttl;
+	/* of an l1 in another process: apart.h */
+	int promote, when_l1_away; /* enum tiers_promote, tiers_away */
+	bool publish;
+	uint64_t l1_max_ttl;
 };
 
 enum tiers_read_failure { READ_ERROR, READ_MISS };
+enum tiers_promote { PROMOTE_CONFIRM, PROMOTE_ASIDE };
+enum tiers_away { AWAY_ERROR, AWAY_L2, AWAY_GO_ON };
 
-#define TIERS_OPTIONS                                                                                               \
-	REND_OPTION("l1", REND_HANDLER, tiers_conf, l1, NULL, NULL, "The handler that has the copies: inmem."),     \
-	    REND_OPTION("l2", REND_NODE, tiers_conf, l2, NULL, NULL, "The handler or policy that has everything."), \
-	    REND_OPTION("read_failure", REND_CHOICE, tiers_conf, read_failure, "error", "error|miss",               \
-		"What a read is answered that l1 cannot answer, when l2 fails.")
+#define TIERS_OPTIONS                                                                                                 \
+	REND_OPTION("l1", REND_HANDLER, tiers_conf, l1, NULL, NULL,                                                   \
+	    "The handler that has the copies: inmem, or a memcached."),                                               \
+	    REND_OPTION("l2", REND_NODE, tiers_conf, l2, NULL, NULL, "The handler or policy that has everything."),   \
+	    REND_OPTION("read_failure", REND_CHOICE, tiers_conf, read_failure, "error", "error|miss",                 \
+		"What a read is answered that l1 cannot answer, when l2 fails."),                                     \
+	    REND_OPTION("promote", REND_CHOICE, tiers_conf, promote, "confirm", "confirm|aside",                      \
+		"Of an l1 in another process: does a read wait until l1 has taken the copy, or refused it?"),         \
+	    REND_OPTION("publish", REND_BOOL, tiers_conf, publish, "false", NULL,                                     \
+		"Of an l1 in another process: does a write leave a copy of what it stored?"),                         \
+	    REND_OPTION("when_l1_away", REND_CHOICE, tiers_conf, when_l1_away, "error", "error|l2|go_on",             \
+		"Of an l1 in another process, when it cannot be reached: error; l2 answers reads; go_on: writes are " \
+		"acknowledged, too."),                                                                                \
+	    REND_OPTION("l1_max_ttl", REND_DURATION, tiers_conf, l1_max_ttl, "0", NULL,                               \
+		"Of an l1 in another process: the longest that a copy lives; 0: as long as what it is of.")
 
 /* All that a copy needs to be as good as what it is of. */
 #define TIERS_WHOLE (REND_WANT_VALUE | REND_WANT_EXPTIME | REND_WANT_CAS)
@@ -56,6 +72,12 @@ enum rend_outcome tiers_wants_stub(struct rend_flow *flow);
 
 /* Is all known of what l2 has stored just now? */
 enum rend_outcome tiers_knows_stored(struct rend_flow *flow);
+
+/* Is all known that a copy needs, and is it worth one? */
+enum rend_outcome tiers_is_whole(struct rend_flow *flow);
+
+/* rend_policy.check of both policies. */
+int tiers_check(const void *conf, uint32_t l1_can, struct rend_error *err);
 
 /* ---- tables ---- */
 

@@ -2,9 +2,9 @@
  * The policy of bulk loads beside l1l2, over the same tiers: l2 is written and read, what was hot in l1 is kept right, and nothing comes into
  * l1 that was not there.  What a bulk load writes is soon written again, and what it reads is read once.
  *
- * It shares the guard of l1 with l1l2: to that one its writes are writes as any.
+ * It shares the guard of l1 with l1l2: to that one its writes are writes as any.  The tables for an l1 in another process are in bulk.c.
  */
-#include "../l1l2/tiers.h"
+#include "../l1l2/apart.h"
 
 static const struct rend_option options[] = { TIERS_OPTIONS, { 0 } };
 
@@ -60,7 +60,7 @@ static const struct rend_walk walks[REND_VERB_SLOTS] = {
 static const struct rend_walk *
 l1l2batch_pick(const void *conf, uint32_t l1_can)
 {
-	return walks;
+	return (l1_can & REND_CAN_LEASE) && !(l1_can & REND_CAN_GUARD) ? bulk_apart(conf, l1_can) : walks;
 }
 
 static const struct rend_policy policy = {
@@ -71,6 +71,7 @@ static const struct rend_policy policy = {
 	.conf_size = sizeof(struct tiers_conf),
 	.options = options,
 	.pick = l1l2batch_pick,
+	.check = tiers_check,
 };
 
 REND_PLUGIN(.version = "0.1", .policy = &policy);

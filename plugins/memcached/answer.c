@@ -423,7 +423,8 @@ answer_give(struct answer *a, struct rend_op *op)
 void
 answer_drop(struct answer *a)
 {
-	rend_value_drop(&a->item.value);
+	if (a->item.value.nsegs != 0)
+		rend_value_drop(&a->item.value);
 	/* In two parts: for all of it at once the compiler takes an instruction that is slow to begin. */
 	a->stage = ANSWER_LINE;
 	a->left = 0;

@@ -158,7 +158,7 @@ backend_link_up(struct backend *b, struct dialect dialect)
 	__atomic_fetch_add(&b->links_up, 1, __ATOMIC_RELAXED);
 	if (__atomic_exchange_n(&b->said, BACKEND_UP, __ATOMIC_RELAXED) != BACKEND_UP || other)
 		rend_log(REND_LOG_INFO, "%s: backend %s is up (%s%s)", b->node, b->text,
-		    dialect.meta ? "meta protocol" : "classic text",
+		    dialect.meta ? "meta protocol" : "classic text, no leases",
 		    dialect.sets_cas ? ", sets versions" : ", versions of its own");
 }
 

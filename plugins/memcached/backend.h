@@ -16,6 +16,7 @@ struct memcached_conf {
 	uint64_t connect_timeout, request_timeout; /* ns */
 	uint64_t max_silence;			   /* 0: request_timeout */
 	uint64_t retry_min, retry_max, resolve_every;
+	bool exclusive;
 };
 
 struct backend {

@@ -10,6 +10,9 @@
 #define IOV_PER_WRITE	256
 #define IDLE_LOOK_AFTER (100 * MS)
 
+/* Opaques go around: of a connection that is out of step, the answer at hand is near the one that is due. */
+#define TOKEN_MAX 9999
+
 /* ---- writing ---- */
 
 bool
@@ -58,8 +61,10 @@ link_send(struct link *l, struct rend_op *op)
 	struct request *r = request_of(op);
 	uint64_t begins = l->sendq.queued;
 	const struct rend_op *says = r->rewrite == NULL ? op : rewrite_says(r->rewrite, op);
-	enum rend_status status = request_put(&l->sendq, says, l->dialect, ++l->token, rend_wall(), &r->question);
+	enum rend_status status;
 
+	l->token = l->token % TOKEN_MAX + 1;
+	status = request_put(&l->sendq, says, l->dialect, l->token, rend_wall(), &r->question);
 	if (status != REND_OK) {
 		request_end(op, status);
 		return;
@@ -104,6 +109,8 @@ link_ask(struct link *l, struct rend_op *op)
 	if (l->state == LINK_UP && closed_while_idle(l))
 		link_break(l, END_CLOSED, "it closed the connection");
 	if (op->ask.link != 0 && op->verb != REND_GET && (!link_ready(l) || op->ask.link != l->id)) {
+		request_end(op, REND_NOT_STORED);
+	} else if (!rend_guard_holds(op)) {
 		request_end(op, REND_NOT_STORED);
 	} else if (!l->moving && l->state != LINK_UP && !l->hope) {
 		request_end(op, REND_DOWN);

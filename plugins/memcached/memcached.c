@@ -34,6 +34,8 @@ static const struct rend_option options[] = {
 	    "The longest pause; a connection that worked for so long lets the pauses begin anew."),
 	OPT("resolve_every", REND_DURATION, resolve_every, "30s", "..1h",
 	    "How often the server's name is looked up again; 0: only when it cannot be reached."),
+	OPT("exclusive", REND_BOOL, exclusive, "false", NULL,
+	    "As an l1: nobody but this rend uses the backend, so reads need not wait for it.  It is flushed at start."),
 	{ 0 },
 };
 
@@ -89,6 +91,12 @@ memcached_limits(const void *arg, struct rend_limits *limits)
 
 	limits->time = conf->request_timeout;
 	limits->queue = (uint32_t)conf->queue;
+}
+
+static uint32_t
+memcached_promises(const void *arg)
+{
+	return ((const struct memcached_conf *)arg)->exclusive ? REND_CAN_EXCLUDE : 0;
 }
 
 static void
@@ -183,6 +191,7 @@ static const struct rend_handler memcached = {
 	.flush = memcached_flush,
 	.tick = memcached_tick,
 	.up = memcached_up,
+	.promises = memcached_promises,
 };
 
 REND_PLUGIN(.version = "0.1", .handler = &memcached);

@@ -7,12 +7,12 @@
 #include "rend/check.h"
 
 #define BLOCK_SIZE (16 * 1024)
-#define RING_FIRST 64
+#define RING_FIRST 64 /* rooms are powers of 2 */
 
 static struct rend_seg *
 seg_at(const struct sendq *q, unsigned i)
 {
-	return &q->segs[(q->head + i) % q->room];
+	return &q->segs[(q->head + i) & (q->room - 1)];
 }
 
 static int
@@ -120,7 +120,7 @@ sendq_eat(struct sendq *q, size_t n)
 		}
 		n -= seg->len;
 		rend_buf_drop(&seg->buf);
-		q->head = (q->head + 1) % q->room;
+		q->head = (q->head + 1) & (q->room - 1);
 		q->count--;
 	}
 }

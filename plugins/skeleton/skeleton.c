@@ -36,11 +36,19 @@ struct entry {
 struct store {
 	pthread_mutex_t lock;
 	int64_t items, items_max;
+	uint64_t bytes; /* atomic: whoever asks how much memory it is comes without the lock */
 	struct rend_counter *refused;
 	struct entry *chains[CHAINS];
 };
 
 /* ---- entries; all of it under the lock ---- */
+
+/* That many bytes more, or less. */
+static void
+hold(struct store *s, int64_t more)
+{
+	__atomic_fetch_add(&s->bytes, (uint64_t)more, __ATOMIC_RELAXED);
+}
 
 static void
 entry_remove(struct store *s, struct entry **at)
@@ -49,6 +57,7 @@ entry_remove(struct store *s, struct entry **at)
 
 	*at = e->next;
 	s->items--;
+	hold(s, -(int64_t)(sizeof *e + e->keylen + e->value.len));
 	rend_value_drop(&e->value); /* whoever was handed the value has references of its own */
 	free(e);
 }
@@ -80,6 +89,7 @@ entry_new(struct store *s, const struct rend_op *op)
 	e->keylen = op->keylen;
 	memcpy(e->key, op->key, op->keylen);
 	s->items++;
+	hold(s, (int64_t)(sizeof *e + op->keylen));
 	return e;
 }
 
@@ -89,13 +99,15 @@ entry_new(struct store *s, const struct rend_op *op)
  * value is a new block.
  */
 static int
-value_copy(struct rend_value *to, const struct rend_value *from)
+value_copy(struct store *s, struct rend_value *to, const struct rend_value *from)
 {
 	struct rend_buf *buf = rend_buf_new(from->len);
 
+	hold(s, -(int64_t)to->len);
 	rend_value_drop(to);
 	if (buf == NULL)
 		return -1;
+	hold(s, (int64_t)from->len);
 	rend_value_copy_out(from, 0, buf->data, from->len);
 	return rend_value_add(to, buf, buf->data, from->len); /* takes our reference */
 }
@@ -135,7 +147,7 @@ set(struct store *s, struct rend_op *op)
 		return REND_NO_MEMORY;
 	(*at)->flags = op->item.flags;
 	(*at)->exptime = op->item.exptime;
-	if (value_copy(&(*at)->value, &op->item.value) == 0)
+	if (value_copy(s, &(*at)->value, &op->item.value) == 0)
 		return REND_OK;
 	entry_remove(s, at); /* better none than an older value */
 	return REND_NO_MEMORY;
@@ -201,6 +213,15 @@ open_store(void **store, const void *conf, struct rend_node *self, struct rend_e
 	return 0;
 }
 
+/* From any thread. */
+static uint64_t
+memory(void *store)
+{
+	const struct store *s = store;
+
+	return sizeof *s + __atomic_load_n(&s->bytes, __ATOMIC_RELAXED);
+}
+
 static void
 close_store(void *store)
 {
@@ -216,8 +237,10 @@ static const struct rend_handler skeleton = {
 	.doc = "A small store, to be copied.",
 	.conf_size = sizeof(struct skeleton_conf),
 	.options = options,
+	.can = REND_FORGETS, /* what it keeps is gone with the process */
 	.open = open_store,
 	.close = close_store,
+	.memory = memory,
 	.any = on_any,
 };
 

@@ -24,6 +24,7 @@ extern const struct behaviour behaviours_mode[];   /* what a verb does beside, o
 extern const struct behaviour behaviours_lease[];  /* an empty item that is filled later */
 extern const struct behaviour behaviours_time[];   /* exptime, touch, flush_all */
 extern const struct behaviour behaviours_value[];  /* how long a value that was handed out lives */
+extern const struct behaviour behaviours_store[];  /* claims, memory, draining */
 extern const struct behaviour behaviours_load[];   /* many ops, two workers, open and close */
 
 /* ---- asking in one line; each returns the status ---- */

@@ -30,6 +30,7 @@ static const struct behaviour *const lists[] = {
 	behaviours_lease,
 	behaviours_time,
 	behaviours_value,
+	behaviours_store,
 	behaviours_load,
 };
 

@@ -65,7 +65,8 @@ run(const char *plugin, const char *option, bool later, int seconds, const char 
 /* ---- handlers that are right ---- */
 
 #define INMEM_LEAST 60 /* behaviours; a list that has shrunk proves less */
-#define INMEM_NOT   1  /* what it has no need of: its versions are good over any connection */
+/* What it has no need of: its versions are good over any connection, it claims, drains and reserves nothing. */
+#define INMEM_NOT   6
 #define SOUND_LEAST 30
 
 static void
@@ -131,6 +132,19 @@ sound(void **state)
 	}
 }
 
+/* Those that no other handler here has. */
+static void
+generous(void **state)
+{
+	char path[4096];
+	struct outcome o;
+
+	broken_path(path, sizeof path, "generous");
+	o = run(path, NULL, false, SECONDS, "reserved", NULL);
+	assert_int_equal(o.failed, 0);
+	assert_int_equal(o.passed, 2);
+}
+
 /* ---- handlers that are not ---- */
 
 struct fault {
@@ -170,6 +184,10 @@ __attribute__((unused)) FAULT(leaky, "leaves no memory behind", ""); /* what a l
 static struct fault careless = { "careless", "an old lease fills no new one", "set with an old lease over a new one", 0,
 	true };
 FAULT(hasty, "what was set is found", "MISS, but it is there");
+FAULT(frugal, "the memory that it says it holds", "it says that it holds 0 bytes, and it has a value of 50000");
+FAULT(stingy, "a value in memory that it reserved", "it reserved 150000 bytes of 300000");
+FAULT(dawdling, "draining comes back in time", "drain() came back too late");
+FAULT(grasping, "what it claims has an end", "it claims /file-");
 FAULT(tardy, "a get of a key that was never set is a miss", "a get was not answered at once");
 FAULT(racy, "two workers on one store", "a value under load is torn");
 
@@ -206,6 +224,7 @@ main(void)
 		cmocka_unit_test(inmem_evicting_later),
 		cmocka_unit_test(inmem_full),
 		cmocka_unit_test(sound),
+		cmocka_unit_test(generous),
 		{ "answers twice", found_out, NULL, NULL, &twice },
 		{ "answers never", found_out, NULL, NULL, &lost },
 		{ "changes what a set brought", found_out, NULL, NULL, &meddling },
@@ -220,6 +239,10 @@ main(void)
 		{ "tears values under load", found_out, NULL, NULL, &racy },
 		{ "takes a hint for an op", found_out, NULL, NULL, &hasty },
 		{ "fills what is leased to another", found_out, NULL, NULL, &careless },
+		{ "says that it holds no memory", found_out, NULL, NULL, &frugal },
+		{ "reserves too little", found_out, NULL, NULL, &stingy },
+		{ "drains for too long", found_out, NULL, NULL, &dawdling },
+		{ "claims something else each time", found_out, NULL, NULL, &grasping },
 		{ "promises to answer at once and does not", found_out, NULL, NULL, &tardy },
 		cmocka_unit_test(refused),
 		cmocka_unit_test(wrong_option),

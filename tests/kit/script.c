@@ -22,7 +22,8 @@ search_came(struct search *s, unsigned edge, enum rend_outcome o, enum rend_stat
 
 	stop->outcome = o;
 	stop->exactly = exactly;
-	if (edge != REND_REPLY && edge != REND_REPLY_OK && edge != REND_REPLY_MISS && edge != REND_REPLY_FAIL) {
+	if (edge != REND_REPLY && edge != REND_REPLY_OK && edge != REND_REPLY_MISS && edge != REND_REPLY_FAIL &&
+	    edge != REND_REPLY_OPEN) {
 		search_go(s, edge);
 		return;
 	}
@@ -120,6 +121,66 @@ own_version(const struct script *s)
 	return s->ask.cas_new != 0 ? s->ask.cas_new : SCRIPT_OWN_VERSION;
 }
 
+static void
+plan_lease_ask(const struct script *s, struct stop *stop)
+{
+	struct rend_ask *ask = &stop->ask;
+
+	switch ((enum rend_lease)stop->step->lease) {
+	case REND_LEASE_ONLY:
+		ask->want = 0;
+		/* fall through */
+	case REND_LEASE_TAKE:
+		ask->want |= REND_WANT_CAS;
+		ask->mode |= REND_VIVIFY;
+		ask->vivify = SCRIPT_LEASE_TIME;
+		ask->cas_new = SCRIPT_OWN_VERSION;
+		return;
+	case REND_LEASE_USE:
+		ask->mode |= REND_IF_CAS;
+		ask->cas = s->token;
+		ask->link = s->link;
+		if (s->link != 0)
+			ask->cas_new = 0;
+		return;
+	default:
+		return;
+	}
+}
+
+/* A get of tier 0: what it says so that the walk takes it as planned, and which lease the walk has from then on. */
+static void
+plan_lease(struct script *s, struct stop *stop, unsigned round, unsigned i)
+{
+	static const uint32_t signs[] = { REND_WON, REND_SENT, REND_STALE | REND_WON };
+	enum rend_lease lease = (enum rend_lease)stop->step->lease;
+	bool empty = lease == REND_LEASE_TAKE	? stop->outcome == REND_NO
+		     : lease == REND_LEASE_ONLY ? stop->outcome == REND_YES
+						: lease == REND_LEASE_LOOK && stop->status == REND_EXISTS;
+	bool value = lease == REND_LEASE_ONLY && stop->outcome == REND_NO;
+
+	stop->said = stop->status;
+	if (lease == REND_NO_LEASE || stop->step->verb != REND_GET)
+		return;
+	/* A handler with leases leaves an empty item on every miss. */
+	if (empty && lease == REND_LEASE_TAKE)
+		stop->status = REND_MISS;
+	if (value)
+		stop->status = REND_EXISTS;
+	if (empty || value) {
+		stop->said = REND_OK;
+		if (stop->manner == NEVER)
+			stop->manner = LATER;
+	}
+	if (empty)
+		stop->found.signs = signs[(round + i) % 3];
+	stop->found.link = round % 2 * 9;
+	if (stop->said == REND_OK && lease != REND_LEASE_LOOK) {
+		s->token = 300 + i;
+		s->link = stop->found.link;
+	}
+}
+
 /* What the tier is asked, given the item that the op has so far. */
 static void
 plan_ask(const struct script *s, struct stop *stop, const struct words_item *item)
@@ -129,7 +190,7 @@ plan_ask(const struct script *s, struct stop *stop, const struct words_item *ite
 	bool stores = rend_verb_stores(step->verb);
 	uint32_t mode = step->mode | (s->ask.mode & step->pass);
 
-	if (clients && !step->guarded && !step->own)
+	if (clients && !step->guarded && !step->own && step->lease == REND_NO_LEASE)
 		stop->ask = s->ask;
 	else
 		stop->ask = (struct rend_ask){
@@ -143,6 +204,7 @@ plan_ask(const struct script *s, struct stop *stop, const struct words_item *ite
 				   : alone_in_l1(step, mode) ? own_version(s)
 							     : 0,
 		};
+	plan_lease_ask(s, stop);
 	if (step->verb == REND_GET)
 		stop->ask.want |= step->want;
 	stop->item = (struct words_item){ .flags = 0 };
@@ -187,6 +249,8 @@ plan_came(const struct stop *stop, struct words_item *item)
 
 	if (stop->outcome != REND_YES || stop->step->run != NULL)
 		return;
+	if (verb == REND_GET && stop->step->lease == REND_LEASE_ONLY)
+		return;
 	if (verb == REND_GET) {
 		*item = stop->found;
 	} else if (!stop->step->aside && (rend_verb_stores(verb) || verb == REND_INCR || verb == REND_DECR)) {
@@ -212,6 +276,7 @@ script_plan(struct script *s, unsigned round)
 
 	plan_client(s, round);
 	item = s->sent;
+	s->token = s->link = 0;
 	s->answer = REND_OK;
 	for (unsigned i = 0; i < s->len; i++) {
 		struct stop *stop = &s->stops[i];
@@ -224,6 +289,7 @@ script_plan(struct script *s, unsigned round)
 		plan_manner(stop, round, i);
 		plan_ask(s, stop, &item);
 		plan_found(stop, i);
+		plan_lease(s, stop, round, i);
 		plan_came(stop, &item);
 		if (!late && stop->step->run == NULL && !stop->step->aside)
 			s->answer = stop->status;
@@ -235,6 +301,8 @@ script_plan(struct script *s, unsigned round)
 		s->answer = REND_OK;
 	if (s->last_edge == REND_REPLY_MISS)
 		s->answer = REND_MISS;
+	if (s->last_edge == REND_REPLY_OPEN)
+		s->answer = REND_LOST;
 	if (s->last_edge == REND_REPLY_FAIL)
 		s->answer = s->stops[s->len - 1].step->run != NULL ? REND_DOWN : s->stops[s->len - 1].status;
 }
@@ -253,4 +321,41 @@ script_name(const struct script *s, char *to, size_t size)
 		    stop->step->run != NULL ? outcomes[stop->outcome] : rend_status_name(stop->status),
 		    stop->step->run != NULL ? "" : manners[stop->manner]);
 	}
+}
+
+const char *
+script_ask_say(const struct rend_ask *a, char *to)
+{
+	snprintf(to, 256, "want %#x mode %#x exptime %lld vivify %lld cas %llu cas_new %llu delta %llu link %llu",
+	    a->want, a->mode, (long long)a->exptime, (long long)a->vivify, (unsigned long long)a->cas,
+	    (unsigned long long)a->cas_new, (unsigned long long)a->delta, (unsigned long long)a->link);
+	return to;
+}
+
+bool
+script_guarded(const struct script *s, enum rend_guarding guard, unsigned at)
+{
+	switch (guard) {
+	case REND_WRITES:
+		return true;
+	case REND_READS:
+		for (unsigned i = 0; i <= at; i++)
+			if (s->stops[i].step->run == NULL && (s->stops[i].step->tier != 0 || s->stops[i].step->guarded))
+				return true;
+		return false;
+	default:
+		return false;
+	}
+}
+
+enum rend_status
+script_last(const struct script *s, unsigned at, bool *asked)
+{
+	for (unsigned i = at; i-- > 0;)
+		if (s->stops[i].step->run == NULL) {
+			*asked = true;
+			return s->stops[i].status;
+		}
+	*asked = false;
+	return REND_OK;
 }

@@ -72,6 +72,8 @@ words_answer(struct rend_op *op, enum rend_status status, const struct words_ite
 		op->item.flags = found->flags;
 		op->item.exptime = found->exptime;
 		op->item.have = op->ask.want;
+		op->item.signs = found->signs;
+		op->item.link = found->link;
 	}
 	if (status == REND_OK && (op->verb == REND_GET || rend_verb_stores(op->verb)))
 		op->item.cas = found->cas;

@@ -12,6 +12,8 @@ struct words_item {
 	uint32_t flags;
 	int64_t exptime;
 	uint64_t cas, number;
+	uint32_t signs; /* of an answer */
+	uint64_t link;	/* the same */
 };
 
 /* Drops what *v held and makes it a text, in one piece of memory that is counted. */

@@ -7,7 +7,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "${1:-$here/../..}" && pwd)
 . "$here/count.sh"
 copy=$(mktemp -d) || exit 1
-trap 'rm -rf "$copy"' EXIT
+trap 'rm -rf "$copy" "$copy.promised"' EXIT
 
 # A small tree in which everything is right.
 fresh() {
@@ -155,12 +155,114 @@ built '' "$one"
 rm "$copy/.libs/own.so"
 found symbols 'no plugins in' "$copy"
 
+# The plugin interface: as it is now, but as if it were promised.
+promised_abi() {
+    if [ -d "$copy.promised" ]; then
+        rm -rf "${copy:?}"/* && cp -r "$copy.promised"/* "$copy"
+        return
+    fi
+    fresh
+    mkdir -p "$copy/tests/abi" && cp "$root/tests/abi/grows.suppr" "$copy/tests/abi/"
+    sed -i -E 's/^#define REND_ABI_MAJOR .*/#define REND_ABI_MAJOR 1/' "$copy/core/rend/plugin.h"
+    "$here/abi.sh" --store "$copy" >/dev/null || bad "abi.sh --store does not work"
+    cp -r "$copy" "$copy.promised"
+}
+
+# edited FILE EXPRESSION...: the file is another after sed.
+edited() {
+    local file=$copy/$1
+    shift
+    cp "$file" "$copy/before"
+    sed -i -E "$@" "$file"
+    cmp -s "$file" "$copy/before" && bad "nothing was planted with $*"
+    rm "$copy/before"
+}
+
+# ends STRUCT TEXT: planted at the end of this struct, wherever it is.
+ends() {
+    local file
+    file=$(cd "$copy" && grep -lE "^struct $1 \{" core/rend/*.h)
+    edited "$file" "/^struct $1 \{/,/^\};/ s/^\};/$2\n};/"
+}
+
+next_minor() {
+    edited core/rend/plugin.h 's/^(#define REND_ABI_MINOR) .*/\1 1000/'
+}
+
+changed='plugins that were compiled before would not find what they expect'
+promised_abi
+clean abi
+# Even with a new minor: in the middle, at the end of what cannot grow, of another type, gone.
+edited core/rend/plugin.h 's/^\tint \(\*check\)\(/\tvoid (*early)(void);\n&/'
+next_minor
+found abi "$changed"
+for name in item value buf option step command; do
+    promised_abi
+    ends rend_$name 'int more[8];'
+    next_minor
+    found abi "$changed"
+done
+promised_abi
+edited core/rend/op.h 's/^\tchar scratch/\tint more[8];\n&/'
+next_minor
+found abi "$changed"
+promised_abi
+edited core/rend/op.h 's/uint32_t flags;/uint64_t flags;/'
+next_minor
+found abi "$changed"
+promised_abi
+edited core/rend/worker.h 's/rend_item_size_max\(void\)/rend_item_size_max(int unit)/'
+next_minor
+found abi "$changed"
+promised_abi
+edited core/rend/worker.h 's/^REND_API uint64_t rend_item_size_max\(void\);//'
+next_minor
+found abi "$changed"
+promised_abi
+edited core/rend/status.h 's/X\(BUSY, FAIL\)/X(NEW, FAIL) X(BUSY, FAIL)/'
+next_minor
+found abi "$changed"
+promised_abi
+edited core/rend/op.h 's/(REND_WANT_CAS =) 1 << 2/\1 1 << 9/'
+next_minor
+found abi 'REND_WANT_CAS was 4, and is 512'
+promised_abi
+edited core/rend/op.h 's/^(#define REND_KEY_MAX\s+)250/\1251/'
+next_minor
+found abi 'REND_KEY_MAX was 250, and is 251'
+# What may be added, with a new minor, and not without.
+for name in handler policy plugin limits; do
+    promised_abi
+    ends rend_$name 'int more[8];'
+    found abi 'something was added: that is a new minor'
+    next_minor
+    clean abi
+done
+promised_abi
+edited core/rend/op.h 's/^\tREND_VERB_COUNT/\tREND_RENAME,\n&/'
+found abi 'something was added: that is a new minor'
+next_minor
+clean abi
+promised_abi
+planted core/rend/api.h 'REND_API int rend_later(int x);'
+found abi 'something was added: that is a new minor'
+next_minor
+clean abi
+promised_abi
+edited core/rend/plugin.h 's/^(#define REND_ABI_MAJOR) .*/\1 2/'
+found abi 'is another major than what is in tests/abi'
+promised_abi
+rm "$copy/tests/abi/baseline.xml"
+found abi 'there is no'
+edited core/rend/plugin.h 's/^(#define REND_ABI_MAJOR) .*/\1 0/'
+clean abi
+
 # An archive, and a file that is not in it.
 fresh
 mkdir -p "$copy/docs"
 touch "$copy"/{README.md,HACKING.md,LICENSE,dev,autogen.sh,configure.ac,configure,Makefile.am,Makefile.in}
 archive=$(mktemp) || exit 1
-trap 'rm -rf "$copy" "$archive"' EXIT
+trap 'rm -rf "$copy" "$copy.promised" "$archive"' EXIT
 tar -czf "$archive" -C "$(dirname "$copy")" "$(basename "$copy")"
 clean archive "$archive"
 touch "$copy/docs/new.md" "$copy/core/main.o"
@@ -168,7 +270,7 @@ found archive 'docs/new.md: is in the tree, and not in the archive' "$archive"
 
 # Looking at nothing is no success.
 rm -rf "${copy:?}"/*
-for lint in layers magics headers; do
+for lint in layers magics headers abi; do
     found $lint 'nothing was looked at'
 done
 finish

@@ -20,6 +20,8 @@ def apply(op, state, now):
         return state, MISS if kind in ("gat", "incr") else "none"
     if kind == "replace":
         return (a[0], 0), "ok"
+    if kind == "mark":                                  # md I: the value stays, and who reads it is told that it is stale
+        return (v if isinstance(v, str) else "stale %d" % v, state[1]), "ok"
     if kind == "cas":                                   # cas key expected new; the value stands for its version
         return ((a[1], 0), "ok") if v == a[0] else (state, "exists")
     if kind == "append":

@@ -22,7 +22,12 @@ class External(Protocol):
     last_md = "always"          # guard = False: always | took (only when L2 took the write) | never
     tokens = "unique"           # unique | counter (memcached's own, starts again after a restart)
     clash = False               # (mutant) E<version> shares its numbers with the tokens
-    batch_reads = "confirm"     # confirm | plain: batch reads answer from L2 at once
+    batch_reads = "confirm"     # confirm | plain: batch reads answer from L2 at once | past: L1's copy is no answer (a version is asked for that
+                                # L1 cannot tell): L2, md, answer
+    whole = "always"            # always | sometimes: what L2 has may not be copied now and then; the read deletes its stub in place of filling it |
+                                # leaves: ... and leaves it there
+    served = "landed"           # with join: when those who joined go on: landed: the leader has answered, and so do they | l2: L2 has answered the
+                                # leader; without a guard they look at L1 again
     l1_down = "refuse"          # what a proxy that cannot reach L1 does with mutations: refuse | repair: go on, delete later
     read_down = "l2"            # ... and with reads: l2 | error
     trust = "repaired"          # repaired: keys to repair bypass L1 | blindly
@@ -101,6 +106,8 @@ class External(Protocol):
             c.s.repair -= {(c.proxy, c.key)}
             c.s.l1 = put(c.s.l1, c.key, MISS)
             return "g_l1"
+        if c.op[0] == "bget" and self.batch_reads == "past":
+            return "g_past"
         item = self.hit(c)
         if item is not MISS:
             return Done(item[0])
@@ -109,7 +116,7 @@ class External(Protocol):
         c.me.token = self.vivify(c)
         if self.guard:
             return "g_load"
-        if self.join and self.join_or_lead(c, c.me.token, True):
+        if self.join and self.joined(c, c.me.token, True):
             return "g_wait"
         return "g_l2"
 
@@ -117,9 +124,38 @@ class External(Protocol):
         item = alive(c.s.l2[c.key], c.s.now)
         return self.landed(c, MISS if item is MISS else item[0])
 
+    def g_past(self, c):
+        c.me.value = alive(c.s.l2[c.key], c.s.now)
+        return "g_md"
+
+    def joined(self, c, token, safe):
+        stub = c.me.token
+        if not self.join_or_lead(c, token, safe):
+            return False
+        if self.served == "l2":
+            c.me.word = stub                            # for when it goes on; me.token says behind whom it waits
+        return True
+
+    def g_wait(self, c):
+        if self.served != "l2":
+            return super().g_wait(c)
+        for leader, value in c.s.landed:
+            if leader == c.me.token:
+                c.me.token, c.me.word, c.me.value = c.me.word, None, value
+                if self.guard or not self.confirm:
+                    return Done(MISS if value is MISS else value[0])
+                return "g_fill" if value is MISS else "g_again"
+        return WAIT
+
+    def serve(self, c, value):
+        """Those who joined go on as soon as L2 has answered the leader."""
+        if any(f[1] == c.who for f in c.s.flights):
+            c.s.flights = tuple(f for f in c.s.flights if f[1] != c.who)
+            c.s.landed += ((c.who, value),)
+
     def g_load(self, c):                                # after the stub: a hit never gets here
         c.me.word = self.load(c)
-        if self.join and self.join_or_lead(c, (c.me.word, c.me.token), self.quiet(c, c.me.word)):
+        if self.join and self.joined(c, (c.me.word, c.me.token), self.quiet(c, c.me.word)):
             return "g_wait"
         return "g_l2"
 
@@ -127,6 +163,8 @@ class External(Protocol):
         c.me.value = item = alive(c.s.l2[c.key], c.s.now)
         if c.op[0] == "bget":
             return "g_again"
+        if self.served == "l2":
+            self.serve(c, item)
         if self.guard:
             return self.landed(c, MISS) if item is MISS else "g_check"
         if not self.confirm:
@@ -143,11 +181,14 @@ class External(Protocol):
     def g_fill(self, c):                                # ms C<token>, or md C<token> when L2 missed as well
         if not self.up(c):
             return Done("error") if self.read_down == "error" else self.landed(c, c.me.value and c.me.value[0])
-        if c.me.value is MISS:
+        copied = c.me.value is not MISS and (self.whole == "always" or c.choose(2) == 0)
+        if self.whole == "leaves" and c.me.value is not MISS and not copied:
+            return self.landed(c, c.me.value[0])
+        if not copied:
             x = c.s.l1[c.key]
             if x is MISS or x[-1] == c.me.token:
                 c.s.l1 = put(c.s.l1, c.key, MISS)
-                return self.landed(c, MISS)
+                return self.landed(c, c.me.value and c.me.value[0])
             return "g_again"
         got = self.store(c.s, c.key, c.me.value, c.me.token, self.fill != "token")
         return "g_again" if got == "EX" else self.landed(c, c.me.value[0])

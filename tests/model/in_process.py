@@ -14,6 +14,8 @@ class InProcess(Protocol):
     publish = "alone"           # alone | always | loose (nobody else now) | never
     delete = "always"           # always | if_l2_had
     deleted = "l2"              # whose answer is the answer to a delete: l2 | either
+    mark = "alone"              # md I: alone: when L2 has deleted, L1's copy is marked if nobody else writes; else, or if L2 did not, it is
+                                # dropped | first: marked before L2 is asked | drop: as a delete
     touch = "alone"             # alone: L1 takes the shorter time first, the new one after L2 if nobody else wrote |
                                 # late: without the first half | always | never_expires (Rend's batch gat)
 
@@ -84,6 +86,8 @@ class InProcess(Protocol):
             return WAIT
         if self.spec(c.op)[0] in ("touch", "gat"):
             return "m_l2" if self.touch != "alone" else "m_shorten"
+        if c.op[0] == "mark" and self.mark != "drop":
+            return "m_mark" if self.mark == "first" else "m_l2"
         return "m_drop" if self.drop_first else "m_l2"
 
     def m_shorten(self, c):
@@ -94,6 +98,23 @@ class InProcess(Protocol):
         if item is not MISS:
             c.s.l1 = put(c.s.l1, c.key, (item[0], item[1] if 0 < item[1] < (c.op[2] or 9) else c.op[2]))
         return "m_l2"
+
+    def m_mark(self, c):
+        """One critical section."""
+        if c.s.bucket[c.key] is not None:
+            return WAIT
+        item = self.l1(c)
+        if item is not MISS and self.still_alone(c):
+            c.s.l1 = put(c.s.l1, c.key, apply(("mark", c.key), item, c.s.now)[0])
+        else:
+            c.s.l1 = put(c.s.l1, c.key, MISS)
+        return "m_l2" if self.mark == "first" else "m_end"
+
+    def m_unmark(self, c):
+        if c.s.bucket[c.key] is not None:
+            return WAIT
+        c.s.l1 = put(c.s.l1, c.key, MISS)
+        return "m_end"
 
     def m_drop(self, c):
         if c.s.bucket[c.key] is not None:
@@ -116,6 +137,10 @@ class InProcess(Protocol):
             return "m_end"
         if kind in ("touch", "gat"):
             return "m_touch"
+        if kind == "mark":
+            if res != "ok":
+                return "m_unmark"
+            return "m_end" if self.mark in ("first", "drop") else "m_mark"
         if res == "none" and kind == "del" and self.delete == "if_l2_had":
             return "m_end"
         if res == "none" and kind == "del" and self.deleted == "either" and c.me.had:

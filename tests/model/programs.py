@@ -88,6 +88,21 @@ FAMILIES = {
         (E1, [[op("bdel"), op("bget")], [GET, GET]]),
         (E1, [[op("bget")], [GET, GET], [op("bset", 1, 0)]]),
     ],
+    "mark": [
+        (E2, [[op("mark"), GET], [GET, GET]]),
+        (E2, [[op("mark"), GET], [SET(1), GET]]),
+        (E2, [[op("mark")], [SET(1)], [GET, GET]]),
+        (E2, [[op("mark"), GET], [DEL, GET]]),
+        (E2, [[op("mark"), GET], [op("mark"), GET]]),
+        (dict(evict1=1, evict2=1, lose=1), [[op("mark"), GET], [GET, GET]]),
+        (dict(evict1=1, evict2=1, refuse=1), [[op("mark"), GET], [GET, GET]]),
+        (dict(evict1=1, evict2=1), [[op("mark")], [op("add", 1), GET], [GET]]),
+    ],
+    "bulk": [
+        (E1, [[op("bget"), GET], [GET, op("bget")], [SET(1)]]),
+        (E2, [[op("bget"), GET], [GET], [DEL]]),
+        ({}, [[op("bget")], [GET, GET], [SET(1)], [SET(2)]]),
+    ],
     "join": [
         (E1, [[GET], [GET], [SET(1)]]),
         (E1, [[GET], [GET, GET], [SET(1)]]),

@@ -124,9 +124,13 @@ class Protocol:
         """A batch op promises what the op without the b does."""
         return ((op[0][1:] if op[0] in ("bset", "bget", "bdel", "bgat", "btouch", "bincr") else op[0]),) + op[1:]
 
+    def asked_of_l2(self, op):
+        """L2 knows nothing of marks: there, what is marked in L1 is deleted."""
+        return ("del",) + op[1:] if op[0] == "mark" else self.spec(op)
+
     def ask_l2(self, c):
         """Run a mutation in L2. me.result = its answer, or "refused", or "error"; me.value = the item to publish, if known."""
-        op, k = self.spec(c.op), c.key
+        op, k = self.asked_of_l2(c.op), c.key
         ways = ["ok"]
         if left(c.s, "refuse"):
             ways += ["refused"]

@@ -78,6 +78,8 @@ def test_l2_serves_alone_and_l1_begins_empty():
             with rend.client(0) as online, rend.client(1) as bulk:
                 online.ask(b"get k\r\nset k 0 0 3\r\nnew\r\n", b"VALUE k 0 3\r\nold\r\nEND\r\nSTORED\r\n")
                 bulk.ask(b"get k\r\nset b 0 0 1\r\nb\r\n", b"VALUE k 0 3\r\nnew\r\nEND\r\nSTORED\r\n")
+                # Many at once: stores are told of what is to come, and this one is not open.
+                online.ask(b"get k b n\r\n" * 20, b"VALUE k 0 3\r\nnew\r\nVALUE b 0 1\r\nb\r\nEND\r\n" * 20)
             with Client(l2.path) as c:
                 c.ask(b"get k b\r\n", b"VALUE k 0 3\r\nnew\r\nVALUE b 0 1\r\nb\r\nEND\r\n")
             assert rend.scrape().sum("rend_node_ops_total", node="mem") == 0
@@ -182,21 +184,22 @@ listeners = ( {{ port = 0; policy = "main"; }} );
 
 
 def test_an_l1_in_another_process_comes_back_empty():
-    # l1l2 does not take such an l1 unless it is bypassed; whoever asks it next finds nothing old in it.
-    front = """
-handlers = {{ mem = {{ plugin = "memcached"; servers = [ "{}" ]; }}; }};
-policies = {{ main = {{ plugin = "l1only"; l1 = "mem"; }}; }};
-listeners = ( {{ port = 0; policy = "main"; }} );
-"""
     with State() as state, Memcached() as l1, Memcached() as l2:
+        def conf(more=""):
+            return tiers(l2.server, more, l1=f'plugin = "memcached"; servers = [ "{l1.server}" ];')
+
+        with Rend(conf(), fields=state.line) as rend, rend.client(0) as c:
+            c.ask(b"set k 0 0 3\r\nold\r\nget k\r\n", b"STORED\r\nVALUE k 0 3\r\nold\r\nEND\r\n")
+        # The copy is there.
         with Client(l1.path) as c:
-            c.ask(b"set k 0 0 3\r\nold\r\n", b"STORED\r\n")
-        conf = tiers(l2.server, BYPASS_L1, l1=f'plugin = "memcached"; servers = [ "{l1.server}" ];')
-        with Rend(conf, fields=state.line) as rend, rend.client(0) as c:
-            c.ask(b"get k\r\nset k 0 0 3\r\nnew\r\n", b"END\r\nSTORED\r\n")
-        same(state.notes(), ["bypassed.mem"])
-        with Rend(front.format(l1.server), fields=state.line) as rend, rend.client() as c:
-            c.ask(b"get k\r\n", b"END\r\n")
+            c.ask(b"mg k v\r\n", b"VA 3\r\nold\r\n")
+        with Rend(conf(BYPASS_L1), fields=state.line) as rend, rend.client(0) as c:
+            c.ask(b"set k 0 0 3\r\nnew\r\n", b"STORED\r\n")
+            same(state.notes(), ["bypassed.mem"])
+        with Client(l1.path) as c:
+            c.ask(b"mg k v\r\n", b"VA 3\r\nold\r\n")
+        with Rend(conf(), fields=state.line) as rend, rend.client(0) as c:
+            c.ask(b"get k\r\n", b"VALUE k 0 3\r\nnew\r\nEND\r\n")
         same(state.notes(), [])
 
 

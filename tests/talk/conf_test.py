@@ -343,18 +343,28 @@ def test_an_l1_belongs_to_its_l2():
             assert (f"a.conf:3: policies.other: {said}\n" in got.stderr) == refused, f"{other}: {got.stderr}"
 
 
+PLAIN = """
+#include "rend/plugin.h"
+static void any(void *inst, struct rend_op *op) { rend_done(op, REND_MISS); }
+static const struct rend_handler plain = { .name = "plain", .doc = "Has nothing.", .any = any };
+REND_PLUGIN(.version = "1", .handler = &plain);
+"""
+
+
 def test_what_cannot_be_a_cache_before_a_store():
     handlers = """handlers = { mem = { plugin = "inmem"; %s }; disk = { plugin = "inmem"; %s };
-    back = { plugin = "memcached"; servers = [ "127.0.0.1:1" ]; }; };
+    back = { plugin = "memcached"; servers = [ "127.0.0.1:1" ]; }; plain = { plugin = "PLAIN"; }; };
 """
-    leases = "it does not ask the guard that keeps old ones out, as inmem does. (An L1 in another process would need leases, which this rend does not have)"
+    leases = "it neither asks the guard that keeps old ones out, as inmem does, nor has leases, as memcached has"
     with Folder() as f:
+        handlers = handlers.replace("PLAIN", f.compile("plain", PLAIN))
         for plugin in ("l1l2", "l1l2batch"):
             for options, l1, l2, said in (
                     (("", ""), "mem", "disk", None),
                     (("unknown_hold = \"2s\";", ""), "mem", "back", None),
                     (("", ""), "mem", "mem", "3: policies.main: mem cannot be the L1 and the L2: there would be no copies"),
-                    (("", ""), "back", "mem", f'3: policies.main: l1 = "back": plugin memcached cannot keep copies for {plugin}: {leases}'),
+                    (("", ""), "back", "mem", None),
+                    (("", ""), "plain", "mem", f'3: policies.main: l1 = "plain": plugin plain cannot keep copies for {plugin}: {leases}'),
                     (("", ""), "main", "mem", "3: policies.main.l1: main is a policy; a handler is wanted"),
                     (("", "unknown_hold = \"2s\";"), "mem", "disk", "1: handlers.disk.unknown_hold: no policy keeps copies in disk: this is for an l1"),
                     (("unknown_hold = \"2ms\";", ""), "mem", "disk", "1: handlers.mem.unknown_hold: must be 100ms to 1h"),
@@ -364,6 +374,37 @@ def test_what_cannot_be_a_cache_before_a_store():
                 got = f.run("-t", "-c", "a.conf")
                 exits(got, CONFIG if said else 0)
                 assert said is None or f"a.conf:{said}\n" in got.stderr, got.stderr
+
+
+def test_options_of_an_l1_in_another_process():
+    here = ('policies.main: promote, publish, when_l1_away and l1_max_ttl are for an l1 in another process; "mem" is in this one, where reads '
+            "never wait, writes leave copies, and l1 is never away")
+    aside = 'policies.main: promote: l1 "own" is exclusive, so reads never wait for it: leave this out'
+    away = 'policies.main: when_l1_away: l1 "own" is exclusive, so l2 answers while it is away: leave this out'
+    go_on = ("policies.main: when_l1_away: with go_on a copy may be older than an acknowledged write for as long as it lives: say how long that may be, "
+             "with l1_max_ttl")
+    held = "handlers.back.unknown_hold: no policy keeps copies in back: this is for an l1"
+    with Folder() as f:
+        for plugin in ("l1l2", "l1l2batch"):
+            for l1, more, hold, said in (
+                    ("mem", "", "", None), ("back", "", "", None), ("own", "", "", None),
+                    ("mem", 'promote = "confirm"; publish = false; when_l1_away = "error"; l1_max_ttl = 0;', "", None),
+                    ("mem", 'promote = "aside";', "", here), ("mem", "publish = true;", "", here), ("mem", 'when_l1_away = "l2";', "", here),
+                    ("mem", 'l1_max_ttl = "1min";', "", here),
+                    ("back", 'promote = "aside"; publish = true; when_l1_away = "l2";', "", None),
+                    ("back", 'when_l1_away = "go_on";', "", go_on), ("back", 'when_l1_away = "go_on"; l1_max_ttl = "1min";', "", None),
+                    ("back", "", 'unknown_hold = "2s";', held),
+                    ("own", 'publish = true; l1_max_ttl = "1min";', "", None),
+                    ("own", 'promote = "aside";', "", aside), ("own", 'when_l1_away = "l2";', "", away)):
+                f.write("a.conf", f"""handlers = {{ mem = {{ plugin = "inmem"; }}; all = {{ plugin = "inmem"; }};
+    back = {{ plugin = "memcached"; servers = [ "127.0.0.1:1" ]; {hold} }};
+    own = {{ plugin = "memcached"; servers = [ "127.0.0.1:1" ]; exclusive = true; }}; }};
+policies = {{ main = {{ plugin = "{plugin}"; l1 = "{l1}"; l2 = "all"; {more} }}; }};
+listeners = ( {{ policy = "main"; }} );
+""")
+                got = f.run("-t", "-c", "a.conf")
+                exits(got, CONFIG if said else 0)
+                assert said is None or re.search(rf"a.conf:\d+: {re.escape(said)}\n", got.stderr), got.stderr
 
 
 def test_who_writes_to_an_l2_behind_its_l1_is_warned_of():

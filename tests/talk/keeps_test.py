@@ -4,7 +4,7 @@ import re
 
 import harness
 from conf_test import CONFIG, Folder, exits, same
-from harness import Rend
+from harness import Rend, wait_for
 from watcher import Watched, fixture
 
 CONF = """
@@ -48,6 +48,31 @@ def test_memory_is_said_of_who_knows():
         with rend.client() as c:
             c.ask(b"set a 0 0 1\r\nv\r\nset b 0 0 1\r\nv\r\n", b"STORED\r\nSTORED\r\n")
         same(rend.scrape().all("rend_node_memory_bytes"), {("one",): 1002})
+
+
+def test_large_values_are_read_into_its_memory():
+    """From a socket, as it comes; if the client leaves, or what it says is wrong, all of it is given back."""
+    size = 900001
+    with Watched(conf(keeps("one"))) as rend:
+        def at(name):
+            return rend.scrape().get("rend_keeps_" + name, node="one")
+
+        with rend.client() as c:
+            c.ask(b"set k 0 0 100000\r\n" + bytes(100000) + b"\r\n", b"STORED\r\n")
+            same(at("in_place"), 0)
+            c.say(b"set k 0 0 %d\r\n" % size + bytes(300000))
+            wait_for("memory to be reserved", lambda: at("out") == 10)
+            c.ask(bytes(size - 300000) + b"\r\n", b"STORED\r\n")
+            same(at("in_place"), 1)
+            wait_for("it to be given back", lambda: at("out") == 0)
+            c.say(b"set k 0 0 %d\r\n" % size + bytes(size) + b"no end")
+            c.hear(b"CLIENT_ERROR bad data chunk\r\n")
+            wait_for("it to be given back", lambda: at("out") == 0)
+        with rend.client() as c:
+            c.say(b"ms k %d\r\n" % size + bytes(300000))
+            wait_for("memory to be reserved", lambda: at("out") == 10)
+        wait_for("it to be given back", lambda: at("out") == 0)
+        same(at("in_place"), 1)
 
 
 TWO = """

@@ -192,6 +192,10 @@ small_flush(struct small *s, struct rend_op *op)
 #define CLOSING(s) (void)0
 #endif
 
+#ifndef MORE
+#define MORE
+#endif
+
 #define SMALL()                                                                                               \
 	SMALL_LOCKED(on_get, SMALL_GET)                                                                       \
 	SMALL_LOCKED(on_set, SMALL_SET)                                                                       \
@@ -225,7 +229,7 @@ small_flush(struct small *s, struct rend_op *op)
 		.open = small_open,                                                                           \
 		.prefetch = PREFETCH,                                                                         \
 		.close = small_close,                                                                         \
-		.on = { [REND_GET] = on_get,                                                                  \
+		MORE.on = { [REND_GET] = on_get,                                                              \
 		    [REND_SET] = on_set,                                                                      \
 		    [REND_ADD] = on_set,                                                                      \
 		    [REND_REPLACE] = on_set,                                                                  \

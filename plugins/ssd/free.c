@@ -12,6 +12,7 @@
 
 #define SWEEP_BUCKETS 4096 /* at a time */
 #define FLUSH_BUCKETS (64 * SWEEP_BUCKETS)
+#define WINDOW	      (1U << 20)	  /* bytes read at once for those that are moved */
 #define BAD_PAUSE     (5ULL * 1000000000) /* ns until what could not be written is tried again */
 
 uint32_t
@@ -32,6 +33,8 @@ struct leaving {
 	enum goes how;
 	bool hides;	/* it may have hidden something that is still there */
 	int64_t budget; /* bytes that may be moved */
+	/* What of the segment is in s->scratch, where it would be in an image; rows are behind it. */
+	uint32_t have_from, have_to;
 	int64_t wall;
 };
 
@@ -47,24 +50,50 @@ bury(struct leaving *l, const struct row *r)
 	log_tomb(l->s, r->khash, row_version(r), 0);
 }
 
-/* A record, whole, where it would be in an image at s->scratch.  NULL: it is not there, or not right. */
-static const char *
-read_record(
-    struct store *s, uint32_t segment, uint64_t seq, const struct row *r, uint32_t chunks, struct record_head *h)
+/* [from, to) of the segment in s->scratch.  Rows are gone through from the last one on, so what is before it is wanted next. */
+static bool
+have(struct leaving *l, uint32_t from, uint32_t to)
 {
-	uint32_t from = row_start(r) * s->g.chunk, to = from + chunks * s->g.chunk,
-		 first = from / FORMAT_BLOCK * FORMAT_BLOCK;
-	uint32_t rows = s->segments[segment].rows * (uint32_t)sizeof(struct row) + FORMAT_BLOCK;
+	struct store *s = l->s;
+	uint32_t rows = s->segments[l->segment].rows * (uint32_t)sizeof(struct row) + FORMAT_BLOCK;
+	uint32_t most = (s->g.segment - rows) / FORMAT_BLOCK * FORMAT_BLOCK;
 
+	from = from / FORMAT_BLOCK * FORMAT_BLOCK;
 	to = (to + FORMAT_BLOCK - 1) / FORMAT_BLOCK * FORMAT_BLOCK;
-	if (to > s->g.segment - rows)
-		to = (s->g.segment - rows) / FORMAT_BLOCK * FORMAT_BLOCK;
-	if (first >= to || io_read(write_bank(s, segment), s->scratch + first, to - first,
-			       geometry_offset(&s->g, segment) + first, NULL) != IO_OK)
+	if (to > most)
+		to = most;
+	if (from >= l->have_from && to <= l->have_to)
+		return true;
+	if (from >= to)
+		return false;
+	if (from > WINDOW && to - from < WINDOW)
+		from = to - WINDOW;
+	l->have_from = l->have_to = 0;
+	if (io_read(write_bank(s, l->segment), s->scratch + from, to - from, geometry_offset(&s->g, l->segment) + from,
+		NULL) != IO_OK) {
+		COUNT(s, read_errors, 1);
+		return false;
+	}
+	l->have_from = from;
+	l->have_to = to;
+	return true;
+}
+
+/* A record, whole.  NULL: it is not there, or not right. */
+static const char *
+read_record(struct leaving *l, const struct row *r, const struct entry *e, struct record_head *h)
+{
+	struct store *s = l->s;
+	uint64_t seq = atomic_load(&s->segments[l->segment].seq);
+	uint32_t from = row_start(r) * s->g.chunk, to = from + size_class_chunks(e->place.size) * s->g.chunk;
+
+	if (!have(l, from, to))
 		return NULL;
-	if (!format_record_read(s->scratch + from, &s->g, seq, to - from, h) || h->type != RECORD_VALUE ||
-	    h->khash != r->khash || h->version != row_version(r) || !format_body_ok(s->scratch + from, h))
+	if (!format_record_read(s->scratch + from, &s->g, seq, l->have_to - from, h) || h->type != RECORD_VALUE ||
+	    h->khash != r->khash || h->version != row_version(r) || !format_body_ok(s->scratch + from, h)) {
+		COUNT(s, check_errors, 1);
 		return NULL;
+	}
 	return s->scratch + from;
 }
 
@@ -74,15 +103,12 @@ copy_record(struct leaving *l, const struct row *r, const struct entry *e)
 {
 	struct store *s = l->s;
 	struct append a = { .stream = STREAM_MOVED, .newest = e->place.touched };
-	const char *from = read_record(
-	    s, l->segment, atomic_load(&s->segments[l->segment].seq), r, size_class_chunks(e->place.size), &a.head);
+	const char *from = read_record(l, r, e, &a.head);
 	struct place to;
 	bool moved;
 
-	if (from == NULL) {
-		COUNT(s, check_errors, 1);
+	if (from == NULL)
 		return false;
-	}
 	a.head.exptime = e->exptime;
 	a.head.flags = RECORD_OVERWRITES | RECORD_MOVED;
 	if (!log_reserve(s, &a))
@@ -311,12 +337,18 @@ oldest_sealed(struct store *s, uint32_t *segment)
 	return sealed;
 }
 
+static uint32_t
+count_free(struct store *s)
+{
+	return s->free_count + count_state(s, SEGMENT_FREEING);
+}
+
 static bool
 free_oldest(struct store *s)
 {
 	uint32_t segment = 0;
 
-	if (s->free_count + count_state(s, SEGMENT_FREEING) >= free_wanted(s) || !oldest_sealed(s, &segment))
+	if (!oldest_sealed(s, &segment))
 		return false;
 	if (atomic_load(&s->segments[segment].seq) < s->flush_done)
 		become_freeing(s, segment); /* nothing leads to it since it was swept */
@@ -467,8 +499,10 @@ free_step(struct store *s, int64_t wall)
 
 	did |= free_bad(s);
 	did |= free_expired(s, wall);
-	while (free_oldest(s))
-		did = true;
+	/* Some more than there have to be, so that one checkpoint is for several. */
+	if (count_free(s) < free_wanted(s))
+		while (count_free(s) < free_wanted(s) * 3 / 2 && free_oldest(s))
+			did = true;
 	bury_waiting(s);
 	if (checkpoint_due(s))
 		did |= write_checkpoint(s);

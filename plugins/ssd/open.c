@@ -8,9 +8,10 @@
 
 #include "state.h"
 
-#define KEY_LOCKS    4096
-#define CLOSE_TRIES  10000
-#define SEGMENTS_MIN 16
+#define KEY_LOCKS     4096
+#define CLOSE_TRIES   10000
+#define SEGMENTS_MIN  16
+#define SMALL_SEGMENT (8U << 20)
 
 static int fails(struct store_opened *o, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
@@ -197,7 +198,9 @@ age(void *arg, const struct entry *e)
 static bool
 make_images(struct store *s)
 {
-	s->image_count = s->options.images == 0 ? 2 * STREAMS : s->options.images;
+	s->image_count = s->options.images != 0		 ? s->options.images
+			 : s->g.segment <= SMALL_SEGMENT ? 4 * STREAMS
+							 : 2 * STREAMS;
 	if (s->image_count < STREAMS + 1)
 		s->image_count = STREAMS + 1;
 	s->images = calloc(s->image_count, sizeof *s->images);

@@ -37,7 +37,7 @@ struct store_options {
 	uint32_t segment;  /* bytes; 0: by capacity, 4 to 64 MiB */
 	uint64_t bank;	   /* bytes of one file at most; 0: 4 GiB */
 	uint64_t objects;  /* that the index has room for */
-	uint32_t images;   /* segments in RAM at once; 0: 8 */
+	uint32_t images;   /* segments in RAM at once; 0: 16 of up to 8 MiB, or 8 */
 	uint32_t moves;	   /* percent of a segment that may be written again when it is freed, because it was hit */
 	enum store_sync sync;
 	uint64_t seed; /* of khash, and uuid; 0: random */

@@ -55,7 +55,7 @@ def found(c, keys=range(KEYS)):
 def written(rend):
     """All that was stored by now is on the disk: something that came later is."""
     def more(name="bytes_written"):
-        return int(rend.stats("nodes").get("disk:" + name, 0))
+        return int(rend.stats("nodes").get("disk." + name, 0))
 
     with rend.client() as c:
         before = more()

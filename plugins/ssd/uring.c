@@ -172,7 +172,9 @@ uring_reap(struct io_queue *queue)
 	if (read(queue->fd, &wakes, sizeof(wakes)) < 0)
 		REND_ASSERT(errno == EAGAIN);
 	uring_flush(queue);
-	while ((n = io_uring_peek_batch_cqe(ring(queue), cqes, REAP)) > 0)
+	/* Not until nothing comes any more: the disk would run dry while it is waited for its last answers. */
+	do {
+		n = io_uring_peek_batch_cqe(ring(queue), cqes, REAP);
 		for (unsigned i = 0; i < n; i++) {
 			struct io_request *r = io_uring_cqe_get_data(cqes[i]);
 			int64_t result = cqes[i]->res;
@@ -181,6 +183,7 @@ uring_reap(struct io_queue *queue)
 			if (r != NULL) /* else a cancellation's own */
 				queue_ended(queue, r, result);
 		}
+	} while (n == REAP);
 }
 
 static void

@@ -38,3 +38,13 @@ AC_DEFUN([REND_DEBUG], [
   AC_ARG_ENABLE([debug], [AS_HELP_STRING([--enable-debug], [costly checks, and freed memory overwritten])],
     [AS_IF([test "x$enableval" = xyes], [AC_SUBST([REND_DEBUG_CPPFLAGS], [-DREND_DEBUG])])])
 ])
+
+# --with-liburing
+# What the parts of ssd do by io_uring; without it, threads do it.
+AC_DEFUN([REND_LIBURING], [
+  AC_ARG_WITH([liburing], [AS_HELP_STRING([--with-liburing], [requests to disks by io_uring (default: if liburing is found)])],
+    [rend_want=$withval], [rend_want=auto])
+  AS_IF([test "x$rend_want" != xno],
+    [PKG_CHECK_MODULES([URING], [liburing >= 2.2], [AC_SUBST([URING_CPPFLAGS], [-DSSD_URING=])],
+      [AS_IF([test "x$rend_want" != xauto], [AC_MSG_ERROR([--with-liburing needs liburing (Debian: liburing-dev)])])])])
+])

@@ -43,18 +43,25 @@ note(void *arg, const char *behaviour, enum verdict verdict, const char *reason)
 		print_error("%s: %s\n", behaviour, reason);
 }
 
+#define OPTIONS_MOST 8
+
+/* options: one, or several with spaces between them. */
 static struct outcome
-run(const char *plugin, const char *option, bool later, int seconds, const char *behaviour, const char *reason)
+run(const char *plugin, const char *options, bool later, int seconds, const char *behaviour, const char *reason)
 {
 	struct outcome o = { .behaviour = behaviour, .reason = reason };
+	const char *list[OPTIONS_MOST];
+	char text[4096], *rest = text;
 	int failed;
-	struct handler_kit kit = { .plugin = plugin,
-		.options = &option,
-		.option_count = option != NULL,
-		.later = later,
-		.only = behaviour,
-		.seconds = seconds };
+	struct handler_kit kit = {
+		.plugin = plugin, .options = list, .later = later, .only = behaviour, .seconds = seconds
+	};
 
+	snprintf(text, sizeof text, "%s", options == NULL ? "" : options);
+	for (char *one = strtok_r(text, " ", &rest); one != NULL; one = strtok_r(NULL, " ", &rest)) {
+		assert_true(kit.option_count < OPTIONS_MOST);
+		list[kit.option_count++] = one;
+	}
 	failed = handler_kit_run(&kit, note, &o);
 	assert_int_equal(failed, o.failed);
 	return o;
@@ -111,6 +118,38 @@ inmem_full(void **state)
 {
 	inmem("evict=false", false);
 }
+
+#ifdef WITH_SSD
+#define SSD_LEAST 60
+#define SSD_NOT	  19 /* guard, leases, vivify, stale items */
+
+/* Segments so small that most is read from the disk again. */
+static void
+ssd(bool later, const char *engine)
+{
+	char path[4096], options[4096];
+	struct outcome o;
+
+	snprintf(path, sizeof path, "%s/ssd.so", folder("REND_PLUGINS", ".libs"));
+	snprintf(options, sizeof options, "path=%s/ssd size=16MiB keep=false %s", folder("TMPDIR", "/tmp"), engine);
+	o = run(path, options, later, SECONDS, NULL, NULL);
+	assert_int_equal(o.failed, 0);
+	assert_int_equal(o.skipped, SSD_NOT);
+	assert_true(o.passed >= SSD_LEAST);
+}
+
+static void
+ssd_by_default(void **state)
+{
+	ssd(false, "segment=512KiB");
+}
+
+static void
+ssd_later_by_threads(void **state)
+{
+	ssd(true, "segment=1MiB engine=threads");
+}
+#endif
 
 static void
 broken_path(char *path, size_t size, const char *name)
@@ -223,6 +262,10 @@ main(void)
 		cmocka_unit_test(inmem_evicting),
 		cmocka_unit_test(inmem_evicting_later),
 		cmocka_unit_test(inmem_full),
+#ifdef WITH_SSD
+		cmocka_unit_test(ssd_by_default),
+		cmocka_unit_test(ssd_later_by_threads),
+#endif
 		cmocka_unit_test(sound),
 		cmocka_unit_test(generous),
 		{ "answers twice", found_out, NULL, NULL, &twice },

@@ -1,0 +1,291 @@
+/*
+ * Crashes.  A script of random operations runs over a simulated disk; before each operation that reaches the disk, the disk is copied as it would
+ * be found if all ended there, and a store is opened on the copy.  What that store says must be what was true at some moment since the last
+ * flush that had ended.
+ *
+ *	key ── history: (operation, write or nothing, exptime) ... ──► of those since the last flush any, and the last before it
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "state.h"
+#include "world.h"
+
+#define KEYS 40
+#define OPS  2000
+
+struct moment {
+	uint64_t op, n; /* n 0: nothing */
+	uint32_t exptime;
+};
+
+struct history {
+	struct moment *moments;
+	unsigned count;
+};
+
+struct crashes {
+	struct world w;
+	struct history keys[KEYS];
+	uint64_t op;	  /* the one under way */
+	uint64_t flushed; /* all before this one are on the disk */
+	uint64_t next_n, rnd;
+	enum sim_crash how;
+	bool loses;	 /* the store may evict: nothing is always an answer */
+	bool any_moment; /* nothing is promised but that it was true once */
+	unsigned stride, points, tried;
+	uint64_t found;
+};
+
+static uint64_t
+random_next(uint64_t *state)
+{
+	*state = *state * 6364136223846793005ULL + 1442695040888963407ULL;
+	return *state >> 33;
+}
+
+static void
+note(struct crashes *c, unsigned key, uint64_t n, uint32_t exptime)
+{
+	struct history *h = &c->keys[key];
+
+	h->moments[h->count++] = (struct moment){ c->op, n, exptime };
+}
+
+static struct moment *
+last(struct crashes *c, unsigned key)
+{
+	return &c->keys[key].moments[c->keys[key].count - 1];
+}
+
+/* Was it ever so, since the last flush? */
+static bool
+was_so(const struct crashes *c, const struct history *h, uint64_t n, uint32_t exptime, int64_t wall)
+{
+	for (unsigned i = h->count; i-- > 0;) {
+		const struct moment *m = &h->moments[i];
+		bool nothing = m->n == 0 || exptime_passed(m->exptime, wall);
+
+		if (n == 0 ? nothing : m->n == n && m->exptime == exptime)
+			return true;
+		if (!c->any_moment && m->op < c->flushed)
+			return false;
+	}
+	return n == 0;
+}
+
+static void
+check_key(struct crashes *c, struct world *after, unsigned key)
+{
+	const struct history *h = &c->keys[key];
+	uint64_t n = 0;
+	struct fetch f;
+
+	if (world_fetch(after, key, true, &n, &f) == FETCH_MISS)
+		n = 0;
+	c->found += n != 0;
+	if (n == 0 && c->loses)
+		return;
+	if (!was_so(c, h, n, n == 0 ? 0 : f.entry.exptime, after->wall))
+		fail_msg("after a crash (%d) in operation %llu, all before %llu flushed: key %u has write %llu until "
+			 "%u; the last was %llu until %u",
+		    (int)c->how, (unsigned long long)c->op, (unsigned long long)c->flushed, key, (unsigned long long)n,
+		    n == 0 ? 0 : f.entry.exptime, (unsigned long long)last(c, key)->n, last(c, key)->exptime);
+}
+
+/* Does a store find its way from here?  Twice: it may crash again as soon as it is open. */
+static void
+try_crash(struct crashes *c, struct io *disk)
+{
+	struct world after = c->w;
+
+	after.io = disk;
+	after.store = NULL;
+	after.queue = NULL;
+	for (int again = 0; again < 2; again++) {
+		if (!world_open(&after))
+			fail_msg("%s", after.opened.sentence);
+		if (again == 0 || c->tried % 8 == 0) {
+			for (unsigned key = 0; key < KEYS; key++)
+				check_key(c, &after, key);
+			world_audit(&after);
+		}
+		world_crash(&after, SIM_KILL);
+	}
+	io_free(&after.io);
+}
+
+static void
+on_operation(void *arg, struct io *io, uint64_t n)
+{
+	struct crashes *c = arg;
+	struct io *disk;
+
+	if (++c->points % c->stride != 0)
+		return;
+	disk = sim_after(io, c->how, n);
+	assert_non_null(disk);
+	c->tried++;
+	try_crash(c, disk);
+}
+
+/* ---- the script ---- */
+
+static void
+step(struct crashes *c, bool flush)
+{
+	uint64_t began = c->op;
+
+	store_step(c->w.store, flush, c->w.wall);
+	if (flush)
+		c->flushed = began + 1;
+}
+
+static void
+set(struct crashes *c, unsigned key, uint32_t exptime, size_t len)
+{
+	uint64_t n = c->next_n++;
+
+	if (world_set(&c->w, key, n, len, exptime) == STORED)
+		note(c, key, n, exptime);
+	else
+		note(c, key, 0, 0);
+}
+
+static void
+operate(struct crashes *c)
+{
+	unsigned key = random_next(&c->rnd) % KEYS;
+	uint32_t until = (uint32_t)(c->w.wall + 5 + (int64_t)(random_next(&c->rnd) % 3000));
+	uint32_t exptime = random_next(&c->rnd) % 2 == 0 ? 0 : until;
+	uint64_t n;
+
+	switch (random_next(&c->rnd) % 16) {
+	case 0:
+	case 1:
+		world_delete(&c->w, key);
+		note(c, key, 0, 0);
+		break;
+	case 2:
+	case 3:
+		if (world_touch(&c->w, key, until))
+			note(c, key, last(c, key)->n, until);
+		break;
+	case 4:
+		world_get(&c->w, key, &n, NULL);
+		break;
+	case 5:
+		c->w.wall += random_next(&c->rnd) % 20;
+		break;
+	case 6:
+		if (random_next(&c->rnd) % 30 != 0)
+			break;
+		store_flush_all(c->w.store);
+		for (unsigned k = 0; k < KEYS; k++)
+			note(c, k, 0, 0);
+		break;
+	default:
+		set(c, key, exptime, 32 + random_next(&c->rnd) % (c->loses ? 8000 : 1500));
+	}
+}
+
+static void
+run(struct crashes *c, uint32_t segments, enum store_sync sync, uint64_t seed)
+{
+	for (unsigned key = 0; key < KEYS; key++) {
+		c->keys[key].moments = calloc(2 * OPS, sizeof(struct moment));
+		assert_non_null(c->keys[key].moments);
+		note(c, key, 0, 0);
+	}
+	world_init(&c->w, segments);
+	c->w.options.sync = sync;
+	c->w.options.objects = 400;
+	c->rnd = seed;
+	c->next_n = 1;
+	if (!world_open(&c->w))
+		fail_msg("%s", c->w.opened.sentence);
+	sim_watch(c->w.io, on_operation, c);
+	for (c->op = 1; c->op <= OPS; c->op++) {
+		operate(c);
+		if (random_next(&c->rnd) % 12 == 0)
+			step(c, random_next(&c->rnd) % 2 == 0);
+	}
+	sim_watch(c->w.io, NULL, NULL);
+	assert_true(c->tried > 50);
+	assert_true(c->found > c->tried);
+	print_message("%u of %u points tried, %llu values found\n", c->tried, c->points, (unsigned long long)c->found);
+	world_fini(&c->w);
+	for (unsigned key = 0; key < KEYS; key++)
+		free(c->keys[key].moments);
+}
+
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#define STRIDE 13
+#else
+#define STRIDE 1
+#endif
+
+/* I3: a process that is killed loses what was not flushed, and nothing else. */
+static void
+killed(void **state)
+{
+	struct crashes c = { .how = SIM_KILL, .stride = STRIDE };
+
+	run(&c, 64, STORE_SYNC_SEAL, 1);
+}
+
+/* The same while segments are freed and values moved: what is there is right. */
+static void
+killed_while_freeing(void **state)
+{
+	struct crashes c = { .how = SIM_KILL, .stride = STRIDE, .loses = true };
+
+	run(&c, 18, STORE_SYNC_SEAL, 2);
+}
+
+/* I3, with sync = flush: a power cut does no more than that. */
+static void
+power_cut(void **state)
+{
+	struct crashes c = { .how = SIM_POWER_CUT, .stride = STRIDE };
+
+	run(&c, 64, STORE_SYNC_FLUSH, 3);
+}
+
+static void
+power_cut_while_freeing(void **state)
+{
+	struct crashes c = { .how = SIM_POWER_CUT, .stride = STRIDE, .loses = true };
+
+	run(&c, 18, STORE_SYNC_FLUSH, 4);
+}
+
+/* With sync = seal a power cut may take what the open segments have; but nothing is made up. */
+static void
+power_cut_unsynced(void **state)
+{
+	struct crashes c = { .how = SIM_POWER_CUT_4K, .stride = STRIDE * 3, .loses = true, .any_moment = true };
+
+	run(&c, 18, STORE_SYNC_SEAL, 5);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(killed),
+		cmocka_unit_test(killed_while_freeing),
+		cmocka_unit_test(power_cut),
+		cmocka_unit_test(power_cut_while_freeing),
+		cmocka_unit_test(power_cut_unsynced),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

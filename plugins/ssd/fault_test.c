@@ -1,0 +1,338 @@
+/* Disks that fail, and files that somebody has changed: no wrong value, no crash, and it goes on when the disk does. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "state.h"
+#include "world.h"
+
+#define KEYS 60
+
+static uint64_t
+random_next(uint64_t *state)
+{
+	*state = *state * 6364136223846793005ULL + 1442695040888963407ULL;
+	return *state >> 33;
+}
+
+static void
+opened(struct world *w)
+{
+	if (!world_open(w))
+		fail_msg("%s", w->opened.sentence);
+}
+
+static unsigned
+rounds(unsigned few)
+{
+	return getenv("REND_TEST_LONG") != NULL ? 50 * few : few;
+}
+
+/* ---- I7: a disk that fails while the store is used ---- */
+
+struct usage {
+	struct world w;
+	uint64_t is[KEYS]; /* 0: nothing */
+	uint64_t next, rnd;
+};
+
+static void
+use(struct usage *u)
+{
+	unsigned key = random_next(&u->rnd) % KEYS;
+	uint64_t n = 0;
+	struct fetch f;
+
+	switch (random_next(&u->rnd) % 6) {
+	case 0:
+	case 1:
+		n = u->next++;
+		u->is[key] = world_set(&u->w, key, n, 32 + random_next(&u->rnd) % 12000, 0) == STORED ? n : 0;
+		break;
+	case 2:
+		/* What cannot be looked at is not deleted. */
+		if (random_next(&u->rnd) % 4 == 0 && world_fetch(&u->w, key, false, &n, &f) != FETCH_FAILED) {
+			world_delete(&u->w, key);
+			u->is[key] = world_fetch(&u->w, key, true, &n, &f) == FETCH_HIT ? n : 0;
+		}
+		break;
+	default:
+		if (world_fetch(&u->w, key, true, &n, &f) == FETCH_HIT)
+			assert_int_equal(n, u->is[key]);
+	}
+	if (random_next(&u->rnd) % 10 == 0)
+		store_step(u->w.store, random_next(&u->rnd) % 2 == 0, u->w.wall);
+}
+
+static void
+inject(struct usage *u)
+{
+	static const enum sim_fault faults[] = { SIM_EIO, SIM_ENOSPC, SIM_SHORT, SIM_FLIP, SIM_MISDIRECT, SIM_LOSE,
+		SIM_HANG };
+	enum sim_fault fault = faults[random_next(&u->rnd) % (sizeof faults / sizeof *faults)];
+	enum io_kind kind = random_next(&u->rnd) % 3 == 0   ? IO_WRITE
+			    : random_next(&u->rnd) % 4 == 0 ? IO_SYNC
+							    : IO_READ;
+	uint64_t amount = fault == SIM_MISDIRECT ? 4096 : random_next(&u->rnd) % 4096;
+
+	sim_fault_next(u->w.io, kind, 1 + random_next(&u->rnd) % 10, fault, amount);
+}
+
+static void
+failing_disk(void **state)
+{
+	for (unsigned round = 0; round < rounds(8); round++) {
+		struct usage u = { .next = 1, .rnd = round + 1 };
+		unsigned stored = 0;
+
+		world_init(&u.w, 32);
+		u.w.options.sync = round % 2 == 0 ? STORE_SYNC_SEAL : STORE_SYNC_FLUSH;
+		opened(&u.w);
+		for (unsigned i = 0; i < 4000; i++) {
+			if (i % 20 == 0 && i < 3000)
+				inject(&u);
+			use(&u);
+		}
+		assert_true(sim_faults(u.w.io) > 20);
+		/* The disk is well again, and so is the store. */
+		sim_clear_faults(u.w.io);
+		sim_release(u.w.io);
+		for (unsigned i = 0; i < 40; i++) {
+			sim_advance(u.w.io, 1000000000);
+			world_settle(&u.w, true);
+		}
+		for (unsigned key = 0; key < KEYS; key++)
+			stored += world_set(&u.w, key, u.next++, 500, 0) == STORED;
+		assert_int_equal(stored, KEYS);
+		world_settle(&u.w, true);
+		assert_true(world_close(&u.w));
+		opened(&u.w);
+		world_fini(&u.w);
+	}
+}
+
+/* The device is gone for a while: nothing hangs, nothing old comes back. */
+static void
+device_gone(void **state)
+{
+	struct usage u = { .next = 1, .rnd = 99 };
+	struct world *w = &u.w;
+
+	world_init(w, 32);
+	opened(w);
+	for (unsigned i = 0; i < 2000; i++)
+		use(&u);
+	sim_fault(w->io, 0, SIM_GONE, 0);
+	for (unsigned i = 0; i < 3000; i++)
+		use(&u);
+	sim_clear_faults(w->io);
+	sim_back(w->io);
+	for (unsigned i = 0; i < 40; i++) {
+		sim_advance(w->io, 1000000000);
+		world_settle(w, true);
+	}
+	for (unsigned i = 0; i < 2000; i++)
+		use(&u);
+	for (unsigned key = 0; key < KEYS; key++)
+		assert_int_equal(world_set(w, key, u.next + key, 500, 0), STORED);
+	world_settle(w, true);
+	world_audit(w);
+	world_crash(w, SIM_KILL);
+	opened(w);
+	for (unsigned key = 0; key < KEYS; key++) {
+		uint64_t n = 0;
+
+		if (world_get(w, key, &n, NULL))
+			assert_int_equal(n, u.next + key);
+	}
+	world_fini(w);
+}
+
+/* A write that fails twice costs its segment, and what was in it is gone rather than old. */
+static void
+bad_segment(void **state)
+{
+	struct world w;
+	uint64_t n = 0;
+
+	world_init(&w, 32);
+	opened(&w);
+	assert_int_equal(world_set(&w, 1, 1, 1000, 0), STORED);
+	world_settle(&w, true);
+	assert_int_equal(world_set(&w, 1, 2, 1000, 0), STORED);
+	sim_fault_next(w.io, IO_WRITE, 1, SIM_EIO, 0);
+	sim_fault_next(w.io, IO_WRITE, 2, SIM_EIO, 0);
+	world_settle(&w, true);
+	assert_int_equal(world_counts(&w).bad_segments, 1);
+	assert_int_equal(world_counts(&w).write_errors, 1);
+	assert_false(world_get(&w, 1, &n, NULL));
+	world_audit(&w);
+	world_crash(&w, SIM_KILL);
+	opened(&w);
+	assert_false(world_get(&w, 1, &n, NULL));
+	world_fini(&w);
+}
+
+/* A record that is not what was written is a miss, once; a read that turned a bit is tried again. */
+static void
+bad_record(void **state)
+{
+	struct world w;
+	struct entry e = { 0 };
+	uint64_t n = 0, at;
+
+	world_init(&w, 32);
+	opened(&w);
+	assert_int_equal(world_set(&w, 1, 1, 6000, 0), STORED);
+	assert_int_equal(world_set(&w, 2, 2, 6000, 0), STORED);
+	assert_true(world_close(&w));
+	opened(&w);
+	assert_true(index_find(w.store->index, store_khash(w.store, "key-1", 5), &e));
+	at = geometry_offset(&w.store->g, e.place.seg) + (uint64_t)e.place.start * w.store->g.chunk;
+	sim_fault_next(w.io, IO_READ, 1, SIM_FLIP, 8000);
+	assert_true(world_get(&w, 1, &n, NULL));
+	assert_int_equal(geometry_bank(&w.store->g, e.place.seg), 0);
+	assert_int_equal(sim_flip(w.io, "store/data.000", (at + 3000) * 8), IO_OK);
+	assert_false(world_get(&w, 1, &n, NULL));
+	assert_int_equal(world_counts(&w).check_errors, 1);
+	assert_true(world_get(&w, 2, &n, NULL));
+	assert_int_equal(index_count(w.store->index), 1);
+	world_fini(&w);
+}
+
+/* ---- I9: files that somebody changed while nobody looked ---- */
+
+static void
+change_files(struct world *w, uint64_t *rnd)
+{
+	static const char *const names[] = { "store/super.a", "store/super.b", "store/index.snap", "store/data.000",
+		"store/data.001", "store/data.002" };
+	static const uint64_t sizes[] = { 4096, 4096, 80000, 1 << 20, 1 << 20, 1 << 20 };
+
+	for (unsigned n = 1 + random_next(rnd) % 8; n > 0; n--) {
+		unsigned file = random_next(rnd) % 6;
+		/* Where it hurts: at a segment's begin or end, or anywhere. */
+		uint64_t byte = random_next(rnd) % sizes[file];
+
+		if (file >= 3 && random_next(rnd) % 2 == 0)
+			byte = byte / (128 << 10) * (128 << 10) +
+			       (random_next(rnd) % 2 == 0 ? byte % 8192 : (120 << 10) + byte % 8192);
+		if (random_next(rnd) % 10 == 0)
+			sim_truncate(w->io, names[file], byte);
+		else
+			sim_flip(w->io, names[file], byte * 8 + random_next(rnd) % 8);
+	}
+}
+
+static void
+changed_files(void **state)
+{
+	unsigned found = 0, refused = 0;
+
+	for (unsigned round = 0; round < rounds(150); round++) {
+		struct usage u = { .next = 1, .rnd = round + 1000 };
+		struct world *w = &u.w;
+
+		world_init(w, 24);
+		opened(w);
+		for (unsigned i = 0; i < 300; i++)
+			use(&u);
+		world_settle(w, true);
+		if (round % 2 == 0)
+			assert_true(world_close(w));
+		world_crash(w, SIM_KILL);
+		change_files(w, &u.rnd);
+		if (world_open(w)) {
+			for (unsigned key = 0; key < KEYS; key++) {
+				struct fetch f;
+				uint64_t n = 0;
+
+				found += world_fetch(w, key, true, &n, &f) == FETCH_HIT;
+			}
+			for (unsigned i = 0; i < 100; i++) {
+				unsigned key = random_next(&u.rnd) % KEYS;
+
+				world_set(w, key, u.next++, 3000, 0);
+				store_step(w->store, true, w->wall);
+			}
+		} else {
+			assert_true(w->opened.sentence[0] != '\0');
+			refused++;
+		}
+		world_fini(w);
+	}
+	assert_true(found > 1000);
+	print_message("%u values found in changed files; %u stores would not open\n", found, refused);
+}
+
+/* Bytes of anybody's: the decoders look at all, and believe nothing. */
+static void
+decoders(void **state)
+{
+	struct geometry g = {
+		.chunk = 64, .segment = 128 << 10, .per_bank = 8, .segments = 24, .banks = 3, .bank = 1 << 20
+	};
+	uint8_t *block = malloc(FORMAT_BLOCK), uuid[FORMAT_UUID] = { 0 };
+	uint64_t rnd = 7;
+
+	for (unsigned n = 0; n < 20000; n++) {
+		struct segment_trailer t;
+		struct segment_head sh;
+		struct record_head h;
+		struct super s;
+		size_t room = random_next(&rnd) % FORMAT_BLOCK;
+
+		for (unsigned i = 0; i < FORMAT_BLOCK; i += 64 + random_next(&rnd) % 64)
+			block[i] = (uint8_t)random_next(&rnd);
+		assert_false(format_super_read(block, &s, &g));
+		assert_false(format_segment_head_read(block, uuid, 1, &sh));
+		assert_false(format_trailer_read(block, &g, uuid, 1, &t));
+		assert_false(format_record_read(block + FORMAT_BLOCK - room, &g, 1, room, &h));
+	}
+	/* Right sums over wrong numbers. */
+	for (unsigned n = 0; n < 20000; n++) {
+		struct segment_trailer t = { .magic = TRAILER_MAGIC,
+			.seq = 1,
+			.number = 1,
+			.rows = (uint32_t)random_next(&rnd),
+			.used = (uint32_t)random_next(&rnd),
+			.touches = (uint32_t)random_next(&rnd) };
+		struct record_head h = { .type = (uint8_t)random_next(&rnd) % 8,
+			.keylen = (uint8_t)random_next(&rnd),
+			.len = (uint32_t)(random_next(&rnd) >> random_next(&rnd) % 32),
+			.chunks = (uint32_t)(random_next(&rnd) >> random_next(&rnd) % 32),
+			.seq = 1 };
+		struct record_head is;
+
+		format_trailer(block, &t);
+		if (format_trailer_read(block, &g, uuid, 1, &t))
+			assert_true((uint64_t)t.used * 64 + (uint64_t)t.rows * 24 + 4096 <= g.segment);
+		format_record(&h);
+		memcpy(block, &h, sizeof h);
+		if (format_record_read(block, &g, 1, FORMAT_BLOCK, &is))
+			assert_true((uint64_t)is.chunks * 64 <= FORMAT_BLOCK &&
+				    RECORD_HEAD + is.keylen + is.len <= FORMAT_BLOCK);
+	}
+	free(block);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(failing_disk),
+		cmocka_unit_test(device_gone),
+		cmocka_unit_test(bad_segment),
+		cmocka_unit_test(bad_record),
+		cmocka_unit_test(changed_files),
+		cmocka_unit_test(decoders),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

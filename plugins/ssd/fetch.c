@@ -1,0 +1,307 @@
+/* Reading records: see fetch.h. */
+#include "fetch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "size_class.h"
+#include "state.h"
+
+#define KEY_MOST 255
+#define TRIES	 4
+
+/* Memory that a record is read into, and is handed out with. */
+struct page {
+	struct rend_buf buf;
+	struct buffers *buffers;
+	void *data;
+	size_t got; /* 0: from malloc */
+};
+
+struct read {
+	struct io_request request;
+	struct fetch *fetch;
+	struct page *page; /* NULL: it was handed out */
+	uint32_t skip;	   /* bytes in it before the record */
+	uint32_t room;	   /* and from its begin on */
+};
+
+enum looks {
+	LOOKS_RIGHT,
+	LOOKS_OTHER, /* a good record, of another key */
+	LOOKS_WRONG, /* none */
+};
+
+/* ---- memory ---- */
+
+static void
+page_release(struct rend_buf *buf)
+{
+	struct page *p = (struct page *)(void *)buf;
+
+	if (p->got != 0)
+		buffers_give(p->buffers, &p->data, p->got);
+	else
+		free(p->data);
+	free(p);
+}
+
+static struct page *
+page_new(struct buffers *buffers, size_t size)
+{
+	struct page *p = calloc(1, sizeof *p);
+
+	if (p == NULL)
+		return NULL;
+	p->buffers = buffers;
+	if (size <= BUFFERS_LARGEST)
+		p->data = buffers_take(buffers, size, &p->got);
+	else
+		p->data = aligned_alloc(IO_ALIGN, size);
+	if (p->data == NULL) {
+		free(p);
+		return NULL;
+	}
+	rend_buf_init(&p->buf, p->data, size, page_release);
+	return p;
+}
+
+/* ---- judging ---- */
+
+static enum looks
+judge(const struct fetch *f, const char *at, size_t room, struct record_head *h)
+{
+	const struct geometry *g = &f->fetcher->store->g;
+	bool whole = f->whole;
+
+	/* Without the value, what is read need not be all of it. */
+	if (room < RECORD_HEAD || !format_record_read(at, g, f->seq, whole ? room : SIZE_MAX, h) ||
+	    h->type != RECORD_VALUE || room < (size_t)RECORD_HEAD + h->keylen)
+		return LOOKS_WRONG;
+	if (whole && !format_body_ok(at, h))
+		return LOOKS_WRONG;
+	if (h->khash != f->khash || h->keylen != f->keylen || memcmp(at + RECORD_HEAD, f->key, f->keylen) != 0)
+		return LOOKS_OTHER;
+	return LOOKS_RIGHT;
+}
+
+static bool
+ends(struct fetch *f, enum fetched result, enum io_status status)
+{
+	f->result = result;
+	f->status = status;
+	return true;
+}
+
+/* ---- out of an image ---- */
+
+/* Is a record that is being copied just now there?  Its begin may be asked for: then the index knows it, so it was copied. */
+static bool
+is_unfinished(const struct image *im, uint32_t start)
+{
+	for (unsigned i = 0; i < IMAGE_WRITERS; i++)
+		if (im->busy[i].from != 0 && im->busy[i].from < start && start < im->busy[i].to)
+			return true;
+	return start >= im->used;
+}
+
+static struct image *
+hold_image(struct store *s, const struct place *p, uint64_t *seq)
+{
+	struct image *im;
+
+	pthread_mutex_lock(&s->lock);
+	im = s->segments[p->seg].image;
+	if (im != NULL) {
+		*seq = im->seq;
+		if (is_unfinished(im, p->start))
+			*seq = 0; /* an old entry: looked for again, it is gone */
+		else
+			atomic_fetch_add(&im->readers, 1);
+	}
+	pthread_mutex_unlock(&s->lock);
+	return im;
+}
+
+static enum looks
+copy_out(struct fetch *f, const struct image *im)
+{
+	const struct geometry *g = &f->fetcher->store->g;
+	size_t from = (size_t)f->entry.place.start * g->chunk;
+	enum looks looks = judge(f, im->data + from, g->segment - from, &f->head);
+
+	if (looks != LOOKS_RIGHT || !f->whole)
+		return looks;
+	f->buf = rend_buf_new(f->head.len == 0 ? 1 : f->head.len);
+	if (f->buf != NULL) {
+		memcpy(f->buf->data, im->data + from + RECORD_HEAD + f->head.keylen, f->head.len);
+		f->value = f->buf->data;
+	}
+	return looks;
+}
+
+/* ---- from the disk ---- */
+
+static bool attempt(struct fetch *f);
+
+/* Nothing useful was there.  true: that is the end. */
+static bool
+again(struct fetch *f)
+{
+	struct place was = f->entry.place;
+
+	if (++f->tries < TRIES)
+		return attempt(f);
+	COUNT(f->fetcher->store, check_errors, 1);
+	store_erase(f->fetcher->store, f->khash, &was);
+	return ends(f, FETCH_MISS, IO_OK);
+}
+
+static void
+read_release(struct io_request *r)
+{
+	struct read *rd = (struct read *)(void *)r;
+	struct rend_buf *buf = rd->page != NULL ? &rd->page->buf : NULL;
+
+	rend_buf_drop(&buf);
+	free(rd);
+}
+
+/* true: that is the end. */
+static bool
+take(struct fetch *f, struct read *rd)
+{
+	const char *at = (const char *)rd->page->data + rd->skip;
+
+	switch (judge(f, at, rd->room, &f->head)) {
+	case LOOKS_OTHER:
+		return ends(f, FETCH_MISS, IO_OK);
+	case LOOKS_WRONG:
+		return again(f);
+	default:
+		break;
+	}
+	if (f->whole) {
+		f->buf = &rd->page->buf;
+		f->value = at + RECORD_HEAD + f->head.keylen;
+		rd->page = NULL;
+	}
+	index_hit(f->fetcher->store->index, f->khash, &f->entry.place);
+	return ends(f, FETCH_HIT, IO_OK);
+}
+
+static void
+read_done(struct io_request *r)
+{
+	struct read *rd = (struct read *)(void *)r;
+	struct fetch *f = rd->fetch;
+	struct store *s = f->fetcher->store;
+	bool end;
+
+	switch (r->status) {
+	case IO_OK:
+		end = take(f, rd);
+		break;
+	case IO_SHORT:
+	case IO_FAILED:
+		COUNT(s, read_errors, 1);
+		store_erase(s, f->khash, &f->entry.place);
+		end = ends(f, FETCH_MISS, r->status);
+		break;
+	default:
+		COUNT(s, read_errors, 1);
+		end = ends(f, FETCH_FAILED, r->status);
+		break;
+	}
+	if (end)
+		f->done(f);
+}
+
+static struct read *
+read_new(struct fetch *f)
+{
+	const struct geometry *g = &f->fetcher->store->g;
+	const struct place *p = &f->entry.place;
+	uint64_t from = (uint64_t)p->start * g->chunk, to = from + RECORD_HEAD + KEY_MOST,
+		 first = from / IO_ALIGN * IO_ALIGN;
+	struct read *rd = calloc(1, sizeof *rd);
+
+	if (rd == NULL)
+		return NULL;
+	if (f->whole)
+		to = from + (uint64_t)size_class_chunks(p->size) * g->chunk;
+	to = (to + IO_ALIGN - 1) / IO_ALIGN * IO_ALIGN;
+	if (to > g->segment)
+		to = g->segment;
+	if (to <= from || (rd->page = page_new(f->fetcher->buffers, to - first)) == NULL) {
+		free(rd);
+		return NULL;
+	}
+	rd->fetch = f;
+	rd->skip = (uint32_t)(from - first);
+	rd->room = (uint32_t)(to - from);
+	rd->request = (struct io_request){
+		.kind = IO_READ,
+		.file = write_bank(f->fetcher->store, p->seg),
+		.offset = geometry_offset(g, p->seg) + first,
+		.deadline = io_now(f->fetcher->store->io) + f->fetcher->time,
+		.done = read_done,
+		.release = read_release,
+		.pieces = 1,
+		.piece = { { rd->page->data, to - first } },
+	};
+	return rd;
+}
+
+static bool
+read_disk(struct fetch *f)
+{
+	struct read *rd = read_new(f);
+	enum io_status status = rd == NULL ? IO_NO_MEMORY : io_submit(f->fetcher->queue, &rd->request);
+
+	if (status == IO_OK)
+		return false;
+	if (rd != NULL)
+		read_release(&rd->request);
+	return ends(f, FETCH_FAILED, status);
+}
+
+/* ---- all of it ---- */
+
+/* true: that is the end. */
+static bool
+attempt(struct fetch *f)
+{
+	struct store *s = f->fetcher->store;
+	enum looks looks = LOOKS_WRONG;
+	struct image *im;
+
+	if (!store_find(s, f->khash, f->wall, &f->entry))
+		return ends(f, FETCH_MISS, IO_OK);
+	f->seq = atomic_load(&s->segments[f->entry.place.seg].seq);
+	im = hold_image(s, &f->entry.place, &f->seq);
+	if (im == NULL)
+		return read_disk(f);
+	if (f->seq != 0) {
+		looks = copy_out(f, im);
+		atomic_fetch_sub(&im->readers, 1);
+	}
+	if (looks == LOOKS_OTHER)
+		return ends(f, FETCH_MISS, IO_OK);
+	if (looks == LOOKS_WRONG)
+		return again(f);
+	if (f->whole && f->buf == NULL)
+		return ends(f, FETCH_FAILED, IO_NO_MEMORY);
+	index_hit(s->index, f->khash, &f->entry.place);
+	return ends(f, FETCH_HIT, IO_OK);
+}
+
+bool
+fetch_begin(struct fetcher *fetcher, struct fetch *f)
+{
+	f->fetcher = fetcher;
+	f->tries = 0;
+	f->buf = NULL;
+	f->value = NULL;
+	return attempt(f);
+}

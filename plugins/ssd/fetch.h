@@ -1,0 +1,56 @@
+/*
+ * One record, read: out of an image if its segment is still in RAM, else with one read of the disk.
+ *
+ *	store_find ── no ──► MISS
+ *	    │ image ──► copied out, at once
+ *	    └ disk ──► io_request ──► is it what the index meant? ── yes ──► HIT, without a copy
+ *	                                  └── no: look again; twice the same: the record is broken, and erased
+ */
+#ifndef SSD_FETCH_H
+#define SSD_FETCH_H
+
+#include "buffers.h"
+#include "format.h"
+#include "store.h"
+
+enum fetched {
+	FETCH_HIT,
+	FETCH_MISS,
+	FETCH_FAILED, /* status says why: it may be there or not */
+};
+
+/* A worker's. */
+struct fetcher {
+	struct store *store;
+	struct io_queue *queue;
+	struct buffers *buffers;
+	uint64_t time; /* ns, of one read */
+};
+
+struct fetch {
+	/* The question. */
+	uint64_t khash;
+	const char *key; /* has to stay until the answer */
+	uint8_t keylen;
+	bool whole; /* with the value; else only the head is known to be right */
+	int64_t wall;
+	void (*done)(struct fetch *f); /* from io_poll() */
+
+	/* The answer.  HIT: */
+	enum fetched result;
+	enum io_status status;
+	struct entry entry; /* with its exptime */
+	struct record_head head;
+	struct rend_buf *buf; /* whole: the caller's reference */
+	const char *value;    /* in it */
+
+	/* Its own. */
+	struct fetcher *fetcher;
+	unsigned tries;
+	uint64_t seq; /* of the segment, when it was looked for */
+};
+
+/* true: answered, done() is not called.  false: done() will be.  The queue's thread, which calls io_flush() afterwards. */
+bool fetch_begin(struct fetcher *fetcher, struct fetch *f);
+
+#endif

@@ -1,0 +1,275 @@
+/*
+ * What is on the disk, exactly enough for another program to read a store.  All numbers are little-endian; all structs are as they lie there.
+ *
+ *	folder/	super.a super.b		4 KiB each, written in turn: which store this is, and how it was left
+ *		index.snap		the index, valid only if the newer super says CLEAN and names its sum
+ *		data.000 data.001 ...	banks: `bank` bytes each, of segments one behind the other
+ *
+ *	segment	[ head 4 KiB | records, each a run of whole chunks ... | (unused) ... | rows | trailer 4 KiB ]
+ *		               start: in chunks, from the segment's begin ┘         row 0 is the last ┘
+ *
+ * A segment is written from its begin on, once, and freed as a whole.  What was written of it is never written again, but for another generation
+ * of the segment under a higher seq.  Rows and trailer are written when it is sealed; before that, its records are found one behind the other:
+ * the first that is not valid is the end.
+ *
+ * A record:	[ head 64 | key | value | zeros up to the next chunk ]
+ * Of the records with one khash the one with the highest version is the truth; of equal versions, the one of the higher (seq, start).  A TOMB
+ * of that version says that there is nothing.  A TOUCH changes the exptime of the record of its version, if it has a higher (seq, start) than that; the
+ * last one counts.  What has an exptime that has passed is not there.
+ *
+ * A store that has to be read without its index: take the newer valid super.  Of all segments with a valid head of this uuid take those with
+ * seq >= both super.flush_seq and super.min_seq.  Those with a valid trailer of that seq have rows; of the others read the records.  Leave out what
+ * has a version < super.discard_below.  khash is XXH3-64 of the key with super.seed.
+ */
+#ifndef SSD_FORMAT_H
+#define SSD_FORMAT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the structs below are as they lie on the disk");
+
+#define FORMAT_VERSION	   1
+#define FORMAT_BLOCK	   4096 /* bytes; nothing smaller is written */
+
+#define FORMAT_CHUNK_MIN   64
+#define FORMAT_CHUNK_MAX   4096
+#define FORMAT_SEGMENT_MIN (128U << 10)
+#define FORMAT_SEGMENT_MAX (64U << 20)
+#define FORMAT_UUID	   16
+#define FORMAT_VERSION_MAX ((1ULL << 48) - 1) /* of records */
+
+/* ---- super ---- */
+
+enum super_state {
+	SUPER_DIRTY = 1, /* in use, or left without an end */
+	SUPER_CLEAN,	 /* ended: all segments are sealed, and index.snap is the index */
+};
+
+#define SUPER_MAGIC 0x31445353444e4552ULL /* "RENDSSD1" */
+
+struct super {
+	uint64_t magic;
+	uint32_t format; /* FORMAT_VERSION */
+	uint32_t state;
+	uint64_t generation; /* the valid one with the higher counts; even ones are in super.a, odd ones in super.b */
+	uint8_t uuid[FORMAT_UUID];
+	/* What the store was made with. */
+	uint64_t seed;	  /* of khash */
+	uint64_t bank;	  /* bytes; a multiple of segment */
+	uint64_t buckets; /* of the index */
+	uint32_t banks;
+	uint32_t segment; /* bytes; a multiple of FORMAT_BLOCK */
+	uint32_t chunk;	  /* bytes; a power of two */
+	uint32_t reserved;
+	/* What holds of it. */
+	uint64_t version_limit; /* no record has one as high */
+	uint64_t seq_limit;	/* nor a segment such a seq */
+	uint64_t flush_seq;	/* segments below are empty: flush_all */
+	uint64_t min_seq;	/* segments below are free */
+	uint64_t discard_below; /* records with a lower version are not there */
+	/* CLEAN: of index.snap. */
+	uint64_t snap_bytes;
+	uint64_t snap_sum; /* XXH3-64 of its last MiB, seeded with that of the MiB before, and so on from 0 */
+	uint64_t sum;	   /* XXH3-64 of all before; zeros up to FORMAT_BLOCK follow */
+};
+
+/* ---- segments ---- */
+
+#define SEGMENT_MAGIC 0x31474553444e4552ULL /* "RENDSEG1" */
+
+struct segment_head {
+	uint64_t magic;
+	uint64_t seq; /* rises with each segment that is begun, from 1 */
+	uint8_t uuid[FORMAT_UUID];
+	uint32_t number; /* which segment this is: bank * segments in a bank + place in it */
+	uint32_t stream;
+	uint64_t began; /* unix seconds */
+	uint64_t sum;	/* as in super */
+};
+
+#define TRAILER_MAGIC 0x31434f54444e4552ULL /* "RENDTOC1" */
+
+struct segment_trailer {
+	uint64_t magic;
+	uint64_t seq;
+	uint8_t uuid[FORMAT_UUID];
+	uint32_t number;
+	uint32_t rows;
+	uint32_t used;	      /* chunks, head and records */
+	uint32_t touches;     /* rows of that type */
+	uint64_t version_max; /* of its records */
+	uint64_t rows_sum;    /* XXH3-64 of the rows as they lie there, the last one first */
+	uint64_t sum;	      /* as in super */
+};
+
+/* ---- records ---- */
+
+enum record_type {
+	RECORD_VALUE = 1,
+	RECORD_TOMB,  /* deleted, or not kept: no older record of this khash is there */
+	RECORD_TOUCH, /* exptime is that of the record with this version now */
+	RECORD_FILL,  /* nothing, up to a block's end; has no row */
+};
+
+enum {
+	RECORD_OVERWRITES = 1 << 0, /* there may be an older one */
+	RECORD_MOVED = 1 << 1,	    /* a copy of an older record, whose segment was to be freed */
+};
+
+#define RECORD_HEAD 64
+
+struct record_head {
+	uint32_t sum; /* lower half of XXH3-64, seeded with FORMAT_VERSION, of the rest of the head */
+	uint8_t type;
+	uint8_t flags;
+	uint8_t reserved;
+	uint8_t keylen;	  /* only VALUE has a key and a value */
+	uint32_t len;	  /* of the value, bytes */
+	uint32_t cflags;  /* the client's */
+	uint32_t exptime; /* unix seconds; 0 never */
+	uint32_t chunks;  /* of the whole record */
+	uint64_t khash;
+	uint64_t version;  /* at most FORMAT_VERSION_MAX */
+	uint64_t cas;	   /* what the client knows as its version */
+	uint64_t seq;	   /* of the segment it was written to */
+	uint64_t body_sum; /* XXH3-64 of key and value */
+};
+
+/* What a trailer's rows say of each record; a record that is not a VALUE counts, too. */
+struct row {
+	uint64_t khash;
+	uint32_t exptime;
+	uint8_t version[6];
+	uint8_t start[3]; /* chunks */
+	uint8_t type;
+	uint8_t flags;
+	uint8_t size; /* as the index knows it: size_class.h */
+};
+
+_Static_assert(sizeof(struct super) == 144, "super");
+_Static_assert(sizeof(struct segment_head) == 56, "segment_head");
+_Static_assert(sizeof(struct segment_trailer) == 72, "segment_trailer");
+_Static_assert(sizeof(struct record_head) == RECORD_HEAD, "record_head");
+_Static_assert(sizeof(struct row) == 24, "row");
+
+/* ---- the index in a file ---- */
+
+#define SNAP_MAGIC 0x31504e53444e4552ULL /* "RENDSNP1" */
+
+/* index.snap: this, zeros up to FORMAT_BLOCK, a snap_segment for each segment, zeros up to a block's end, then the buckets as they are in RAM. */
+struct snap_head {
+	uint64_t magic;
+	uint8_t uuid[FORMAT_UUID];
+	uint64_t generation; /* of the super that says CLEAN */
+	uint64_t buckets;
+	uint32_t segments;
+	uint32_t reserved;
+};
+
+struct snap_segment {
+	uint64_t seq; /* 0: it is free */
+	uint64_t version_max;
+	uint32_t rows, used, touches; /* as in its trailer */
+	uint32_t exptime_max; /* of its records, touches included; UINT32_MAX: one never expires; 0: it has no values */
+};
+
+_Static_assert(sizeof(struct snap_head) == 48, "snap_head");
+_Static_assert(sizeof(struct snap_segment) == 32, "snap_segment");
+
+/* ---- what follows from a super ---- */
+
+struct geometry {
+	uint32_t chunk, segment; /* bytes */
+	uint32_t per_bank;	 /* segments */
+	uint32_t segments;	 /* of all banks */
+	uint32_t banks;
+	uint64_t bank; /* bytes */
+};
+
+/* Which bank file a segment is in, and where. */
+static inline uint32_t
+geometry_bank(const struct geometry *g, uint32_t segment)
+{
+	return segment / g->per_bank;
+}
+
+static inline uint64_t
+geometry_offset(const struct geometry *g, uint32_t segment)
+{
+	return (uint64_t)(segment % g->per_bank) * g->segment;
+}
+
+static inline uint32_t
+geometry_chunks(const struct geometry *g, uint64_t bytes)
+{
+	return (uint32_t)((bytes + g->chunk - 1) / g->chunk);
+}
+
+/* The first chunk behind a segment's head. */
+static inline uint32_t
+geometry_first(const struct geometry *g)
+{
+	return FORMAT_BLOCK / g->chunk;
+}
+
+/* ---- writing: each fills a block (but for records), sums included ---- */
+
+void format_super(void *block, const struct super *s);
+void format_segment_head(void *block, const struct segment_head *h);
+void format_trailer(void *block, const struct segment_trailer *t);
+
+/* Fills in sum; all else is set. */
+void format_record(struct record_head *h);
+
+/* khash of a key. */
+uint64_t format_khash(const void *key, size_t len, uint64_t seed);
+
+/* XXH3-64. */
+uint64_t format_sum(const void *p, size_t len);
+uint64_t format_sum_on(const void *p, size_t len, uint64_t before); /* seeded */
+
+/* ---- reading: what the bytes say is believed only when their sum and all that follows from it is right ---- */
+
+/* false: that is no super, or one of another format. */
+bool format_super_read(const void *block, struct super *s, struct geometry *g);
+
+/* Not its sum, but numbers that a store can be made with?  Fills *g. */
+bool format_super_sound(const struct super *s, struct geometry *g);
+
+bool format_segment_head_read(
+    const void *block, const uint8_t uuid[FORMAT_UUID], uint32_t number, struct segment_head *h);
+
+/* Also checks that rows and records do not overlap.  The rows lie at g->segment - FORMAT_BLOCK - rows * sizeof(struct row). */
+bool format_trailer_read(const void *block, const struct geometry *g, const uint8_t uuid[FORMAT_UUID], uint32_t number,
+    struct segment_trailer *t);
+
+/* Does a valid record head of this segment begin at p, where `room` bytes are left in the segment?  Lengths and chunks are then consistent. */
+bool format_record_read(const void *p, const struct geometry *g, uint64_t seq, size_t room, struct record_head *h);
+
+/* Key and value are as they were written?  p: the record's begin; all of it is there. */
+bool format_body_ok(const void *p, const struct record_head *h);
+
+/* A row, and is it possible in this segment?  version and start out of it. */
+bool format_row_ok(const struct row *r, const struct geometry *g, uint32_t used);
+
+static inline uint64_t
+row_version(const struct row *r)
+{
+	uint64_t v = 0;
+
+	__builtin_memcpy(&v, r->version, sizeof r->version);
+	return v;
+}
+
+static inline uint32_t
+row_start(const struct row *r)
+{
+	uint32_t start = 0;
+
+	__builtin_memcpy(&start, r->start, sizeof r->start);
+	return start;
+}
+
+#endif

@@ -1,0 +1,136 @@
+/* rend-fsck: is a store of the ssd plugin as it should be? */
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "disk.h"
+#include "fsck.h"
+
+#define SAY_MOST 100 /* sentences about what is wrong, unless all are asked for */
+
+static const char usage[] =
+    "Usage: rend-fsck [--all] [--quiet] FOLDER...\n"
+    "\n"
+    "Reads all of a store that the ssd plugin made, every record with its checksums, and says what is in it and what\n"
+    "is wrong.  It changes nothing.  The rend that uses the store has to be stopped.\n"
+    "\n"
+    "The status is 0 if nothing is wrong, 1 if something is, 65 if a folder has no store, 75 if one is in use.\n"
+    "What is wrong costs misses, and nothing else: rend serves no value that is not the one that was stored.\n"
+    "\n"
+    "  -a, --all     say all that is wrong, not only the first 100 things\n"
+    "  -q, --quiet   say only what is wrong\n"
+    "  -h, --help    this\n";
+
+static bool all, quiet;
+
+struct sayer {
+	uint64_t said;
+};
+
+static void
+say(void *arg, bool wrong, const char *sentence)
+{
+	struct sayer *s = arg;
+
+	if (wrong && ++s->said > SAY_MOST && !all)
+		return;
+	if (wrong)
+		printf("wrong: %s\n", sentence);
+	else if (!quiet)
+		printf("note: %s\n", sentence);
+}
+
+static void
+print(const char *folder, const struct fsck_found *f)
+{
+	const struct super *s = &f->super;
+
+	printf("%s: store ", folder);
+	for (int i = 0; i < FORMAT_UUID; i++)
+		printf("%02x", s->uuid[i]);
+	printf(", %s\n", s->state == SUPER_CLEAN ? "left as it should be"
+						 : "in use when it ended: the next start rebuilds its index");
+	printf("  files     %" PRIu32 " of %" PRIu64 " MiB, segments of %" PRIu32 " KiB, chunks of %" PRIu32 " bytes\n",
+	    f->g.banks, f->g.bank >> 20, f->g.segment >> 10, f->g.chunk);
+	printf("  segments  %" PRIu32 " sealed, %" PRIu32 " not sealed, %" PRIu32 " free\n", f->sealed, f->unsealed,
+	    f->free);
+	printf("  records   %" PRIu64 " values (%" PRIu64 " MiB), %" PRIu64 " deletions, %" PRIu64 " touches, %" PRIu64
+	       " that do not count\n",
+	    f->values, f->value_bytes >> 20, f->tombs, f->touches, f->discarded);
+	if (f->has_index)
+		printf("  objects   %" PRIu64 "\n", f->objects);
+}
+
+/* The status of one store. */
+static int
+check(struct io *io, const char *folder)
+{
+	struct sayer sayer = { 0 };
+	struct fsck_found found;
+
+	switch (fsck(io, folder, say, &sayer, &found)) {
+	case FSCK_LOOKED:
+		break;
+	case FSCK_NO_STORE:
+		fprintf(stderr, "rend-fsck: %s has no store\n", folder);
+		return EX_DATAERR;
+	case FSCK_IN_USE:
+		fprintf(stderr, "rend-fsck: %s is in use\n", folder);
+		return EX_TEMPFAIL;
+	case FSCK_NO_MEMORY:
+		fprintf(stderr, "rend-fsck: no memory for %s\n", folder);
+		return EX_OSERR;
+	}
+	if (sayer.said > SAY_MOST && !all)
+		printf("and %" PRIu64 " more\n", sayer.said - SAY_MOST);
+	if (!quiet)
+		print(folder, &found);
+	if (!quiet || found.wrong > 0)
+		printf("%s: %" PRIu64 " %s wrong\n", folder, found.wrong, found.wrong == 1 ? "thing is" : "things are");
+	return found.wrong == 0 ? 0 : 1;
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct option longs[] = { { "all", no_argument, NULL, 'a' }, { "quiet", no_argument, NULL, 'q' },
+		{ "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
+	struct io *io;
+	int c, status = 0;
+
+	while ((c = getopt_long(argc, argv, "aqh", longs, NULL)) != -1) {
+		switch (c) {
+		case 'a':
+			all = true;
+			break;
+		case 'q':
+			quiet = true;
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			return 0;
+		default:
+			fputs(usage, stderr);
+			return EX_USAGE;
+		}
+	}
+	if (optind == argc) {
+		fputs(usage, stderr);
+		return EX_USAGE;
+	}
+	if (disk_new(DISK_THREADS, 1, &io) != IO_OK) {
+		fputs("rend-fsck: no memory\n", stderr);
+		return EX_OSERR;
+	}
+	/* The worst of all. */
+	for (int i = optind; i < argc; i++) {
+		int one = check(io, argv[i]);
+
+		status = one > status ? one : status;
+	}
+	io_free(&io);
+	return fflush(stdout) == 0 ? status : EX_IOERR;
+}

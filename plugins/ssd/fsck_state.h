@@ -1,0 +1,35 @@
+/* What the parts of fsck share. */
+#ifndef SSD_FSCK_STATE_H
+#define SSD_FSCK_STATE_H
+
+#include "fsck.h"
+#include "index.h"
+
+struct fsck {
+	struct io *io;
+	const char *dir;
+	fsck_say_f *say;
+	void *arg;
+	struct fsck_found *found;
+	struct io_file *supers[2];
+	struct io_file **banks;
+	struct index *index;	   /* NULL: there is none to be trusted */
+	struct snap_segment *snap; /* of each segment, as index.snap has it; NULL: there is none to be trusted */
+	uint64_t *seqs;		   /* of each segment that is in use; 0: it is not */
+	uint64_t live;		   /* entries that a row was found for */
+	char *segment;		   /* memory for one */
+};
+
+void fsck_wrong(struct fsck *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void fsck_note(struct fsck *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* A file of the store's folder. */
+enum io_status fsck_open(struct fsck *f, const char *name, int flags, struct io_file **file);
+
+/* index.snap, into f->index and f->snap.  -1: no memory. */
+int fsck_index(struct fsck *f);
+
+/* One segment, with all that is in it. */
+void fsck_segment(struct fsck *f, uint32_t number);
+
+#endif

@@ -1,0 +1,87 @@
+/*
+ * One op on its way, in the op's scratch.
+ *
+ *	get		fetch ──► answer
+ *	all others	key's lock (perhaps later) ──► fetch, unless it is a plain set ──► decide ──► change ──► unlock, answer
+ */
+#ifndef SSD_JOB_H
+#define SSD_JOB_H
+
+#include "fetch.h"
+#include "keeper.h"
+#include "rend/plugin.h"
+
+/* Made once per block of rend.conf. */
+struct ssd {
+	unsigned magic;
+#define SSD_MAGIC 0x55d0d15cU
+	struct io *io;
+	struct store *store;
+	struct buffers *buffers;
+	struct keeper keeper;
+	const struct ssd_conf *conf;
+	bool stuck; /* the disk has not let go of memory: it stays */
+	bool left;  /* it was written, or given up, for the next start */
+
+	pthread_mutex_t lock;	    /* of what follows */
+	struct instance *instances; /* all there ever were: a call may be on its way to one */
+	struct store_counts told;   /* to the counters */
+	struct {
+#define STORE_COUNT(name, doc) struct rend_counter *name;
+		STORE_COUNTS(STORE_COUNT)
+#undef STORE_COUNT
+	} counters;
+};
+
+/* A worker's. */
+struct instance {
+	unsigned magic;
+#define INSTANCE_MAGIC 0x55d1257aU
+	struct ssd *ssd;
+	struct instance *next;
+	struct rend_worker *worker;
+	struct fetcher fetcher;
+	struct job *jobs; /* that wait for a lock */
+	bool ends;
+
+	/* Jobs that got their lock from another thread. */
+	pthread_mutex_t lock;
+	struct job *granted, **granted_end;
+	bool called, gone;
+	struct rend_call call;
+};
+
+struct job {
+	unsigned magic;
+#define JOB_MAGIC 0x55d10b0bU
+	struct instance *inst;
+	struct rend_op *op;
+	struct fetch fetch;
+	struct keys_turn turn;
+	struct job *next, *prev; /* of those that wait */
+	struct job *granted_next;
+	uint64_t flushes; /* store_flushes() before it was looked for */
+	bool locked;
+};
+
+/* Every op. */
+void job_begin(void *inst, struct rend_op *op);
+
+/* Those that were granted their lock go on. */
+void job_granted(struct rend_call *call);
+
+/* The worker ends: whoever waits for a lock is answered.  Its reads have ended. */
+void job_end_all(struct instance *inst);
+
+/* ---- verbs.c ---- */
+
+/* May this op be answered without a look at what is there? */
+bool verb_is_blind(const struct rend_op *op);
+
+/* Does it need the value? */
+bool verb_wants_value(const struct rend_op *op);
+
+/* What was found is in j->fetch, unless the verb is blind.  With the key's lock, if it changes anything. */
+enum rend_status verb_run(struct job *j);
+
+#endif

@@ -1,0 +1,328 @@
+/*
+ * The log: records into the images of open segments.
+ *
+ *	reserve (under the lock: room, version, row) ──► copy, sum ──► make it known ──► done (under the lock)
+ *
+ * Each stream has one open segment; which stream a record goes to decides what it is freed with. What keeps old records from coming back after a
+ * crash is the order of segments: of one khash, no record is in an older segment than the one that the index led to when it was written.  So
+ * when the oldest segment is freed, what it hid is gone already.  Who wants a record says so in after_seq; the newest open segment, or a
+ * new one, always does.
+ */
+#include <string.h>
+
+#include "size_class.h"
+#include "state.h"
+
+void
+segment_expires(struct segment *g, uint32_t exptime)
+{
+	uint32_t max = exptime_as_max(exptime), is = atomic_load_explicit(&g->exptime_max, memory_order_relaxed);
+
+	while (is < max && !atomic_compare_exchange_weak(&g->exptime_max, &is, max))
+		continue;
+}
+
+/* ---- room ---- */
+
+static uint64_t
+blocks(uint64_t bytes)
+{
+	return (bytes + FORMAT_BLOCK - 1) / FORMAT_BLOCK * FORMAT_BLOCK;
+}
+
+/* What values leave for tombs, bytes. */
+static uint32_t
+tomb_room(const struct store *s)
+{
+	return s->g.segment / 64;
+}
+
+/* Records and rows share no block: none is written twice. */
+static bool
+fits(const struct store *s, const struct image *im, uint32_t chunks, bool value)
+{
+	uint64_t records = blocks(((uint64_t)im->used + chunks) * s->g.chunk + (value ? tomb_room(s) : 0));
+
+	return records + blocks((im->rows + 1) * sizeof(struct row)) + FORMAT_BLOCK <= s->g.segment;
+}
+
+uint32_t
+log_longest(const struct store *s)
+{
+	return s->g.segment - (3 * FORMAT_BLOCK + (uint32_t)blocks(tomb_room(s)));
+}
+
+static struct image *
+newest_open(const struct store *s)
+{
+	struct image *newest = NULL;
+
+	for (unsigned i = 0; i < STREAMS; i++)
+		if (s->open[i] != NULL && (newest == NULL || s->open[i]->seq > newest->seq))
+			newest = s->open[i];
+	return newest;
+}
+
+void
+log_close_stream(struct store *s, unsigned stream)
+{
+	struct image *im = s->open[stream];
+
+	if (im == NULL)
+		return;
+	s->segments[im->segment].state = SEGMENT_SEALING;
+	s->open[stream] = NULL;
+}
+
+static void
+close_image(struct store *s, const struct image *im)
+{
+	for (unsigned i = 0; i < STREAMS; i++)
+		if (s->open[i] == im)
+			log_close_stream(s, i);
+}
+
+static struct image *
+open_stream(struct store *s, unsigned stream)
+{
+	struct image *im = s->free_images;
+	struct segment_head head = {
+		.magic = SEGMENT_MAGIC, .stream = stream, .began = (uint64_t)atomic_load(&s->wall)
+	};
+	struct segment *g;
+
+	if (im == NULL || s->free_count == 0 || s->next_seq >= s->seq_limit)
+		return NULL;
+	s->free_images = im->next;
+	im->segment = s->free[s->free_first];
+	s->free_first = (s->free_first + 1) % s->g.segments;
+	s->free_count--;
+	im->seq = head.seq = s->next_seq++;
+	im->used = geometry_first(&s->g);
+	im->rows = im->touches = im->written = 0;
+	im->version_max = 0;
+	memcpy(head.uuid, s->super.uuid, FORMAT_UUID);
+	head.number = im->segment;
+	format_segment_head(im->data, &head);
+	g = &s->segments[im->segment];
+	g->state = SEGMENT_OPEN;
+	g->image = im;
+	g->rows = g->used = g->touches = 0;
+	g->version_max = 0;
+	atomic_store(&g->exptime_max, 0);
+	atomic_store(&g->seq, im->seq);
+	s->open[stream] = im;
+	return im;
+}
+
+/* The image that the record goes to. */
+static struct image *
+choose(struct store *s, const struct append *a, uint32_t chunks)
+{
+	struct image *newest = newest_open(s), *im = a->newest ? newest : s->open[a->stream];
+	unsigned stream = a->newest ? STREAM_LONG : a->stream;
+
+	if (im != NULL && im->seq < a->after_seq)
+		im = newest;
+	if (im != NULL && im->seq >= a->after_seq && fits(s, im, chunks, a->head.type == RECORD_VALUE))
+		return im;
+	/* A new segment is newer than any.  Only if there is one is the old one closed: what has room for tombs is not given up for nothing. */
+	if (s->free_images == NULL || s->free_count == 0)
+		return NULL;
+	if (im != NULL && im->seq >= a->after_seq)
+		close_image(s, im);
+	log_close_stream(s, stream);
+	return open_stream(s, stream);
+}
+
+static int
+free_writer(const struct image *im)
+{
+	for (int i = 0; i < IMAGE_WRITERS; i++)
+		if (im->busy[i].from == 0)
+			return i;
+	return -1;
+}
+
+static void
+put_row(struct store *s, struct image *im, const struct append *a)
+{
+	struct row row = {
+		.khash = a->head.khash,
+		.exptime = a->head.exptime,
+		.type = a->head.type,
+		.flags = a->head.flags,
+		.size = size_class_of(a->head.chunks),
+	};
+
+	memcpy(row.version, &a->head.version, sizeof row.version);
+	memcpy(row.start, &a->start, sizeof row.start);
+	im->rows++;
+	memcpy(im->data + s->g.segment - FORMAT_BLOCK - im->rows * sizeof row, &row, sizeof row);
+}
+
+static bool
+reserve(struct store *s, struct append *a)
+{
+	uint32_t chunks = geometry_chunks(&s->g, (uint64_t)RECORD_HEAD + a->head.keylen + a->head.len);
+	struct image *im;
+	int writer;
+
+	a->flushed = a->flush_seq != 0 && a->flush_seq != atomic_load(&s->flush_seq);
+	if (a->flushed)
+		return false;
+	im = choose(s, a, chunks);
+	if (im == NULL || (writer = free_writer(im)) < 0)
+		return false;
+	if (a->head.version == 0) {
+		if (s->next_version >= s->version_limit)
+			return false;
+		a->head.version = s->next_version++;
+	}
+	if (a->head.cas == 0)
+		a->head.cas = a->head.version;
+	a->head.chunks = chunks;
+	a->head.seq = im->seq;
+	a->image = im;
+	a->writer = (unsigned)writer;
+	a->start = im->used;
+	a->at = im->data + (size_t)im->used * s->g.chunk;
+	im->busy[writer].from = im->used;
+	im->used += chunks;
+	im->busy[writer].to = im->used;
+	if (a->head.version > im->version_max)
+		im->version_max = a->head.version;
+	im->touches += a->head.type == RECORD_TOUCH;
+	put_row(s, im, a);
+	if (a->head.type == RECORD_VALUE)
+		segment_expires(&s->segments[im->segment], a->head.exptime);
+	return true;
+}
+
+bool
+log_reserve(struct store *s, struct append *a)
+{
+	uint64_t seq;
+	bool ok, wake;
+
+	pthread_mutex_lock(&s->lock);
+	seq = s->next_seq;
+	ok = reserve(s, a);
+	wake = (!ok && !a->flushed) || s->next_seq != seq; /* no room, or a segment is full */
+	pthread_mutex_unlock(&s->lock);
+	if (wake && s->options.wake != NULL)
+		s->options.wake(s->options.wake_arg);
+	return ok;
+}
+
+/* ---- records ---- */
+
+void
+log_seal_record(struct store *s, struct append *a)
+{
+	size_t body = (size_t)a->head.keylen + a->head.len, whole = (size_t)a->head.chunks * s->g.chunk;
+
+	a->head.body_sum = format_sum(a->at + RECORD_HEAD, body);
+	format_record(&a->head);
+	memcpy(a->at, &a->head, RECORD_HEAD);
+	memset(a->at + RECORD_HEAD + body, 0, whole - RECORD_HEAD - body);
+}
+
+void
+log_done(struct store *s, struct append *a)
+{
+	pthread_mutex_lock(&s->lock);
+	a->image->busy[a->writer].from = 0;
+	pthread_mutex_unlock(&s->lock);
+}
+
+struct place
+log_place(const struct append *a)
+{
+	return (struct place){
+		.seg = a->image->segment,
+		.start = a->start,
+		.size = size_class_of(a->head.chunks),
+	};
+}
+
+static bool
+append_empty(struct store *s, struct append *a)
+{
+	if (!log_reserve(s, a))
+		return false;
+	log_seal_record(s, a);
+	log_done(s, a);
+	return true;
+}
+
+/* Keeps it until there is room; when there are too many, all that is on the disk is given up instead, should it ever have to be rebuilt. */
+static void
+tomb_later(struct store *s, uint64_t khash, uint64_t version)
+{
+	pthread_mutex_lock(&s->lock);
+	if (s->tomb_count < TOMBS_MAX && (version != 0 || s->next_version < s->version_limit)) {
+		s->tombs[s->tomb_count++] = (struct tomb){ .khash = khash,
+			.version = version != 0 ? version : s->next_version++ };
+	} else {
+		s->discard_below = s->next_version;
+		s->tomb_count = 0;
+		s->super_due = true;
+		COUNT(s, discards, 1);
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
+void
+log_tomb(struct store *s, uint64_t khash, uint64_t version, uint64_t after_seq)
+{
+	struct append a = { .newest = true,
+		.after_seq = after_seq,
+		.head = { .type = RECORD_TOMB, .khash = khash, .version = version } };
+
+	if (append_empty(s, &a))
+		COUNT(s, tombs, 1);
+	else
+		tomb_later(s, khash, version);
+}
+
+bool
+log_touch(struct store *s, uint64_t khash, uint64_t version, uint32_t exptime, uint64_t after_seq)
+{
+	struct append a = { .newest = true,
+		.after_seq = after_seq,
+		.head = { .type = RECORD_TOUCH, .khash = khash, .version = version, .exptime = exptime } };
+
+	if (!append_empty(s, &a))
+		return false;
+	COUNT(s, touches, 1);
+	return true;
+}
+
+/* ---- what may be written ---- */
+
+static void
+fill(struct store *s, struct image *im, uint32_t bytes)
+{
+	struct append a = { .at = im->data + (size_t)im->used * s->g.chunk,
+		.head = { .type = RECORD_FILL, .seq = im->seq, .chunks = bytes / s->g.chunk } };
+
+	log_seal_record(s, &a);
+	im->used += a.head.chunks;
+}
+
+uint32_t
+log_settled(struct store *s, struct image *im, bool flush)
+{
+	uint32_t settled = im->used, open;
+
+	for (unsigned i = 0; i < IMAGE_WRITERS; i++)
+		if (im->busy[i].from != 0 && im->busy[i].from < settled)
+			settled = im->busy[i].from;
+	open = settled * s->g.chunk % FORMAT_BLOCK;
+	if (settled == im->used && flush && open != 0) {
+		fill(s, im, FORMAT_BLOCK - open);
+		settled = im->used;
+	}
+	return settled * s->g.chunk / FORMAT_BLOCK * FORMAT_BLOCK;
+}

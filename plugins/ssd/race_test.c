@@ -1,0 +1,276 @@
+/*
+ * Threads: some write and read the same few keys, one flushes, seals and frees in a store that is far too small, so that places are used
+ * again all the time.
+ *
+ * I2, I11: what is read is a value of that key, and no older than what any thread had written or read before the read began.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "state.h"
+#include "world.h"
+
+#define KEYS	200
+#define THREADS 4
+
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#define STEPS 4000
+#else
+#define STEPS 20000
+#endif
+
+struct race {
+	struct world w;
+	_Atomic uint64_t next;
+	_Atomic uint64_t flushed[KEYS]; /* no write up to this one is there any more */
+	_Atomic uint64_t known[KEYS];	/* the highest write that anybody saw acknowledged, or read */
+	atomic_bool ends;
+	atomic_ullong hits, misses, failed;
+	bool flushes;
+};
+
+struct runner {
+	struct race *race;
+	unsigned number;
+};
+
+static uint64_t
+random_next(uint64_t *state)
+{
+	*state = *state * 6364136223846793005ULL + 1442695040888963407ULL;
+	return *state >> 33;
+}
+
+static void
+knows(struct race *r, unsigned key, uint64_t n)
+{
+	uint64_t is = atomic_load(&r->known[key]);
+
+	while (is < n && !atomic_compare_exchange_weak(&r->known[key], &is, n))
+		continue;
+}
+
+static void
+write_key(struct race *r, struct world *w, unsigned key, uint64_t *rnd)
+{
+	char name[32];
+	uint8_t keylen = (uint8_t)snprintf(name, sizeof name, "lock-%u", key);
+	uint64_t khash = store_khash(w->store, name, keylen), n;
+
+	/* The number is taken under a lock of its own, so that numbers are in the order of writes. */
+	while (!keys_try(store_keys(w->store), khash))
+		sched_yield();
+	n = atomic_fetch_add(&r->next, 1);
+	world_set(w, key, n, 32 + random_next(rnd) % 3000, random_next(rnd) % 3 == 0 ? WORLD_WALL + 100 : 0);
+	knows(r, key, n);
+	keys_give(store_keys(w->store), khash);
+}
+
+static void
+flush(struct race *r, struct world *w)
+{
+	uint64_t known[KEYS];
+
+	for (unsigned key = 0; key < KEYS; key++)
+		known[key] = atomic_load(&r->known[key]);
+	store_flush_all(w->store);
+	for (unsigned key = 0; key < KEYS; key++) {
+		uint64_t is = atomic_load(&r->flushed[key]);
+
+		while (is < known[key] && !atomic_compare_exchange_weak(&r->flushed[key], &is, known[key]))
+			continue;
+	}
+}
+
+static void
+read_key(struct race *r, struct world *w, unsigned key)
+{
+	uint64_t flushed = atomic_load(&r->flushed[key]), before = atomic_load(&r->known[key]), n = 0;
+	struct fetch f;
+
+	switch (world_fetch(w, key, true, &n, &f)) {
+	case FETCH_HIT:
+		if (n < before)
+			fail_msg("key %u: write %llu was read, after %llu", key, (unsigned long long)n,
+			    (unsigned long long)before);
+		if (n <= flushed)
+			fail_msg("key %u: write %llu was read, and was flushed", key, (unsigned long long)n);
+		knows(r, key, n);
+		atomic_fetch_add(&r->hits, 1);
+		break;
+	case FETCH_MISS:
+		atomic_fetch_add(&r->misses, 1);
+		break;
+	case FETCH_FAILED:
+		atomic_fetch_add(&r->failed, 1);
+		break;
+	}
+}
+
+static void *
+run(void *arg)
+{
+	struct runner *runner = arg;
+	struct race *r = runner->race;
+	uint64_t rnd = runner->number * 77 + 5;
+	struct world w;
+
+	world_join(&w, &r->w);
+	for (unsigned i = 0; i < STEPS; i++) {
+		unsigned key = random_next(&rnd) % KEYS;
+
+		switch (random_next(&rnd) % 16) {
+		case 0:
+		case 1:
+		case 2:
+			write_key(r, &w, key, &rnd);
+			break;
+		case 3:
+			world_touch(&w, key, WORLD_WALL + 100 + (uint32_t)random_next(&rnd) % 1000);
+			break;
+		case 4:
+			if (random_next(&rnd) % 8 == 0)
+				world_delete(&w, key);
+			break;
+		case 5:
+			if (r->flushes && random_next(&rnd) % 100 == 0)
+				flush(r, &w);
+			break;
+		default:
+			read_key(r, &w, key);
+		}
+	}
+	world_leave(&w);
+	return NULL;
+}
+
+static void *
+keep(void *arg)
+{
+	struct race *r = arg;
+	unsigned n = 0;
+
+	while (!atomic_load(&r->ends)) {
+		store_step(r->w.store, ++n % 4 == 0, WORLD_WALL);
+		sched_yield();
+	}
+	return NULL;
+}
+
+static void
+race(struct race *r)
+{
+	pthread_t threads[THREADS], keeper;
+	struct runner runners[THREADS];
+
+	r->next = 1;
+	world_init(&r->w, 20);
+	r->w.options.objects = 150; /* fewer than there are keys */
+	if (!world_open(&r->w))
+		fail_msg("%s", r->w.opened.sentence);
+	assert_int_equal(pthread_create(&keeper, NULL, keep, r), 0);
+	for (unsigned i = 0; i < THREADS; i++) {
+		runners[i] = (struct runner){ r, i };
+		assert_int_equal(pthread_create(&threads[i], NULL, run, &runners[i]), 0);
+	}
+	for (unsigned i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	atomic_store(&r->ends, true);
+	pthread_join(keeper, NULL);
+	print_message("%llu hits, %llu misses, %llu segments freed\n", r->hits, r->misses,
+	    (unsigned long long)world_counts(&r->w).freed_segments);
+	assert_true(r->hits > STEPS / 4);
+	assert_int_equal(r->failed, 0);
+	world_settle(&r->w, true);
+	world_audit(&r->w);
+	assert_true(r->flushes || world_counts(&r->w).freed_segments > 10);
+	/* Nothing of it was broken: what is read is what was written, or gone. */
+	assert_int_equal(world_counts(&r->w).read_errors, 0);
+	world_crash(&r->w, SIM_KILL);
+	if (!world_open(&r->w))
+		fail_msg("%s", r->w.opened.sentence);
+	for (unsigned key = 0; key < KEYS; key++)
+		read_key(r, &r->w, key);
+	world_fini(&r->w);
+}
+
+static void
+readers_and_writers(void **state)
+{
+	static struct race r;
+
+	race(&r);
+}
+
+static void
+and_flushes(void **state)
+{
+	static struct race r = { .flushes = true };
+
+	race(&r);
+}
+
+/* ---- keys: who waits is called, in turn ---- */
+
+struct waiter {
+	struct keys_turn turn;
+	unsigned number, *order, *count;
+};
+
+static void
+goes(struct keys_turn *turn)
+{
+	struct waiter *w = (struct waiter *)(void *)turn;
+
+	w->order[(*w->count)++] = w->number;
+}
+
+static void
+turns(void **state)
+{
+	struct keys *k = keys_new(16);
+	struct waiter w[4];
+	unsigned order[4], count = 0;
+
+	assert_true(keys_try(k, 1 << 20));
+	assert_false(keys_try(k, 1 << 20));
+	assert_true(keys_try(k, 2 << 20));
+	for (unsigned i = 0; i < 4; i++) {
+		w[i] = (struct waiter){ { .go = goes }, i, order, &count };
+		assert_false(keys_take(k, 1 << 20, &w[i].turn));
+	}
+	assert_true(keys_leave(k, 1 << 20, &w[3].turn));
+	assert_true(keys_leave(k, 1 << 20, &w[1].turn));
+	assert_false(keys_leave(k, 1 << 20, &w[1].turn));
+	keys_give(k, 1 << 20);
+	assert_false(keys_leave(k, 1 << 20, &w[0].turn));
+	keys_give(k, 1 << 20);
+	keys_give(k, 1 << 20);
+	assert_int_equal(count, 2);
+	assert_int_equal(order[0], 0);
+	assert_int_equal(order[1], 2);
+	assert_true(keys_try(k, 1 << 20));
+	keys_free(&k);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(turns),
+		cmocka_unit_test(readers_and_writers),
+		cmocka_unit_test(and_flushes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

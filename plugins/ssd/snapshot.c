@@ -1,0 +1,288 @@
+/* The index as a file, so that a start after a proper end is quick: see format.h.  Whoever doubts any of it rebuilds instead. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "state.h"
+
+#define PIECE	       ((size_t)1 << 20)
+#define BUCKETS_ATONCE 256
+
+/* A file, written or read from its begin on, a piece at a time. */
+struct tape {
+	struct io_file *file;
+	char *piece;
+	size_t at, have;
+	uint64_t offset, sum;
+	bool failed;
+};
+
+static char *
+path_of(const struct store *s, const char *name)
+{
+	size_t size = strlen(s->dir) + strlen(name) + 2;
+	char *path = malloc(size);
+
+	if (path != NULL)
+		snprintf(path, size, "%s/%s", s->dir, name);
+	return path;
+}
+
+static bool
+tape_open(struct tape *st, struct store *s, const char *name, int flags)
+{
+	char *path = path_of(s, name);
+
+	*st = (struct tape){ .piece = aligned_alloc(IO_ALIGN, PIECE) };
+	st->failed = path == NULL || st->piece == NULL || io_open(s->io, path, flags, NULL, &st->file) != IO_OK;
+	free(path);
+	return !st->failed;
+}
+
+static void
+tape_close(struct tape *st)
+{
+	io_close(&st->file);
+	free(st->piece);
+	st->piece = NULL;
+}
+
+/* ---- writing ---- */
+
+static void
+write_piece(struct tape *st)
+{
+	if (st->at == 0 || st->failed)
+		return;
+	st->sum = format_sum_on(st->piece, st->at, st->sum);
+	st->failed = io_write(st->file, st->piece, st->at, st->offset, NULL) != IO_OK;
+	st->offset += st->at;
+	st->at = 0;
+}
+
+static void
+put(struct tape *st, const void *from, size_t len)
+{
+	while (len > 0 && !st->failed) {
+		size_t n = PIECE - st->at < len ? PIECE - st->at : len;
+
+		memcpy(st->piece + st->at, from, n);
+		st->at += n;
+		from = (const char *)from + n;
+		len -= n;
+		if (st->at == PIECE)
+			write_piece(st);
+	}
+}
+
+static void
+pad(struct tape *st)
+{
+	size_t over = st->at % FORMAT_BLOCK;
+
+	if (over == 0)
+		return;
+	memset(st->piece + st->at, 0, FORMAT_BLOCK - over);
+	st->at += FORMAT_BLOCK - over;
+	if (st->at == PIECE)
+		write_piece(st);
+}
+
+static void
+put_all(struct store *s, struct tape *st, uint64_t generation)
+{
+	static _Alignas(64) char buckets[BUCKETS_ATONCE * INDEX_BUCKET_BYTES];
+	struct snap_head head = { .magic = SNAP_MAGIC,
+		.generation = generation,
+		.buckets = index_buckets(s->index),
+		.segments = s->g.segments };
+
+	memcpy(head.uuid, s->super.uuid, FORMAT_UUID);
+	put(st, &head, sizeof head);
+	pad(st);
+	for (uint32_t i = 0; i < s->g.segments; i++) {
+		const struct segment *g = &s->segments[i];
+		struct snap_segment seg = { .seq = g->state == SEGMENT_SEALED ? atomic_load(&g->seq) : 0,
+			.version_max = g->version_max,
+			.rows = g->rows,
+			.used = g->used,
+			.touches = g->touches,
+			.exptime_max = atomic_load(&g->exptime_max) };
+
+		put(st, &seg, sizeof seg);
+	}
+	pad(st);
+	for (uint64_t b = 0; b < head.buckets; b += BUCKETS_ATONCE) {
+		uint64_t n = head.buckets - b < BUCKETS_ATONCE ? head.buckets - b : BUCKETS_ATONCE;
+
+		index_save(s->index, b, n, buckets);
+		put(st, buckets, n * INDEX_BUCKET_BYTES);
+	}
+	pad(st);
+	write_piece(st);
+}
+
+bool
+snapshot_write(struct store *s, uint64_t generation, uint64_t *bytes, uint64_t *sum)
+{
+	char *from = path_of(s, "index.new"), *to = path_of(s, "index.snap");
+	struct tape st;
+	bool ok = from != NULL && to != NULL && tape_open(&st, s, "index.new", IO_CREATE);
+
+	if (ok) {
+		put_all(s, &st, generation);
+		*bytes = st.offset;
+		*sum = st.sum;
+		ok = !st.failed && io_resize(st.file, st.offset) == IO_OK && io_sync(st.file) == IO_OK;
+		tape_close(&st);
+		ok = ok && io_rename(s->io, from, to) == IO_OK && io_sync_dir(s->io, s->dir) == IO_OK;
+	}
+	free(from);
+	free(to);
+	return ok;
+}
+
+/* ---- reading ---- */
+
+static void
+read_piece(struct tape *st, uint64_t bytes)
+{
+	uint64_t left = bytes - st->offset;
+
+	st->have = left < PIECE ? left : PIECE;
+	st->at = 0;
+	if (st->have == 0 || io_read(st->file, st->piece, st->have, st->offset, NULL) != IO_OK) {
+		st->failed = true;
+		return;
+	}
+	st->sum = format_sum_on(st->piece, st->have, st->sum);
+	st->offset += st->have;
+}
+
+static void
+get(struct tape *st, uint64_t bytes, void *to, size_t len)
+{
+	while (len > 0 && !st->failed) {
+		size_t n;
+
+		if (st->at == st->have)
+			read_piece(st, bytes);
+		n = st->have - st->at < len ? st->have - st->at : len;
+		if (st->failed)
+			return;
+		memcpy(to, st->piece + st->at, n);
+		st->at += n;
+		to = (char *)to + n;
+		len -= n;
+	}
+}
+
+static void
+skip_pad(struct tape *st)
+{
+	st->at = (st->at + FORMAT_BLOCK - 1) / FORMAT_BLOCK * FORMAT_BLOCK;
+}
+
+/* What an entry may not lead to. */
+static bool
+is_bad(void *arg, const struct entry *e)
+{
+	const struct store *s = arg;
+	const struct segment *g;
+
+	if (e->place.seg >= s->g.segments)
+		return true;
+	g = &s->segments[e->place.seg];
+	return g->state != SEGMENT_SEALED || e->place.start >= g->used || e->place.start < geometry_first(&s->g);
+}
+
+static bool
+get_segments(struct store *s, struct tape *st, uint64_t bytes)
+{
+	for (uint32_t i = 0; i < s->g.segments; i++) {
+		struct segment *g = &s->segments[i];
+		struct snap_segment seg = { 0 };
+
+		get(st, bytes, &seg, sizeof seg);
+		if (st->failed || seg.seq >= s->next_seq || seg.used > s->g.segment / s->g.chunk ||
+		    seg.rows * sizeof(struct row) + FORMAT_BLOCK > s->g.segment)
+			return false;
+		if (seg.seq == 0)
+			continue;
+		g->state = SEGMENT_SEALED;
+		atomic_store(&g->seq, seg.seq);
+		atomic_store(&g->exptime_max, seg.exptime_max);
+		g->version_max = seg.version_max;
+		g->rows = seg.rows;
+		g->used = seg.used;
+		g->touches = seg.touches;
+	}
+	return true;
+}
+
+static bool
+load(struct store *s, struct tape *st)
+{
+	static _Alignas(64) char buckets[BUCKETS_ATONCE * INDEX_BUCKET_BYTES];
+	uint64_t bytes = s->super.snap_bytes;
+	struct snap_head head = { 0 };
+
+	get(st, bytes, &head, sizeof head);
+	if (st->failed || head.magic != SNAP_MAGIC || memcmp(head.uuid, s->super.uuid, FORMAT_UUID) != 0 ||
+	    head.generation != s->super.generation || head.buckets != index_buckets(s->index) ||
+	    head.segments != s->g.segments)
+		return false;
+	skip_pad(st);
+	if (!get_segments(s, st, bytes))
+		return false;
+	skip_pad(st);
+	for (uint64_t b = 0; b < head.buckets; b += BUCKETS_ATONCE) {
+		uint64_t n = head.buckets - b < BUCKETS_ATONCE ? head.buckets - b : BUCKETS_ATONCE;
+
+		get(st, bytes, buckets, n * INDEX_BUCKET_BYTES);
+		if (st->failed)
+			return false;
+		index_load(s->index, b, n, buckets, is_bad, s);
+	}
+	while (st->offset < bytes && !st->failed)
+		read_piece(st, bytes);
+	return !st->failed && st->sum == s->super.snap_sum;
+}
+
+static bool
+all(void *arg, const struct entry *e)
+{
+	return true;
+}
+
+static void
+forget(struct store *s)
+{
+	index_sweep(s->index, 0, UINT64_MAX, all, NULL);
+	for (uint32_t i = 0; i < s->g.segments; i++) {
+		struct segment *g = &s->segments[i];
+
+		g->state = SEGMENT_FREE;
+		g->rows = g->used = g->touches = 0;
+		g->version_max = 0;
+		atomic_store(&g->seq, 0);
+		atomic_store(&g->exptime_max, 0);
+	}
+}
+
+int
+snapshot_load(struct store *s)
+{
+	struct tape st;
+	bool ok = s->super.state == SUPER_CLEAN && s->super.snap_bytes % FORMAT_BLOCK == 0 &&
+		  tape_open(&st, s, "index.snap", IO_READ_ONLY);
+
+	if (s->super.state != SUPER_CLEAN || s->super.snap_bytes % FORMAT_BLOCK != 0)
+		return -1;
+	ok = ok && load(s, &st);
+	tape_close(&st);
+	if (ok)
+		return 0;
+	forget(s);
+	return -1;
+}

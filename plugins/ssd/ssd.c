@@ -1,0 +1,354 @@
+/* ssd: keeps values on a disk, and knows in RAM where.  This file has the descriptor, the options, and what is counted; job.h says how an op goes. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "disk.h"
+#include "job.h"
+
+struct ssd_conf {
+	const char *path;
+	uint64_t size, segment, chunk, buffers;
+	int64_t objects, moves;
+	uint64_t flush, timeout;
+	int sync, engine, mismatch;
+	bool keep;
+};
+
+/* ns that a worker waits for the disk to let go when it ends. */
+#define LET_GO 2000000000ULL
+
+/* Reads that may wait for their turn at the disk: as many as the core has in flight at one node. */
+#define READS_WAITING 16384
+
+/* An object for each so many bytes, if nothing else is said. */
+#define OBJECT_BYTES 2048
+
+static const struct rend_option options[] = {
+	REND_OPTION("path", REND_STRING, ssd_conf, path, NULL, NULL,
+	    "The folder it keeps its files in; made if it is not there."),
+	REND_OPTION("size", REND_SIZE, ssd_conf, size, NULL, "2MiB..",
+	    "Bytes of disk it uses, all allocated at the first start."),
+	REND_OPTION("objects", REND_INT, ssd_conf, objects, "0", "0..",
+	    "How many objects the index has room for, at 14 bytes of RAM each; 0: one for each 2 KiB of size."),
+	REND_OPTION("segment", REND_SIZE, ssd_conf, segment, "0", "0..64MiB",
+	    "What is freed at once; a value is smaller than that.  0: by size, 4 MiB to 64 MiB.  Nine of them are in "
+	    "RAM."),
+	REND_OPTION("chunk", REND_SIZE, ssd_conf, chunk, "64", "64..4KiB",
+	    "What a record's length is rounded up to; a power of two."),
+	REND_OPTION("buffers", REND_SIZE, ssd_conf, buffers, "64MiB", "1MiB..", "RAM for values that are being read."),
+	REND_OPTION("reinsert", REND_INT, ssd_conf, moves, "30", "0..90",
+	    "Percent of a segment that may be written again when it is freed, because it was read since."),
+	REND_OPTION("sync", REND_CHOICE, ssd_conf, sync, "seal", "none|seal|flush",
+	    "What is on the disk for certain, should the power fail: nothing, full segments, or all that was flushed."),
+	REND_OPTION("flush", REND_DURATION, ssd_conf, flush, "50ms", "1ms..10s",
+	    "How long what was stored may be in RAM only: that much is lost if the process is killed."),
+	REND_OPTION("timeout", REND_DURATION, ssd_conf, timeout, "500ms", "1ms..1min",
+	    "How long one read of the disk may take."),
+	REND_OPTION("engine", REND_CHOICE, ssd_conf, engine, "auto", "auto|uring|threads",
+	    "How the disk is asked: io_uring, or threads where the kernel has none."),
+	REND_OPTION("mismatch", REND_CHOICE, ssd_conf, mismatch, "refuse", "refuse|empty",
+	    "What to do at a start when the files were made with other sizes: not start, or begin empty."),
+	REND_OPTION("keep", REND_BOOL, ssd_conf, keep, "true", NULL, "Keep from one start to the next what is stored."),
+	{ .name = NULL },
+};
+
+/* ---- what is counted ---- */
+
+/* The store counts by itself, on any thread; once a second somebody tells the core. */
+static void
+tell(struct ssd *d)
+{
+	struct store_counts now;
+
+	store_counts(d->store, &now);
+	pthread_mutex_lock(&d->lock);
+#define STORE_COUNT(name, doc)                                         \
+	if (now.name > d->told.name) {                                 \
+		rend_count(d->counters.name, now.name - d->told.name); \
+		d->told.name = now.name;                               \
+	}
+	STORE_COUNTS(STORE_COUNT)
+#undef STORE_COUNT
+	pthread_mutex_unlock(&d->lock);
+}
+
+static void
+tick(void *arg)
+{
+	const struct instance *inst = arg;
+
+	REND_CHECK(inst, INSTANCE_MAGIC);
+	tell(inst->ssd);
+}
+
+static uint64_t
+gauge_objects(void *arg)
+{
+	struct store_sizes sizes;
+
+	store_sizes(((const struct ssd *)arg)->store, &sizes);
+	return sizes.objects;
+}
+
+static uint64_t
+gauge_capacity(void *arg)
+{
+	struct store_sizes sizes;
+
+	store_sizes(((const struct ssd *)arg)->store, &sizes);
+	return sizes.capacity;
+}
+
+static uint64_t
+gauge_bytes(void *arg)
+{
+	struct store_sizes sizes;
+
+	store_sizes(((const struct ssd *)arg)->store, &sizes);
+	return sizes.capacity / sizes.segments * (sizes.open + sizes.sealed);
+}
+
+static uint64_t
+memory(void *arg)
+{
+	const struct ssd *d = arg;
+	struct store_sizes sizes;
+	size_t out, kept;
+
+	store_sizes(d->store, &sizes);
+	buffers_usage(d->buffers, &out, &kept);
+	return sizes.ram + kept;
+}
+
+static void
+show(struct ssd *d, struct rend_node *self)
+{
+	rend_gauge_new(self, "curr_items", "Objects in the index, and those that have expired and were not swept yet.",
+	    gauge_objects, d);
+	rend_gauge_new(self, "bytes", "Bytes of segments in use.", gauge_bytes, d);
+	rend_gauge_new(self, "limit_maxbytes", "Bytes of all segments.", gauge_capacity, d);
+#define STORE_COUNT(name, doc) d->counters.name = rend_counter_new(self, #name, doc);
+	STORE_COUNTS(STORE_COUNT)
+#undef STORE_COUNT
+}
+
+/* ---- the store ---- */
+
+static struct store_options
+options_of(const struct ssd_conf *c)
+{
+	return (struct store_options){
+		.dir = c->path,
+		.capacity = c->size,
+		.chunk = (uint32_t)c->chunk,
+		.segment = (uint32_t)c->segment,
+		.objects = c->objects != 0 ? (uint64_t)c->objects : c->size / OBJECT_BYTES,
+		.moves = (uint32_t)c->moves,
+		.sync = (enum store_sync)c->sync,
+		.empty = c->mismatch == 1,
+		.fresh = !c->keep,
+	};
+}
+
+static int
+check(const void *conf, struct rend_error *err)
+{
+	const struct ssd_conf *c = conf;
+	struct store_opened opened;
+	struct store_options o;
+
+	if (c->path[0] == '\0')
+		return rend_error(err, "path is empty");
+	if ((c->chunk & (c->chunk - 1)) != 0)
+		return rend_error(err, "chunk is %llu, which is no power of two", (unsigned long long)c->chunk);
+	o = options_of(c);
+	if (store_plan(&o, &opened) != 0)
+		return rend_error(err, "%s", opened.sentence);
+	return 0;
+}
+
+static int
+open_io(struct ssd *d, const struct ssd_conf *c, struct rend_error *err)
+{
+	static const enum disk_engine engines[] = { DISK_AUTO, DISK_URING, DISK_THREADS };
+	enum io_status status = disk_new(engines[c->engine], 0, &d->io);
+
+	if (status != IO_OK)
+		return rend_error(err, "cannot use the disk by %s: %s", c->engine == 1 ? "io_uring" : "threads",
+		    io_status_text(status));
+	d->buffers = buffers_new(c->buffers);
+	return d->buffers == NULL ? rend_error(err, "no memory") : 0;
+}
+
+static int
+open_disk(struct ssd *d, const struct ssd_conf *c, struct rend_error *err)
+{
+	struct store_options o = options_of(c);
+	struct store_opened opened;
+
+	o.wake = keeper_wake;
+	o.wake_arg = &d->keeper;
+	if (open_io(d, c, err) != 0)
+		return -1;
+	if (store_open(&d->store, d->io, &o, rend_wall(), &opened) != 0)
+		return rend_error(err, "%s", opened.sentence);
+	rend_log(REND_LOG_INFO, "ssd: %s, by %s", opened.sentence, io_name(d->io));
+	return keeper_start(&d->keeper, d->store) == 0 ? 0 : rend_error(err, "no thread");
+}
+
+static void
+free_ssd(struct ssd *d)
+{
+	keeper_fini(&d->keeper);
+	if (d->buffers != NULL && !d->stuck)
+		buffers_free(&d->buffers);
+	if (d->io != NULL && !d->stuck)
+		io_free(&d->io);
+	while (d->instances != NULL) {
+		struct instance *inst = d->instances;
+
+		d->instances = inst->next;
+		pthread_mutex_destroy(&inst->lock);
+		free(inst);
+	}
+	pthread_mutex_destroy(&d->lock);
+	free(d);
+}
+
+static int
+drain(void *store, uint64_t deadline, struct rend_error *err)
+{
+	struct ssd *d = store;
+
+	REND_CHECK(d, SSD_MAGIC);
+	d->left = true;
+	if (keeper_stop(&d->keeper, deadline) && store_leave(d->store, deadline))
+		return 0;
+	return rend_error(
+	    err, "%s could not be left as it should: the next start has to rebuild the index", d->conf->path);
+}
+
+static void
+close_store(void *store)
+{
+	struct ssd *d = store;
+
+	REND_CHECK(d, SSD_MAGIC);
+	if (!keeper_stop(&d->keeper, rend_now() + LET_GO)) {
+		rend_log(REND_LOG_ERROR, "ssd: the disk of %s does not answer a write", d->conf->path);
+		return; /* with all that the thread may use yet */
+	}
+	if (!d->left && !store_leave(d->store, 0))
+		rend_log(REND_LOG_WARN,
+		    "ssd: %s could not be left as it should: the next start has to rebuild the index", d->conf->path);
+	store_abandon(&d->store);
+	free_ssd(d);
+}
+
+static int
+open_store(void **store, const void *conf, struct rend_node *self, struct rend_error *err)
+{
+	struct ssd *d = calloc(1, sizeof *d);
+
+	if (d == NULL)
+		return rend_error(err, "no memory");
+	d->magic = SSD_MAGIC;
+	d->conf = conf;
+	pthread_mutex_init(&d->lock, NULL);
+	keeper_init(&d->keeper, d->conf->flush);
+	if (open_disk(d, conf, err) != 0) {
+		if (d->store != NULL)
+			store_abandon(&d->store);
+		free_ssd(d);
+		return -1;
+	}
+	show(d, self);
+	*store = d;
+	return 0;
+}
+
+/* ---- a worker ---- */
+
+static int
+attach(void **instp, void *store, struct rend_worker *worker, struct rend_error *err)
+{
+	struct ssd *d = store;
+	struct instance *inst = calloc(1, sizeof *inst);
+	struct io_limits limits = { .time = d->conf->timeout, .waiting = READS_WAITING };
+	enum io_status status;
+
+	REND_CHECK(d, SSD_MAGIC);
+	if (inst == NULL)
+		return rend_error(err, "no memory");
+	status = io_queue_open(d->io, rend_worker_base(worker), &limits, &inst->fetcher.queue);
+	if (status != IO_OK) {
+		free(inst);
+		return rend_error(err, "no queue to the disk: %s", io_status_text(status));
+	}
+	inst->magic = INSTANCE_MAGIC;
+	inst->ssd = d;
+	inst->worker = worker;
+	inst->fetcher.store = d->store;
+	inst->fetcher.buffers = d->buffers;
+	inst->fetcher.time = d->conf->timeout;
+	inst->call.fn = job_granted;
+	inst->granted_end = &inst->granted;
+	pthread_mutex_init(&inst->lock, NULL);
+	pthread_mutex_lock(&d->lock);
+	inst->next = d->instances;
+	d->instances = inst;
+	pthread_mutex_unlock(&d->lock);
+	*instp = inst;
+	return 0;
+}
+
+static void
+detach(void *arg)
+{
+	struct instance *inst = arg;
+
+	REND_CHECK(inst, INSTANCE_MAGIC);
+	inst->ends = true;
+	if (!io_queue_close(&inst->fetcher.queue, LET_GO)) {
+		pthread_mutex_lock(&inst->ssd->lock);
+		inst->ssd->stuck = true;
+		pthread_mutex_unlock(&inst->ssd->lock);
+	}
+	job_end_all(inst);
+}
+
+static void
+flush(void *arg)
+{
+	struct instance *inst = arg;
+
+	REND_CHECK(inst, INSTANCE_MAGIC);
+	io_flush(inst->fetcher.queue);
+}
+
+static const char *
+claims(const void *conf, unsigned nth)
+{
+	return nth == 0 ? ((const struct ssd_conf *)conf)->path : NULL;
+}
+
+static const struct rend_handler ssd = {
+	.name = "ssd",
+	.doc = "Keeps values on a disk, and an index of them in RAM.",
+	.conf_size = sizeof(struct ssd_conf),
+	.options = options,
+	.scratch_size = sizeof(struct job),
+	.check = check,
+	.open = open_store,
+	.close = close_store,
+	.attach = attach,
+	.detach = detach,
+	.any = job_begin,
+	.flush = flush,
+	.tick = tick,
+	.claims = claims,
+	.memory = memory,
+	.drain = drain,
+};
+
+REND_PLUGIN(.version = "0.1", .handler = &ssd);

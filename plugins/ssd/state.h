@@ -1,0 +1,195 @@
+/* What a store is made of; for the files that make it. */
+#ifndef SSD_STATE_H
+#define SSD_STATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "format.h"
+#include "store.h"
+
+#define STREAMS 4
+
+enum stream { STREAM_HOUR, STREAM_DAY, STREAM_LONG, STREAM_MOVED };
+
+#define IMAGE_WRITERS 64   /* records that are being copied into one image at once */
+#define TOMBS_MAX     4096 /* that wait for room in the log */
+#define EXPTIME_NEVER UINT32_MAX
+
+/*
+ *	FREE ─► OPEN ─► SEALING ─► SEALED ─► FREEING ─► FREE
+ *	          └──────────┴─► BAD ──────────┘
+ * FREEING: nothing leads to it, but the disk does not know that yet.
+ */
+enum segment_state { SEGMENT_FREE, SEGMENT_OPEN, SEGMENT_SEALING, SEGMENT_SEALED, SEGMENT_FREEING, SEGMENT_BAD };
+
+struct segment {
+	_Atomic uint64_t seq; /* 0: free.  Read without the lock */
+	_Atomic uint32_t exptime_max;
+	_Atomic(enum segment_state) state;
+	uint32_t rows, used, touches;
+	uint64_t version_max;
+	uint64_t since; /* io_now(): BAD */
+	bool leaving;	/* the checkpoint under way makes it FREE */
+	_Atomic(struct image *) image;
+};
+
+/* A segment in RAM, as it is going to be on the disk.  Rows grow down from its trailer. */
+struct image {
+	struct image *next; /* of those that are free */
+	char *data;
+	uint32_t segment;
+	uint64_t seq;
+	uint32_t used; /* chunks */
+	uint32_t rows, touches;
+	uint64_t version_max;
+	uint32_t written; /* bytes, from the begin */
+	bool failed;	  /* the disk does not take it */
+	_Atomic uint32_t readers;
+	struct { /* records that are being copied; from 0: none */
+		uint32_t from, to;
+	} busy[IMAGE_WRITERS];
+};
+
+struct tomb {
+	uint64_t khash, version;
+};
+
+struct store {
+	struct io *io;
+	struct store_options options;
+	char *dir;
+	struct geometry g;
+	struct super super; /* as it was written last: the keeper's */
+	uint64_t seed;	    /* that of super, which does not change */
+	struct io_file *supers[2];
+	struct io_file **banks;
+	bool *unsynced; /* banks; the keeper's */
+	struct index *index;
+	struct keys *keys;
+	struct segment *segments;
+
+	pthread_mutex_t lock; /* of all below, unless it is atomic */
+	struct image *images; /* all of them, image_count */
+	struct image *free_images;
+	uint32_t image_count;
+	struct image *open[STREAMS];
+	uint32_t *free; /* a ring of free segments */
+	uint32_t free_first;
+	_Atomic uint32_t free_count;
+	uint64_t next_seq, next_version;
+	uint64_t version_limit, seq_limit; /* as the disk knows them */
+	uint64_t discard_below;
+	_Atomic uint64_t flush_seq;
+	_Atomic bool super_due; /* something in it has changed */
+	struct tomb *tombs;
+	uint32_t tomb_count;
+
+	/* The keeper's. */
+	char *scratch;			      /* a segment's bytes, aligned */
+	uint64_t swept;			      /* bucket */
+	uint64_t flush_swept, flush_sweeping; /* bucket; the flush_seq it is for, 0 none */
+	int64_t ttl_looked;		      /* wall: when segments were asked whether they have expired */
+	uint64_t flush_done;		      /* the flush_seq that was swept last */
+	_Atomic int64_t wall;		      /* as of the last step */
+
+#define STORE_COUNT(name, doc) _Atomic uint64_t name;
+	struct {
+		STORE_COUNTS(STORE_COUNT)
+	} counts;
+#undef STORE_COUNT
+};
+
+#define COUNT(s, name, n) atomic_fetch_add_explicit(&(s)->counts.name, (n), memory_order_relaxed)
+
+static inline bool
+exptime_passed(uint32_t exptime, int64_t wall)
+{
+	return exptime != 0 && exptime <= wall;
+}
+
+/* As exptime_max has it. */
+static inline uint32_t
+exptime_as_max(uint32_t exptime)
+{
+	return exptime == 0 ? EXPTIME_NEVER : exptime;
+}
+
+void segment_expires(struct segment *g, uint32_t exptime); /* no earlier than that */
+
+/* ---- log.c: records into images ---- */
+
+/* What is to be written. */
+struct append {
+	struct record_head head; /* type, flags, keylen, len, cflags, exptime, khash; version and cas, 0: new ones */
+	enum stream stream;
+	bool newest;	    /* into the newest open segment instead */
+	uint64_t after_seq; /* in no segment older than this */
+	/* It is made of what was there under this flush_seq: not after another flush_all.  0: it is not. */
+	uint64_t flush_seq;
+	bool flushed; /* out: that is why there is no room */
+	/* Out. */
+	struct image *image;
+	unsigned writer;
+	uint32_t start;
+	char *at;
+};
+
+/* Finds room.  false: there is none.  Then fill the body at at + RECORD_HEAD, log_seal_record(), make it known, and log_done(). */
+bool log_reserve(struct store *s, struct append *a);
+void log_seal_record(struct store *s, struct append *a);
+void log_done(struct store *s, struct append *a);
+struct place log_place(const struct append *a);
+
+/* Notes that what this hash leads to is gone: version 0 is a new one, higher than all.  after_seq as above. */
+void log_tomb(struct store *s, uint64_t khash, uint64_t version, uint64_t after_seq);
+bool log_touch(struct store *s, uint64_t khash, uint64_t version, uint32_t exptime, uint64_t after_seq);
+
+/* Bytes of the longest record. */
+uint32_t log_longest(const struct store *s);
+
+/* Under the lock: the stream's segment takes no more. */
+void log_close_stream(struct store *s, unsigned stream);
+
+/* Under the lock: up to which byte an image may be written; flush: a FILL closes its last block. */
+uint32_t log_settled(struct store *s, struct image *im, bool flush);
+
+/* ---- free.c: segments that go ---- */
+
+enum goes { GOES_OLDEST, GOES_EXPIRED, GOES_BAD };
+
+/* What becomes of the records of a segment, whose rows lie as in an image, the last one first. */
+void free_rows(struct store *s, uint32_t segment, enum goes how, const struct row *rows, uint32_t count);
+bool free_step(struct store *s, int64_t wall);
+
+/* How many free segments there are to be. */
+uint32_t free_wanted(const struct store *s);
+
+/* ---- write.c: what reaches the disk ---- */
+
+struct io_file *write_bank(const struct store *s, uint32_t segment);
+
+/* What was written is durable, if that is asked for at all.  false: it is not. */
+bool write_sync(struct store *s);
+bool write_step(struct store *s, bool flush);
+
+/* All that is known reaches the disk, then the super, then what is FREEING is free.  false: it failed. */
+bool write_checkpoint(struct store *s);
+enum io_status write_super(struct store *s, enum super_state state);
+
+/* The rows of an image, and its trailer. */
+enum io_status write_rows(struct store *s, struct image *im);
+
+/* ---- at the start and the end ---- */
+
+/* Fills index and segments from what the segments say.  0, or -1: no memory. */
+int recover(struct store *s, int64_t wall, struct store_opened *opened);
+
+/* From index.snap.  0, or -1: it is not to be trusted, and nothing has changed. */
+int snapshot_load(struct store *s);
+bool snapshot_write(struct store *s, uint64_t generation, uint64_t *bytes, uint64_t *sum);
+
+/* The rows of a sealed segment, at their place in s->scratch.  NULL: they cannot be read. */
+const struct row *free_read_rows(struct store *s, uint32_t segment);
+
+#endif

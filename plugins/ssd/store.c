@@ -1,0 +1,207 @@
+/* What workers ask of a store: see store.h. */
+#include "store.h"
+
+#include <string.h>
+
+#include "state.h"
+
+#define HOUR 3600
+#define DAY  86400
+
+uint64_t
+store_khash(const struct store *s, const void *key, size_t len)
+{
+	return format_khash(key, len, s->seed);
+}
+
+struct keys *
+store_keys(struct store *s)
+{
+	return s->keys;
+}
+
+uint32_t
+store_exptime(int64_t exptime)
+{
+	if (exptime == 0)
+		return 0;
+	if (exptime < 1)
+		return 1;
+	return exptime < EXPTIME_NEVER ? (uint32_t)exptime : EXPTIME_NEVER - 1;
+}
+
+static uint64_t
+seq_of(const struct store *s, const struct place *p)
+{
+	return p->seg < s->g.segments ? atomic_load(&s->segments[p->seg].seq) : 0;
+}
+
+bool
+store_find(struct store *s, uint64_t khash, int64_t wall, struct entry *e)
+{
+	if (!index_find(s->index, khash, e))
+		return false;
+	return !exptime_passed(e->exptime, wall) && seq_of(s, &e->place) >= atomic_load(&s->flush_seq);
+}
+
+bool
+store_fits(const struct store *s, size_t keylen, size_t len)
+{
+	return len <= s->g.segment && RECORD_HEAD + keylen + len <= log_longest(s);
+}
+
+uint64_t
+store_flushes(const struct store *s)
+{
+	return atomic_load(&s->flush_seq);
+}
+
+static enum stream
+stream_for(uint32_t exptime, int64_t wall)
+{
+	int64_t left = exptime == 0 ? INT64_MAX : exptime - wall;
+
+	return left <= HOUR ? STREAM_HOUR : left <= DAY ? STREAM_DAY : STREAM_LONG;
+}
+
+/* Is this entry one whose end has to be noted, so that it does not come back?  What has expired or was flushed cannot. */
+static bool
+would_return(const struct store *s, const struct entry *e)
+{
+	return !exptime_passed(e->exptime, atomic_load(&s->wall)) && seq_of(s, &e->place) >= atomic_load(&s->flush_seq);
+}
+
+/* The index had no place for both. */
+static void
+index_evicted(struct store *s, uint64_t khash, const struct entry *e)
+{
+	COUNT(s, index_evictions, 1);
+	if (would_return(s, e))
+		log_tomb(s, khash, 0, seq_of(s, &e->place));
+}
+
+static void
+publish(struct store *s, const struct append *a)
+{
+	struct entry e = { .place = log_place(a), .exptime = a->head.exptime }, other;
+	uint64_t other_hash = 0;
+
+	if (index_put(s->index, a->head.khash, &e, &other, &other_hash) == INDEX_EVICTED)
+		index_evicted(s, other_hash, &other);
+}
+
+enum stored
+store_put(struct store *s, const struct store_item *item, int64_t wall, uint64_t *cas)
+{
+	struct append a = {
+		.stream = stream_for(item->exptime, wall),
+		.flush_seq = item->flushes,
+		.head = {
+			.type = RECORD_VALUE,
+			.keylen = item->keylen,
+			.len = (uint32_t)item->value->len,
+			.cflags = item->cflags,
+			.exptime = item->exptime,
+			.khash = item->khash,
+			.cas = item->cas,
+		},
+	};
+	struct entry old;
+
+	if (!store_fits(s, item->keylen, item->value->len))
+		return STORE_TOO_BIG;
+	if (index_find(s->index, item->khash, &old)) {
+		a.head.flags = RECORD_OVERWRITES;
+		a.after_seq = seq_of(s, &old.place);
+	}
+	if (!log_reserve(s, &a)) {
+		if (a.flushed)
+			return STORE_FLUSHED;
+		COUNT(s, not_admitted, 1);
+		store_remove(s, item->khash);
+		return STORE_NOT_ADMITTED;
+	}
+	memcpy(a.at + RECORD_HEAD, item->key, item->keylen);
+	rend_value_copy_out(item->value, 0, a.at + RECORD_HEAD + item->keylen, a.head.len);
+	log_seal_record(s, &a);
+	publish(s, &a);
+	log_done(s, &a);
+	COUNT(s, user_bytes, RECORD_HEAD + item->keylen + a.head.len);
+	*cas = a.head.cas;
+	return STORED;
+}
+
+void
+store_erase(struct store *s, uint64_t khash, const struct place *at)
+{
+	uint64_t seq = seq_of(s, at);
+
+	if (index_remove(s->index, khash, at))
+		log_tomb(s, khash, 0, seq);
+}
+
+void
+store_remove(struct store *s, uint64_t khash)
+{
+	struct entry e;
+
+	while (index_find(s->index, khash, &e))
+		store_erase(s, khash, &e.place);
+}
+
+bool
+store_touch(struct store *s, uint64_t khash, const struct entry *e, uint64_t version, uint32_t exptime)
+{
+	/* First, so that the segment is not freed as expired in between. */
+	segment_expires(&s->segments[e->place.seg], exptime);
+	if (!index_touch(s->index, khash, &e->place, exptime))
+		return false;
+	if (log_touch(s, khash, version, exptime, seq_of(s, &e->place)))
+		return true;
+	store_erase(s, khash, &e->place);
+	return false;
+}
+
+void
+store_flush_all(struct store *s)
+{
+	pthread_mutex_lock(&s->lock);
+	for (unsigned i = 0; i < STREAMS; i++)
+		log_close_stream(s, i);
+	atomic_store(&s->flush_seq, s->next_seq);
+	s->tomb_count = 0;
+	s->super_due = true;
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* ---- for people ---- */
+
+void
+store_counts(const struct store *s, struct store_counts *counts)
+{
+#define STORE_COUNT(name, doc) counts->name = atomic_load_explicit(&s->counts.name, memory_order_relaxed);
+	STORE_COUNTS(STORE_COUNT)
+#undef STORE_COUNT
+}
+
+void
+store_sizes(struct store *s, struct store_sizes *sizes)
+{
+	*sizes = (struct store_sizes){
+		.objects = index_count(s->index),
+		.capacity = (uint64_t)s->g.segments * s->g.segment,
+		.ram = index_bytes(s->index) + (uint64_t)s->g.segments * sizeof(struct segment) +
+		       ((uint64_t)s->image_count + 1) * s->g.segment,
+		.segments = s->g.segments,
+	};
+	pthread_mutex_lock(&s->lock);
+	for (uint32_t i = 0; i < s->g.segments; i++) {
+		enum segment_state state = s->segments[i].state;
+
+		sizes->free += state == SEGMENT_FREE;
+		sizes->open += state == SEGMENT_OPEN || state == SEGMENT_SEALING;
+		sizes->sealed += state == SEGMENT_SEALED;
+		sizes->bad += state == SEGMENT_BAD;
+	}
+	pthread_mutex_unlock(&s->lock);
+}

@@ -1,0 +1,301 @@
+/* A store for tests: see world.h. */
+#include "world.h"
+
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define VALUE_MOST (2U << 20)
+#define STEPS_MOST 100000
+
+struct stamp {
+	uint64_t key, n, len, seed;
+};
+
+void
+world_init(struct world *w, uint32_t segments)
+{
+	*w = (struct world){
+		.io = sim_new(1, 0),
+		.wall = WORLD_WALL,
+		.buf = malloc(VALUE_MOST),
+		.options = {
+			.dir = "store",
+			.capacity = (uint64_t)segments * (128 << 10),
+			.segment = 128 << 10,
+			.bank = 1 << 20,
+			.objects = 4000,
+			.images = 8,
+			.moves = 30,
+			.sync = STORE_SYNC_FLUSH,
+			.seed = 77,
+		},
+	};
+	assert_non_null(w->io);
+	w->buffers = buffers_new(64 << 20);
+	assert_non_null(w->buffers);
+}
+
+static void
+close_queue(struct world *w)
+{
+	if (w->queue != NULL)
+		io_queue_close(&w->queue, 0);
+}
+
+void
+world_fini(struct world *w)
+{
+	close_queue(w);
+	if (w->store != NULL)
+		store_abandon(&w->store);
+	io_free(&w->io);
+	buffers_free(&w->buffers);
+	free(w->buf);
+}
+
+bool
+world_open(struct world *w)
+{
+	if (store_open(&w->store, w->io, &w->options, w->wall, &w->opened) != 0)
+		return false;
+	assert_int_equal(io_queue_open(w->io, NULL, NULL, &w->queue), IO_OK);
+	w->fetcher =
+	    (struct fetcher){ .store = w->store, .queue = w->queue, .buffers = w->buffers, .time = 1000000000 };
+	return true;
+}
+
+bool
+world_close(struct world *w)
+{
+	bool ok;
+
+	close_queue(w);
+	ok = store_leave(w->store, 0);
+	store_abandon(&w->store);
+	return ok;
+}
+
+void
+world_crash(struct world *w, enum sim_crash how)
+{
+	struct io *next = sim_after(w->io, how, ++w->crashes);
+
+	assert_non_null(next);
+	close_queue(w);
+	if (w->store != NULL)
+		store_abandon(&w->store);
+	io_free(&w->io);
+	w->io = next;
+}
+
+/* ---- values ---- */
+
+static uint8_t
+byte_at(const struct stamp *st, size_t i)
+{
+	return (uint8_t)((st->seed + i * 0x9e3779b97f4a7c15ULL) >> 56);
+}
+
+static void
+make_value(char *to, unsigned key, uint64_t n, size_t len)
+{
+	struct stamp st = {
+		.key = key, .n = n, .len = len, .seed = (key + 1) * 0xd1342543de82ef95ULL ^ n * 0x2545f4914f6cdd1dULL
+	};
+
+	if (len == 0)
+		return;
+	assert_true(len >= sizeof st && len <= VALUE_MOST);
+	memcpy(to, &st, sizeof st);
+	for (size_t i = sizeof st; i < len; i++)
+		to[i] = (char)byte_at(&st, i);
+}
+
+static uint64_t
+check_value(const char *p, unsigned key, size_t len)
+{
+	struct stamp st;
+
+	if (len == 0)
+		return 0;
+	assert_true(len >= sizeof st);
+	memcpy(&st, p, sizeof st);
+	assert_int_equal(st.key, key);
+	assert_int_equal(st.len, len);
+	for (size_t i = sizeof st; i < len; i++)
+		if (p[i] != (char)byte_at(&st, i))
+			fail_msg(
+			    "key %u, write %llu: byte %zu is not what was written", key, (unsigned long long)st.n, i);
+	return st.n;
+}
+
+/* ---- asking ---- */
+
+static uint8_t
+name_of(char name[32], unsigned key)
+{
+	return (uint8_t)snprintf(name, 32, "key-%u", key);
+}
+
+/* Others hold it for moments only. */
+static void
+lock_key(struct world *w, uint64_t khash)
+{
+	while (!keys_try(store_keys(w->store), khash))
+		sched_yield();
+}
+
+enum stored
+world_set(struct world *w, unsigned key, uint64_t n, size_t len, uint32_t exptime)
+{
+	struct rend_value value = { 0 };
+	char name[32];
+	uint8_t keylen = name_of(name, key);
+	struct store_item item = {
+		.khash = store_khash(w->store, name, keylen),
+		.key = name,
+		.keylen = keylen,
+		.cflags = (uint32_t)n,
+		.exptime = exptime,
+		.value = &value,
+	};
+	enum stored stored;
+	uint64_t cas;
+
+	make_value(w->buf, key, n, len);
+	assert_int_equal(rend_value_copy_in(&value, w->buf, len), 0);
+	lock_key(w, item.khash);
+	stored = store_put(w->store, &item, w->wall, &cas);
+	keys_give(store_keys(w->store), item.khash);
+	rend_value_drop(&value);
+	return stored;
+}
+
+static void
+fetched(struct fetch *f)
+{
+	f->fetcher = NULL;
+}
+
+enum fetched
+world_fetch(struct world *w, unsigned key, bool whole, uint64_t *n, struct fetch *f)
+{
+	char name[32];
+	uint8_t keylen = name_of(name, key);
+
+	*f = (struct fetch){
+		.khash = store_khash(w->store, name, keylen),
+		.key = name,
+		.keylen = keylen,
+		.whole = whole,
+		.wall = w->wall,
+		.done = fetched,
+	};
+	if (!fetch_begin(&w->fetcher, f)) {
+		io_flush(w->queue);
+		while (f->fetcher != NULL)
+			io_wait(w->queue, 10000000000ULL);
+	}
+	f->key = NULL;
+	if (f->result == FETCH_HIT && whole) {
+		*n = check_value(f->value, key, f->head.len);
+		if (f->head.len != 0)
+			assert_int_equal(f->head.cflags, (uint32_t)*n);
+		rend_buf_drop(&f->buf);
+	}
+	return f->result;
+}
+
+bool
+world_get(struct world *w, unsigned key, uint64_t *n, struct record_head *head)
+{
+	struct fetch f;
+	enum fetched how = world_fetch(w, key, true, n, &f);
+
+	assert_int_not_equal(how, FETCH_FAILED);
+	if (how == FETCH_HIT && head != NULL)
+		*head = f.head;
+	return how == FETCH_HIT;
+}
+
+bool
+world_delete(struct world *w, unsigned key)
+{
+	uint64_t n;
+	struct fetch f;
+
+	if (world_fetch(w, key, false, &n, &f) != FETCH_HIT)
+		return false;
+	lock_key(w, f.khash);
+	store_remove(w->store, f.khash);
+	keys_give(store_keys(w->store), f.khash);
+	return true;
+}
+
+bool
+world_touch(struct world *w, unsigned key, uint32_t exptime)
+{
+	uint64_t n;
+	struct fetch f;
+	bool ok;
+
+	if (world_fetch(w, key, false, &n, &f) != FETCH_HIT)
+		return false;
+	lock_key(w, f.khash);
+	ok = store_touch(w->store, f.khash, &f.entry, f.head.version, exptime);
+	keys_give(store_keys(w->store), f.khash);
+	return ok;
+}
+
+void
+world_join(struct world *w, const struct world *of)
+{
+	*w = *of;
+	w->buf = malloc(VALUE_MOST);
+	assert_non_null(w->buf);
+	w->queue = NULL;
+	assert_int_equal(io_queue_open(w->io, NULL, NULL, &w->queue), IO_OK);
+	w->fetcher.queue = w->queue;
+}
+
+void
+world_leave(struct world *w)
+{
+	io_queue_close(&w->queue, 0);
+	free(w->buf);
+}
+
+void
+world_settle(struct world *w, bool flush)
+{
+	unsigned n = 0;
+
+	while (store_step(w->store, flush, w->wall))
+		assert_true(++n < STEPS_MOST);
+}
+
+void
+world_audit(struct world *w)
+{
+	char why[256] = "";
+
+	if (!store_audit(w->store, why, sizeof why))
+		fail_msg("%s", why);
+}
+
+struct store_counts
+world_counts(struct world *w)
+{
+	struct store_counts counts;
+
+	store_counts(w->store, &counts);
+	return counts;
+}

@@ -1,0 +1,368 @@
+/*
+ * What reaches the disk, and when: images block by block, their rows when they are full, and the super.  The keeper's.
+ *
+ *	image ── settled blocks ─► bank ── full ─► rows, trailer ─► sync ─► SEALED, the image is free
+ *	            └─ fails twice ─► its records are given up, BAD
+ */
+#include <sched.h>
+#include <string.h>
+
+#include "state.h"
+
+#define WRITE_MOST     (1U << 20) /* bytes at once: reads are not kept waiting for long */
+#define CATCH_UP_TRIES 1000
+#define VERSIONS_AHEAD (1ULL << 24)
+#define SEQS_AHEAD     (1ULL << 20)
+
+struct io_file *
+write_bank(const struct store *s, uint32_t segment)
+{
+	return s->banks[geometry_bank(&s->g, segment)];
+}
+
+static enum io_status
+write_bytes(struct store *s, const struct image *im, uint32_t from, uint32_t to)
+{
+	uint64_t at = geometry_offset(&s->g, im->segment);
+	enum io_status status = IO_OK;
+
+	s->unsynced[geometry_bank(&s->g, im->segment)] = true;
+	for (uint32_t n; from < to && status == IO_OK; from += n) {
+		n = to - from < WRITE_MOST ? to - from : WRITE_MOST;
+		status = io_write(write_bank(s, im->segment), im->data + from, n, at + from, NULL);
+		if (status != IO_OK)
+			status = io_write(write_bank(s, im->segment), im->data + from, n, at + from, NULL);
+		if (status == IO_OK)
+			COUNT(s, bytes_written, n);
+		else
+			COUNT(s, write_errors, 1);
+	}
+	return status;
+}
+
+static void
+give_up(struct store *s, struct image *im)
+{
+	pthread_mutex_lock(&s->lock);
+	im->failed = true;
+	for (unsigned i = 0; i < STREAMS; i++)
+		if (s->open[i] == im)
+			log_close_stream(s, i);
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* A sync has failed, and a later one would say nothing about what was written before: so nothing of that counts. */
+static void
+in_doubt(struct store *s, uint32_t bank)
+{
+	for (uint32_t i = 0; i < s->image_count; i++) {
+		struct image *im = &s->images[i];
+		const struct segment *g;
+		bool there;
+
+		pthread_mutex_lock(&s->lock);
+		g = &s->segments[im->segment];
+		there = g->image == im && geometry_bank(&s->g, im->segment) == bank &&
+			(g->state == SEGMENT_OPEN || g->state == SEGMENT_SEALING);
+		pthread_mutex_unlock(&s->lock);
+		if (there)
+			give_up(s, im);
+	}
+}
+
+bool
+write_sync(struct store *s)
+{
+	bool ok = true;
+
+	for (uint32_t i = 0; s->options.sync != STORE_SYNC_NONE && i < s->g.banks; i++) {
+		if (!s->unsynced[i])
+			continue;
+		if (io_sync(s->banks[i]) == IO_OK) {
+			s->unsynced[i] = false;
+			continue;
+		}
+		COUNT(s, write_errors, 1);
+		in_doubt(s, i);
+		ok = false;
+	}
+	return ok;
+}
+
+enum io_status
+write_rows(struct store *s, struct image *im)
+{
+	uint32_t end = s->g.segment - FORMAT_BLOCK, bytes = im->rows * (uint32_t)sizeof(struct row);
+	uint32_t begin = (end - bytes) / FORMAT_BLOCK * FORMAT_BLOCK;
+	struct segment_trailer t = {
+		.magic = TRAILER_MAGIC,
+		.seq = im->seq,
+		.number = im->segment,
+		.rows = im->rows,
+		.used = im->used,
+		.touches = im->touches,
+		.version_max = im->version_max,
+		.rows_sum = format_sum(im->data + end - bytes, bytes),
+	};
+
+	memcpy(t.uuid, s->super.uuid, FORMAT_UUID);
+	memset(im->data + begin, 0, end - bytes - begin);
+	format_trailer(im->data + end, &t);
+	return write_bytes(s, im, begin, s->g.segment);
+}
+
+/* ---- the super ---- */
+
+static uint64_t
+min_seq(const struct store *s)
+{
+	uint64_t min = s->next_seq;
+
+	for (uint32_t i = 0; i < s->g.segments; i++) {
+		const struct segment *g = &s->segments[i];
+		uint64_t seq = atomic_load(&g->seq);
+
+		if (g->state >= SEGMENT_OPEN && g->state <= SEGMENT_SEALED && seq < min)
+			min = seq;
+	}
+	return min;
+}
+
+enum io_status
+write_super(struct store *s, enum super_state state)
+{
+	struct super next = s->super;
+	char *block = s->scratch;
+	struct io_file *file;
+	enum io_status status;
+
+	pthread_mutex_lock(&s->lock);
+	next.state = state;
+	next.generation++;
+	next.version_limit = s->next_version + VERSIONS_AHEAD;
+	if (next.version_limit > FORMAT_VERSION_MAX)
+		next.version_limit = FORMAT_VERSION_MAX;
+	next.seq_limit = s->next_seq + SEQS_AHEAD;
+	next.flush_seq = atomic_load(&s->flush_seq);
+	next.min_seq = min_seq(s);
+	next.discard_below = s->discard_below;
+	s->super_due = false;
+	pthread_mutex_unlock(&s->lock);
+
+	file = s->supers[next.generation % 2];
+	format_super(block, &next);
+	status = io_write(file, block, FORMAT_BLOCK, 0, NULL);
+	if (status == IO_OK)
+		status = io_sync(file);
+	pthread_mutex_lock(&s->lock);
+	if (status == IO_OK) {
+		s->super = next;
+		s->version_limit = next.version_limit;
+		s->seq_limit = next.seq_limit;
+	} else {
+		/* The other one still holds.  The next try has to go where this one went: it may be torn, the other may not become so. */
+		s->super_due = true;
+		COUNT(s, write_errors, 1);
+	}
+	pthread_mutex_unlock(&s->lock);
+	return status;
+}
+
+/* ---- images ---- */
+
+static bool
+is_busy(const struct image *im)
+{
+	for (unsigned i = 0; i < IMAGE_WRITERS; i++)
+		if (im->busy[i].from != 0)
+			return true;
+	return false;
+}
+
+static void
+became(struct store *s, struct image *im, enum segment_state state)
+{
+	struct segment *g = &s->segments[im->segment];
+
+	pthread_mutex_lock(&s->lock);
+	g->state = state;
+	g->rows = im->rows;
+	g->used = im->used;
+	g->touches = im->touches;
+	g->version_max = im->version_max;
+	g->since = io_now(s->io);
+	pthread_mutex_unlock(&s->lock);
+}
+
+static void
+seal(struct store *s, struct image *im)
+{
+	enum io_status status = write_rows(s, im);
+
+	if (status == IO_OK && s->options.sync != STORE_SYNC_NONE)
+		status = io_sync(write_bank(s, im->segment));
+	if (status == IO_OK)
+		became(s, im, SEGMENT_SEALED);
+	else
+		give_up(s, im);
+}
+
+static void
+go_bad(struct store *s, struct image *im)
+{
+	const char *rows = im->data + s->g.segment - FORMAT_BLOCK - im->rows * sizeof(struct row);
+
+	COUNT(s, bad_segments, 1);
+	/* First: what is noted of its records must not count on it. */
+	became(s, im, SEGMENT_BAD);
+	free_rows(s, im->segment, GOES_BAD, (const struct row *)(const void *)rows, im->rows);
+}
+
+/* A new reader gets hold of it under the lock only. */
+static bool
+recycle(struct store *s, struct image *im)
+{
+	bool alone;
+
+	pthread_mutex_lock(&s->lock);
+	alone = atomic_load(&im->readers) == 0;
+	if (alone) {
+		s->segments[im->segment].image = NULL;
+		im->failed = false;
+		im->next = s->free_images;
+		s->free_images = im;
+	}
+	pthread_mutex_unlock(&s->lock);
+	return alone;
+}
+
+static bool
+write_image(struct store *s, struct image *im, bool flush)
+{
+	enum segment_state state;
+	bool busy, flushed, did = false;
+	struct segment *g;
+	uint32_t settled;
+
+	pthread_mutex_lock(&s->lock);
+	g = &s->segments[im->segment];
+	if (g->image != im) {
+		pthread_mutex_unlock(&s->lock);
+		return false;
+	}
+	state = g->state;
+	busy = is_busy(im);
+	flushed = im->seq < atomic_load(&s->flush_seq);
+	settled = log_settled(s, im, flush || state == SEGMENT_SEALING);
+	pthread_mutex_unlock(&s->lock);
+
+	if (state == SEGMENT_SEALED || state == SEGMENT_BAD)
+		return recycle(s, im);
+	if (flushed && !busy && state == SEGMENT_SEALING) {
+		became(s, im, SEGMENT_SEALED); /* nobody will ever look for it on the disk */
+		return recycle(s, im);
+	}
+	if (im->failed) {
+		if (busy)
+			return false;
+		go_bad(s, im);
+		recycle(s, im);
+		return true;
+	}
+	if (im->written < settled) {
+		did = true;
+		if (write_bytes(s, im, im->written, settled) == IO_OK)
+			im->written = settled;
+		else
+			give_up(s, im);
+	}
+	if (state == SEGMENT_SEALING && !busy && !im->failed) {
+		did = true;
+		seal(s, im);
+	}
+	return did;
+}
+
+bool
+write_step(struct store *s, bool flush)
+{
+	bool did = false;
+
+	for (uint32_t i = 0; i < s->image_count; i++)
+		did |= write_image(s, &s->images[i], flush);
+	if (flush && s->options.sync == STORE_SYNC_FLUSH)
+		write_sync(s);
+	return did;
+}
+
+/* ---- checkpoint ---- */
+
+/* Was all of this image that was there at that time written?  It may serve another segment by now, or the disk has failed. */
+static bool
+caught_up(struct store *s, const struct image *im, uint64_t seq, uint32_t used)
+{
+	bool ok;
+
+	pthread_mutex_lock(&s->lock);
+	ok = im->seq != seq || s->segments[im->segment].image != im ||
+	     s->segments[im->segment].state == SEGMENT_SEALED || im->written >= used * s->g.chunk;
+	pthread_mutex_unlock(&s->lock);
+	return ok;
+}
+
+/* Until all records that are there when it begins are on the disk.  Who copies just now may keep it waiting for a moment. */
+static bool
+write_image_out(struct store *s, struct image *im)
+{
+	uint64_t seq;
+	uint32_t used;
+
+	pthread_mutex_lock(&s->lock);
+	seq = im->seq;
+	used = s->segments[im->segment].image == im ? im->used : 0;
+	pthread_mutex_unlock(&s->lock);
+	for (unsigned n = 0; n < CATCH_UP_TRIES; n++) {
+		write_image(s, im, true);
+		if (im->failed)
+			return false;
+		if (caught_up(s, im, seq, used))
+			return true;
+		sched_yield();
+	}
+	return false;
+}
+
+static bool
+all_written(struct store *s)
+{
+	for (uint32_t i = 0; i < s->image_count; i++)
+		if (!write_image_out(s, &s->images[i]))
+			return false;
+	return write_sync(s);
+}
+
+bool
+write_checkpoint(struct store *s)
+{
+	pthread_mutex_lock(&s->lock);
+	for (uint32_t i = 0; i < s->g.segments; i++)
+		s->segments[i].leaving = s->segments[i].state == SEGMENT_FREEING;
+	pthread_mutex_unlock(&s->lock);
+	if (!all_written(s) || write_super(s, SUPER_DIRTY) != IO_OK)
+		return false;
+	pthread_mutex_lock(&s->lock);
+	for (uint32_t i = 0; i < s->g.segments; i++) {
+		struct segment *g = &s->segments[i];
+
+		if (!g->leaving)
+			continue;
+		g->leaving = false;
+		g->state = SEGMENT_FREE;
+		atomic_store(&g->seq, 0);
+		atomic_store(&g->exptime_max, 0);
+		s->free[(s->free_first + s->free_count) % s->g.segments] = i;
+		s->free_count++;
+	}
+	pthread_mutex_unlock(&s->lock);
+	return true;
+}

@@ -1,0 +1,159 @@
+#!/usr/bin/python3
+"""Values on a disk: they are there again after an end of whatever kind, and clients see a memcached."""
+import os
+import signal
+import tempfile
+
+import harness
+from harness import Rend, wait_for
+
+KEYS = 300
+
+
+def conf(path, more="", policy='main = { plugin = "l1only"; l1 = "disk"; };', others=""):
+    return f"""
+handlers = {{ disk = {{ plugin = "ssd"; path = "{path}"; size = "24MiB"; segment = "1MiB"; flush = "5ms"; timeout = "20s"; {more} }}; {others} }};
+policies = {{ {policy} }};
+listeners = ( {{ port = 0; policy = "main"; }} );
+"""
+
+
+TIERS = {"policy": 'main = { plugin = "l1l2"; l1 = "mem"; l2 = "disk"; };', "others": 'mem = { plugin = "inmem"; memory = "4MiB"; };'}
+
+
+def folder():
+    return os.path.join(tempfile.mkdtemp(dir=os.environ.get("TMPDIR")), "disk")
+
+
+def value(key, n):
+    return b"%d.%d." % (key, n) + bytes(65 + (key + i) % 26 for i in range(key * 37 % 5000))
+
+
+def put(c, n, keys=range(KEYS)):
+    for key in keys:
+        v = value(key, n)
+        c.ask(b"set key%d %d 0 %d\r\n" % (key, n, len(v)) + v + b"\r\n", b"STORED\r\n")
+
+
+def found(c, keys=range(KEYS)):
+    """For each key the write that is there, or None."""
+    got = {}
+    for key in keys:
+        c.say(b"get key%d\r\n" % key)
+        line = c.line()
+        if line == b"END":
+            got[key] = None
+            continue
+        n = int(line.split()[2])
+        v = value(key, n)
+        assert line == b"VALUE key%d %d %d" % (key, n, len(v)), line
+        c.hear(v + b"\r\nEND\r\n")
+        got[key] = n
+    return got
+
+
+def written(rend):
+    """All that was stored by now is on the disk: something that came later is."""
+    def more(name="bytes_written"):
+        return int(rend.stats("nodes").get("disk." + name, 0))
+
+    with rend.client() as c:
+        before = more()
+        c.ask(b"set last 0 0 4\r\nlast\r\n", b"STORED\r\n")
+    wait_for("a flush", lambda: more() > before)
+
+
+def test_after_a_proper_end_everything_is_there():
+    path = folder()
+    with Rend(conf(path)) as rend:
+        with rend.client() as c:
+            put(c, 1)
+            c.ask(b"delete key7\r\n", b"DELETED\r\n").ask(b"touch key8 -1\r\n", b"TOUCHED\r\n")
+            c.say(b"gets key9\r\n")
+            cas = int(c.line().split()[4])
+    with Rend(conf(path)) as rend:
+        assert rend.said("as they were left"), rend.tail()
+        with rend.client() as c:
+            want = {key: 1 for key in range(KEYS)}
+            want[7] = want[8] = None
+            assert found(c) == want
+            c.say(b"gets key9\r\n")
+            assert int(c.line().split()[4]) == cas
+            c.until(b"END\r\n")
+            c.ask(b"cas key9 2 0 1 %d\r\nx\r\n" % cas, b"STORED\r\n")
+            c.ask(b"cas key9 2 0 1 %d\r\ny\r\n" % cas, b"EXISTS\r\n")
+            c.say(b"gets key9\r\n")
+            assert int(c.line().split()[4]) > cas
+
+
+def test_after_kill_9_what_was_flushed_is_there():
+    path = folder()
+    rend = Rend(conf(path))
+    with rend:
+        with rend.client() as c:
+            put(c, 1)
+            put(c, 2, range(100))
+            c.ask(b"delete key200\r\n", b"DELETED\r\n")
+        written(rend)
+        with rend.client() as c:
+            put(c, 3, range(50))
+        rend.end(signal.SIGKILL)
+        rend.child = None
+        rend.end = lambda: 0
+    with Rend(conf(path)) as rend:
+        assert rend.said("rebuilt"), rend.tail()
+        with rend.client() as c:
+            got = found(c)
+            assert got.pop(200) is None
+            for key, n in got.items():
+                assert n in ((2, 3) if key < 50 else (2,) if key < 100 else (1,)), (key, n)
+
+
+def test_two_processes_cannot_have_one_folder():
+    path = folder()
+    with Rend(conf(path)):
+        second = Rend(conf(path))
+        second.start()
+        assert second.child.wait(harness.PATIENCE) != 0
+        second.reader.join(harness.PATIENCE)
+        assert second.said("another process has it"), second.tail()
+        second.remove()
+
+
+def test_other_sizes_are_refused_or_begin_empty():
+    path = folder()
+    with Rend(conf(path)) as rend:
+        with rend.client() as c:
+            put(c, 1, range(5))
+    other = conf(path).replace("24MiB", "32MiB")
+    refused = Rend(other)
+    refused.start()
+    assert refused.child.wait(harness.PATIENCE) != 0
+    refused.reader.join(harness.PATIENCE)
+    assert refused.said("other sizes"), refused.tail()
+    refused.remove()
+    with Rend(other.replace('segment =', 'mismatch = "empty"; segment =')) as rend:
+        with rend.client() as c:
+            assert found(c, range(5)) == {key: None for key in range(5)}
+
+
+def test_behind_a_cache_in_memory():
+    """Far more than fits in memory, and all of it is found; also by threads instead of io_uring."""
+    for engine in ("auto", "threads"):
+        with Rend(conf(folder(), f'engine = "{engine}"; objects = 20000;', **TIERS)) as rend:
+            with rend.client() as c:
+                for n in (1, 2):
+                    put(c, n, range(2000))
+                got = found(c, range(2000))
+                assert all(n == 2 for n in got.values()), [key for key, n in got.items() if n != 2]
+                c.ask(b"incr key1 1\r\n", b"CLIENT_ERROR cannot increment or decrement non-numeric value\r\n")
+                c.ask(b"set n 0 0 2\r\n99\r\nincr n 1\r\nget n\r\n", b"STORED\r\n100\r\nVALUE n 0 3\r\n100\r\nEND\r\n")
+                c.ask(b"append n 0 0 1\r\n5\r\nget n\r\n", b"STORED\r\nVALUE n 0 4\r\n1005\r\nEND\r\n")
+                c.ask(b"flush_all\r\n", b"OK\r\n")
+                assert all(n is None for n in found(c, range(0, 2000, 100)).values())
+                put(c, 3, range(10))
+                assert found(c, range(10)) == {key: 3 for key in range(10)}
+
+
+if __name__ == "__main__":
+    harness.main()

@@ -31,8 +31,9 @@ struct leaving {
 	struct store *s;
 	uint32_t segment;
 	enum goes how;
-	bool hides;	/* it may have hidden something that is still there */
-	int64_t budget; /* bytes that may be moved */
+	bool hides;	    /* it may have hidden something that is still there */
+	uint64_t flush_seq; /* it is no older than that: nothing is moved over a later one */
+	int64_t budget;	    /* bytes that may be moved */
 	/* What of the segment is in s->scratch, where it would be in an image; rows are behind it. */
 	uint32_t have_from, have_to;
 	int64_t wall;
@@ -102,7 +103,7 @@ static bool
 copy_record(struct leaving *l, const struct row *r, const struct entry *e)
 {
 	struct store *s = l->s;
-	struct append a = { .stream = STREAM_MOVED, .newest = e->place.touched };
+	struct append a = { .stream = STREAM_MOVED, .newest = e->place.touched, .flush_seq = l->flush_seq };
 	const char *from = read_record(l, r, e, &a.head);
 	struct place to;
 	bool moved;
@@ -214,6 +215,7 @@ free_rows(struct store *s, uint32_t segment, enum goes how, const struct row *ro
 {
 	struct leaving l = {
 		.s = s,
+		.flush_seq = atomic_load(&s->flush_seq),
 		.segment = segment,
 		.how = how,
 		.hides = how == GOES_BAD || (how == GOES_EXPIRED && !is_oldest(s, segment)),
@@ -221,6 +223,8 @@ free_rows(struct store *s, uint32_t segment, enum goes how, const struct row *ro
 		.wall = atomic_load(&s->wall),
 	};
 
+	if (atomic_load(&s->segments[segment].seq) < l.flush_seq)
+		l.budget = 0;
 	for (uint32_t i = 0; i < count; i++)
 		row_leaves(&l, &rows[i]);
 }

@@ -48,6 +48,7 @@ fetched(struct fetch *f)
 {
 	struct job *j = (struct job *)(void *)((char *)f - offsetof(struct job, fetch));
 
+	REND_CHECK(j, JOB_MAGIC);
 	finish(j, f->result == FETCH_FAILED ? failed(j) : verb_run(j));
 }
 
@@ -63,6 +64,7 @@ go_on(struct job *j)
 		finish(j, verb_run(j));
 		return;
 	}
+	j->flushes = store_flushes(j->inst->ssd->store);
 	j->fetch.whole = verb_wants_value(j->op);
 	j->fetch.wall = rend_wall();
 	j->fetch.done = fetched;
@@ -147,6 +149,7 @@ job_granted(struct rend_call *call)
 {
 	struct instance *inst = (struct instance *)(void *)((char *)call - offsetof(struct instance, call));
 
+	REND_CHECK(inst, INSTANCE_MAGIC);
 	run_granted(inst);
 	io_flush(inst->fetcher.queue);
 }
@@ -177,9 +180,11 @@ void
 job_begin(void *arg, struct rend_op *op)
 {
 	struct instance *inst = arg;
-	struct store *s = inst->ssd->store;
 	struct job *j = (struct job *)(void *)op->scratch;
+	struct store *s;
 
+	REND_CHECK(inst, INSTANCE_MAGIC);
+	s = inst->ssd->store;
 	if (op->verb == REND_FLUSH_ALL) {
 		store_flush_all(s);
 		keeper_wake(&inst->ssd->keeper);
@@ -187,6 +192,7 @@ job_begin(void *arg, struct rend_op *op)
 		return;
 	}
 	memset(j, 0, sizeof *j);
+	j->magic = JOB_MAGIC;
 	j->inst = inst;
 	j->op = op;
 	j->fetch.khash = store_khash(s, op->key, op->keylen);

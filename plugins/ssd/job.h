@@ -13,12 +13,15 @@
 
 /* Made once per block of rend.conf. */
 struct ssd {
+	unsigned magic;
+#define SSD_MAGIC 0x55d0d15cU
 	struct io *io;
 	struct store *store;
 	struct buffers *buffers;
 	struct keeper keeper;
 	const struct ssd_conf *conf;
-	bool left; /* it was written, or given up, for the next start */
+	bool stuck; /* the disk has not let go of memory: it stays */
+	bool left;  /* it was written, or given up, for the next start */
 
 	pthread_mutex_t lock;	    /* of what follows */
 	struct instance *instances; /* all there ever were: a call may be on its way to one */
@@ -32,6 +35,8 @@ struct ssd {
 
 /* A worker's. */
 struct instance {
+	unsigned magic;
+#define INSTANCE_MAGIC 0x55d1257aU
 	struct ssd *ssd;
 	struct instance *next;
 	struct rend_worker *worker;
@@ -47,12 +52,15 @@ struct instance {
 };
 
 struct job {
+	unsigned magic;
+#define JOB_MAGIC 0x55d10b0bU
 	struct instance *inst;
 	struct rend_op *op;
 	struct fetch fetch;
 	struct keys_turn turn;
 	struct job *next, *prev; /* of those that wait */
 	struct job *granted_next;
+	uint64_t flushes; /* store_flushes() before it was looked for */
 	bool locked;
 };
 

@@ -35,7 +35,7 @@ keeper_wake(void *arg)
 	pthread_mutex_lock(&k->lock);
 	if (!k->wanted) {
 		k->wanted = true;
-		pthread_cond_signal(&k->changed);
+		pthread_cond_broadcast(&k->changed);
 	}
 	pthread_mutex_unlock(&k->lock);
 }
@@ -69,6 +69,10 @@ run(void *arg)
 		if (flush)
 			flush_at = rend_now() + k->interval;
 	}
+	pthread_mutex_lock(&k->lock);
+	k->ended = true;
+	pthread_cond_broadcast(&k->changed);
+	pthread_mutex_unlock(&k->lock);
 	return NULL;
 }
 
@@ -83,15 +87,24 @@ keeper_start(struct keeper *k, struct store *store)
 	return 0;
 }
 
-void
-keeper_stop(struct keeper *k)
+bool
+keeper_stop(struct keeper *k, uint64_t deadline)
 {
+	struct timespec at = { .tv_sec = (time_t)(deadline / NS_PER_S), .tv_nsec = (long)(deadline % NS_PER_S) };
+	bool ended;
+
 	if (!k->runs)
-		return;
+		return true;
 	pthread_mutex_lock(&k->lock);
 	k->ends = true;
-	pthread_cond_signal(&k->changed);
+	pthread_cond_broadcast(&k->changed);
+	while (!k->ended && pthread_cond_timedwait(&k->changed, &k->lock, &at) == 0)
+		continue;
+	ended = k->ended;
 	pthread_mutex_unlock(&k->lock);
-	pthread_join(k->thread, NULL);
-	k->runs = false;
+	if (ended) {
+		pthread_join(k->thread, NULL);
+		k->runs = false;
+	}
+	return ended;
 }

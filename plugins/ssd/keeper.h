@@ -13,7 +13,7 @@ struct keeper {
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	bool wanted, ends, runs;
+	bool wanted, ends, runs, ended;
 };
 
 /* Before store_open(): keeper_wake() may be called from then on. */
@@ -23,8 +23,8 @@ void keeper_fini(struct keeper *k);
 /* 0, or -1: no thread. */
 int keeper_start(struct keeper *k, struct store *store);
 
-/* Waits until it has ended. */
-void keeper_stop(struct keeper *k);
+/* Waits until it has ended, or rend_now() is `deadline`.  false: it waits for the disk, and uses the store still. */
+bool keeper_stop(struct keeper *k, uint64_t deadline);
 
 /* Any thread.  arg: the keeper. */
 void keeper_wake(void *arg);

@@ -165,9 +165,13 @@ static bool
 reserve(struct store *s, struct append *a)
 {
 	uint32_t chunks = geometry_chunks(&s->g, (uint64_t)RECORD_HEAD + a->head.keylen + a->head.len);
-	struct image *im = choose(s, a, chunks);
+	struct image *im;
 	int writer;
 
+	a->flushed = a->flush_seq != 0 && a->flush_seq != atomic_load(&s->flush_seq);
+	if (a->flushed)
+		return false;
+	im = choose(s, a, chunks);
 	if (im == NULL || (writer = free_writer(im)) < 0)
 		return false;
 	if (a->head.version == 0) {
@@ -204,7 +208,7 @@ log_reserve(struct store *s, struct append *a)
 	pthread_mutex_lock(&s->lock);
 	seq = s->next_seq;
 	ok = reserve(s, a);
-	wake = !ok || s->next_seq != seq; /* no room, or a segment is full */
+	wake = (!ok && !a->flushed) || s->next_seq != seq; /* no room, or a segment is full */
 	pthread_mutex_unlock(&s->lock);
 	if (wake && s->options.wake != NULL)
 		s->options.wake(s->options.wake_arg);

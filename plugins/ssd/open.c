@@ -65,6 +65,15 @@ plan(const struct store_options *o, struct super *p, struct geometry *g, struct 
 	return 0;
 }
 
+int
+store_plan(const struct store_options *options, struct store_opened *opened)
+{
+	struct super planned;
+	struct geometry g;
+
+	return plan(options, &planned, &g, opened);
+}
+
 static bool
 same_sizes(const struct super *a, const struct super *b)
 {
@@ -298,8 +307,8 @@ load(struct store *s, int64_t wall, struct store_opened *opened)
 	s->next_version = s->super.version_limit == 0 ? 1 : s->super.version_limit;
 	s->next_seq = s->super.seq_limit == 0 ? 1 : s->super.seq_limit;
 	s->discard_below = s->super.discard_below;
-	s->flush_done = s->super.flush_seq;
-	atomic_store(&s->flush_seq, s->super.flush_seq);
+	s->flush_done = s->super.flush_seq == 0 ? 1 : s->super.flush_seq;
+	atomic_store(&s->flush_seq, s->flush_done);
 	if (opened->how == STORE_NEW)
 		return 0;
 	if (snapshot_load(s) == 0) {

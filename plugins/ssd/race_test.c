@@ -32,7 +32,8 @@
 struct race {
 	struct world w;
 	_Atomic uint64_t next;
-	_Atomic uint64_t known[KEYS]; /* the highest write that anybody saw acknowledged, or read */
+	_Atomic uint64_t flushed[KEYS]; /* no write up to this one is there any more */
+	_Atomic uint64_t known[KEYS];	/* the highest write that anybody saw acknowledged, or read */
 	atomic_bool ends;
 	atomic_ullong hits, misses, failed;
 	bool flushes;
@@ -76,9 +77,25 @@ write_key(struct race *r, struct world *w, unsigned key, uint64_t *rnd)
 }
 
 static void
+flush(struct race *r, struct world *w)
+{
+	uint64_t known[KEYS];
+
+	for (unsigned key = 0; key < KEYS; key++)
+		known[key] = atomic_load(&r->known[key]);
+	store_flush_all(w->store);
+	for (unsigned key = 0; key < KEYS; key++) {
+		uint64_t is = atomic_load(&r->flushed[key]);
+
+		while (is < known[key] && !atomic_compare_exchange_weak(&r->flushed[key], &is, known[key]))
+			continue;
+	}
+}
+
+static void
 read_key(struct race *r, struct world *w, unsigned key)
 {
-	uint64_t before = atomic_load(&r->known[key]), n = 0;
+	uint64_t flushed = atomic_load(&r->flushed[key]), before = atomic_load(&r->known[key]), n = 0;
 	struct fetch f;
 
 	switch (world_fetch(w, key, true, &n, &f)) {
@@ -86,6 +103,8 @@ read_key(struct race *r, struct world *w, unsigned key)
 		if (n < before)
 			fail_msg("key %u: write %llu was read, after %llu", key, (unsigned long long)n,
 			    (unsigned long long)before);
+		if (n <= flushed)
+			fail_msg("key %u: write %llu was read, and was flushed", key, (unsigned long long)n);
 		knows(r, key, n);
 		atomic_fetch_add(&r->hits, 1);
 		break;
@@ -124,8 +143,8 @@ run(void *arg)
 				world_delete(&w, key);
 			break;
 		case 5:
-			if (r->flushes && random_next(&rnd) % 500 == 0)
-				store_flush_all(w.store);
+			if (r->flushes && random_next(&rnd) % 100 == 0)
+				flush(r, &w);
 			break;
 		default:
 			read_key(r, &w, key);

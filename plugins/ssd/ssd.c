@@ -17,6 +17,9 @@ struct ssd_conf {
 /* ns that a worker waits for the disk to let go when it ends. */
 #define LET_GO 2000000000ULL
 
+/* Reads that may wait for their turn at the disk: as many as the core has in flight at one node. */
+#define READS_WAITING 16384
+
 /* An object for each so many bytes, if nothing else is said. */
 #define OBJECT_BYTES 2048
 
@@ -72,7 +75,10 @@ tell(struct ssd *d)
 static void
 tick(void *arg)
 {
-	tell(((const struct instance *)arg)->ssd);
+	const struct instance *inst = arg;
+
+	REND_CHECK(inst, INSTANCE_MAGIC);
+	tell(inst->ssd);
 }
 
 static uint64_t
@@ -128,17 +134,36 @@ show(struct ssd *d, struct rend_node *self)
 
 /* ---- the store ---- */
 
+static struct store_options
+options_of(const struct ssd_conf *c)
+{
+	return (struct store_options){
+		.dir = c->path,
+		.capacity = c->size,
+		.chunk = (uint32_t)c->chunk,
+		.segment = (uint32_t)c->segment,
+		.objects = c->objects != 0 ? (uint64_t)c->objects : c->size / OBJECT_BYTES,
+		.moves = (uint32_t)c->moves,
+		.sync = (enum store_sync)c->sync,
+		.empty = c->mismatch == 1,
+		.fresh = !c->keep,
+	};
+}
+
 static int
 check(const void *conf, struct rend_error *err)
 {
 	const struct ssd_conf *c = conf;
+	struct store_opened opened;
+	struct store_options o;
 
 	if (c->path[0] == '\0')
 		return rend_error(err, "path is empty");
 	if ((c->chunk & (c->chunk - 1)) != 0)
 		return rend_error(err, "chunk is %llu, which is no power of two", (unsigned long long)c->chunk);
-	if (c->segment % 4096 != 0 || (c->segment != 0 && c->segment < (128 << 10)))
-		return rend_error(err, "segment is to be a multiple of 4 KiB, and at least 128 KiB");
+	o = options_of(c);
+	if (store_plan(&o, &opened) != 0)
+		return rend_error(err, "%s", opened.sentence);
 	return 0;
 }
 
@@ -158,21 +183,11 @@ open_io(struct ssd *d, const struct ssd_conf *c, struct rend_error *err)
 static int
 open_disk(struct ssd *d, const struct ssd_conf *c, struct rend_error *err)
 {
-	struct store_options o = {
-		.dir = c->path,
-		.capacity = c->size,
-		.chunk = (uint32_t)c->chunk,
-		.segment = (uint32_t)c->segment,
-		.objects = c->objects != 0 ? (uint64_t)c->objects : c->size / OBJECT_BYTES,
-		.moves = (uint32_t)c->moves,
-		.sync = (enum store_sync)c->sync,
-		.empty = c->mismatch == 1,
-		.fresh = !c->keep,
-		.wake = keeper_wake,
-		.wake_arg = &d->keeper,
-	};
+	struct store_options o = options_of(c);
 	struct store_opened opened;
 
+	o.wake = keeper_wake;
+	o.wake_arg = &d->keeper;
 	if (open_io(d, c, err) != 0)
 		return -1;
 	if (store_open(&d->store, d->io, &o, rend_wall(), &opened) != 0)
@@ -185,9 +200,9 @@ static void
 free_ssd(struct ssd *d)
 {
 	keeper_fini(&d->keeper);
-	if (d->buffers != NULL)
+	if (d->buffers != NULL && !d->stuck)
 		buffers_free(&d->buffers);
-	if (d->io != NULL)
+	if (d->io != NULL && !d->stuck)
 		io_free(&d->io);
 	while (d->instances != NULL) {
 		struct instance *inst = d->instances;
@@ -205,9 +220,9 @@ drain(void *store, uint64_t deadline, struct rend_error *err)
 {
 	struct ssd *d = store;
 
-	keeper_stop(&d->keeper);
+	REND_CHECK(d, SSD_MAGIC);
 	d->left = true;
-	if (store_leave(d->store, deadline))
+	if (keeper_stop(&d->keeper, deadline) && store_leave(d->store, deadline))
 		return 0;
 	return rend_error(
 	    err, "%s could not be left as it should: the next start has to rebuild the index", d->conf->path);
@@ -218,7 +233,11 @@ close_store(void *store)
 {
 	struct ssd *d = store;
 
-	keeper_stop(&d->keeper);
+	REND_CHECK(d, SSD_MAGIC);
+	if (!keeper_stop(&d->keeper, rend_now() + LET_GO)) {
+		rend_log(REND_LOG_ERROR, "ssd: the disk of %s does not answer a write", d->conf->path);
+		return; /* with all that the thread may use yet */
+	}
 	if (!d->left && !store_leave(d->store, 0))
 		rend_log(REND_LOG_WARN,
 		    "ssd: %s could not be left as it should: the next start has to rebuild the index", d->conf->path);
@@ -233,6 +252,7 @@ open_store(void **store, const void *conf, struct rend_node *self, struct rend_e
 
 	if (d == NULL)
 		return rend_error(err, "no memory");
+	d->magic = SSD_MAGIC;
 	d->conf = conf;
 	pthread_mutex_init(&d->lock, NULL);
 	keeper_init(&d->keeper, d->conf->flush);
@@ -254,9 +274,10 @@ attach(void **instp, void *store, struct rend_worker *worker, struct rend_error 
 {
 	struct ssd *d = store;
 	struct instance *inst = calloc(1, sizeof *inst);
-	struct io_limits limits = { .time = d->conf->timeout };
+	struct io_limits limits = { .time = d->conf->timeout, .waiting = READS_WAITING };
 	enum io_status status;
 
+	REND_CHECK(d, SSD_MAGIC);
 	if (inst == NULL)
 		return rend_error(err, "no memory");
 	status = io_queue_open(d->io, rend_worker_base(worker), &limits, &inst->fetcher.queue);
@@ -264,6 +285,7 @@ attach(void **instp, void *store, struct rend_worker *worker, struct rend_error 
 		free(inst);
 		return rend_error(err, "no queue to the disk: %s", io_status_text(status));
 	}
+	inst->magic = INSTANCE_MAGIC;
 	inst->ssd = d;
 	inst->worker = worker;
 	inst->fetcher.store = d->store;
@@ -285,8 +307,13 @@ detach(void *arg)
 {
 	struct instance *inst = arg;
 
+	REND_CHECK(inst, INSTANCE_MAGIC);
 	inst->ends = true;
-	io_queue_close(&inst->fetcher.queue, LET_GO);
+	if (!io_queue_close(&inst->fetcher.queue, LET_GO)) {
+		pthread_mutex_lock(&inst->ssd->lock);
+		inst->ssd->stuck = true;
+		pthread_mutex_unlock(&inst->ssd->lock);
+	}
 	job_end_all(inst);
 }
 
@@ -295,6 +322,7 @@ flush(void *arg)
 {
 	struct instance *inst = arg;
 
+	REND_CHECK(inst, INSTANCE_MAGIC);
 	io_flush(inst->fetcher.queue);
 }
 

@@ -125,6 +125,9 @@ struct append {
 	enum stream stream;
 	bool newest;	    /* into the newest open segment instead */
 	uint64_t after_seq; /* in no segment older than this */
+	/* It is made of what was there under this flush_seq: not after another flush_all.  0: it is not. */
+	uint64_t flush_seq;
+	bool flushed; /* out: that is why there is no room */
 	/* Out. */
 	struct image *image;
 	unsigned writer;

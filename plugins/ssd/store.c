@@ -50,6 +50,12 @@ store_fits(const struct store *s, size_t keylen, size_t len)
 	return len <= s->g.segment && RECORD_HEAD + keylen + len <= log_longest(s);
 }
 
+uint64_t
+store_flushes(const struct store *s)
+{
+	return atomic_load(&s->flush_seq);
+}
+
 static enum stream
 stream_for(uint32_t exptime, int64_t wall)
 {
@@ -89,6 +95,7 @@ store_put(struct store *s, const struct store_item *item, int64_t wall, uint64_t
 {
 	struct append a = {
 		.stream = stream_for(item->exptime, wall),
+		.flush_seq = item->flushes,
 		.head = {
 			.type = RECORD_VALUE,
 			.keylen = item->keylen,
@@ -108,6 +115,8 @@ store_put(struct store *s, const struct store_item *item, int64_t wall, uint64_t
 		a.after_seq = seq_of(s, &old.place);
 	}
 	if (!log_reserve(s, &a)) {
+		if (a.flushed)
+			return STORE_FLUSHED;
 		COUNT(s, not_admitted, 1);
 		store_remove(s, item->khash);
 		return STORE_NOT_ADMITTED;

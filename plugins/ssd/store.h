@@ -55,6 +55,9 @@ struct store_opened {
 	char sentence[256];
 };
 
+/* Can there be one of these sizes?  Touches nothing; -1 with a sentence: no. */
+int store_plan(const struct store_options *options, struct store_opened *opened);
+
 /* Opens or makes one.  Waits for the disk, long perhaps.  0, or -1 with a sentence. */
 int store_open(
     struct store **sp, struct io *io, const struct store_options *options, int64_t wall, struct store_opened *opened);
@@ -78,6 +81,9 @@ struct keys *store_keys(struct store *s);
 /* What is there and has not expired.  Only that the hash leads to it is known of it: who must be sure reads it. */
 bool store_find(struct store *s, uint64_t khash, int64_t wall, struct entry *e);
 
+/* Changes with each flush_all; never 0. */
+uint64_t store_flushes(const struct store *s);
+
 /* What is to be kept. */
 struct store_item {
 	uint64_t khash;
@@ -87,12 +93,15 @@ struct store_item {
 	uint32_t exptime; /* store_exptime() */
 	uint64_t cas;	  /* 0: the store's own */
 	const struct rend_value *value;
+	/* Made of what was found under this: store_flushes().  0: not. */
+	uint64_t flushes;
 };
 
 enum stored {
 	STORED,
-	STORE_TOO_BIG,	   /* never; nothing was done */
-	STORE_NOT_ADMITTED /* the disk is behind; an older one was removed */
+	STORE_TOO_BIG,	    /* never; nothing was done */
+	STORE_NOT_ADMITTED, /* the disk is behind; an older one was removed */
+	STORE_FLUSHED,	    /* what it was made of is gone since; nothing was done */
 };
 
 /* Unix seconds as they are kept: 0 is never; what has passed is 1. */

@@ -14,13 +14,6 @@
 
 #define KIB 1024
 
-static uint64_t
-random_next(uint64_t *state)
-{
-	*state = *state * 6364136223846793005ULL + 1442695040888963407ULL;
-	return *state >> 33;
-}
-
 static void
 has(struct world *w, unsigned key, uint64_t should)
 {
@@ -190,102 +183,6 @@ one_read(void **state)
 
 /* ---- named promises ---- */
 
-/* I4: what was deleted, has expired or was flushed does not come back, whatever is freed in which order. */
-static void
-no_resurrection(void **state)
-{
-	struct world w;
-
-	world_init(&w, 32);
-	w.options.moves = 0;
-	opened(&w);
-	/* A value for ever, and a short one over it, whose segment is freed first. */
-	assert_int_equal(world_set(&w, 1, 1, 100, 0), STORED);
-	assert_int_equal(world_set(&w, 2, 1, 100, 0), STORED);
-	seal(&w);
-	assert_int_equal(world_set(&w, 1, 2, 100, WORLD_WALL + 10), STORED);
-	assert_true(world_delete(&w, 2));
-	assert_int_equal(world_set(&w, 3, 1, 100, WORLD_WALL + 10), STORED);
-	seal(&w);
-	w.wall += 11;
-	has_not(&w, 1);
-	world_settle(&w, true);
-	assert_int_equal(world_counts(&w).expired_segments, 1);
-	world_audit(&w);
-	world_crash(&w, SIM_KILL);
-	opened(&w);
-	assert_int_equal(w.opened.how, STORE_REBUILT);
-	for (unsigned key = 1; key < 4; key++)
-		has_not(&w, key);
-	world_fini(&w);
-}
-
-/* I4, by many: random sets with random times, deletes, touches; crashes and laps in between. */
-static void
-no_resurrection_random(void **state)
-{
-	enum { KEYS = 60 };
-	struct state {
-		uint64_t n;
-		uint32_t exptime;
-		bool gone;
-	} is[KEYS] = { { 0 } };
-	uint64_t rnd = 11, n = 1, hits = 0;
-	struct world w;
-
-	for (unsigned key = 0; key < KEYS; key++)
-		is[key].gone = true;
-	world_init(&w, 24);
-	opened(&w);
-	for (unsigned i = 0; i < 12000; i++) {
-		unsigned key = random_next(&rnd) % KEYS;
-		uint32_t exptime = random_next(&rnd) % 3 == 0 ? 0 : (uint32_t)(w.wall + 1 + random_next(&rnd) % 200);
-		uint64_t got;
-
-		switch (random_next(&rnd) % 8) {
-		case 0:
-		case 1:
-			if (world_set(&w, key, n, 32 + random_next(&rnd) % 9000, exptime) == STORED)
-				is[key] = (struct state){ n++, exptime, false };
-			else
-				is[key].gone = true;
-			break;
-		case 2:
-			world_delete(&w, key);
-			is[key].gone = true;
-			break;
-		case 3:
-			if (world_touch(&w, key, exptime))
-				is[key].exptime = exptime;
-			break;
-		case 4:
-			w.wall += random_next(&rnd) % 5;
-			break;
-		case 5:
-			world_set(&w, 1000 + (unsigned)random_next(&rnd) % 5000, 1, 2000, exptime);
-			break;
-		default:
-			if (!world_get(&w, key, &got, NULL))
-				break;
-			hits++;
-			assert_false(is[key].gone);
-			assert_int_equal(got, is[key].n);
-			assert_false(exptime_passed(is[key].exptime, w.wall));
-		}
-		if (i % 10 == 0)
-			store_step(w.store, random_next(&rnd) % 3 == 0, w.wall);
-		if (i % 1000 == 999) {
-			world_settle(&w, true);
-			world_audit(&w);
-			world_crash(&w, SIM_KILL);
-			opened(&w);
-			world_audit(&w);
-		}
-	}
-	assert_true(hits > 500);
-	world_fini(&w);
-}
-
 /* I5: versions rise and none is given twice, also across ends of all kinds. */
 static void
 versions_rise(void **state)
@@ -373,6 +270,57 @@ hits_stay(void **state)
 	w.wall += 501;
 	has_not(&w, 3);
 	has(&w, 4, 1);
+	world_fini(&w);
+}
+
+/* What is made of an older value is not stored over a flush_all that took that one. */
+static void
+flush_before_a_put(void **state)
+{
+	struct world w;
+	struct rend_value value = { 0 };
+	struct store_item item = { .key = "k", .keylen = 1, .value = &value };
+	uint64_t cas;
+
+	world_init(&w, 32);
+	opened(&w);
+	item.khash = store_khash(w.store, "k", 1);
+	item.flushes = store_flushes(w.store);
+	assert_int_equal(store_put(w.store, &item, w.wall, &cas), STORED);
+	store_flush_all(w.store);
+	assert_int_equal(store_put(w.store, &item, w.wall, &cas), STORE_FLUSHED);
+	item.flushes = store_flushes(w.store);
+	assert_int_equal(store_put(w.store, &item, w.wall, &cas), STORED);
+	world_fini(&w);
+}
+
+/* I10: a start reads heads, trailers and rows of what is sealed, and nothing of the values. */
+static void
+start_reads_little(void **state)
+{
+	struct world w;
+	struct store_sizes sizes;
+	uint64_t before;
+
+	world_init(&w, 64);
+	w.options.segment = 1 << 20;
+	w.options.capacity = 64 << 20;
+	w.options.bank = 16 << 20;
+	w.options.objects = 60000;
+	opened(&w);
+	for (unsigned i = 0; i < 20000; i++) {
+		assert_int_equal(world_set(&w, i, 1, 2000, 0), STORED);
+		if (i % 200 == 0)
+			store_step(w.store, false, w.wall);
+	}
+	seal(&w);
+	store_sizes(w.store, &sizes);
+	world_crash(&w, SIM_KILL);
+	before = sim_operations(w.io);
+	opened(&w);
+	assert_int_equal(w.opened.how, STORE_REBUILT);
+	assert_int_equal(w.opened.objects, sizes.objects);
+	assert_true(sim_operations(w.io) - before <= 3 * 64 + 20);
 	world_fini(&w);
 }
 
@@ -520,11 +468,11 @@ main(void)
 		cmocka_unit_test(changes),
 		cmocka_unit_test(flush_all),
 		cmocka_unit_test(one_read),
-		cmocka_unit_test(no_resurrection),
-		cmocka_unit_test(no_resurrection_random),
 		cmocka_unit_test(versions_rise),
 		cmocka_unit_test(space_adds_up),
 		cmocka_unit_test(hits_stay),
+		cmocka_unit_test(flush_before_a_put),
+		cmocka_unit_test(start_reads_little),
 		cmocka_unit_test(expired_segments),
 		cmocka_unit_test(refused_leaves_nothing),
 		cmocka_unit_test(ram_is_bounded),

@@ -55,6 +55,7 @@ put(struct job *j, const struct rend_value *value, uint32_t flags, int64_t expti
 		.cflags = flags,
 		.exptime = store_exptime(exptime),
 		.cas = op->ask.cas_new,
+		.flushes = !verb_is_blind(op) && is_there(j) ? j->flushes : 0,
 		.value = value,
 	};
 	uint64_t cas;
@@ -66,6 +67,10 @@ put(struct job *j, const struct rend_value *value, uint32_t flags, int64_t expti
 		return REND_TOO_BIG;
 	case STORE_NOT_ADMITTED:
 		return REND_NOT_ADMITTED;
+	case STORE_FLUSHED:
+		/* A flush_all came in between: then there is nothing, and so it is answered. */
+		j->fetch.result = FETCH_MISS;
+		return verb_run(j);
 	case STORED:
 		break;
 	}

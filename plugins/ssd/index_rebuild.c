@@ -1,0 +1,171 @@
+/* The index when a store is opened and closed: rebuilt record by record, or as it is kept in a file. */
+#include <stdlib.h>
+
+#include "index_state.h"
+
+/* ---- rebuilding ---- */
+
+int
+index_rebuild_begin(struct index *ix)
+{
+	ix->versions = calloc(ix->count * INDEX_SLOTS, VERSION_BYTES);
+	return ix->versions == NULL ? -1 : 0;
+}
+
+static struct lost *
+lost_seat(const struct index *ix, uint64_t pair, uint32_t tag)
+{
+	uint64_t at = (pair * 0x9e3779b97f4a7c15ULL) ^ ((uint64_t)tag * 0xc2b2ae3d27d4eb4fULL);
+
+	for (;; at++) {
+		struct lost *l = &ix->lost[at & (ix->lost_room - 1)];
+
+		if (l->version == 0 || (l->pair == pair && l->tag == tag))
+			return l;
+	}
+}
+
+static int
+lost_grow(struct index *ix)
+{
+	struct index bigger = { .lost_room = ix->lost_room == 0 ? 256 : ix->lost_room * 2 };
+
+	bigger.lost = calloc(bigger.lost_room, sizeof *bigger.lost);
+	if (bigger.lost == NULL)
+		return -1;
+	for (size_t i = 0; i < ix->lost_room; i++)
+		if (ix->lost[i].version != 0)
+			*lost_seat(&bigger, ix->lost[i].pair, ix->lost[i].tag) = ix->lost[i];
+	free(ix->lost);
+	ix->lost = bigger.lost;
+	ix->lost_room = bigger.lost_room;
+	return 0;
+}
+
+static uint64_t
+pair_name(const struct index *ix, uint64_t bucket, uint32_t tag)
+{
+	uint64_t other = other_bucket(ix, bucket, tag);
+
+	return bucket < other ? bucket : other;
+}
+
+static bool
+lose(struct index *ix, struct seat s)
+{
+	uint32_t tag = word_at(ix, s) & TAG_MASK;
+	uint64_t version = version_at(ix, s);
+	struct lost *l;
+
+	if (ix->lost_count * 2 >= ix->lost_room && lost_grow(ix) != 0)
+		return false;
+	l = lost_seat(ix, pair_name(ix, s.bucket, tag), tag);
+	if (l->version == 0)
+		ix->lost_count++;
+	if (version > l->version)
+		*l = (struct lost){ .pair = pair_name(ix, s.bucket, tag), .version = version, .tag = tag };
+	return true;
+}
+
+static bool
+is_lost(const struct index *ix, uint64_t bucket, uint32_t tag, uint64_t version)
+{
+	return ix->lost_room != 0 && lost_seat(ix, pair_name(ix, bucket, tag), tag)->version >= version;
+}
+
+/* One thread runs here, but moving entries takes locks, and so do we. */
+bool
+index_rebuild_offer(struct index *ix, uint64_t hash, uint64_t version, bool dead, const struct entry *e)
+{
+	struct place nowhere = { 0 };
+	uint64_t word;
+	struct pair p;
+	struct seat s;
+	bool ok = true, takes = true;
+
+	pair_lock(&p, ix, hash);
+	word = dead ? pack(p.tag, &nowhere) | DEAD_BIT : pack(p.tag, &e->place);
+	if (pair_find(&p, &s)) {
+		uint64_t is = version_at(ix, s);
+
+		takes = version > is || (version == is && (dead || (word_at(ix, s) & DEAD_BIT) == 0));
+	} else if (is_lost(ix, p.first, p.tag, version)) {
+		takes = false;
+	} else if (pair_seat_for(&p, &s)) {
+		ok = lose(ix, s);
+	} else {
+		atomic_fetch_add_explicit(&ix->entries, 1, memory_order_relaxed);
+	}
+	if (takes && ok) {
+		set_at(ix, s, word, dead ? 0 : e->exptime);
+		set_version(ix, s, version);
+	}
+	pair_unlock(&p);
+	return ok;
+}
+
+bool
+index_rebuild_stands(const struct index *ix, uint64_t hash, uint64_t version, struct entry *e)
+{
+	struct pair p = { .ix = (struct index *)(uintptr_t)ix, .tag = tag_of(hash), .first = first_bucket(ix, hash) };
+	struct seat s;
+
+	p.other = other_bucket(ix, p.first, p.tag);
+	if (!pair_find(&p, &s) || (word_at(ix, s) & DEAD_BIT) || version_at(ix, s) != version)
+		return false;
+	if (e != NULL)
+		*e = entry_at(ix, s);
+	return true;
+}
+
+void
+index_rebuild_end(struct index *ix)
+{
+	for (uint64_t n = 0; n < ix->count * INDEX_SLOTS; n++) {
+		struct seat s = { n / INDEX_SLOTS, n % INDEX_SLOTS };
+
+		if (word_at(ix, s) & DEAD_BIT)
+			clear(ix, s);
+	}
+	free(ix->versions);
+	ix->versions = NULL;
+	free(ix->lost);
+	ix->lost = NULL;
+	ix->lost_count = ix->lost_room = 0;
+}
+
+/* ---- as it is kept in a file ---- */
+
+void
+index_save(const struct index *ix, uint64_t first, uint64_t buckets, void *to)
+{
+	memset(to, 0, buckets * INDEX_BUCKET_BYTES);
+	for (uint64_t n = 0; n < buckets && first + n < ix->count; n++) {
+		struct bucket *b = &((struct bucket *)to)[n];
+
+		for (unsigned i = 0; i < INDEX_SLOTS; i++) {
+			struct seat s = { first + n, i };
+
+			atomic_init(&b->word[i], word_at(ix, s));
+			atomic_init(&b->exptime[i], exptime_at(ix, s));
+		}
+	}
+}
+
+void
+index_load(struct index *ix, uint64_t first, uint64_t buckets, const void *from, index_gone_f *bad, void *arg)
+{
+	const struct bucket *b = from;
+
+	for (uint64_t n = 0; n < buckets && first + n < ix->count; n++)
+		for (unsigned i = 0; i < INDEX_SLOTS; i++) {
+			struct seat s = { first + n, i };
+			uint64_t word = atomic_load_explicit(&b[n].word[i], memory_order_relaxed) & ~DEAD_BIT;
+			struct entry e = { unpack(word), atomic_load_explicit(&b[n].exptime[i], memory_order_relaxed) };
+
+			if (word == 0 || e.place.start == 0 || bad(arg, &e))
+				continue;
+			set_at(ix, s, word, e.exptime);
+			atomic_fetch_add_explicit(&ix->entries, 1, memory_order_relaxed);
+		}
+}

@@ -1,0 +1,284 @@
+/* I4: nothing comes back that was deleted, overwritten, flushed or has expired. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "state.h"
+#include "world.h"
+
+#define KIB 1024
+
+static uint64_t
+random_next(uint64_t *state)
+{
+	*state = *state * 6364136223846793005ULL + 1442695040888963407ULL;
+	return *state >> 33;
+}
+
+static void
+has(struct world *w, unsigned key, uint64_t should)
+{
+	uint64_t n = 0;
+
+	if (!world_get(w, key, &n, NULL))
+		fail_msg("key %u is not there, write %llu should be", key, (unsigned long long)should);
+	assert_int_equal(n, should);
+}
+
+static void
+has_not(struct world *w, unsigned key)
+{
+	uint64_t n = 0;
+
+	if (world_get(w, key, &n, NULL))
+		fail_msg("key %u is there: write %llu", key, (unsigned long long)n);
+}
+
+static void
+opened(struct world *w)
+{
+	if (!world_open(w))
+		fail_msg("%s", w->opened.sentence);
+}
+
+/* Nothing is left in RAM only: every open segment is closed and sealed. */
+static void
+seal(struct world *w)
+{
+	pthread_mutex_lock(&w->store->lock);
+	for (unsigned i = 0; i < STREAMS; i++)
+		log_close_stream(w->store, i);
+	pthread_mutex_unlock(&w->store->lock);
+	world_settle(w, true);
+}
+
+/* I4: what was deleted, has expired or was flushed does not come back, whatever is freed in which order. */
+static void
+no_resurrection(void **state)
+{
+	struct world w;
+
+	world_init(&w, 32);
+	w.options.moves = 0;
+	opened(&w);
+	/* A value for ever, and a short one over it, whose segment is freed first. */
+	assert_int_equal(world_set(&w, 1, 1, 100, 0), STORED);
+	assert_int_equal(world_set(&w, 2, 1, 100, 0), STORED);
+	assert_int_equal(world_set(&w, 4, 1, 100, 0), STORED);
+	seal(&w);
+	assert_int_equal(world_set(&w, 1, 2, 100, WORLD_WALL + 10), STORED);
+	assert_true(world_delete(&w, 2));
+	assert_int_equal(world_set(&w, 3, 1, 100, WORLD_WALL + 10), STORED);
+	/* Noted in the same segment. */
+	assert_true(world_touch(&w, 4, WORLD_WALL + 5000));
+	seal(&w);
+	w.wall += 11;
+	has_not(&w, 1);
+	world_settle(&w, true);
+	assert_int_equal(world_counts(&w).expired_segments, 1);
+	world_audit(&w);
+	/* All that is free is used, so that nothing of the short ones is left on the disk; the old one is the oldest still. */
+	for (unsigned i = 0; i < 40; i++) {
+		assert_int_equal(world_set(&w, 100 + i, 1, 100, (uint32_t)w.wall + 1), STORED);
+		seal(&w);
+		w.wall += 2;
+		world_settle(&w, true);
+	}
+	assert_int_equal(world_counts(&w).freed_segments, 0);
+	world_crash(&w, SIM_KILL);
+	opened(&w);
+	assert_int_equal(w.opened.how, STORE_REBUILT);
+	for (unsigned key = 1; key < 4; key++)
+		has_not(&w, key);
+	has(&w, 4, 1);
+	w.wall += 5000;
+	has_not(&w, 4);
+	world_fini(&w);
+}
+
+/* I4, by many: random sets with times of all streams, some of which are rarely used, deletes, touches; crashes and laps in between. */
+enum { KEYS = 60 };
+
+struct life {
+	uint64_t n;
+	uint32_t exptime;
+	bool gone;
+};
+
+static uint32_t
+random_exptime(const struct world *w, uint64_t *rnd)
+{
+	switch (random_next(rnd) % 24) {
+	case 0:
+		return (uint32_t)(w->wall + 50000);
+	case 1:
+	case 2:
+	case 3:
+	case 4:
+	case 5:
+	case 6:
+		return (uint32_t)(w->wall + 1 + (int64_t)(random_next(rnd) % 200));
+	default:
+		return 0;
+	}
+}
+
+static unsigned
+check_lives(struct world *w, const struct life *is)
+{
+	unsigned hits = 0;
+
+	for (unsigned key = 0; key < KEYS; key++) {
+		uint64_t got;
+
+		if (!world_get(w, key, &got, NULL))
+			continue;
+		hits++;
+		assert_false(is[key].gone);
+		assert_int_equal(got, is[key].n);
+		assert_false(exptime_passed(is[key].exptime, w->wall));
+	}
+	return hits;
+}
+
+static void
+live(struct world *w, struct life *is, uint64_t *n, uint64_t *rnd)
+{
+	unsigned key = random_next(rnd) % KEYS;
+	uint32_t exptime = random_exptime(w, rnd);
+
+	switch (random_next(rnd) % 8) {
+	case 0:
+	case 1:
+		is[key] = (struct life){ *n, exptime, false };
+		if (world_set(w, key, (*n)++, 32 + random_next(rnd) % 2000, exptime) != STORED)
+			is[key].gone = true;
+		break;
+	case 2:
+		if (random_next(rnd) % 2 == 0) {
+			world_delete(w, key);
+			is[key].gone = true;
+		}
+		break;
+	case 3:
+		if (world_touch(w, key, exptime))
+			is[key].exptime = exptime;
+		break;
+	case 4:
+		w->wall += (int64_t)(random_next(rnd) % 5);
+		break;
+	default:
+		world_set(w, 1000 + (unsigned)random_next(rnd) % 5000, 1, 9000,
+		    random_next(rnd) % 2 == 0 ? 0 : (uint32_t)(w->wall + 30));
+	}
+}
+
+static void
+no_resurrection_random(void **state)
+{
+	unsigned hits = 0, rounds = getenv("REND_TEST_LONG") != NULL ? 100 : 4;
+
+	for (unsigned round = 0; round < rounds; round++) {
+		struct life is[KEYS] = { { 0 } };
+		uint64_t rnd = 11 + round, n = 1;
+		struct world w;
+
+		for (unsigned key = 0; key < KEYS; key++)
+			is[key].gone = true;
+		world_init(&w, 20);
+		w.options.moves = round % 2 == 0 ? 30 : 0;
+		opened(&w);
+		for (unsigned i = 0; i < 6000; i++) {
+			live(&w, is, &n, &rnd);
+			if (i % 10 == 0)
+				store_step(w.store, random_next(&rnd) % 3 == 0, w.wall);
+			if (i % 200 != 199)
+				continue;
+			world_settle(&w, true);
+			world_audit(&w);
+			world_crash(&w, SIM_KILL);
+			opened(&w);
+			world_audit(&w);
+			hits += check_lives(&w, is);
+		}
+		world_fini(&w);
+	}
+	assert_true(hits > 1000);
+}
+
+struct flusher {
+	struct world *w;
+	uint64_t at; /* operation */
+};
+
+static void
+flush_now(void *arg, struct io *io, uint64_t n)
+{
+	struct flusher *f = arg;
+
+	if (n < f->at)
+		return;
+	sim_watch(io, NULL, NULL);
+	store_flush_all(f->w->store);
+}
+
+/* A flush_all while values are moved, before any of the reads and writes that belong to it: none of them gets past it. */
+static void
+flush_during_a_move(void **state)
+{
+	unsigned moved = 0;
+
+	for (unsigned at = 0; at < 40; at++) {
+		struct world w;
+		struct flusher f = { .w = &w };
+
+		world_init(&w, 32);
+		opened(&w);
+		for (unsigned key = 0; key < 20; key++)
+			assert_int_equal(world_set(&w, key, 1, 1000, 0), STORED);
+		seal(&w);
+		for (unsigned key = 0; key < 20; key++)
+			has(&w, key, 1);
+		/* Up to where the first segment is to go. */
+		for (unsigned i = 0; world_counts(&w).freed_segments == 0 && i < 1000; i++) {
+			struct store_sizes sizes;
+
+			store_sizes(w.store, &sizes);
+			if (sizes.free <= free_wanted(w.store) + 1)
+				break;
+			assert_int_equal(world_set(&w, 1000 + i, 1, 30 * KIB, 0), STORED);
+			store_step(w.store, false, w.wall);
+		}
+		assert_int_equal(world_counts(&w).freed_segments, 0);
+		f.at = sim_operations(w.io) + 1 + at;
+		sim_watch(w.io, flush_now, &f);
+		for (unsigned i = 0; i < 40; i++) {
+			world_set(&w, 2000 + i, 1, 30 * KIB, 0);
+			store_step(w.store, false, w.wall);
+		}
+		moved += world_counts(&w).moves != 0;
+		for (unsigned key = 0; key < 20; key++)
+			has_not(&w, key);
+		has_not(&w, 1000);
+		world_fini(&w);
+	}
+	assert_true(moved > 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(no_resurrection),
+		cmocka_unit_test(no_resurrection_random),
+		cmocka_unit_test(flush_during_a_move),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -62,13 +62,14 @@ HITS_ONLY = {"two tiers": Tiers(), "in memory": Rend(), "in memory again": Rend(
 
 # What a miss costs by itself is what it takes l1only to get a value from behind, with about as many of them under way as there are misses:
 # of 50 connections with 16 requests each, that is one request each.  With few connections it would cost more than is granted here.
-WITH_MISSES = {"two tiers": Tiers(memory="4MiB"), "in memory": Rend(), "in memory again": Rend(), "behind": Rend(proxy=True, depth=1)}
+WITH_MISSES = {"two tiers": Tiers(memory="4MiB"), "in memory": Rend(), "in memory again": Rend(), "behind": Rend(proxy=True, depth=1),
+               "echo floor": EchoFloor()}
 MEMORY_TWICE = ("in memory again", "in memory")
 
 # A store that is a millisecond away.
 LATE_US = 1000
 BULK = {"at once": Tiers(plugin="l1l2batch", delay_us=LATE_US), "one at a time": Tiers(plugin="l1l2batch", delay_us=LATE_US, depth=1),
-        "one at a time again": Tiers(plugin="l1l2batch", delay_us=LATE_US, depth=1)}
+        "one at a time again": Tiers(plugin="l1l2batch", delay_us=LATE_US, depth=1), "echo floor": EchoFloor()}
 
 MEMCACHED_TWICE = ("memcached again", "memcached")
 NUTCRACKER_TWICE = ("nutcracker again", "nutcracker")

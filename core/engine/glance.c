@@ -12,7 +12,7 @@ static bool
 row_asks_as_the_client(const struct rend_step *step)
 {
 	return step->run == NULL && step->verb == REND_GET && step->tier == 0 && step->want == 0 && step->mode == 0 &&
-	       step->lease == REND_NO_LEASE && !step->aside && !step->guarded && !step->join && !step->late;
+	       step->lease == REND_NO_LEASE && !step->repair && !step->aside && !step->guarded && !step->join && !step->late;
 }
 
 void

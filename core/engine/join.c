@@ -51,7 +51,7 @@ static bool
 gives_all(const struct rend_op *leader, const struct rend_op *op)
 {
 	/* Who leads may win what he is to fill; who follows is told that another has. */
-	return (op->ask.want & ~(leader->ask.want | REND_WANT_NO_WIN)) == 0;
+	return (op->ask.want & ~(leader->ask.want | REND_WANT_NO_WIN | REND_WANT_ANY_CAS)) == 0;
 }
 
 static bool

@@ -85,8 +85,8 @@ want_cas(const struct dialog *d, const struct bin_command *t)
 static enum parse
 parse_get(struct dialog *d, const struct bin_command *t, const struct request *r, struct command *cmd)
 {
-	cmd->ask.want = REND_WANT_NO_WIN | want_cas(d, t) | (t->is & VALUE ? REND_WANT_VALUE : 0) |
-			(t->is & TELLS_TIME ? REND_WANT_EXPTIME : 0);
+	cmd->ask.want = REND_WANT_NO_WIN | want_cas(d, t) | (d->limits->cas_enabled ? REND_WANT_ANY_CAS : 0) |
+			(t->is & VALUE ? REND_WANT_VALUE : 0) | (t->is & TELLS_TIME ? REND_WANT_EXPTIME : 0);
 	if (t->is & TOUCHING) {
 		cmd->ask.mode = REND_ALSO_TOUCH;
 		cmd->ask.exptime = exptime_at(r->extras);

@@ -9,7 +9,7 @@ REND_BEGIN
 
 /* What a row with a function sees of the walk it stands in. */
 struct rend_flow {
-	/* The client's; item is what it sent, or what was found last. */
+	/* The client's; item is what it sent, or what was found last.  Of an item that was found, a function may change cas. */
 	struct rend_op *op;
 	/* What the last row asked; NULL before the first.  After a TIMEOUT only its status may be read. */
 	const struct rend_op *kid;

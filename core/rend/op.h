@@ -49,6 +49,9 @@ enum {
 	REND_WANT_SIZE = 1 << 3,   /* of the value, bytes */
 	REND_WANT_ACCESS = 1 << 4, /* last_access and REND_HIT_BEFORE, as they were before this op */
 	REND_WANT_NO_WIN = 1 << 5, /* of a get: who asks cannot see REND_WON, so it is left for one who can */
+	/* Of a get, beside REND_WANT_CAS: only because the protocol has a place for it.  A policy that would have to ask further for the version
+	 * may give one that no item has: a cas with it is refused.  Handlers need not know it. */
+	REND_WANT_ANY_CAS = 1 << 6,
 };
 
 /*

@@ -262,7 +262,7 @@ struct rend_handler {
  *		rend_ambiguous(), rend_earlier()
  *	0.6	rend_handler.prefetch(); claims, memory, drain; what the core does not call yet; REND_CAN_AT_ONCE, REND_FORGETS; sizes of rows
  *	0.7	an L1 in another process: rows with leases and repair, rows behind a shared answer, REND_REPLY_OPEN, rend_flow_doubt(),
- *		rend_policy.check, rend_handler.promises
+ *		rend_policy.check, rend_handler.promises; REND_WANT_ANY_CAS
  */
 #define REND_ABI_MAGIC 0x72656e64U
 #define REND_ABI_MAJOR 0

@@ -18,6 +18,7 @@
 #include "engine/metrics.h"
 #include "engine/op.h"
 #include "engine/worker.h"
+#include "table.h"
 
 #define MIB (1024 * 1024)
 
@@ -384,6 +385,67 @@ many_items(void **state)
 	rig_close();
 }
 
+/* ---- those who look at chains without a lock ---- */
+
+static int
+retired_arrays(const struct table *t)
+{
+	int n = 0;
+
+	for (int i = 0; i < TABLE_STRIPES; i++)
+		for (struct item **r = t->stripes[i].retired; r != NULL; r = (struct item **)(void *)r[0])
+			n++;
+	return n;
+}
+
+/* What the index has outgrown is there, and is paid for, as long as somebody may look into it. */
+static void
+outgrown_chains_wait_for_those_who_look(void **state)
+{
+	struct table *t;
+	uint64_t bytes;
+
+	rig_open(64 * MIB, true);
+	t = rig.node->store;
+	fill("k", 0, 10000, 10);
+	pass(1);
+	assert_int_equal(retired_arrays(t), 0);
+	t->peekers[TABLE_PEEKERS - 1].count = 1;
+	fill("k", 10000, 100000, 10);
+	assert_true(retired_arrays(t) >= TABLE_STRIPES);
+	bytes = metric("bytes");
+	t->peekers[TABLE_PEEKERS - 1].count = 0;
+	pass(1);
+	assert_int_equal(retired_arrays(t), 0);
+	assert_true(metric("bytes") < bytes);
+	assert_int_equal(count("k", 100000), 100000);
+	/* Nor are they lost when it closes. */
+	t->peekers[0].count = 1;
+	fill("l", 0, 100000, 10);
+	assert_true(retired_arrays(t) > 0);
+	rig_close();
+}
+
+/* What is announced may be there or not, while the index grows, too; it changes nothing. */
+static void
+announced(void **state)
+{
+	uint64_t hashes[REND_PREFETCH_MAX];
+	uint64_t bytes, dice = 1;
+
+	rig_open(64 * MIB, true);
+	for (int i = 0; i < 20000; i++) {
+		for (int j = 0; j < REND_PREFETCH_MAX; j++)
+			hashes[j] = dice = dice * 6364136223846793005ULL + 1442695040888963407ULL;
+		bytes = metric("bytes");
+		node_prefetch(rig.node, &rig.worker, hashes, 1 + (size_t)i % REND_PREFETCH_MAX);
+		assert_int_equal(metric("bytes"), bytes);
+		assert_int_equal(metric("curr_items"), i);
+		fill("k", i, i + 1, 10);
+	}
+	rig_close();
+}
+
 /* ---- time ---- */
 
 static void
@@ -534,6 +596,8 @@ main(void)
 		cmocka_unit_test(no_room_beside_what_is_pinned),
 		cmocka_unit_test(value_outlives_the_store),
 		cmocka_unit_test(many_items),
+		cmocka_unit_test(outgrown_chains_wait_for_those_who_look),
+		cmocka_unit_test(announced),
 		cmocka_unit_test(expired_memory_comes_back),
 		cmocka_unit_test(flushed_make_room),
 		cmocka_unit_test(a_clock_that_is_behind_makes_nothing_older),

@@ -16,14 +16,21 @@ apart_serves(struct rend_flow *flow)
 
 	if (apart_may_look(flow) == REND_NO)
 		return REND_NO;
-	if ((ask->mode & REND_RECACHE) == 0)
-		return REND_YES;
-	if ((found->have & REND_WANT_EXPTIME) == 0)
-		return REND_NO;
-	return found->exptime == 0 || found->exptime - rend_wall() >= ask->recache ? REND_YES : REND_NO;
+	if (ask->mode & REND_RECACHE) {
+		if ((found->have & REND_WANT_EXPTIME) == 0)
+			return REND_NO;
+		if (found->exptime != 0 && found->exptime - rend_wall() < ask->recache)
+			return REND_NO;
+	}
+	if (!flow->l1_versions)
+		flow->op->item.cas |= OF_LEASES;
+	return REND_YES;
 }
 
-/* Versions are l2's, whoever answers. */
+/*
+ * Versions are l2's, whoever answers.  Who asks for none, but has to be told one, is told one that l2 has not: a cas with it is refused, takes the
+ * copy with it, and the next get tells the right one.
+ */
 enum rend_outcome
 apart_may_look(struct rend_flow *flow)
 {
@@ -31,7 +38,12 @@ apart_may_look(struct rend_flow *flow)
 
 	if (ask->mode & REND_IF_CAS)
 		return REND_NO;
-	return (ask->want & REND_WANT_CAS) != 0 && !flow->l1_versions ? REND_NO : REND_YES;
+	/* l2 may have told this client to fill it, and will not tell another. */
+	if (flow->op->item.signs & (REND_WON | REND_SENT | REND_STALE))
+		return REND_NO;
+	if (flow->l1_versions || (ask->want & REND_WANT_ANY_CAS))
+		return REND_YES;
+	return ask->want & REND_WANT_CAS ? REND_NO : REND_YES;
 }
 
 static void

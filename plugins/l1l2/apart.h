@@ -75,7 +75,7 @@
 
 /* ---- decisions ---- */
 
-/* Can what l1 has be the answer? */
+/* Can what l1 has be the answer?  Sees to the version that is told. */
 enum rend_outcome apart_serves(struct rend_flow *flow);
 
 /* Could what l1 has by now be the answer? */

@@ -5,7 +5,7 @@ import cases
 import counted
 import harness
 import pairs
-from claims import CALLS, CPU, FAILS, HOLDS, IDLE_BYTES, INSTRUCTIONS, OPEN, Claim, judge
+from claims import CALLS, CPU, FAILS, HOLDS, IDLE_BYTES, INSTRUCTIONS, OPEN, WALL, Claim, judge
 from process import Failed
 
 
@@ -85,6 +85,26 @@ def test_no_more_than_so_much_more():
     said(cpu(1.15), HOLDS, ours=10.2)
     said(cpu(1.15), OPEN, ours=11.5)
     said(cpu(1.15), FAILS, ours=13.0)
+
+
+def test_what_something_else_costs_is_taken_off():
+    """ours 8.0, of which a twentieth of the floor's 3.0 is not counted: 7.85 of the peer's 10."""
+    def but(limit, share, system="floor"):
+        return Claim("rend", "peer", CPU, limit, (share, system))
+
+    said(but(0.85, 0.05), HOLDS, "0.7", ours=8.0)
+    said(but(0.75, 0.05), FAILS, ours=8.0)
+    said(but(0.75, 0.5), HOLDS, ours=8.0)
+    # Without a round of it nothing can be taken off; and if nothing is left, nothing was measured.
+    said(but(0.85, 0.05, "nobody"), OPEN, "0 pairs", ours=8.0)
+    said(but(0.85, 5), OPEN, "0 pairs", ours=8.0)
+    assert but(1.2, 0.05).sentence() == "rend: at most 1.2 × the CPU time of peer, besides 0.05 × that of floor"
+
+
+def test_the_time_between_two_answers():
+    """All have the same throughput here."""
+    said(Claim("rend", "peer", WALL, 1.2), HOLDS, "1.00 ×")
+    said(Claim("rend", "peer", WALL, 0.05), FAILS, "1.00 ×")
 
 
 def test_counts():

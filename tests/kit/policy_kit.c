@@ -555,7 +555,9 @@ run_all(void)
 	k.glance = k.g.policy->glance;
 	k.g.policy->glance = NULL;
 	for (unsigned v = 0; v < REND_VERB_COUNT; v++)
-		if (k.promised[v].steps != NULL)
+		if (k.kit->slots != 0 && !(k.kit->slots & 1U << v))
+			continue;
+		else if (k.promised[v].steps != NULL)
 			script_each(k.promised[v].steps, v, run_path, NULL);
 		else if (v != REND_GET_TOUCH)
 			run_unsupported(v);

@@ -18,6 +18,8 @@ struct policy_kit {
 	const struct rend_policy *policy;
 	const void *conf;
 	uint32_t l1_can;
+	/* 1 << slot: only these tables are gone; 0: all. */
+	uint32_t slots;
 	/* What runs in place of the policy's tables; for a test of the kit itself: it has to notice.  NULL: nothing. */
 	const struct rend_walk *instead;
 };

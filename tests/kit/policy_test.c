@@ -47,8 +47,10 @@ struct tables {
 	const char *plugin, *list;
 	uint32_t l1_can;
 	struct tiers_conf conf;
+	uint32_t slots; /* in which it differs from the one before; 0: in all */
 };
 
+#define STORES	  (1U << REND_SET | 1U << REND_ADD | 1U << REND_REPLACE)
 #define LEASES	  REND_CAN_LEASE
 #define EXCLUSIVE REND_CAN_LEASE | REND_CAN_EXCLUDE
 #define BOTH(list, ...)                        \
@@ -58,14 +60,14 @@ struct tables {
 	}
 
 static const struct tables tables[] = {
-	{ "l1only", "l1only", REND_CAN_GUARD, { .promote = 0 } },
-	{ "l1l2", "l1l2", REND_CAN_GUARD, { .promote = 0 } },
-	{ "l1l2batch", "l1l2batch", REND_CAN_GUARD, { .promote = 0 } },
-	BOTH("confirm", LEASES, { .promote = PROMOTE_CONFIRM }),
-	BOTH("confirm_publish", LEASES, { .promote = PROMOTE_CONFIRM, .publish = true }),
-	BOTH("aside", LEASES, { .promote = PROMOTE_ASIDE }),
-	BOTH("exclusive", EXCLUSIVE, { .promote = 0 }),
-	BOTH("exclusive_publish", EXCLUSIVE, { .publish = true }),
+	{ "l1only", "l1only", REND_CAN_GUARD, { .promote = 0 }, 0 },
+	{ "l1l2", "l1l2", REND_CAN_GUARD, { .promote = 0 }, 0 },
+	{ "l1l2batch", "l1l2batch", REND_CAN_GUARD, { .promote = 0 }, 0 },
+	BOTH("confirm", LEASES, { .promote = PROMOTE_CONFIRM }, 0),
+	BOTH("confirm_publish", LEASES, { .promote = PROMOTE_CONFIRM, .publish = true }, STORES),
+	BOTH("aside", LEASES, { .promote = PROMOTE_ASIDE }, 1U << REND_GET),
+	BOTH("exclusive", EXCLUSIVE, { .promote = 0 }, 0),
+	BOTH("exclusive_publish", EXCLUSIVE, { .publish = true }, STORES),
 };
 
 static void
@@ -76,6 +78,7 @@ plugins_keep_their_promises(void **state)
 
 		kit.conf = &tables[i].conf;
 		kit.l1_can = tables[i].l1_can;
+		kit.slots = tables[i].slots;
 		if (policy_kit_run(&kit, stderr) != 0)
 			fail_msg("%s, %s", tables[i].plugin, tables[i].list);
 	}

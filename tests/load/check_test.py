@@ -89,8 +89,8 @@ class Slow:
         self._end(source)
 
 
-def tiers(path, l1="64MiB", evict="true", timeout="20s", silence="20s", online="online", wrap=""):
-    """Two listeners: l1l2's and l1l2batch's."""
+def tiers(path, l1="64MiB", evict="true", timeout="20s", silence="20s", online="online", bulk="bulk", wrap=""):
+    """Two listeners: l1l2's and l1l2batch's, or what wrap says is over them."""
     return f"""
 handlers = {{
     hot = {{ plugin = "inmem"; memory = "{l1}"; evict = {evict}; }};
@@ -102,8 +102,13 @@ policies = {{
     bulk = {{ plugin = "l1l2batch"; l1 = "hot"; l2 = "all"; }};
     {wrap}
 }};
-listeners = ( {{ port = 0; policy = "{online}"; }}, {{ port = 0; policy = "bulk"; }} );
+listeners = ( {{ port = 0; policy = "{online}"; }}, {{ port = 0; policy = "{bulk}"; }} );
 """
+
+
+# Both listeners, each under `locked`: one set of locks, for it is that of the l1 beneath.
+LOCKED = dict(online="one_by_one", bulk="bulk_too", wrap='one_by_one = { plugin = "locked"; over = "online"; };\n'
+              '    bulk_too = { plugin = "locked"; over = "bulk"; };')
 
 
 def both(rend):
@@ -227,12 +232,12 @@ class Trouble:
             self.once()
 
 
-def troubled(name, options, seed=1, **kw):
+def troubled(name, options, seed=1, seconds=8, **kw):
     """Both listeners, a slow second tier, and trouble."""
     with harness.Memcached() as l2, Slow(l2.path, seed, to=(0.02, 0.01), back=(0.02, 0.01)) as slow:
         with harness.Rend(tiers(slow.path, timeout="100ms", silence="100ms", **kw)) as rend:
             # At a rate: while l2 is away, errors come fast.
-            enough = ("--rate", 10000, "-n", LONG) if harness.LONG else ("--rate", 4000, "--seconds", 8)
+            enough = ("--rate", 10000, "-n", LONG) if harness.LONG else ("--rate", 4000, "--seconds", seconds)
             with Load("check", rend, *both(rend), *enough, "--may-fail", "--seed", seed, *options) as run:
                 trouble = Trouble(run, rend, l2)
                 trouble.go_on()
@@ -256,6 +261,37 @@ def test_two_tiers_that_evict_in_trouble():
     stats = troubled("l1l2 and l1l2batch, evicting, in trouble", ("--keys", 2000, "--size", "2KiB-8KiB", "--dist", "zipf:0.5", "--mix",
                       "get:20,gets:4,gat:2,set:10,add:4,cas:2,delete:2,touch:2,flush_all:0.01"), l1="1MiB")
     assert int(stats["evictions"]) > 0, stats
+
+
+def locked_over_l1only(handler):
+    return f"""
+handlers = {{ back = {{ {handler} }}; }};
+policies = {{
+    plain = {{ plugin = "l1only"; l1 = "back"; }};
+    one = {{ plugin = "locked"; over = "plain"; }};
+    other = {{ plugin = "locked"; over = "plain"; readers = "single"; }};
+}};
+listeners = ( {{ port = 0; policy = "one"; }}, {{ port = 0; policy = "other"; }} );
+"""
+
+
+def test_locked_over_one_tier():
+    """Two listeners, one set of locks."""
+    with harness.Memcached() as memcached:
+        for name, handler in (("inmem", 'plugin = "inmem";'), ("memcached", f'plugin = "memcached"; servers = [ "{memcached.server}" ];')):
+            with harness.Rend(locked_over_l1only(handler)) as rend:
+                sound("locked over l1only, " + name, load("check", rend, *both(rend), "-n", amount(15000), "--no-evictions"), 3000)
+
+
+def test_locked_over_two_tiers():
+    with harness.Memcached() as l2, harness.Rend(tiers(l2.path, **LOCKED)) as rend:
+        sound("locked over l1l2 and over l1l2batch", load("check", rend, *both(rend), "-n", amount(20000)), 4000)
+        nodes = rend.stats("nodes")
+        assert all(int(nodes[node + ".get.OK"]) > 100 for node in ("one_by_one", "bulk_too", "online", "bulk")), nodes
+
+
+def test_locked_over_two_tiers_in_trouble():
+    troubled("locked over l1l2 and over l1l2batch, in trouble", (), seconds=5, **LOCKED)
 
 
 # ---- what is wrong ----

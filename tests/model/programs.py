@@ -35,6 +35,7 @@ FAMILIES = {
         (E1, [[op("cas", 0, 1), GET], [SET(2)]]),
         (E1, [[op("replace", 1)], [DEL, GET], [GET]]),
         ({}, [[op("cas", 0, 1), GET], [op("cas", 0, 2), GET], [GET]]),
+        (E1, [[GET, op("cas", 9, 1), GET], [SET(2), GET]]),    # a version that no item has
     ],
     "touch": [
         (dict(tick=1), [[op("touch", 1)], [GET, GET]]),

@@ -5,6 +5,7 @@ Two listeners: the first is l1l2's, the second l1l2batch's, over the same tiers.
 """
 import os
 import signal
+import struct
 import threading
 
 import differential_test
@@ -82,7 +83,7 @@ def test_random_commands_through_both_listeners_are_one_memcacheds():
 
 def test_text_meta_and_binary_commands_are_a_memcacheds():
     """Versions too: they are l2's, whoever answers."""
-    for stream, policy, hot, versions in (("text", "", "", False), ("binary", "publish = true;", "", True), ("binary", "", "exclusive = true;", False)):
+    for stream, policy, hot, versions in (("text", "", "", False), ("binary", "publish = true;", "", True), ("binary", "", "exclusive = true;", True)):
         for which in ("online", "bulk"):
             with Tiers(versions) as tiers:
                 differential_test.SERVER_CONF = tiers.conf(policy, hot, listeners='{ path = "rend.sock"; policy = "%s"; }' % which)
@@ -151,6 +152,54 @@ def test_versions_are_l2s():
                 online.ask(b"cas k 0 0 1 %s\r\n2\r\n" % true, b"STORED\r\n")
                 bulk.ask(b"cas k 0 0 1 %s\r\n3\r\n" % true, b"EXISTS\r\n")
                 assert version(online, b"k") == version(tiers.all, b"k") != true
+
+
+class Binary:
+    def __init__(self, address):
+        self.client = Client(address)
+
+    def ask(self, opcode, key, extras=b"", value=b"", cas=0):
+        """Status, version and value of the answer."""
+        self.client.say(struct.pack(">BBHBBHIIQ", 0x80, opcode, len(key), len(extras), 0, 0, len(extras) + len(key) + len(value), 7, cas) + extras + key + value)
+        while len(self.client.heard) < 24:
+            self.client._more()
+        _, _, _, extra, _, status, length, _, version = struct.unpack(">BBHBBHIIQ", self.client.heard[:24])
+        while len(self.client.heard) < 24 + length:
+            self.client._more()
+        body, self.client.heard = self.client.heard[24:24 + length], self.client.heard[24 + length:]
+        return status, version, body[extra:]
+
+    def get(self, key):
+        return self.ask(0x00, key)
+
+    def set(self, key, value, cas=0):
+        return self.ask(0x01, key, bytes(8), value, cas)[:2]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.client.close()
+
+
+def test_a_binary_get_is_told_a_version_that_fits_nothing():
+    """Its answer has a place for one, and l1 cannot tell the right one."""
+    exists = 2
+    for name, (policy, hot) in PROTOCOLS.items():
+        with Tiers() as tiers, Rend(tiers.conf(policy, hot)) as rend, rend.client(ONLINE) as online:
+            for which in (ONLINE, BULK):
+                with Binary(rend.address(which)) as c:
+                    online.ask(b"set k 0 0 1\r\n1\r\nget k\r\n", b"STORED\r\n" + hit(b"k", b"1"))
+                    wait_for("a promotion", lambda: tiers.is_hot(b"k"))
+                    looks = node(rend, "all.get.OK")
+                    status, told, value = c.get(b"k")
+                    assert (status, value) == (0, b"1") and told >= TOKENS and node(rend, "all.get.OK") == looks, (name, told)
+                    assert c.set(b"k", b"2", told)[0] == exists
+                    assert not tiers.is_hot(b"k")
+                    status, told, value = c.get(b"k")
+                    assert (status, value) == (0, b"1") and told == int(version(tiers.all, b"k")), (name, told)
+                    status, new = c.set(b"k", b"2", told)
+                    assert status == 0 and new == int(version(tiers.all, b"k")), (name, status, new)
 
 
 def test_who_fills_it_is_said_by_l2():

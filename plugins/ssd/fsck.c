@@ -109,9 +109,9 @@ open_bank(struct fsck *f, uint32_t bank)
 	enum io_status status;
 
 	snprintf(name, sizeof(name), "data.%03u", bank);
-	status = fsck_open(f, name, IO_DIRECT, &f->banks[bank]);
+	status = fsck_open(f, name, IO_DIRECT, &f->bank);
 	if (status == IO_OK)
-		status = io_size(f->banks[bank], &bytes);
+		status = io_size(f->bank, &bytes);
 	if (status != IO_OK)
 		fsck_wrong(f, "%s cannot be opened: %s", name, io_status_text(status));
 	else if (bytes != f->found->g.bank)
@@ -150,14 +150,16 @@ look(struct fsck *f)
 		return ended;
 	free(f->segment);
 	f->segment = aligned_alloc(IO_ALIGN, g->segment);
-	f->banks = calloc(g->banks, sizeof(struct io_file *));
 	f->seqs = calloc(g->segments, sizeof(f->seqs[0]));
-	if (f->segment == NULL || f->banks == NULL || f->seqs == NULL || fsck_index(f) != 0)
+	if (f->segment == NULL || f->seqs == NULL || fsck_index(f) != 0)
 		return FSCK_NO_MEMORY;
-	for (uint32_t i = 0; i < g->banks; i++)
-		open_bank(f, i);
-	for (uint32_t i = 0; i < g->segments; i++)
-		fsck_segment(f, i);
+	/* One file at a time: there may be more than a process may have open. */
+	for (uint32_t bank = 0; bank < g->banks; bank++) {
+		open_bank(f, bank);
+		for (uint32_t i = 0; i < g->per_bank; i++)
+			fsck_segment(f, bank * g->per_bank + i);
+		io_close(&f->bank);
+	}
 	check_seqs(f);
 	f->found->has_index = f->index != NULL;
 	if (f->index == NULL)
@@ -179,12 +181,9 @@ fsck(struct io *io, const char *dir, fsck_say_f *sayer, void *arg, struct fsck_f
 	f.segment = aligned_alloc(IO_ALIGN, FORMAT_BLOCK);
 	if (f.segment != NULL)
 		ended = look(&f);
-	for (uint32_t i = 0; f.banks != NULL && i < found->g.banks; i++)
-		io_close(&f.banks[i]);
 	io_close(&f.supers[0]);
 	io_close(&f.supers[1]);
 	index_free(&f.index);
-	free(f.banks);
 	free(f.seqs);
 	free(f.snap);
 	free(f.segment);

@@ -240,7 +240,7 @@ void
 fsck_segment(struct fsck *f, uint32_t number)
 {
 	const struct geometry *g = &f->found->g;
-	struct io_file *bank = f->banks[geometry_bank(g, number)];
+	struct io_file *bank = f->bank;
 	uint64_t at = geometry_offset(g, number);
 	struct looked l = { .f = f, .number = number };
 	struct segment_head head;

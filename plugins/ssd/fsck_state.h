@@ -12,7 +12,7 @@ struct fsck {
 	void *arg;
 	struct fsck_found *found;
 	struct io_file *supers[2];
-	struct io_file **banks;
+	struct io_file *bank;	   /* that is looked at; NULL: it cannot be */
 	struct index *index;	   /* NULL: there is none to be trusted */
 	struct snap_segment *snap; /* of each segment, as index.snap has it; NULL: there is none to be trusted */
 	uint64_t *seqs;		   /* of each segment that is in use; 0: it is not */

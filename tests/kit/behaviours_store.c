@@ -66,7 +66,7 @@ memory_works(struct seat *s)
 	char key[16];
 
 	if (s->rig->handler->memory == NULL)
-		rig_skip("it does not know what memory it holds");
+		return; /* not skipped: that would end the process under the other worker */
 	for (int i = 0; i < 5000; i++) {
 		snprintf(key, sizeof key, "key-%d", i % 500);
 		store(s, REND_SET, key, key);

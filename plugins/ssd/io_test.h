@@ -33,17 +33,19 @@ struct kind {
 static bool has_uring; /* built with it, and this kernel lets us */
 static struct io *io;
 static struct io_queue *queue;
-static char folder[64];
+static char folder[4096];
 static unsigned dones, releases;
 
 static void
 start(const struct kind *kind)
 {
+	const char *base = getenv("TMPDIR");
+
 	for (int i = 0; i < MANY; i++)
 		memset(data[i], ' ' + i, BLOCK);
 	memset(back, 0xee, sizeof(back));
 	dones = releases = 0;
-	snprintf(folder, sizeof(folder), "%s/ssd-io-XXXXXX", kind->tmpfs ? "/dev/shm" : ".");
+	snprintf(folder, sizeof(folder), "%s/ssd-io-XXXXXX", kind->tmpfs ? "/dev/shm" : base != NULL ? base : "/tmp");
 	assert_non_null(mkdtemp(folder));
 	if (kind->sim) {
 		io = sim_new(1, 0);

@@ -121,7 +121,7 @@ inmem_full(void **state)
 
 #ifdef WITH_SSD
 #define SSD_LEAST 60
-#define SSD_NOT	  22 /* guard, leases, vivify, stale items; memory that it offers, or keeps values in */
+#define SSD_NOT	  22 /* guard, leases, vivify, stale items, memory of its own for values */
 
 /* Segments so small that most is read from the disk again. */
 static void

@@ -33,7 +33,8 @@ struct kind {
 static bool has_uring; /* built with it, and this kernel lets us */
 static struct io *io;
 static struct io_queue *queue;
-static char folder[4096];
+static char folder[128];
+static bool simulated;
 static unsigned dones, releases;
 
 static void
@@ -45,16 +46,21 @@ start(const struct kind *kind)
 		memset(data[i], ' ' + i, BLOCK);
 	memset(back, 0xee, sizeof(back));
 	dones = releases = 0;
-	snprintf(folder, sizeof(folder), "%s/ssd-io-XXXXXX", kind->tmpfs ? "/dev/shm" : base != NULL ? base : "/tmp");
-	assert_non_null(mkdtemp(folder));
 	if (kind->sim) {
+		snprintf(folder, sizeof(folder), "./ssd-io");
 		io = sim_new(1, 0);
 		assert_non_null(io);
 		assert_int_equal(io_make_dir(io, "."), IO_OK);
 		assert_int_equal(io_make_dir(io, folder), IO_OK);
 	} else {
+		snprintf(folder, sizeof(folder), "%s/ssd-io-XXXXXX",
+		    kind->tmpfs	   ? "/dev/shm"
+		    : base != NULL ? base
+				   : "/tmp");
+		assert_non_null(mkdtemp(folder));
 		assert_int_equal(disk_new(kind->engine, 4, &io), IO_OK);
 	}
+	simulated = kind->sim;
 	assert_int_equal(io_queue_open(io, NULL, &(struct io_limits){ .depth = 16, .time = LONG }, &queue), IO_OK);
 }
 
@@ -75,6 +81,8 @@ end(void)
 
 	assert_true(io_queue_close(&queue, LONG));
 	io_free(&io);
+	if (simulated)
+		return;
 	assert_int_equal(disk_new(DISK_THREADS, 1, &disks), IO_OK);
 	io_list(disks, folder, unlink_it, NULL);
 	io_free(&disks);

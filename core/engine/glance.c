@@ -8,12 +8,13 @@
 /* Those for which the row would make up a version, or that may have another table, walk. */
 #define WALKS (REND_VIVIFY | REND_ALSO_TOUCH)
 
+/* And whose yes is the answer: behind another, the rows have to have what it found. */
 static bool
 row_asks_as_the_client(const struct rend_step *step)
 {
 	return step->run == NULL && step->verb == REND_GET && step->tier == 0 && step->want == 0 && step->mode == 0 &&
 	       step->lease == REND_NO_LEASE && !step->repair && !step->aside && !step->guarded && !step->join &&
-	       !step->late;
+	       !step->late && step->yes == REND_REPLY;
 }
 
 void

@@ -63,8 +63,8 @@ static const struct {
 } errors[] = {
 	{ LINE("SERVER_ERROR object too large for cache"), REND_TOO_BIG, true },
 	{ LINE("SERVER_ERROR out of memory"), REND_NO_MEMORY, true },
-	/* It may be a rend. */
-	{ LINE("SERVER_ERROR backend down"), REND_DOWN, true },
+	/* It may be a rend, which says this also of a write that it had sent when its own backend broke. */
+	{ LINE("SERVER_ERROR backend down"), REND_LOST, true },
 	{ LINE("SERVER_ERROR backend busy"), REND_BUSY, true },
 	{ LINE("SERVER_ERROR backend timeout"), REND_TIMEOUT, true },
 	{ LINE("SERVER_ERROR not supported"), REND_UNSUPPORTED, true },

@@ -88,7 +88,7 @@ static const struct good {
 	{ &mg, "EN O7\r\n", REND_MISS, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
 	{ &mg, "SERVER_ERROR out of memory writing get response\r\n", REND_NO_MEMORY, NULL, 0, 0, 0, 0, 0, false, 0, 0,
 	    0 },
-	{ &mg, "SERVER_ERROR backend down\r\n", REND_DOWN, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
+	{ &mg, "SERVER_ERROR backend down\r\n", REND_LOST, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
 	{ &mg, "SERVER_ERROR backend timeout\r\n", REND_TIMEOUT, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
 	{ &mg, "SERVER_ERROR not supported\r\n", REND_UNSUPPORTED, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
 	{ &ms, "SERVER_ERROR not supported\r\n", REND_UNSUPPORTED, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },

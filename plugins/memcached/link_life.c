@@ -211,6 +211,8 @@ link_up(struct link *l)
 	while ((op = opq_take(&waiting)) != NULL) {
 		if (out_of_time(op))
 			request_end(op, REND_TIMEOUT);
+		else if (!rend_guard_holds(op))
+			request_end(op, REND_NOT_STORED);
 		else
 			link_send(l, op);
 	}

@@ -143,7 +143,8 @@ reserve_given_back(struct seat *s)
 
 /* ---- draining ---- */
 
-#define GRACE_NS 1000000000ULL /* of a machine that is busy */
+#define WITHIN_NS 1000000000ULL
+#define GRACE_NS  8000000000ULL /* of a machine that is busy */
 
 static void
 drained(const struct handler_kit *kit, uint64_t within, bool use)
@@ -173,8 +174,8 @@ drained(const struct handler_kit *kit, uint64_t within, bool use)
 static void
 drain_in_time(const struct handler_kit *kit)
 {
-	drained(kit, GRACE_NS, true);
-	drained(kit, GRACE_NS, false);
+	drained(kit, WITHIN_NS, true);
+	drained(kit, WITHIN_NS, false);
 }
 
 static void

@@ -6,7 +6,7 @@
 static int
 dawdling_drain(void *store, uint64_t deadline, struct rend_error *err)
 {
-	struct timespec pause = { .tv_sec = 3 };
+	struct timespec pause = { .tv_sec = 12 };
 
 	nanosleep(&pause, NULL);
 	return 0;

@@ -24,6 +24,11 @@ static const struct rend_step wants[] = {
 	[2] = { .name = "l2", .tier = L2, .verb = REND_GET },
 	{ 0 },
 };
+static const struct rend_step goes_on[] = {
+	[1] = { .name = "l1", .tier = L1, .verb = REND_GET, .yes = REND_REPLY_OK, .no = 2, .fail = 2 },
+	[2] = { .name = "l2", .tier = L2, .verb = REND_GET },
+	{ 0 },
+};
 static const struct rend_step other_tier[] = { [1] = { .name = "l2", .tier = L2, .verb = REND_GET, .no = 2, .fail = 2 },
 	[2] = { .name = "l1", .tier = L1, .verb = REND_GET },
 	{ 0 } };
@@ -206,6 +211,8 @@ test_what_is_not_the_clients_question_is_asked_with_a_child(void **state)
 	expect_walk(wants, REND_CAN_AT_ONCE, 0);
 	end(NULL);
 	expect_walk(other_tier, REND_CAN_AT_ONCE, 0);
+	end(NULL);
+	expect_walk(goes_on, REND_CAN_AT_ONCE, 0);
 }
 
 static void

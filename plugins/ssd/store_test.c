@@ -387,6 +387,37 @@ refused_leaves_nothing(void **state)
 	world_fini(&w);
 }
 
+/* What a refused store removed is gone after the next flush, too: one step, although nothing has room when it begins. */
+static void
+refused_is_flushed(void **state)
+{
+	struct world w;
+	bool refused[100] = { false };
+	unsigned count = 0;
+
+	world_init(&w, 32);
+	opened(&w);
+	for (unsigned key = 0; key < 100; key++)
+		assert_int_equal(world_set(&w, key, 1, 1000, 0), STORED);
+	world_settle(&w, true);
+	for (unsigned n = 0; count < 100; n++) {
+		refused[n % 100] = world_set(&w, n % 100, 2, 20 * KIB, 0) == STORE_NOT_ADMITTED;
+		count = refused[n % 100] ? count + 1 : 0;
+	}
+	/* Tombs have had all the room that was left for them. */
+	for (unsigned n = 0; w.store->tomb_count == 0; n++)
+		log_tomb(w.store, n, 0, 0);
+	for (unsigned key = 0; key < 100; key++)
+		assert_int_equal(world_set(&w, key, 3, 20 * KIB, 0), STORE_NOT_ADMITTED);
+	store_step(w.store, true, w.wall);
+	assert_int_equal(w.store->tomb_count, 0);
+	world_crash(&w, SIM_POWER_CUT);
+	opened(&w);
+	for (unsigned key = 0; key < 100; key++)
+		has_not(&w, key);
+	world_fini(&w);
+}
+
 /* I8: RAM follows from the options. */
 static void
 ram_is_bounded(void **state)
@@ -475,6 +506,7 @@ main(void)
 		cmocka_unit_test(start_reads_little),
 		cmocka_unit_test(expired_segments),
 		cmocka_unit_test(refused_leaves_nothing),
+		cmocka_unit_test(refused_is_flushed),
 		cmocka_unit_test(ram_is_bounded),
 		cmocka_unit_test(writes_little),
 		cmocka_unit_test(other_sizes),

@@ -185,6 +185,9 @@ enum io_status write_rows(struct store *s, struct image *im);
 /* Fills index and segments from what the segments say.  0, or -1: no memory. */
 int recover(struct store *s, int64_t wall, struct store_opened *opened);
 
+/* Later, when records can be written: what the index had no place for is noted as gone. */
+void recover_lost(struct store *s);
+
 /* From index.snap.  0, or -1: it is not to be trusted, and nothing has changed. */
 int snapshot_load(struct store *s);
 bool snapshot_write(struct store *s, uint64_t generation, uint64_t *bytes, uint64_t *sum);

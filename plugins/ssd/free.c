@@ -465,10 +465,11 @@ flush_step(struct store *s, int64_t wall)
 
 /* ---- all of it ---- */
 
-static void
+static bool
 bury_waiting(struct store *s)
 {
 	struct tomb t;
+	bool did = false;
 
 	for (uint32_t n = 0; n < TOMBS_MAX; n++) {
 		bool any;
@@ -479,9 +480,22 @@ bury_waiting(struct store *s)
 			t = s->tombs[--s->tomb_count];
 		pthread_mutex_unlock(&s->lock);
 		if (!any)
-			return;
+			break;
 		log_tomb(s, t.khash, t.version, 0);
+		did = true;
 	}
+	return did;
+}
+
+static bool
+tombs_wait(struct store *s)
+{
+	bool any;
+
+	pthread_mutex_lock(&s->lock);
+	any = s->tomb_count > 0;
+	pthread_mutex_unlock(&s->lock);
+	return any;
 }
 
 static bool
@@ -496,8 +510,24 @@ checkpoint_due(struct store *s)
 	return due;
 }
 
+/* Tombs find room before and after a checkpoint makes some; those of a flush reach the disk with it. */
+static bool
+settle(struct store *s, bool flush)
+{
+	bool did = bury_waiting(s);
+
+	if (checkpoint_due(s) || (did && flush))
+		did |= write_checkpoint(s);
+	return did;
+}
+
+/*
+ * A tomb that waits is in RAM only: without it a flush would leave on the disk what was removed before it began.  So a flush makes room for those
+ * that wait (images that were written are free at the second look, segments after a checkpoint) and does not end before they are written.  What
+ * there is no room for even then waits for the next one.
+ */
 bool
-free_step(struct store *s, int64_t wall)
+free_step(struct store *s, bool flush, int64_t wall)
 {
 	bool did = flush_step(s, wall);
 
@@ -507,9 +537,11 @@ free_step(struct store *s, int64_t wall)
 	if (count_free(s) < free_wanted(s))
 		while (count_free(s) < free_wanted(s) * 3 / 2 && free_oldest(s))
 			did = true;
-	bury_waiting(s);
-	if (checkpoint_due(s))
-		did |= write_checkpoint(s);
+	did |= settle(s, flush);
+	if (flush && tombs_wait(s)) {
+		did |= write_step(s, true);
+		did |= settle(s, true);
+	}
 	sweep(s, wall);
 	return did;
 }
@@ -521,6 +553,6 @@ store_step(struct store *s, bool flush, int64_t wall)
 
 	atomic_store(&s->wall, wall);
 	did = write_step(s, flush);
-	did |= free_step(s, wall);
+	did |= free_step(s, flush, wall);
 	return did;
 }

@@ -189,7 +189,10 @@ age_at(const struct index *ix, struct seat s)
 	return ix->age == NULL ? e.exptime : ix->age(ix->arg, &e);
 }
 
-/* Who has to go, of the ten: what nobody got, the oldest first; but while it is rebuilt, what is dead stays last. */
+/*
+ * Who has to go, of the ten: what nobody got, the oldest first.  While it is rebuilt, what is dead goes before all: its version is kept elsewhere
+ * then (lose()), and its seat is for what can be found.
+ */
 static struct seat
 coldest(const struct pair *p)
 {
@@ -200,8 +203,7 @@ coldest(const struct pair *p)
 	for (unsigned n = 0; n < 2 * INDEX_SLOTS; n++) {
 		struct seat s = { buckets[n / INDEX_SLOTS], n % INDEX_SLOTS };
 		uint64_t word = word_at(p->ix, s);
-		uint64_t weight = (age_at(p->ix, s) >> 2) | (word & HIT_BIT ? 1ULL << 62 : 0) |
-				  (word & DEAD_BIT ? 1ULL << 63 : 0);
+		uint64_t weight = word & DEAD_BIT ? 0 : (age_at(p->ix, s) >> 2) | (word & HIT_BIT ? 1ULL << 62 : 0) | 1;
 
 		if (weight < least) {
 			least = weight;

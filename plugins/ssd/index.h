@@ -99,6 +99,10 @@ bool index_rebuild_stands(const struct index *ix, uint64_t hash, uint64_t versio
 /* Removes the dead, and forgets versions. */
 void index_rebuild_end(struct index *ix);
 
+/* Then, once: names the records that would stand if there had been place for them, each by a hash that leads there. */
+typedef void index_lost_f(void *arg, uint64_t hash, uint64_t version);
+void index_rebuild_lost(struct index *ix, index_lost_f *lost, void *arg);
+
 /* ---- as it is kept in a file ---- */
 
 /* A bucket is 64 bytes; those of a quiet index, from first on.  Loading trusts nobody: it skips what ok() does not know. */

@@ -63,8 +63,20 @@ lose(struct index *ix, struct seat s)
 	if (l->version == 0)
 		ix->lost_count++;
 	if (version > l->version)
-		*l = (struct lost){ .pair = pair_name(ix, s.bucket, tag), .version = version, .tag = tag };
+		*l = (struct lost){ .pair = pair_name(ix, s.bucket, tag),
+			.version = version,
+			.tag = tag,
+			.dead = (word_at(ix, s) & DEAD_BIT) != 0 };
 	return true;
+}
+
+static void
+lost_is_old(struct index *ix, uint64_t bucket, uint32_t tag)
+{
+	struct lost *l = ix->lost_room == 0 ? NULL : lost_seat(ix, pair_name(ix, bucket, tag), tag);
+
+	if (l != NULL && l->version != 0)
+		l->dead = true;
 }
 
 static bool
@@ -91,10 +103,12 @@ index_rebuild_offer(struct index *ix, uint64_t hash, uint64_t version, bool dead
 		takes = version > is || (version == is && (dead || (word_at(ix, s) & DEAD_BIT) == 0));
 	} else if (is_lost(ix, p.first, p.tag, version)) {
 		takes = false;
-	} else if (pair_seat_for(&p, &s)) {
-		ok = lose(ix, s);
 	} else {
-		atomic_fetch_add_explicit(&ix->entries, 1, memory_order_relaxed);
+		lost_is_old(ix, p.first, p.tag);
+		if (pair_seat_for(&p, &s))
+			ok = lose(ix, s);
+		else
+			atomic_fetch_add_explicit(&ix->entries, 1, memory_order_relaxed);
 	}
 	if (takes && ok) {
 		set_at(ix, s, word, dead ? 0 : e->exptime);
@@ -129,6 +143,17 @@ index_rebuild_end(struct index *ix)
 	}
 	free(ix->versions);
 	ix->versions = NULL;
+}
+
+void
+index_rebuild_lost(struct index *ix, index_lost_f *lost, void *arg)
+{
+	for (size_t i = 0; i < ix->lost_room; i++) {
+		const struct lost *l = &ix->lost[i];
+
+		if (l->version != 0 && !l->dead)
+			lost(arg, hash_for(ix, l->pair, l->tag), l->version);
+	}
 	free(ix->lost);
 	ix->lost = NULL;
 	ix->lost_count = ix->lost_room = 0;

@@ -47,6 +47,7 @@ struct lost {
 	uint64_t pair; /* the lower bucket of the two */
 	uint64_t version;
 	uint32_t tag;
+	bool dead; /* nothing is there of that version, or there is a newer one */
 };
 
 struct index {

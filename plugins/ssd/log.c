@@ -7,6 +7,10 @@
  * crash is the order of segments: of one khash, no record is in an older segment than the one that the index led to when it was written.  So
  * when the oldest segment is freed, what it hid is gone already.  Who wants a record says so in after_seq; the newest open segment, or a
  * new one, always does.
+ *
+ * An entry leaves the index together with its segment, or with a tomb: for want of place, for a store that was refused, for what cannot be read, and
+ * also when the index is rebuilt.  What the key becomes later, nothing included, would be undone by the next crash otherwise.  A tomb that finds no
+ * room waits in RAM, and no flush is one before it is written (free_step()).
  */
 #include <string.h>
 

@@ -332,6 +332,7 @@ open_all(struct store *s, int64_t wall, struct store_opened *opened)
 		status = write_super(s, SUPER_DIRTY); /* both, so that neither is of a store before this one */
 	if (status != IO_OK)
 		return fails(opened, "cannot write super in %s: %s", s->dir, io_status_text(status));
+	recover_lost(s);
 	opened->objects = index_count(s->index);
 	snprintf(opened->sentence, sizeof opened->sentence, "%s: %llu objects, %s", s->dir,
 	    (unsigned long long)opened->objects,

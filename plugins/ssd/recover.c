@@ -257,6 +257,19 @@ rebuild(struct recovery *r, int64_t wall)
 	return 0;
 }
 
+static void
+is_lost(void *arg, uint64_t khash, uint64_t version)
+{
+	log_tomb(arg, khash, version, 0);
+}
+
+/* As whatever leaves the index but with its segment (log.c): the next rebuild may have place for it, when its key was deleted long ago. */
+void
+recover_lost(struct store *s)
+{
+	index_rebuild_lost(s->index, is_lost, s);
+}
+
 int
 recover(struct store *s, int64_t wall, struct store_opened *opened)
 {

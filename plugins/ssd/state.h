@@ -160,7 +160,7 @@ enum goes { GOES_OLDEST, GOES_EXPIRED, GOES_BAD };
 
 /* What becomes of the records of a segment, whose rows lie as in an image, the last one first. */
 void free_rows(struct store *s, uint32_t segment, enum goes how, const struct row *rows, uint32_t count);
-bool free_step(struct store *s, int64_t wall);
+bool free_step(struct store *s, bool flush, int64_t wall);
 
 /* How many free segments there are to be. */
 uint32_t free_wanted(const struct store *s);
@@ -184,6 +184,9 @@ enum io_status write_rows(struct store *s, struct image *im);
 
 /* Fills index and segments from what the segments say.  0, or -1: no memory. */
 int recover(struct store *s, int64_t wall, struct store_opened *opened);
+
+/* Later, when records can be written: what the index had no place for is noted as gone. */
+void recover_lost(struct store *s);
 
 /* From index.snap.  0, or -1: it is not to be trusted, and nothing has changed. */
 int snapshot_load(struct store *s);

@@ -127,7 +127,8 @@ void store_erase(struct store *s, uint64_t khash, const struct place *at);
 /* ---- the keeper ---- */
 
 /*
- * Writes, seals, frees.  flush: also what does not fill a block yet.  Waits for the disk.  true: there was something to do.
+ * Writes, seals, frees.  flush: also what does not fill a block yet, and what was removed when there was no room to note it; only while the disk
+ * takes nothing, or all images are in use, does that wait for the next flush.  Waits for the disk.  true: there was something to do.
  */
 bool store_step(struct store *s, bool flush, int64_t wall);
 

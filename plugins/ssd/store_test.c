@@ -387,6 +387,78 @@ refused_leaves_nothing(void **state)
 	world_fini(&w);
 }
 
+/* What a refused store removed is gone after the next flush, too: one step, although nothing has room when it begins. */
+static void
+refused_is_flushed(void **state)
+{
+	struct world w;
+	bool refused[100] = { false };
+	unsigned count = 0;
+
+	world_init(&w, 32);
+	opened(&w);
+	for (unsigned key = 0; key < 100; key++)
+		assert_int_equal(world_set(&w, key, 1, 1000, 0), STORED);
+	world_settle(&w, true);
+	for (unsigned n = 0; count < 100; n++) {
+		refused[n % 100] = world_set(&w, n % 100, 2, 20 * KIB, 0) == STORE_NOT_ADMITTED;
+		count = refused[n % 100] ? count + 1 : 0;
+	}
+	/* Tombs have had all the room that was left for them. */
+	for (unsigned n = 0; w.store->tomb_count == 0; n++)
+		log_tomb(w.store, n, 0, 0);
+	for (unsigned key = 0; key < 100; key++)
+		assert_int_equal(world_set(&w, key, 3, 20 * KIB, 0), STORE_NOT_ADMITTED);
+	store_step(w.store, true, w.wall);
+	assert_int_equal(w.store->tomb_count, 0);
+	world_crash(&w, SIM_POWER_CUT);
+	opened(&w);
+	for (unsigned key = 0; key < 100; key++)
+		has_not(&w, key);
+	world_fini(&w);
+}
+
+/*
+ * A crowded index, whose tombs are more than its entries: when it is rebuilt, most of what was there is there.  What it had no place for is gone for
+ * good: its key may be deleted, and there is nothing to delete.  Later, when the records around it have gone, it is not found either.
+ */
+static void
+lost_stays_lost(void **state)
+{
+	struct world w;
+	bool lost[400] = { false };
+	unsigned live = 0, count = 0;
+	uint64_t n;
+
+	world_init(&w, 64);
+	w.options.objects = 150;
+	w.options.moves = 0;
+	opened(&w);
+	for (unsigned i = 0; i < 2000; i++) {
+		assert_int_equal(world_set(&w, i * 7 % 400, 1, 3000, 0), STORED);
+		world_settle(&w, false);
+	}
+	world_settle(&w, true);
+	for (unsigned key = 0; key < 400; key++)
+		live += lost[key] = world_get(&w, key, &n, NULL);
+	world_crash(&w, SIM_KILL);
+	opened(&w);
+	for (unsigned key = 0; key < 400; key++)
+		count += lost[key] = lost[key] && !world_get(&w, key, &n, NULL);
+	assert_in_range(count, 1, live / 4);
+	for (unsigned i = 0; i < 64; i++) {
+		for (unsigned key = 1000; key < 1030; key++)
+			assert_int_equal(world_set(&w, key, 1, 3000, 0), STORED);
+		world_settle(&w, true);
+		world_crash(&w, SIM_KILL);
+		opened(&w);
+		for (unsigned key = 0; key < 400; key++)
+			if (lost[key])
+				has_not(&w, key);
+	}
+	world_fini(&w);
+}
+
 /* I8: RAM follows from the options. */
 static void
 ram_is_bounded(void **state)
@@ -475,6 +547,8 @@ main(void)
 		cmocka_unit_test(start_reads_little),
 		cmocka_unit_test(expired_segments),
 		cmocka_unit_test(refused_leaves_nothing),
+		cmocka_unit_test(refused_is_flushed),
+		cmocka_unit_test(lost_stays_lost),
 		cmocka_unit_test(ram_is_bounded),
 		cmocka_unit_test(writes_little),
 		cmocka_unit_test(other_sizes),

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -14,14 +15,30 @@ failed(const char *what, const char *folder, const char *name, struct rend_error
 	return error_set(err, EX_CANTCREAT, "%s %.300s/%.100s: %s", what, folder, name, strerror(errno));
 }
 
+/* Who may write there may leave notes and take them away; in a folder like /tmp at least not ours. */
 static int
 open_folder(const char *folder, struct rend_error *err)
 {
 	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct stat st;
 
-	if (fd < 0)
+	if (fd < 0 || fstat(fd, &st) != 0) {
 		error_set(err, EX_CANTCREAT, "cannot open the folder %.300s: %s", folder, strerror(errno));
-	return fd;
+	} else if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0 && (st.st_mode & S_ISVTX) == 0) {
+		error_set(
+		    err, EX_CANTCREAT, "others may write to %.300s, and so to the notes in it: chmod go-w it", folder);
+	} else {
+		return fd;
+	}
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+static bool
+is_ours(const struct stat *st)
+{
+	return S_ISREG(st->st_mode) && (st->st_uid == geteuid() || st->st_uid == 0);
 }
 
 /* A file that has its name before it has its line would be a note, too; so the line need not be there at once. */
@@ -57,11 +74,14 @@ note_leave(const char *folder, const char *name, const char *line, struct rend_e
 int
 note_look(const char *folder, const char *name, struct rend_error *err)
 {
-	int dir = open_folder(folder, err), there = 1;
+	int dir = open_folder(folder, err), there;
+	struct stat st;
 
 	if (dir < 0)
 		return -1;
-	if (faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW) != 0)
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		there = is_ours(&st);
+	else
 		there = errno == ENOENT ? 0 : failed("cannot look for", folder, name, err);
 	close(dir);
 	return there;

@@ -1,4 +1,4 @@
-/* Notes to whoever runs next: a small file each, in a folder that outlives the process.  Main thread. */
+/* Notes to whoever runs next: a small file each, in a folder that outlives the process, and to which nobody else may write.  Main thread. */
 #ifndef BASE_NOTE_H
 #define BASE_NOTE_H
 
@@ -10,7 +10,7 @@
  * -1 with the reason. */
 int note_leave(const char *folder, const char *name, const char *line, struct rend_error *err);
 
-/* Is there one?  1, 0, or -1 with the reason: nobody can tell. */
+/* Is there one, and is it ours or root's?  1, 0, or -1 with the reason: nobody can tell. */
 int note_look(const char *folder, const char *name, struct rend_error *err);
 
 /* Takes it away for good.  0, or -1 with the reason. */

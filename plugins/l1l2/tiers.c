@@ -45,8 +45,8 @@ tiers_is_whole(struct rend_flow *flow)
 		return rend_expired(found->exptime, rend_wall()) ? REND_NO : REND_YES;
 	if (conf->promote_ttl == 0)
 		return REND_NO;
-	flow->until = rend_earlier(flow->until,
-	    rend_wall() + (int64_t)(conf->promote_ttl / NS_PER_S + (conf->promote_ttl % NS_PER_S != 0)));
+	flow->until = rend_earlier(
+	    flow->until, rend_wall() + (int64_t)(conf->promote_ttl / NS_PER_S + (conf->promote_ttl % NS_PER_S != 0)));
 	return REND_YES;
 }
 

@@ -168,8 +168,13 @@ touch_leaves(struct leaving *l, const struct row *r)
 	struct entry e;
 	uint64_t seq;
 
-	if (!index_find(s->index, r->khash, &e) || !e.place.touched || e.place.seg == l->segment ||
-	    exptime_passed(e.exptime, l->wall))
+	if (!index_find(s->index, r->khash, &e) || exptime_passed(e.exptime, l->wall)) {
+		/* The value that it let expire may be there still, with the time that it had before. */
+		if (l->hides)
+			bury(l, r);
+		return;
+	}
+	if (!e.place.touched || e.place.seg == l->segment)
 		return;
 	seq = atomic_load(&s->segments[e.place.seg].seq);
 	if (!log_touch(s, r->khash, row_version(r), e.exptime, seq))

@@ -63,8 +63,8 @@ not_through_a_link(void **state)
 	snprintf(path, sizeof path, "%s/a", dir);
 	snprintf(other, sizeof other, "%s/other", dir);
 	assert_int_equal(symlink(other, path), 0);
-	/* It is there, wherever it leads. */
-	assert_int_equal(note_look(dir, "a", &err), 1);
+	/* rend leaves files. */
+	assert_int_equal(note_look(dir, "a", &err), 0);
 	assert_int_equal(note_leave(dir, "a", "a line", &err), -1);
 	snprintf(said, sizeof said, "cannot write %s/a: Too many levels of symbolic links", dir);
 	assert_string_equal(err.text, said);
@@ -86,6 +86,24 @@ no_folder(void **state)
 	err.text[0] = '\0';
 	assert_int_equal(note_remove("/nonexistent", "a", &err), -1);
 	assert_string_equal(err.text, said);
+}
+
+/* Where others can leave notes and take them away, none is believed. */
+static void
+others_may_write(void **state)
+{
+	struct rend_error err = { 0 };
+	char said[400];
+
+	assert_int_equal(note_leave(dir, "a", "a line", &err), 0);
+	assert_int_equal(chmod(dir, 0770), 0);
+	snprintf(said, sizeof said, "others may write to %s, and so to the notes in it: chmod go-w it", dir);
+	assert_int_equal(note_look(dir, "a", &err), -1);
+	assert_string_equal(err.text, said);
+	assert_int_equal(chmod(dir, 01777), 0);
+	assert_int_equal(note_look(dir, "a", &err), 1);
+	assert_int_equal(chmod(dir, 0700), 0);
+	assert_int_equal(note_remove(dir, "a", &err), 0);
 }
 
 /* A folder in its place cannot be written to, nor removed as a file. */
@@ -110,6 +128,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(there_until_removed),
 		cmocka_unit_test(not_through_a_link),
+		cmocka_unit_test(others_may_write),
 		cmocka_unit_test(no_folder),
 		cmocka_unit_test(in_the_way),
 	};

@@ -33,7 +33,6 @@ static const struct rend_option options[] = {
 	REND_OPTION("segment", REND_SIZE, ssd_conf, segment, "0", "0..64MiB",
 	    "What is freed at once; a value is smaller than that.  0: by size, 4 MiB to 64 MiB.  Nine of them are in "
 	    "RAM, 17 up to 8 MiB."),
-
 	REND_OPTION("chunk", REND_SIZE, ssd_conf, chunk, "64", "64..4KiB",
 	    "What a record's length is rounded up to; a power of two."),
 	REND_OPTION("buffers", REND_SIZE, ssd_conf, buffers, "64MiB", "1MiB..", "RAM for values that are being read."),

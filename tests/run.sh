@@ -18,7 +18,7 @@ export PYTHONDONTWRITEBYTECODE=1
 # Tests that bound a server's memory run here too: freed memory is kept aside up to 16 MiB, not 256.
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:detect_stack_use_after_return=1:quarantine_size_mb=16}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
-export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1:second_deadlock_stack=1}
+export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1:second_deadlock_stack=1:suppressions=$(cd "$(dirname "$0")" && pwd)/tsan.supp}
 limit=${REND_TEST_SECONDS:-$([ -n "${REND_TEST_LONG:-}" ] && echo 3600 || echo 600)}
 timeout --kill-after=10 "$limit" "$@"
 code=$?

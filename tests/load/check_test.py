@@ -138,7 +138,7 @@ def amount(short):
 def test_memcached():
     with harness.Memcached() as server:
         for protocol in PROTOCOLS:
-            run = load("check", server, "--protocol", protocol, "-n", amount(20000), "--width", "1:3,2-5:1", "--no-evictions")
+            run = load("check", server, "--protocol", protocol, "-n", LONG if harness.LONG else 20000, "--width", "1:3,2-5:1", "--no-evictions")
             sound("memcached, " + protocol, run, 5000)
             assert run.json["check"]["writes_unknown"] == 0 < run.json["check"]["removals"]
             assert set(run.json["commands"]) == {"get", "gets", "gat", "gats", "set", "add", "replace", "cas", "delete", "touch", "flush_all"}

@@ -79,65 +79,12 @@ static const struct rend_step own_get[] = {
 /* ---- set, add, replace, cas that leave copies ---- */
 
 /* As l1l2's; a lease is taken only where there was something to delete. */
-enum { P_REACHED = 1, P_FIRST, P_LEASE, P_L2, P_KNOWN, P_PUBLISH, P_L2_COLD, P_DROP, P_ACKNOWLEDGE, P_AWAY };
+static const struct rend_step set[] = PUBLISHED(REND_SET, P_L2_COLD), add[] = PUBLISHED(REND_ADD, P_L2_COLD),
+			      replace[] = PUBLISHED(REND_REPLACE, P_L2_COLD);
 
-#define PUBLISHED(ask)                                                                                              \
-	{                                                                                                           \
-		[P_REACHED] = { REACHED, .yes = P_FIRST },                                                          \
-		[P_FIRST] = { .name = "first",                                                                      \
-			.tier = L1,                                                                                 \
-			.verb = REND_DELETE,                                                                        \
-			.aside = true,                                                                              \
-			.repair = true,                                                                             \
-			.yes = P_LEASE,                                                                             \
-			.no = P_L2_COLD,                                                                            \
-			.fail = P_AWAY,                                                                             \
-			.but = { { REND_UNSUPPORTED, P_L2_COLD } } },                                               \
-		[P_LEASE] = { LEASE, .yes = P_L2, .no = P_L2_COLD, .fail = P_L2_COLD },                             \
-		[P_L2] = { .name = "l2", .tier = L2, .verb = (ask), .yes = P_KNOWN, .no = P_DROP, .fail = P_DROP }, \
-		[P_KNOWN] = { .name = "known?",                                                                     \
-			.run = apart_knows_stored,                                                                  \
-			.yes = P_PUBLISH,                                                                           \
-			.no = P_DROP,                                                                               \
-			.fail = P_DROP },                                                                           \
-		[P_PUBLISH] = { PUBLISH, .no = P_DROP, .fail = P_DROP },                                            \
-		[P_L2_COLD] = { .name = "l2_cold",                                                                  \
-			.tier = L2,                                                                                 \
-			.verb = (ask),                                                                              \
-			.yes = P_DROP,                                                                              \
-			.no = P_DROP,                                                                               \
-			.fail = P_DROP },                                                                           \
-		[P_DROP] = { WRITE_DROP(P_ACKNOWLEDGE) }, [P_ACKNOWLEDGE] = { ACKNOWLEDGE },                        \
-		[P_AWAY] = { .name = "away?",                                                                       \
-			.run = apart_goes_on,                                                                       \
-			.yes = P_L2_COLD,                                                                           \
-			.no = REND_REPLY_FAIL,                                                                      \
-			.fail = REND_REPLY_FAIL },                                                                  \
-		{                                                                                                   \
-			0                                                                                           \
-		}                                                                                                   \
-	}
-
-static const struct rend_step set[] = PUBLISHED(REND_SET), add[] = PUBLISHED(REND_ADD),
-			      replace[] = PUBLISHED(REND_REPLACE);
-
-enum { E_DROP = 1, E_LEASE, E_L2, E_KNOWN, E_PUBLISH, E_L2_COLD };
-
-#define OWN_STORE(ask)                                                                         \
-	{                                                                                      \
-		[E_DROP] = { OWN_DROP, .yes = E_LEASE, .no = E_L2_COLD, .fail = E_L2_COLD },   \
-		[E_LEASE] = { LEASE, .yes = E_L2, .no = E_L2_COLD, .fail = E_L2_COLD },        \
-		[E_L2] = { .name = "l2", .tier = L2, .verb = (ask), .yes = E_KNOWN },          \
-		[E_KNOWN] = { .name = "known?", .run = apart_knows_stored, .yes = E_PUBLISH }, \
-		[E_PUBLISH] = { PUBLISH, .guarded = true, .late = true },                      \
-		[E_L2_COLD] = { .name = "l2_cold", .tier = L2, .verb = (ask) },                \
-		{                                                                              \
-			0                                                                      \
-		}                                                                              \
-	}
-
-static const struct rend_step own_published_set[] = OWN_STORE(REND_SET), own_published_add[] = OWN_STORE(REND_ADD),
-			      own_published_replace[] = OWN_STORE(REND_REPLACE);
+static const struct rend_step own_published_set[] = OWN_STORE(REND_SET, E_L2_COLD),
+			      own_published_add[] = OWN_STORE(REND_ADD, E_L2_COLD),
+			      own_published_replace[] = OWN_STORE(REND_REPLACE, E_L2_COLD);
 
 /* ---- which ---- */
 

@@ -66,13 +66,15 @@ give_value(struct shelf *sh, struct rend_op *op, struct record *r)
 	return rend_value_add(&op->item.value, &l->buf, l->buf.data, l->buf.size);
 }
 
-/* All that is told of a record. */
+/* All that is told of a record.  touches: in a visit, and it has its new exptime before it is asked whether that is to be filled anew. */
 static enum rend_status
-answer(struct shelf *sh, struct rend_op *op, struct record *r, int64_t wall, bool vivified)
+answer(struct shelf *sh, struct rend_op *op, struct record *r, int64_t wall, bool vivified, bool touches)
 {
 	op->item.have = op->ask.want & WANTS_KNOWN;
 	if (give_value(sh, op, r) != 0)
 		return REND_NO_MEMORY;
+	if (touches)
+		record_set_exptime(r, op->ask.exptime);
 	op->item.flags = r->flags;
 	op->item.signs = signs(op, r, wall, vivified);
 	op->item.exptime = record_exptime(r);
@@ -103,7 +105,7 @@ answer_found(struct visit *v, struct rend_op *op, bool vivified)
 
 	if (touches && !rend_guard_holds(op))
 		return REND_NOT_STORED;
-	status = answer(v->shelf, op, r, v->wall, vivified);
+	status = answer(v->shelf, op, r, v->wall, vivified, touches);
 	if (status != REND_OK)
 		return status;
 	if (touches)
@@ -121,7 +123,7 @@ answer_found(struct visit *v, struct rend_op *op, bool vivified)
 static enum rend_status
 answer_gone(struct shelf *sh, struct rend_op *op, struct record *r)
 {
-	return answer(sh, op, r, rend_wall(), true);
+	return answer(sh, op, r, rend_wall(), true, false);
 }
 
 /* On a miss: an empty item, unless another client puts one there first.  The visit goes on, at whatever is there then. */
@@ -199,7 +201,7 @@ lookup_get(void *inst, struct rend_op *op)
 		rend_done(op, get_in_visit(sh, op));
 		return;
 	}
-	status = answer(sh, op, r, wall, false);
+	status = answer(sh, op, r, wall, false, false);
 	if (status == REND_OK)
 		note_hit(op, r, wall, slot, entry);
 	rend_done(op, status);

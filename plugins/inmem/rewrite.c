@@ -126,7 +126,7 @@ touches(const struct rewriting *how, const struct rend_op *op)
 
 /*
  * What is still to be done when the item is found as it was.  As in memcached, it is a new one: nobody has got it yet, and it is neither stale
- * nor somebody's to fill.
+ * nor somebody's to fill.  But for a number that stays as long as it was: that is the same item.
  */
 static void
 inherit(
@@ -135,6 +135,8 @@ inherit(
 	d->record->flags = old->flags;
 	/* Read late: a touch may have come between. */
 	record_set_exptime(d->record, touches(how, op) ? op->ask.exptime : record_exptime(old));
+	if (how->counts && c->len == c->old_len)
+		d->record->state |= record_state(old) & (RECORD_FETCHED | RECORD_STALE | RECORD_SENT);
 	if (how->counts)
 		how->fill(op, c, draft_value(d));
 	else if (c->old == NULL)

@@ -200,8 +200,9 @@ def test_what_it_cannot_judge():
 class Trouble:
     """What happens to a memcached while a load goes on: it is killed and started again, it is stopped and goes on."""
 
-    def __init__(self, run, rend, l2):
-        self.run, self.rend, self.l2 = run, rend, l2
+    def __init__(self, run, rend, l2, pause=2000):
+        """pause: so many requests are answered between two of them."""
+        self.run, self.rend, self.l2, self.pause = run, rend, l2, pause
         self.killed = self.stopped = 0
 
     def _over(self):
@@ -218,14 +219,14 @@ class Trouble:
 
     def once(self):
         """What the load did not go on under is not counted."""
-        self._go_on(2000)
+        self._go_on(self.pause)
         self.l2.end(signal.SIGKILL)
-        self._go_on(200)
+        self._go_on(self.pause // 10)
         self.killed += not self._over()
         self.l2.restart()
-        self._go_on(2000)
+        self._go_on(self.pause)
         self.l2.send_signal(signal.SIGSTOP)
-        self._go_on(100)
+        self._go_on(self.pause // 20)
         self.stopped += not self._over()
         self.l2.send_signal(signal.SIGCONT)
 

@@ -503,6 +503,18 @@ tombs_wait(struct store *s)
 	return any;
 }
 
+/* Is there something that only RAM says? */
+static bool
+waits(struct store *s)
+{
+	bool any;
+
+	pthread_mutex_lock(&s->lock);
+	any = s->tomb_count > 0 || s->super_due;
+	pthread_mutex_unlock(&s->lock);
+	return any;
+}
+
 static bool
 checkpoint_due(struct store *s)
 {
@@ -521,8 +533,12 @@ settle(struct store *s, bool flush)
 {
 	bool did = bury_waiting(s);
 
-	if (checkpoint_due(s) || (did && flush))
-		did |= write_checkpoint(s);
+	if (checkpoint_due(s) || (did && flush)) {
+		bool written = write_checkpoint(s);
+
+		s->behind |= !written;
+		did |= written;
+	}
 	return did;
 }
 
@@ -554,10 +570,14 @@ free_step(struct store *s, bool flush, int64_t wall)
 bool
 store_step(struct store *s, bool flush, int64_t wall)
 {
+	uint64_t began = io_now(s->io);
 	bool did;
 
 	atomic_store(&s->wall, wall);
+	s->behind = false;
 	did = write_step(s, flush);
 	did |= free_step(s, flush, wall);
+	if (flush && !s->behind && !waits(s))
+		atomic_store(&s->flushed, began);
 	return did;
 }

@@ -357,6 +357,7 @@ store_open(
 	s->options = *options;
 	s->dir = strdup(options->dir);
 	atomic_store(&s->wall, wall);
+	atomic_store(&s->flushed, io_now(io));
 	if (s->dir == NULL || open_all(s, wall, opened) != 0) {
 		if (s->dir == NULL)
 			fails(opened, "no memory");

@@ -1,6 +1,9 @@
 /* ssd: keeps values on a disk, and knows in RAM where.  This file has the descriptor, the options, and what is counted; job.h says how an op goes. */
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "disk.h"
 #include "job.h"
@@ -19,6 +22,8 @@ struct ssd_conf {
 
 /* Reads that may wait for their turn at the disk: as many as the core has in flight at one node. */
 #define READS_WAITING 16384
+
+#define NS_PER_US     1000ULL
 
 /* An object for each so many bytes, if nothing else is said. */
 #define OBJECT_BYTES 2048
@@ -109,6 +114,32 @@ gauge_bytes(void *arg)
 }
 
 static uint64_t
+gauge_free(void *arg)
+{
+	struct store_sizes sizes;
+
+	store_sizes(((const struct ssd *)arg)->store, &sizes);
+	return sizes.free;
+}
+
+static uint64_t
+gauge_bad(void *arg)
+{
+	struct store_sizes sizes;
+
+	store_sizes(((const struct ssd *)arg)->store, &sizes);
+	return sizes.bad;
+}
+
+static uint64_t
+gauge_flush_age(void *arg)
+{
+	uint64_t flushed = store_flushed(((const struct ssd *)arg)->store), now = rend_now();
+
+	return now > flushed ? (now - flushed) / NS_PER_US : 0;
+}
+
+static uint64_t
 memory(void *arg)
 {
 	const struct ssd *d = arg;
@@ -127,6 +158,11 @@ show(struct ssd *d, struct rend_node *self)
 	    gauge_objects, d);
 	rend_gauge_new(self, "bytes", "Bytes of segments in use.", gauge_bytes, d);
 	rend_gauge_new(self, "limit_maxbytes", "Bytes of all segments.", gauge_capacity, d);
+	rend_gauge_new(self, "segments_free", "Segments that can be written to.", gauge_free, d);
+	rend_gauge_new(self, "segments_bad", "Segments that could not be written, and are not used.", gauge_bad, d);
+	rend_gauge_new(self, "flush_age",
+	    "Microseconds since a flush began that left nothing over: what was answered before that is on the disk.",
+	    gauge_flush_age, d);
 #define STORE_COUNT(name, doc) d->counters.name = rend_counter_new(self, #name, doc);
 	STORE_COUNTS(STORE_COUNT)
 #undef STORE_COUNT
@@ -180,12 +216,29 @@ open_io(struct ssd *d, const struct ssd_conf *c, struct rend_error *err)
 	return d->buffers == NULL ? rend_error(err, "no memory") : 0;
 }
 
+/* NULL: no memory, or the folder where we are is gone. */
+static char *
+absolute(const char *path)
+{
+	char folder[PATH_MAX], *whole = NULL;
+
+	if (path[0] == '/')
+		return strdup(path);
+	if (getcwd(folder, sizeof folder) == NULL || asprintf(&whole, "%s/%s", folder, path) < 0)
+		return NULL;
+	return whole;
+}
+
 static int
 open_disk(struct ssd *d, const struct ssd_conf *c, struct rend_error *err)
 {
 	struct store_options o = options_of(c);
 	struct store_opened opened;
 
+	d->path = absolute(c->path);
+	if (d->path == NULL)
+		return rend_error(err, "cannot tell where %s is", c->path);
+	o.dir = d->path;
 	o.wake = keeper_wake;
 	o.wake_arg = &d->keeper;
 	if (open_io(d, c, err) != 0)
@@ -212,6 +265,7 @@ free_ssd(struct ssd *d)
 		free(inst);
 	}
 	pthread_mutex_destroy(&d->lock);
+	free(d->path);
 	free(d);
 }
 
@@ -224,8 +278,7 @@ drain(void *store, uint64_t deadline, struct rend_error *err)
 	d->left = true;
 	if (keeper_stop(&d->keeper, deadline) && store_leave(d->store, deadline))
 		return 0;
-	return rend_error(
-	    err, "%s could not be left as it should: the next start has to rebuild the index", d->conf->path);
+	return rend_error(err, "%s could not be left as it should: the next start has to rebuild the index", d->path);
 }
 
 static void
@@ -235,12 +288,12 @@ close_store(void *store)
 
 	REND_CHECK(d, SSD_MAGIC);
 	if (!keeper_stop(&d->keeper, rend_now() + LET_GO)) {
-		rend_log(REND_LOG_ERROR, "ssd: the disk of %s does not answer a write", d->conf->path);
+		rend_log(REND_LOG_ERROR, "ssd: the disk of %s does not answer a write", d->path);
 		return; /* with all that the thread may use yet */
 	}
 	if (!d->left && !store_leave(d->store, 0))
 		rend_log(REND_LOG_WARN,
-		    "ssd: %s could not be left as it should: the next start has to rebuild the index", d->conf->path);
+		    "ssd: %s could not be left as it should: the next start has to rebuild the index", d->path);
 	store_abandon(&d->store);
 	free_ssd(d);
 }

@@ -92,6 +92,8 @@ struct store {
 	int64_t ttl_looked;		      /* wall: when segments were asked whether they have expired */
 	uint64_t flush_done;		      /* the flush_seq that was swept last */
 	_Atomic int64_t wall;		      /* as of the last step */
+	bool behind;			      /* this flush leaves something over */
+	_Atomic uint64_t flushed;	      /* io_now() when the last one began that did not */
 
 #define STORE_COUNT(name, doc) _Atomic uint64_t name;
 	struct {

@@ -132,6 +132,12 @@ void store_erase(struct store *s, uint64_t khash, const struct place *at);
  */
 bool store_step(struct store *s, bool flush, int64_t wall);
 
+/*
+ * io_now() of a moment: all that was answered before it is on the disk, as far as `sync` says.  When the last flush began that left nothing over; at
+ * first when the store was opened.  Any thread.
+ */
+uint64_t store_flushed(const struct store *s);
+
 /* ---- for people ---- */
 
 #define STORE_COUNTS(X)                                                                             \

@@ -254,6 +254,8 @@ write_image(struct store *s, struct image *im, bool flush)
 	busy = is_busy(im);
 	flushed = im->seq < atomic_load(&s->flush_seq);
 	settled = log_settled(s, im, flush || state == SEGMENT_SEALING);
+	/* Who copies just now keeps what is behind him from being written. */
+	s->behind |= settled < im->used * s->g.chunk;
 	pthread_mutex_unlock(&s->lock);
 
 	if (state == SEGMENT_SEALED || state == SEGMENT_BAD)
@@ -263,6 +265,7 @@ write_image(struct store *s, struct image *im, bool flush)
 		return recycle(s, im);
 	}
 	if (im->failed) {
+		s->behind = true; /* what says so has to be written, too */
 		if (busy)
 			return false;
 		go_bad(s, im);
@@ -275,6 +278,7 @@ write_image(struct store *s, struct image *im, bool flush)
 			im->written = settled;
 		else
 			give_up(s, im);
+		s->behind |= im->failed;
 	}
 	if (state == SEGMENT_SEALING && !busy && !im->failed) {
 		did = true;
@@ -290,8 +294,8 @@ write_step(struct store *s, bool flush)
 
 	for (uint32_t i = 0; i < s->image_count; i++)
 		did |= write_image(s, &s->images[i], flush);
-	if (flush && s->options.sync == STORE_SYNC_FLUSH)
-		write_sync(s);
+	if (flush && s->options.sync == STORE_SYNC_FLUSH && !write_sync(s))
+		s->behind = true;
 	return did;
 }
 

@@ -197,8 +197,13 @@ became(struct store *s, struct image *im, enum segment_state state)
 static void
 seal(struct store *s, struct image *im)
 {
-	enum io_status status = write_rows(s, im);
+	enum io_status status = IO_OK;
 
+	/* Rows are believed: what they are of is there before. */
+	if (s->options.sync == STORE_SYNC_FLUSH)
+		status = io_sync(write_bank(s, im->segment));
+	if (status == IO_OK)
+		status = write_rows(s, im);
 	if (status == IO_OK && s->options.sync != STORE_SYNC_NONE)
 		status = io_sync(write_bank(s, im->segment));
 	if (status == IO_OK)

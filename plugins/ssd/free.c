@@ -135,8 +135,9 @@ move_record(struct leaving *l, const struct row *r, struct entry *e)
 	struct store *s = l->s;
 	bool moved;
 
-	if (!e->place.hit || l->budget < (int64_t)size_class_chunks(e->place.size) * s->g.chunk ||
-	    !keys_try(s->keys, r->khash))
+	/* A value in pieces is not: these would go all the same. */
+	if (r->type != RECORD_VALUE || !e->place.hit ||
+	    l->budget < (int64_t)size_class_chunks(e->place.size) * s->g.chunk || !keys_try(s->keys, r->khash))
 		return false;
 	moved = leads_here(l, r, e) && copy_record(l, r, e);
 	keys_give(s->keys, r->khash);
@@ -186,7 +187,11 @@ row_leaves(struct leaving *l, const struct row *r)
 {
 	switch (r->type) {
 	case RECORD_VALUE:
+	case RECORD_MANIFEST:
 		value_leaves(l, r);
+		break;
+	case RECORD_PIECE:
+		pieces_leave(l->s, r, l->hides);
 		break;
 	case RECORD_TOMB:
 		if (l->hides)
@@ -559,5 +564,6 @@ store_step(struct store *s, bool flush, int64_t wall)
 	atomic_store(&s->wall, wall);
 	did = write_step(s, flush);
 	did |= free_step(s, flush, wall);
+	pieces_stepped(s);
 	return did;
 }

@@ -3,6 +3,7 @@
  *
  *	get		fetch ──► answer
  *	all others	key's lock (perhaps later) ──► fetch, unless it is a plain set ──► decide ──► change ──► unlock, answer
+ *									                └─ large: tearer.h ─┘
  */
 #ifndef SSD_JOB_H
 #define SSD_JOB_H
@@ -10,6 +11,7 @@
 #include "fetch.h"
 #include "keeper.h"
 #include "rend/plugin.h"
+#include "tearer.h"
 
 /* Made once per block of rend.conf. */
 struct ssd {
@@ -19,6 +21,7 @@ struct ssd {
 	struct store *store;
 	struct buffers *buffers;
 	struct keeper keeper;
+	struct tearer tearer;
 	const struct ssd_conf *conf;
 	bool stuck; /* the disk has not let go of memory: it stays */
 	bool left;  /* it was written, or given up, for the next start */
@@ -81,7 +84,14 @@ bool verb_is_blind(const struct rend_op *op);
 /* Does it need the value? */
 bool verb_wants_value(const struct rend_op *op);
 
-/* What was found is in j->fetch, unless the verb is blind.  With the key's lock, if it changes anything. */
+/*
+ * What was found is in j->fetch, unless the verb is blind.  With the key's lock, if it changes anything.  VERB_LATER: the tearer has it, and
+ * it may have been answered already.
+ */
 enum rend_status verb_run(struct job *j);
+#define VERB_LATER ((enum rend_status)255)
+
+/* It has ended like this, with a value of so many bytes. */
+enum rend_status verb_stored(struct job *j, enum stored stored, uint64_t cas, uint64_t len);
 
 #endif

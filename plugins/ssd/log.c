@@ -17,6 +17,8 @@
 #include "size_class.h"
 #include "state.h"
 
+#define MODEST_SEGMENTS 2 /* that are left free by who is modest */
+
 void
 segment_expires(struct segment *g, uint32_t exptime)
 {
@@ -34,7 +36,7 @@ blocks(uint64_t bytes)
 	return (bytes + FORMAT_BLOCK - 1) / FORMAT_BLOCK * FORMAT_BLOCK;
 }
 
-/* What values leave for tombs, bytes. */
+/* What values, and what they are made of, leave for tombs, bytes. */
 static uint32_t
 tomb_room(const struct store *s)
 {
@@ -48,6 +50,12 @@ fits(const struct store *s, const struct image *im, uint32_t chunks, bool value)
 	uint64_t records = blocks(((uint64_t)im->used + chunks) * s->g.chunk + (value ? tomb_room(s) : 0));
 
 	return records + blocks((im->rows + 1) * sizeof(struct row)) + FORMAT_BLOCK <= s->g.segment;
+}
+
+static bool
+leaves_room(const struct append *a)
+{
+	return record_is_value(a->head.type) || a->head.type == RECORD_PIECE;
 }
 
 uint32_t
@@ -103,7 +111,7 @@ open_stream(struct store *s, unsigned stream)
 	s->free_count--;
 	im->seq = head.seq = s->next_seq++;
 	im->used = geometry_first(&s->g);
-	im->rows = im->touches = im->written = 0;
+	im->rows = im->touches = im->written = im->safe = 0;
 	im->version_max = 0;
 	memcpy(head.uuid, s->super.uuid, FORMAT_UUID);
 	head.number = im->segment;
@@ -119,6 +127,17 @@ open_stream(struct store *s, unsigned stream)
 	return im;
 }
 
+/* Who asks for many leaves some to the others. */
+static bool
+may_open(const struct store *s, const struct append *a)
+{
+	uint32_t spare = a->modest ? s->image_count / 4 : 0, images = 0;
+
+	for (const struct image *im = s->free_images; im != NULL; im = im->next)
+		images++;
+	return images > spare && s->free_count > (a->modest ? MODEST_SEGMENTS : 0);
+}
+
 /* The image that the record goes to. */
 static struct image *
 choose(struct store *s, const struct append *a, uint32_t chunks)
@@ -128,10 +147,10 @@ choose(struct store *s, const struct append *a, uint32_t chunks)
 
 	if (im != NULL && im->seq < a->after_seq)
 		im = newest;
-	if (im != NULL && im->seq >= a->after_seq && fits(s, im, chunks, a->head.type == RECORD_VALUE))
+	if (im != NULL && im->seq >= a->after_seq && fits(s, im, chunks, leaves_room(a)))
 		return im;
 	/* A new segment is newer than any.  Only if there is one is the old one closed: what has room for tombs is not given up for nothing. */
-	if (s->free_images == NULL || s->free_count == 0)
+	if (!may_open(s, a))
 		return NULL;
 	if (im != NULL && im->seq >= a->after_seq)
 		close_image(s, im);
@@ -165,16 +184,48 @@ put_row(struct store *s, struct image *im, const struct append *a)
 	memcpy(im->data + s->g.segment - FORMAT_BLOCK - im->rows * sizeof row, &row, sizeof row);
 }
 
+static uint32_t
+chunks_of(const struct store *s, const struct append *a)
+{
+	return geometry_chunks(&s->g, (uint64_t)RECORD_HEAD + a->head.keylen + a->head.len);
+}
+
+/* What is left of an open segment is not left empty, if a part of it would do. */
+static void
+shorten(const struct store *s, struct append *a)
+{
+	const struct image *im = s->open[a->stream];
+	uint32_t least = a->least, most = a->head.len;
+
+	if (im == NULL || least == 0 || fits(s, im, chunks_of(s, a), true))
+		return;
+	a->head.len = least;
+	if (!fits(s, im, chunks_of(s, a), true)) {
+		a->head.len = most;
+		return;
+	}
+	while (most - least > s->g.chunk) {
+		a->head.len = least + (most - least) / 2;
+		if (fits(s, im, chunks_of(s, a), true))
+			least = a->head.len;
+		else
+			most = a->head.len;
+	}
+	a->head.len = least;
+}
+
 static bool
 reserve(struct store *s, struct append *a)
 {
-	uint32_t chunks = geometry_chunks(&s->g, (uint64_t)RECORD_HEAD + a->head.keylen + a->head.len);
+	uint32_t chunks;
 	struct image *im;
 	int writer;
 
 	a->flushed = a->flush_seq != 0 && a->flush_seq != atomic_load(&s->flush_seq);
 	if (a->flushed)
 		return false;
+	shorten(s, a);
+	chunks = chunks_of(s, a);
 	im = choose(s, a, chunks);
 	if (im == NULL || (writer = free_writer(im)) < 0)
 		return false;
@@ -198,7 +249,7 @@ reserve(struct store *s, struct append *a)
 		im->version_max = a->head.version;
 	im->touches += a->head.type == RECORD_TOUCH;
 	put_row(s, im, a);
-	if (a->head.type == RECORD_VALUE)
+	if (leaves_room(a))
 		segment_expires(&s->segments[im->segment], a->head.exptime);
 	return true;
 }

@@ -322,13 +322,15 @@ static int
 open_all(struct store *s, int64_t wall, struct store_opened *opened)
 {
 	enum io_status status;
+	bool older;
 
 	if (open_supers(s, opened) != 0 || identify(s, opened) != 0 || open_banks(s, opened) != 0 ||
 	    make_memory(s, opened) != 0 || load(s, wall, opened) != 0)
 		return -1;
 	list_free(s);
+	older = s->super.format < FORMAT_VERSION;
 	status = write_super(s, SUPER_DIRTY);
-	if (status == IO_OK && opened->how == STORE_NEW)
+	if (status == IO_OK && (opened->how == STORE_NEW || older))
 		status = write_super(s, SUPER_DIRTY); /* both, so that neither is of a store before this one */
 	if (status != IO_OK)
 		return fails(opened, "cannot write super in %s: %s", s->dir, io_status_text(status));
@@ -353,6 +355,7 @@ store_open(
 	if (s == NULL)
 		return fails(opened, "no memory");
 	pthread_mutex_init(&s->lock, NULL);
+	pieces_init(s);
 	s->io = io;
 	s->options = *options;
 	s->dir = strdup(options->dir);
@@ -391,6 +394,7 @@ store_abandon(struct store **sp)
 	free(s->free);
 	free(s->tombs);
 	free(s->dir);
+	pthread_cond_destroy(&s->stepped);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
 }

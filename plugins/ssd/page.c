@@ -1,0 +1,47 @@
+/* Memory that is handed out as it was read: see page.h. */
+#include "page.h"
+
+#include <stdlib.h>
+
+#include "io.h"
+
+static void
+page_release(struct rend_buf *buf)
+{
+	struct page *p = (struct page *)(void *)buf;
+
+	if (p->got != 0)
+		buffers_give(p->buffers, &p->data, p->got);
+	else
+		free(p->data);
+	free(p);
+}
+
+struct page *
+page_new(struct buffers *buffers, size_t size)
+{
+	struct page *p = calloc(1, sizeof *p);
+
+	if (p == NULL)
+		return NULL;
+	p->buffers = buffers;
+	if (size <= BUFFERS_LARGEST)
+		p->data = buffers_take(buffers, size, &p->got);
+	else
+		p->data = aligned_alloc(IO_ALIGN, size);
+	if (p->data == NULL) {
+		free(p);
+		return NULL;
+	}
+	rend_buf_init(&p->buf, p->data, size, page_release);
+	return p;
+}
+
+void
+page_drop(struct page **p)
+{
+	struct rend_buf *buf = *p != NULL ? &(*p)->buf : NULL;
+
+	*p = NULL;
+	rend_buf_drop(&buf);
+}

@@ -142,18 +142,18 @@ copy_out(struct gather *g, uint32_t nth)
 	struct image *im;
 	char *to = part->page->data;
 
-	pthread_mutex_lock(&s->lock);
-	im = s->segments[part->piece.segment].image;
-	if (im != NULL && im->seq == part->piece.seq)
-		atomic_fetch_add(&im->readers, 1);
-	else
-		im = NULL;
-	pthread_mutex_unlock(&s->lock);
+	im = fetch_hold_image(&s->segments[part->piece.segment]);
 	if (im == NULL)
 		return false;
-	memcpy(to + part->skip, im->data + (size_t)part->piece.start * s->g.chunk, RECORD_HEAD + part->piece.len);
-	atomic_fetch_sub(&im->readers, 1);
-	judge(g, nth, to + part->skip);
+	/* Else others may be writing there: what is in its place is not looked at. */
+	if (im->seq == part->piece.seq) {
+		memcpy(
+		    to + part->skip, im->data + (size_t)part->piece.start * s->g.chunk, RECORD_HEAD + part->piece.len);
+		judge(g, nth, to + part->skip);
+	} else {
+		fails(g, GATHER_GONE, IO_OK);
+	}
+	fetch_let_go(im);
 	return true;
 }
 
@@ -269,7 +269,7 @@ take_memory(struct gather *g)
 
 		part->skip = (uint32_t)(from % IO_ALIGN);
 		to = (to + IO_ALIGN - 1) / IO_ALIGN * IO_ALIGN;
-		part->page = page_new(g->fetcher->buffers, to - from + part->skip);
+		part->page = page_new(g->fetcher->buffers, g->fetcher->shelf, to - from + part->skip);
 		if (part->page == NULL)
 			return false;
 	}

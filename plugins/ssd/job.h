@@ -8,8 +8,10 @@
 #ifndef SSD_JOB_H
 #define SSD_JOB_H
 
+#include "breaker.h"
 #include "fetch.h"
 #include "keeper.h"
+#include "probe.h"
 #include "rend/plugin.h"
 #include "tearer.h"
 
@@ -20,6 +22,7 @@ struct ssd {
 	struct io *io;
 	struct store *store;
 	struct buffers *buffers;
+	struct breaker *breaker;
 	struct keeper keeper;
 	struct tearer tearer;
 	const struct ssd_conf *conf;
@@ -29,6 +32,7 @@ struct ssd {
 	pthread_mutex_t lock;	    /* of what follows */
 	struct instance *instances; /* all there ever were: a call may be on its way to one */
 	struct store_counts told;   /* to the counters */
+	bool told_down;		    /* to people */
 	struct {
 #define STORE_COUNT(name, doc) struct rend_counter *name;
 		STORE_COUNTS(STORE_COUNT)
@@ -44,6 +48,7 @@ struct instance {
 	struct instance *next;
 	struct rend_worker *worker;
 	struct fetcher fetcher;
+	struct probe probe;
 	struct job *jobs; /* that wait for a lock */
 	bool ends;
 

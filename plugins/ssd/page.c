@@ -3,32 +3,25 @@
 
 #include <stdlib.h>
 
-#include "io.h"
-
 static void
 page_release(struct rend_buf *buf)
 {
 	struct page *p = (struct page *)(void *)buf;
 
-	if (p->got != 0)
-		buffers_give(p->buffers, &p->data, p->got);
-	else
-		free(p->data);
+	buffers_give(p->buffers, p->shelf, &p->data, p->got);
 	free(p);
 }
 
 struct page *
-page_new(struct buffers *buffers, size_t size)
+page_new(struct buffers *buffers, unsigned shelf, size_t size)
 {
 	struct page *p = calloc(1, sizeof *p);
 
 	if (p == NULL)
 		return NULL;
 	p->buffers = buffers;
-	if (size <= BUFFERS_LARGEST)
-		p->data = buffers_take(buffers, size, &p->got);
-	else
-		p->data = aligned_alloc(IO_ALIGN, size);
+	p->shelf = shelf;
+	p->data = buffers_take(buffers, shelf, size, &p->got);
 	if (p->data == NULL) {
 		free(p);
 		return NULL;

@@ -9,11 +9,12 @@ struct page {
 	struct rend_buf buf; /* its last user gives the memory back */
 	struct buffers *buffers;
 	void *data;
-	size_t got; /* 0: from malloc */
+	size_t got;
+	unsigned shelf;
 };
 
 /* One reference, the caller's.  NULL: the bound is reached, or no memory. */
-struct page *page_new(struct buffers *buffers, size_t size);
+struct page *page_new(struct buffers *buffers, unsigned shelf, size_t size);
 
 /* *p is NULL afterwards; NULL before is fine. */
 void page_drop(struct page **p);

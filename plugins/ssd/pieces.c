@@ -301,16 +301,17 @@ version_at(struct store *s, const struct place *p, uint64_t khash)
  * The manifest is in a segment that stays, for it was written later.  It needs no tomb where segments go in order: after a crash it leads to the same
  * pieces, which are not there then either.
  */
-void
-pieces_leave(struct store *s, const struct row *r, bool noted)
+uint64_t
+pieces_leave(struct store *s, const struct row *r)
 {
 	struct entry e;
+	uint64_t seq;
 
 	if (!index_find(s->index, r->khash, &e) || version_at(s, &e.place, r->khash) != row_version(r))
-		return;
+		return 0;
+	seq = s->segments[e.place.seg].seq;
+	if (!index_remove(s->index, r->khash, &e.place))
+		return 0;
 	COUNT(s, evictions, 1);
-	if (noted)
-		store_erase(s, r->khash, &e.place);
-	else
-		index_remove(s->index, r->khash, &e.place);
+	return seq;
 }

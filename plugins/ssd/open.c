@@ -336,16 +336,18 @@ static int
 open_all(struct store *s, int64_t wall, struct store_opened *opened)
 {
 	enum io_status status;
+	bool older;
 
 	if (open_supers(s, opened) != 0 || identify(s, opened) != 0 || open_banks(s, opened) != 0 ||
 	    make_memory(s, opened) != 0 || load(s, wall, opened) != 0)
 		return -1;
 	list_free(s);
+	older = s->super.format < FORMAT_VERSION;
 	status = snapshot_reserve(s);
 	if (status != IO_OK)
 		return fails(opened, "no room in %s for a copy of the index: %s", s->dir, io_status_text(status));
 	status = write_super(s, SUPER_DIRTY);
-	if (status == IO_OK && opened->how == STORE_NEW)
+	if (status == IO_OK && (opened->how == STORE_NEW || older))
 		status = write_super(s, SUPER_DIRTY); /* both, so that neither is of a store before this one */
 	if (status != IO_OK)
 		return fails(opened, "cannot write super in %s: %s", s->dir, io_status_text(status));
@@ -370,6 +372,7 @@ store_open(
 	if (s == NULL)
 		return fails(opened, "no memory");
 	pthread_mutex_init(&s->lock, NULL);
+	pieces_init(s);
 	s->io = io;
 	s->options = *options;
 	s->dir = strdup(options->dir);
@@ -410,6 +413,7 @@ store_abandon(struct store **sp)
 	free(s->free);
 	free(s->tombs);
 	free(s->dir);
+	pthread_cond_destroy(&s->stepped);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
 }

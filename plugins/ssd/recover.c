@@ -68,8 +68,10 @@ offer(struct recovery *r, const struct row *row, uint32_t segment, uint64_t seq)
 		return 0;
 	if (row->type == RECORD_TOUCH)
 		return keep_touch(r, row, seq);
-	if (row->type == RECORD_VALUE)
+	if (record_is_value(row->type) || row->type == RECORD_PIECE)
 		segment_expires(&s->segments[segment], row->exptime);
+	if (row->type == RECORD_PIECE)
+		return 0; /* what it is of is a manifest's to say */
 	return index_rebuild_offer(s->index, row->khash, version, row->type == RECORD_TOMB, &e) ? 0 : -1;
 }
 

@@ -192,7 +192,7 @@ open_disk(struct ssd *d, const struct ssd_conf *c, struct rend_error *err)
 		return -1;
 	if (store_open(&d->store, d->io, &o, rend_wall(), &opened) != 0)
 		return rend_error(err, "%s", opened.sentence);
-	rend_log(REND_LOG_INFO, "ssd: %s, by %s", opened.sentence, io_name(d->io));
+	rend_log(opened.damaged ? REND_LOG_WARN : REND_LOG_INFO, "ssd: %s, by %s", opened.sentence, io_name(d->io));
 	return keeper_start(&d->keeper, d->store) == 0 ? 0 : rend_error(err, "no thread");
 }
 

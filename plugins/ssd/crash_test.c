@@ -142,11 +142,15 @@ on_operation(void *arg, struct io *io, uint64_t n)
 static void
 step(struct crashes *c, bool flush)
 {
-	uint64_t began = c->op;
+	uint64_t began = c->op, before = store_flushed(c->w.store);
 
+	sim_advance(c->w.io, 1);
 	store_step(c->w.store, flush, c->w.wall);
-	if (flush)
-		c->flushed = began + 1;
+	if (!flush)
+		return;
+	/* And it says so. */
+	assert_true(store_flushed(c->w.store) > before);
+	c->flushed = began + 1;
 }
 
 static void

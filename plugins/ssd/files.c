@@ -21,10 +21,10 @@ path_of(const struct store *s, const char *name)
 }
 
 static enum io_status
-open_file(struct store *s, const char *name, int flags, struct io_file **file)
+open_file(struct store *s, const char *name, int flags, struct breaker *breaker, struct io_file **file)
 {
 	char *path = path_of(s, name);
-	enum io_status status = path == NULL ? IO_NO_MEMORY : io_open(s->io, path, flags, NULL, file);
+	enum io_status status = path == NULL ? IO_NO_MEMORY : io_open(s->io, path, flags, breaker, file);
 
 	free(path);
 	return status;
@@ -76,7 +76,7 @@ files_open_supers(struct store *s, struct store_opened *opened)
 	if (make_folder(s, opened) != 0)
 		return -1;
 	for (unsigned i = 0; i < 2; i++) {
-		enum io_status status = open_file(s, i == 0 ? "super.a" : "super.b", IO_CREATE, &s->supers[i]);
+		enum io_status status = open_file(s, i == 0 ? "super.a" : "super.b", IO_CREATE, NULL, &s->supers[i]);
 
 		if (status == IO_OK && i == 0)
 			status = io_lock(s->supers[0]);
@@ -151,7 +151,7 @@ open_bank(struct store *s, uint32_t bank, struct store_opened *opened)
 	uint64_t is = 0;
 
 	snprintf(name, sizeof name, "data.%03u", bank);
-	status = open_file(s, name, IO_CREATE | IO_DIRECT, &s->banks[bank]);
+	status = open_file(s, name, IO_CREATE | IO_DIRECT, s->options.breaker, &s->banks[bank]);
 	if (status == IO_OK)
 		status = io_size(s->banks[bank], &is);
 	if (status == IO_OK && is != s->g.bank) {

@@ -13,6 +13,8 @@
 #define CLOSE_TRIES	    10000
 #define SEGMENTS_MIN	    16
 #define SMALL_SEGMENT	    (8U << 20)
+#define BANK_MIN	    (4ULL << 30) /* bytes */
+#define BANKS_MOST	    16		 /* open files, of stores of any size */
 
 int
 opened_fails(struct store_opened *o, const char *fmt, ...)
@@ -39,11 +41,20 @@ segment_for(uint64_t capacity)
 	return (uint32_t)(size / FORMAT_BLOCK * FORMAT_BLOCK);
 }
 
+static uint64_t
+bank_for(uint64_t capacity)
+{
+	/* Segments are not torn: the last bank would be one too many. */
+	uint64_t bank = capacity / BANKS_MOST + FORMAT_SEGMENT_MAX;
+
+	return bank < BANK_MIN ? BANK_MIN : bank;
+}
+
 /* What a store of these options is made with; all else is zero. */
 static int
 plan(const struct store_options *o, struct super *p, struct geometry *g, struct store_opened *opened)
 {
-	uint64_t bank = o->bank == 0 ? 4ULL << 30 : o->bank, segments, per_bank;
+	uint64_t bank = o->bank != 0 ? o->bank : bank_for(o->capacity), segments, per_bank;
 
 	*p = (struct super){ .magic = SUPER_MAGIC, .format = FORMAT_VERSION, .state = SUPER_DIRTY };
 	p->chunk = o->chunk == 0 ? FORMAT_CHUNK_MIN : o->chunk;
@@ -58,6 +69,7 @@ plan(const struct store_options *o, struct super *p, struct geometry *g, struct 
 	p->banks = (uint32_t)((segments + per_bank - 1) / per_bank);
 	p->bank = segments / p->banks * p->segment;
 	p->buckets = index_buckets_for(o->objects == 0 ? 1 : o->objects);
+	opened->files = p->banks + 2;
 	if (!format_super_sound(p, g))
 		return opened_fails(opened, "no store can have these sizes: %llu bytes, segments of %u, chunks of %u",
 		    (unsigned long long)o->capacity, p->segment, p->chunk);
@@ -101,10 +113,12 @@ make_images(struct store *s)
 							 : 2 * STREAMS;
 	if (s->image_count < STREAMS + 1)
 		s->image_count = STREAMS + 1;
-	s->images = calloc(s->image_count, sizeof *s->images);
+	s->images = aligned_alloc(_Alignof(struct image), s->image_count * sizeof *s->images);
 	s->scratch = aligned_alloc(IO_ALIGN, s->g.segment);
-	if (s->images == NULL || s->scratch == NULL)
+	s->block = aligned_alloc(IO_ALIGN, FORMAT_BLOCK);
+	if (s->images == NULL || s->scratch == NULL || s->block == NULL)
 		return false;
+	memset(s->images, 0, s->image_count * sizeof *s->images);
 	for (uint32_t i = 0; i < s->image_count; i++) {
 		struct image *im = &s->images[i];
 
@@ -247,6 +261,10 @@ open_all(struct store *s, int64_t wall, struct store_opened *opened)
 	    make_memory(s, opened) != 0 || load(s, wall, opened) != 0)
 		return -1;
 	list_free(s);
+	status = snapshot_reserve(s);
+	if (status != IO_OK)
+		return opened_fails(
+		    opened, "no room in %s for a copy of the index: %s", s->dir, io_status_text(status));
 	status = write_super(s, SUPER_DIRTY);
 	if (status != IO_OK)
 		return opened_fails(opened, "cannot write super in %s: %s", s->dir, io_status_text(status));
@@ -277,6 +295,7 @@ store_open(
 	s->options = *options;
 	s->dir = strdup(options->dir);
 	atomic_store(&s->wall, wall);
+	atomic_store(&s->flushed, io_now(io));
 	if (s->dir == NULL || open_all(s, wall, opened) != 0) {
 		if (s->dir == NULL)
 			opened_fails(opened, "no memory");
@@ -307,6 +326,7 @@ store_abandon(struct store **sp)
 	free(s->unsynced);
 	free(s->images);
 	free(s->scratch);
+	free(s->block);
 	free(s->segments);
 	free(s->free);
 	free(s->tombs);
@@ -360,7 +380,7 @@ store_leave(struct store *s, uint64_t deadline)
 	uint64_t bytes = 0, sum = 0;
 
 	if (!seal_all(s, deadline) || !write_checkpoint(s) || !in_time(s, deadline) ||
-	    !snapshot_write(s, s->super.generation + 1, &bytes, &sum))
+	    !snapshot_write(s, s->super.generation + 1, deadline, &bytes, &sum))
 		return false;
 	s->super.snap_bytes = bytes;
 	s->super.snap_sum = sum;

@@ -161,7 +161,7 @@ static bool
 sealed_rows(struct store *s, const struct found *f, struct image *im)
 {
 	const struct segment_trailer *t = &f->trailer;
-	const struct row *rows = free_read_rows(s, f->segment);
+	const struct row *rows = leave_read_rows(s, f->segment);
 
 	if (rows == NULL || !are_possible(s, rows, t->rows, t->used))
 		return false;

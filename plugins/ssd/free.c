@@ -291,6 +291,18 @@ bury_waiting(struct store *s)
 	return did;
 }
 
+/* Is there something that only RAM says? */
+static bool
+waits(struct store *s)
+{
+	bool any;
+
+	pthread_mutex_lock(&s->lock);
+	any = s->tomb_count > 0 || s->super_due;
+	pthread_mutex_unlock(&s->lock);
+	return any;
+}
+
 static bool
 checkpoint_due(struct store *s, bool frees)
 {
@@ -316,11 +328,13 @@ settle(struct store *s, bool flush, bool frees)
 
 	if (!checkpoint_due(s, frees) && !(did && flush))
 		return did;
-	if (!write_checkpoint(s))
+	if (!write_checkpoint(s)) {
+		s->behind = true;
 		return did;
+	}
 	if (freeing > 0 && s->freeing == freeing && atomic_load(&s->free_count) == 0 && tombs_wait(s)) {
 		free_discard(s);
-		write_checkpoint(s);
+		s->behind |= !write_checkpoint(s);
 	}
 	return true;
 }
@@ -350,11 +364,15 @@ free_step(struct store *s, bool flush, int64_t wall)
 bool
 store_step(struct store *s, bool flush, int64_t wall)
 {
+	uint64_t began = io_now(s->io);
 	bool did;
 
 	atomic_store(&s->wall, wall);
+	s->behind = false;
 	did = write_step(s, flush);
 	did |= free_step(s, flush, wall);
+	if (flush && !s->behind && !waits(s))
+		atomic_store(&s->flushed, began);
 	pieces_stepped(s);
 	return did;
 }

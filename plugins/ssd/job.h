@@ -26,6 +26,7 @@ struct ssd {
 	struct keeper keeper;
 	struct tearer tearer;
 	const struct ssd_conf *conf;
+	char *path; /* conf's, absolute: in the background rend leaves the folder where it was started */
 	bool stuck; /* the disk has not let go of memory: it stays */
 	bool left;  /* it was written, or given up, for the next start */
 

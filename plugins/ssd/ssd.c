@@ -1,6 +1,9 @@
 /* ssd: keeps values on a disk, and knows in RAM where.  This file has the descriptor, the options, and what is counted; job.h says how an op goes. */
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "disk.h"
 #include "job.h"
@@ -22,6 +25,8 @@ struct ssd_conf {
 
 /* Bytes of buffers for a manifest, and for what pieces are rounded up by. */
 #define BUFFERS_SPARE (4ULL << 20)
+
+#define NS_PER_US     1000ULL
 /*
  * After so many reads in a row of seconds that failed or were late, gets are answered at once, and a worker looks whether the disk is back once
  * a second.
@@ -163,6 +168,32 @@ gauge_bytes(void *arg)
 }
 
 static uint64_t
+gauge_free(void *arg)
+{
+	struct store_sizes sizes;
+
+	store_sizes(((const struct ssd *)arg)->store, &sizes);
+	return sizes.free;
+}
+
+static uint64_t
+gauge_bad(void *arg)
+{
+	struct store_sizes sizes;
+
+	store_sizes(((const struct ssd *)arg)->store, &sizes);
+	return sizes.bad;
+}
+
+static uint64_t
+gauge_flush_age(void *arg)
+{
+	uint64_t flushed = store_flushed(((const struct ssd *)arg)->store), now = rend_now();
+
+	return now > flushed ? (now - flushed) / NS_PER_US : 0;
+}
+
+static uint64_t
 memory(void *arg)
 {
 	const struct ssd *d = arg;
@@ -181,6 +212,11 @@ show(struct ssd *d, struct rend_node *self)
 	    gauge_objects, d);
 	rend_gauge_new(self, "bytes", "Bytes of segments in use.", gauge_bytes, d);
 	rend_gauge_new(self, "limit_maxbytes", "Bytes of all segments.", gauge_capacity, d);
+	rend_gauge_new(self, "segments_free", "Segments that can be written to.", gauge_free, d);
+	rend_gauge_new(self, "segments_bad", "Segments that could not be written, and are not used.", gauge_bad, d);
+	rend_gauge_new(self, "flush_age",
+	    "Microseconds since a flush began that left nothing over: what was answered before that is on the disk.",
+	    gauge_flush_age, d);
 	rend_gauge_new(
 	    self, "disk_down", "1 while the disk is not asked, because it failed or was late.", gauge_down, d);
 	rend_gauge_new(self, "disk_refused", "Reads that were answered at once because of that.", gauge_refused, d);
@@ -262,12 +298,29 @@ longest_read(const struct ssd *d)
 	return value >= segment || value + value / 4 + READ_MORE > segment ? segment : value + value / 4 + READ_MORE;
 }
 
+/* NULL: no memory, or the folder where we are is gone. */
+static char *
+absolute(const char *path)
+{
+	char folder[PATH_MAX], *whole = NULL;
+
+	if (path[0] == '/')
+		return strdup(path);
+	if (getcwd(folder, sizeof folder) == NULL || asprintf(&whole, "%s/%s", folder, path) < 0)
+		return NULL;
+	return whole;
+}
+
 static int
 open_disk(struct ssd *d, const struct ssd_conf *c, struct rend_error *err)
 {
 	struct store_options o = options_of(c);
 	struct store_opened opened;
 
+	d->path = absolute(c->path);
+	if (d->path == NULL)
+		return rend_error(err, "cannot tell where %s is", c->path);
+	o.dir = d->path;
 	if (open_io(d, c, err) != 0)
 		return -1;
 	o.wake = keeper_wake;
@@ -278,7 +331,7 @@ open_disk(struct ssd *d, const struct ssd_conf *c, struct rend_error *err)
 	if (c->buffers < longest_read(d))
 		return rend_error(err, "buffers is %llu bytes, and reading one value may take %llu",
 		    (unsigned long long)c->buffers, (unsigned long long)longest_read(d));
-	rend_log(REND_LOG_INFO, "ssd: %s, by %s", opened.sentence, io_name(d->io));
+	rend_log(opened.damaged ? REND_LOG_WARN : REND_LOG_INFO, "ssd: %s, by %s", opened.sentence, io_name(d->io));
 	/* The keeper last: nobody would stop it. */
 	if (tearer_start(&d->tearer, d->store, c->timeout) != 0 || keeper_start(&d->keeper, d->store) != 0)
 		return rend_error(err, "no thread");
@@ -303,6 +356,7 @@ free_ssd(struct ssd *d)
 		free(inst);
 	}
 	pthread_mutex_destroy(&d->lock);
+	free(d->path);
 	free(d);
 }
 
@@ -315,8 +369,7 @@ drain(void *store, uint64_t deadline, struct rend_error *err)
 	d->left = true;
 	if (keeper_leave(&d->keeper, deadline))
 		return 0;
-	return rend_error(
-	    err, "%s could not be left as it should: the next start has to rebuild the index", d->conf->path);
+	return rend_error(err, "%s could not be left as it should: the next start has to rebuild the index", d->path);
 }
 
 static void
@@ -327,12 +380,12 @@ close_store(void *store)
 	REND_CHECK(d, SSD_MAGIC);
 	tearer_stop(&d->tearer);
 	if (!keeper_stop(&d->keeper, rend_now() + LET_GO)) {
-		rend_log(REND_LOG_ERROR, "ssd: the disk of %s does not answer a write", d->conf->path);
+		rend_log(REND_LOG_ERROR, "ssd: the disk of %s does not answer a write", d->path);
 		return; /* with all that the thread may use yet */
 	}
 	if (!d->left && !store_leave(d->store, 0))
 		rend_log(REND_LOG_WARN,
-		    "ssd: %s could not be left as it should: the next start has to rebuild the index", d->conf->path);
+		    "ssd: %s could not be left as it should: the next start has to rebuild the index", d->path);
 	store_abandon(&d->store);
 	free_ssd(d);
 }

@@ -192,6 +192,12 @@ store_flush_all(struct store *s)
 	pthread_mutex_unlock(&s->lock);
 }
 
+uint64_t
+store_flushed(const struct store *s)
+{
+	return atomic_load(&s->flushed);
+}
+
 /* ---- for people ---- */
 
 void

@@ -96,9 +96,10 @@ check_key(struct crashes *c, struct world *after, unsigned key)
 		return;
 	if (!was_so(c, h, n, n == 0 ? 0 : f.entry.exptime, after->wall))
 		fail_msg("after a crash (%d) in operation %llu, all before %llu flushed: key %u has write %llu until "
-			 "%u; the last was %llu until %u",
+			 "%u; the last was %llu until %u; %s",
 		    (int)c->how, (unsigned long long)c->op, (unsigned long long)c->flushed, key, (unsigned long long)n,
-		    n == 0 ? 0 : f.entry.exptime, (unsigned long long)last(c, key)->n, last(c, key)->exptime);
+		    n == 0 ? 0 : f.entry.exptime, (unsigned long long)last(c, key)->n, last(c, key)->exptime,
+		    after->opened.sentence);
 }
 
 /* Does a store find its way from here?  Twice: it may crash again as soon as it is open. */
@@ -292,7 +293,7 @@ power_cut_unsynced(void **state)
 static void
 killed_with_pieces(void **state)
 {
-	struct crashes c = { .how = SIM_KILL, .stride = STRIDE * 5, .large = true };
+	struct crashes c = { .how = SIM_KILL, .stride = STRIDE * 11, .large = true };
 
 	run(&c, 200, STORE_SYNC_SEAL, 6);
 }
@@ -300,7 +301,7 @@ killed_with_pieces(void **state)
 static void
 power_cut_with_pieces(void **state)
 {
-	struct crashes c = { .how = SIM_POWER_CUT, .stride = STRIDE * 5, .large = true };
+	struct crashes c = { .how = SIM_POWER_CUT, .stride = STRIDE * 11, .large = true };
 
 	run(&c, 200, STORE_SYNC_FLUSH, 7);
 }
@@ -308,7 +309,7 @@ power_cut_with_pieces(void **state)
 static void
 killed_while_freeing_pieces(void **state)
 {
-	struct crashes c = { .how = SIM_KILL, .stride = STRIDE * 5, .large = true, .loses = true };
+	struct crashes c = { .how = SIM_KILL, .stride = STRIDE * 11, .large = true, .loses = true };
 
 	run(&c, 20, STORE_SYNC_SEAL, 8);
 }
@@ -316,7 +317,7 @@ killed_while_freeing_pieces(void **state)
 static void
 power_cut_while_freeing_pieces(void **state)
 {
-	struct crashes c = { .how = SIM_POWER_CUT, .stride = STRIDE * 5, .large = true, .loses = true };
+	struct crashes c = { .how = SIM_POWER_CUT, .stride = STRIDE * 11, .large = true, .loses = true };
 
 	run(&c, 20, STORE_SYNC_FLUSH, 9);
 }

@@ -95,9 +95,10 @@ check_key(struct crashes *c, struct world *after, unsigned key)
 		return;
 	if (!was_so(c, h, n, n == 0 ? 0 : f.entry.exptime, after->wall))
 		fail_msg("after a crash (%d) in operation %llu, all before %llu flushed: key %u has write %llu until "
-			 "%u; the last was %llu until %u",
+			 "%u; the last was %llu until %u; %s",
 		    (int)c->how, (unsigned long long)c->op, (unsigned long long)c->flushed, key, (unsigned long long)n,
-		    n == 0 ? 0 : f.entry.exptime, (unsigned long long)last(c, key)->n, last(c, key)->exptime);
+		    n == 0 ? 0 : f.entry.exptime, (unsigned long long)last(c, key)->n, last(c, key)->exptime,
+		    after->opened.sentence);
 }
 
 /* Does a store find its way from here?  Twice: it may crash again as soon as it is open. */

@@ -29,6 +29,21 @@ fsck_wrong(struct fsck *f, const char *fmt, ...)
 }
 
 void
+fsck_doubt(struct fsck *f, const char *fmt, ...)
+{
+	char what[256];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(what, sizeof(what), fmt, args);
+	va_end(args);
+	if (f->same_boot)
+		fsck_wrong(f, "%s", what);
+	else
+		fsck_note(f, "%s, as after a power cut", what);
+}
+
+void
 fsck_note(struct fsck *f, const char *fmt, ...)
 {
 	va_list args;
@@ -71,7 +86,14 @@ read_super(struct fsck *f, int which, struct super *super, struct geometry *g)
 			fsck_wrong(f, "%s cannot be read: %s", name, io_status_text(status));
 		return false;
 	}
-	return status == IO_OK && format_super_read(block, super, g) && super->generation % 2 == (uint64_t)which;
+	if (status != IO_OK || !format_super_read(block, super, g) || super->generation % 2 != (uint64_t)which)
+		return false;
+	for (size_t i = sizeof(*super); i < FORMAT_BLOCK; i++)
+		if (block[i] != 0) {
+			fsck_wrong(f, "%s has something behind its end", name);
+			break;
+		}
+	return true;
 }
 
 static enum fsck_ended
@@ -91,11 +113,11 @@ identify(struct fsck *f)
 	newer = valid[1] && (!valid[0] || super[1].generation > super[0].generation);
 	f->found->super = super[newer];
 	f->found->g = g[newer];
-	/* When it is written the other one is there.  A power cut may tear the one that is written, which would have been the newer. */
-	if (!valid[!newer] && super[newer].state == SUPER_CLEAN)
-		fsck_wrong(f, "super.%c is not valid", newer ? 'a' : 'b');
-	else if (!valid[!newer])
-		fsck_note(f, "super.%c is not valid, as after a power cut", newer ? 'a' : 'b');
+	f->same_boot = super[newer].boot == 0 || super[newer].boot == io_boot(f->io);
+	if (!valid[!newer])
+		fsck_doubt(f, "super.%c is not valid", newer ? 'a' : 'b');
+	else if (super[newer].generation - super[!newer].generation != 1)
+		fsck_wrong(f, "super.%c is older than it can be", newer ? 'a' : 'b');
 	return FSCK_LOOKED;
 }
 

@@ -12,6 +12,7 @@ struct fsck {
 	void *arg;
 	struct fsck_found *found;
 	struct io_file *supers[2];
+	bool same_boot;		   /* nothing was lost for want of power since the store was used */
 	struct io_file *bank;	   /* that is looked at; NULL: it cannot be */
 	struct index *index;	   /* NULL: there is none to be trusted */
 	struct snap_segment *snap; /* of each segment, as index.snap has it; NULL: there is none to be trusted */
@@ -22,6 +23,9 @@ struct fsck {
 
 void fsck_wrong(struct fsck *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void fsck_note(struct fsck *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* What is wrong unless there was a power cut; that may tear what was not synced. */
+void fsck_doubt(struct fsck *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* A file of the store's folder. */
 enum io_status fsck_open(struct fsck *f, const char *name, int flags, struct io_file **file);

@@ -317,7 +317,7 @@ open_disk(struct ssd *d, const struct ssd_conf *c, struct rend_error *err)
 	if (c->buffers < longest_read(d))
 		return rend_error(err, "buffers is %llu bytes, and reading one value may take %llu",
 		    (unsigned long long)c->buffers, (unsigned long long)longest_read(d));
-	rend_log(REND_LOG_INFO, "ssd: %s, by %s", opened.sentence, io_name(d->io));
+	rend_log(opened.damaged ? REND_LOG_WARN : REND_LOG_INFO, "ssd: %s, by %s", opened.sentence, io_name(d->io));
 	return keeper_start(&d->keeper, d->store) == 0 ? 0 : rend_error(err, "no thread");
 }
 

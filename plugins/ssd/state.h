@@ -89,6 +89,7 @@ struct store {
 	struct io_file *supers[2];
 	struct io_file **banks;
 	bool *unsynced; /* banks; the keeper's */
+	bool banks_cut; /* files were not there, or shorter than they were made */
 	struct index *index;
 	struct keys *keys;
 	struct segment *segments;
@@ -230,10 +231,69 @@ enum io_status write_super(struct store *s, enum super_state state);
 /* The rows of an image, and its trailer. */
 enum io_status write_rows(struct store *s, struct image *im);
 
+/* ---- open.c ---- */
+
+/* A sentence about why it cannot be opened.  -1. */
+int opened_fails(struct store_opened *o, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- files.c ---- */
+
+struct supers_found {
+	enum super_looks looks[2];
+	struct super super; /* the newer one that is valid, if one is */
+	struct geometry g;
+	bool valid;
+	bool lost;	 /* there was one, but it cannot be read */
+	uint32_t format; /* it is of that one; 0: it is not */
+};
+
+/* The folder, and the supers in it, locked.  0, or -1 with a sentence. */
+int files_open_supers(struct store *s, struct store_opened *opened);
+void files_read_supers(struct store *s, struct supers_found *found);
+
+/* As many as s->g says, as long as they should be. */
+int files_open_banks(struct store *s, struct store_opened *opened);
+
+/* Removes banks beyond those: of a store before this one, which was larger. */
+void files_remove_others(struct store *s);
+
 /* ---- at the start and the end ---- */
 
 /* Fills index and segments from what the segments say.  0, or -1: no memory. */
 int recover(struct store *s, int64_t wall, struct store_opened *opened);
+
+/* As if nothing was there. */
+void recover_nothing(struct store *s);
+
+/* ---- recover_rows.c: what one segment says it has ---- */
+
+struct found {
+	uint64_t seq;
+	uint32_t segment;
+	bool sealed;
+	struct segment_trailer trailer;
+};
+
+enum found_rows {
+	ROWS_ALL,  /* that there ever were */
+	ROWS_SOME, /* there may have been others, whose versions are at most trailer.version_max */
+	ROWS_LOST, /* there may have been any */
+};
+
+/*
+ * The rows of a segment, as in an image in s->scratch, the last one first: those that it was sealed with, or else made of its records.  im is filled in
+ * but for next, failed and busy; made: they are not on the disk as they should be.
+ */
+enum found_rows recover_rows(struct store *s, const struct found *f, struct image *im, bool *made);
+
+enum found_head {
+	HEAD_FREE, /* nothing of it counts */
+	HEAD_FOUND,
+	HEAD_LOST, /* it cannot be known */
+};
+
+/* Whose segment is it, and of which seq?  Fills *f. */
+enum found_head recover_head(struct store *s, uint32_t segment, struct found *f);
 
 /* Later, when records can be written: what the index had no place for is noted as gone. */
 void recover_lost(struct store *s);

@@ -53,6 +53,7 @@ struct store_options {
 /* How it was found.  sentence: what is to be said about it, or why it failed. */
 struct store_opened {
 	enum { STORE_NEW, STORE_CLEAN, STORE_REBUILT } how;
+	bool damaged; /* something could not be read; what may be older than what was there is gone, too */
 	uint64_t objects, rows;
 	uint32_t files; /* that it keeps open */
 	char sentence[256];
@@ -151,6 +152,7 @@ uint64_t store_flushed(const struct store *s);
 	X(tombs, "Records written because something is gone.")                                      \
 	X(touches, "Records written because an exptime changed.")                                   \
 	X(read_errors, "Reads of the disk that failed.")                                            \
+	X(lost_segments, "Segments of which, when the index was rebuilt, not all could be read.")   \
 	X(check_errors, "Records that were not what was written.")                                  \
 	X(write_errors, "Writes to the disk that failed twice.")                                    \
 	X(bad_segments, "Segments that were given up because they could not be written.")           \

@@ -263,7 +263,8 @@ open_all(struct store *s, int64_t wall, struct store_opened *opened)
 	list_free(s);
 	status = snapshot_reserve(s);
 	if (status != IO_OK)
-		return opened_fails(opened, "no room in %s for a copy of the index: %s", s->dir, io_status_text(status));
+		return opened_fails(
+		    opened, "no room in %s for a copy of the index: %s", s->dir, io_status_text(status));
 	status = write_super(s, SUPER_DIRTY);
 	if (status != IO_OK)
 		return opened_fails(opened, "cannot write super in %s: %s", s->dir, io_status_text(status));

@@ -227,13 +227,19 @@ became(struct store *s, struct image *im, enum segment_state state)
 	pthread_mutex_unlock(&s->lock);
 }
 
-static void
-seal(struct store *s, struct image *im)
+/* The trailer is believed: so what it is of is on the disk before it. */
+static bool
+write_seal(struct store *s, struct image *im)
 {
 	uint32_t bank = geometry_bank(&s->g, im->segment);
 
-	/* The trailer is believed: so what it is of is on the disk before it. */
-	if (sync_bank(s, bank) && write_rows(s, im) == IO_OK && sync_bank(s, bank))
+	return sync_bank(s, bank) && write_rows(s, im) == IO_OK && sync_bank(s, bank);
+}
+
+static void
+seal(struct store *s, struct image *im)
+{
+	if (write_seal(s, im))
 		became(s, im, SEGMENT_SEALED);
 	else
 		give_up(s, im);

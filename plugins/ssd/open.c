@@ -13,6 +13,10 @@
 #define SEGMENTS_MIN  16
 #define SMALL_SEGMENT (8U << 20)
 
+#ifndef VERSIONS_GO_ON /* tests/faults has others, to see that they are found out */
+#define VERSIONS_GO_ON true
+#endif
+
 static int fails(struct store_opened *o, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 static int
@@ -121,7 +125,8 @@ open_supers(struct store *s, struct store_opened *opened)
 	if (status == IO_OK)
 		status = sync_parent(s);
 	if (status != IO_OK && status != IO_EXISTS)
-		return fails(opened, "cannot make the folder %s: %s", s->dir, io_status_text(status));
+		return fails(opened, "cannot make the folder %s: %s", s->dir,
+		    status == IO_MISSING ? "the one that it belongs in is not there" : io_status_text(status));
 	for (unsigned i = 0; i < 2; i++) {
 		status = open_file(s, i == 0 ? "super.a" : "super.b", IO_CREATE, &s->supers[i]);
 		if (status == IO_OK && i == 0)
@@ -304,7 +309,7 @@ static int
 load(struct store *s, int64_t wall, struct store_opened *opened)
 {
 	s->seed = s->super.seed;
-	s->next_version = s->super.version_limit == 0 ? 1 : s->super.version_limit;
+	s->next_version = s->super.version_limit == 0 || !VERSIONS_GO_ON ? 1 : s->super.version_limit;
 	s->next_seq = s->super.seq_limit == 0 ? 1 : s->super.seq_limit;
 	s->discard_below = s->super.discard_below;
 	s->flush_done = s->super.flush_seq == 0 ? 1 : s->super.flush_seq;

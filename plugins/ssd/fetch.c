@@ -15,7 +15,8 @@ struct page {
 	struct rend_buf buf;
 	struct buffers *buffers;
 	void *data;
-	size_t got; /* 0: from malloc */
+	size_t got;
+	unsigned shelf;
 };
 
 struct read {
@@ -39,25 +40,20 @@ page_release(struct rend_buf *buf)
 {
 	struct page *p = (struct page *)(void *)buf;
 
-	if (p->got != 0)
-		buffers_give(p->buffers, &p->data, p->got);
-	else
-		free(p->data);
+	buffers_give(p->buffers, p->shelf, &p->data, p->got);
 	free(p);
 }
 
 static struct page *
-page_new(struct buffers *buffers, size_t size)
+page_new(const struct fetcher *f, size_t size)
 {
 	struct page *p = calloc(1, sizeof *p);
 
 	if (p == NULL)
 		return NULL;
-	p->buffers = buffers;
-	if (size <= BUFFERS_LARGEST)
-		p->data = buffers_take(buffers, size, &p->got);
-	else
-		p->data = aligned_alloc(IO_ALIGN, size);
+	p->buffers = f->buffers;
+	p->shelf = f->shelf;
+	p->data = buffers_take(f->buffers, f->shelf, size, &p->got);
 	if (p->data == NULL) {
 		free(p);
 		return NULL;
@@ -95,32 +91,28 @@ ends(struct fetch *f, enum fetched result, enum io_status status)
 
 /* ---- out of an image ---- */
 
-/* Is a record that is being copied just now there?  Its begin may be asked for: then the index knows it, so it was copied. */
-static bool
-is_unfinished(const struct image *im, uint32_t start)
-{
-	for (unsigned i = 0; i < IMAGE_WRITERS; i++)
-		if (im->busy[i].from != 0 && im->busy[i].from < start && start < im->busy[i].to)
-			return true;
-	return start >= im->used;
-}
-
+/*
+ * The image that a segment is in, if any.  Without a lock: the keeper takes it off the segment first, and uses it again only when nobody holds it then
+ * (write.c); who holds it looks whether it is still there.  One of the two sees the other.
+ */
 static struct image *
-hold_image(struct store *s, const struct place *p, uint64_t *seq)
+hold_image(struct segment *g)
 {
 	struct image *im;
 
-	pthread_mutex_lock(&s->lock);
-	im = s->segments[p->seg].image;
-	if (im != NULL) {
-		*seq = im->seq;
-		if (is_unfinished(im, p->start))
-			*seq = 0; /* an old entry: looked for again, it is gone */
-		else
-			atomic_fetch_add(&im->readers, 1);
+	while ((im = atomic_load(&g->image)) != NULL) {
+		atomic_fetch_add(&im->readers, 1);
+		if (atomic_load(&g->image) == im)
+			break;
+		atomic_fetch_sub(&im->readers, 1);
 	}
-	pthread_mutex_unlock(&s->lock);
 	return im;
+}
+
+static void
+let_go(struct image *im)
+{
+	atomic_fetch_sub(&im->readers, 1);
 }
 
 static enum looks
@@ -129,13 +121,15 @@ copy_out(struct fetch *f, const struct image *im)
 	const struct geometry *g = &f->fetcher->store->g;
 	size_t from = (size_t)f->entry.place.start * g->chunk;
 	enum looks looks = judge(f, im->data + from, g->segment - from, &f->head);
+	struct page *p;
 
 	if (looks != LOOKS_RIGHT || !f->whole)
 		return looks;
-	f->buf = rend_buf_new(f->head.len == 0 ? 1 : f->head.len);
-	if (f->buf != NULL) {
-		memcpy(f->buf->data, im->data + from + RECORD_HEAD + f->head.keylen, f->head.len);
-		f->value = f->buf->data;
+	p = page_new(f->fetcher, f->head.len == 0 ? 1 : f->head.len);
+	if (p != NULL) {
+		memcpy(p->data, im->data + from + RECORD_HEAD + f->head.keylen, f->head.len);
+		f->buf = &p->buf;
+		f->value = p->data;
 	}
 	return looks;
 }
@@ -233,7 +227,7 @@ read_new(struct fetch *f)
 	to = (to + IO_ALIGN - 1) / IO_ALIGN * IO_ALIGN;
 	if (to > g->segment)
 		to = g->segment;
-	if (to <= from || (rd->page = page_new(f->fetcher->buffers, to - first)) == NULL) {
+	if (to <= from || (rd->page = page_new(f->fetcher, to - first)) == NULL) {
 		free(rd);
 		return NULL;
 	}
@@ -268,31 +262,56 @@ read_disk(struct fetch *f)
 
 /* ---- all of it ---- */
 
+/*
+ * Where it is, and the image that it is in, held; NULL: the disk.  What the index leads to while its image is held was copied whole, and stays:
+ * so it is looked for again then.  Each time around somebody else has written it anew.
+ */
+static bool
+locate(struct fetch *f, struct image **im)
+{
+	struct store *s = f->fetcher->store;
+
+	if (!store_find(s, f->khash, f->wall, &f->entry))
+		return false;
+	for (;;) {
+		uint32_t segment = f->entry.place.seg;
+
+		f->seq = atomic_load(&s->segments[segment].seq);
+		*im = hold_image(&s->segments[segment]);
+		if (*im == NULL)
+			return true;
+		if (!store_find(s, f->khash, f->wall, &f->entry)) {
+			let_go(*im);
+			return false;
+		}
+		if (f->entry.place.seg == segment) {
+			f->seq = (*im)->seq;
+			return true;
+		}
+		let_go(*im);
+	}
+}
+
 /* true: that is the end. */
 static bool
 attempt(struct fetch *f)
 {
-	struct store *s = f->fetcher->store;
-	enum looks looks = LOOKS_WRONG;
+	enum looks looks;
 	struct image *im;
 
-	if (!store_find(s, f->khash, f->wall, &f->entry))
+	if (!locate(f, &im))
 		return ends(f, FETCH_MISS, IO_OK);
-	f->seq = atomic_load(&s->segments[f->entry.place.seg].seq);
-	im = hold_image(s, &f->entry.place, &f->seq);
 	if (im == NULL)
 		return read_disk(f);
-	if (f->seq != 0) {
-		looks = copy_out(f, im);
-		atomic_fetch_sub(&im->readers, 1);
-	}
+	looks = copy_out(f, im);
+	let_go(im);
 	if (looks == LOOKS_OTHER)
 		return ends(f, FETCH_MISS, IO_OK);
 	if (looks == LOOKS_WRONG)
 		return again(f);
 	if (f->whole && f->buf == NULL)
 		return ends(f, FETCH_FAILED, IO_NO_MEMORY);
-	index_hit(s->index, f->khash, &f->entry.place);
+	index_hit(f->fetcher->store->index, f->khash, &f->entry.place);
 	return ends(f, FETCH_HIT, IO_OK);
 }
 

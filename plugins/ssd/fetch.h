@@ -2,7 +2,7 @@
  * One record, read: out of an image if its segment is still in RAM, else with one read of the disk.
  *
  *	store_find ── no ──► MISS
- *	    │ image ──► copied out, at once
+ *	    │ image ──► held, looked for again ──► copied out, at once
  *	    └ disk ──► io_request ──► is it what the index meant? ── yes ──► HIT, without a copy
  *	                                  └── no: look again; twice the same: the record is broken, and erased
  */
@@ -24,7 +24,8 @@ struct fetcher {
 	struct store *store;
 	struct io_queue *queue;
 	struct buffers *buffers;
-	uint64_t time; /* ns, of one read */
+	unsigned shelf; /* the worker's, in buffers */
+	uint64_t time;	/* ns, of one read */
 };
 
 struct fetch {

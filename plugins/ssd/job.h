@@ -7,8 +7,10 @@
 #ifndef SSD_JOB_H
 #define SSD_JOB_H
 
+#include "breaker.h"
 #include "fetch.h"
 #include "keeper.h"
+#include "probe.h"
 #include "rend/plugin.h"
 
 /* Made once per block of rend.conf. */
@@ -18,6 +20,7 @@ struct ssd {
 	struct io *io;
 	struct store *store;
 	struct buffers *buffers;
+	struct breaker *breaker;
 	struct keeper keeper;
 	const struct ssd_conf *conf;
 	char *path; /* conf's, absolute: in the background rend leaves the folder where it was started */
@@ -27,6 +30,7 @@ struct ssd {
 	pthread_mutex_t lock;	    /* of what follows */
 	struct instance *instances; /* all there ever were: a call may be on its way to one */
 	struct store_counts told;   /* to the counters */
+	bool told_down;		    /* to people */
 	struct {
 #define STORE_COUNT(name, doc) struct rend_counter *name;
 		STORE_COUNTS(STORE_COUNT)
@@ -42,6 +46,7 @@ struct instance {
 	struct instance *next;
 	struct rend_worker *worker;
 	struct fetcher fetcher;
+	struct probe probe;
 	struct job *jobs; /* that wait for a lock */
 	bool ends;
 

@@ -99,7 +99,7 @@ open_stream(struct store *s, unsigned stream)
 	};
 	struct segment *g;
 
-	if (im == NULL || s->free_count == 0 || s->next_seq >= s->seq_limit)
+	if (im == NULL || s->next_seq >= s->seq_limit)
 		return NULL;
 	s->free_images = im->next;
 	im->segment = s->free[s->free_first];
@@ -113,14 +113,31 @@ open_stream(struct store *s, unsigned stream)
 	head.number = im->segment;
 	format_segment_head(im->data, &head);
 	g = &s->segments[im->segment];
-	g->state = SEGMENT_OPEN;
-	g->image = im;
-	g->rows = g->used = g->touches = 0;
+	g->rows = g->used = g->touches = g->left = 0;
 	g->version_max = 0;
+	g->owes = false;
 	atomic_store(&g->exptime_max, 0);
+	/* In this order, for who looks without the lock: an open one has its seq, and its image is of that. */
 	atomic_store(&g->seq, im->seq);
+	atomic_store(&g->image, im);
+	atomic_store(&g->state, SEGMENT_OPEN);
 	s->open[stream] = im;
 	return im;
+}
+
+/* Is there a segment for it to begin, and an image? */
+static bool
+can_open(const struct store *s, bool value)
+{
+	return s->free_images != NULL && s->free_count > (value ? FREE_KEPT : 0);
+}
+
+bool
+log_takes_tombs(const struct store *s)
+{
+	const struct image *im = newest_open(s);
+
+	return (im != NULL && fits(s, im, geometry_chunks(&s->g, RECORD_HEAD), false)) || can_open(s, false);
 }
 
 /* The image that the record goes to. */
@@ -135,7 +152,7 @@ choose(struct store *s, const struct append *a, uint32_t chunks)
 	if (im != NULL && im->seq >= a->after_seq && fits(s, im, chunks, a->head.type == RECORD_VALUE))
 		return im;
 	/* A new segment is newer than any.  Only if there is one is the old one closed: what has room for tombs is not given up for nothing. */
-	if (s->free_images == NULL || s->free_count == 0)
+	if (!can_open(s, a->head.type == RECORD_VALUE))
 		return NULL;
 	if (im != NULL && im->seq >= a->after_seq)
 		close_image(s, im);
@@ -281,17 +298,19 @@ tomb_later(struct store *s, uint64_t khash, uint64_t version)
 	pthread_mutex_unlock(&s->lock);
 }
 
-void
+bool
 log_tomb(struct store *s, uint64_t khash, uint64_t version, uint64_t after_seq)
 {
 	struct append a = { .newest = true,
 		.after_seq = after_seq,
 		.head = { .type = RECORD_TOMB, .khash = khash, .version = version } };
 
-	if (!TOMBS_ARE_WRITTEN || append_empty(s, &a))
+	if (!TOMBS_ARE_WRITTEN || append_empty(s, &a)) {
 		COUNT(s, tombs, 1);
-	else
-		tomb_later(s, khash, version);
+		return true;
+	}
+	tomb_later(s, khash, version);
+	return false;
 }
 
 bool

@@ -12,6 +12,8 @@
 #define CLOSE_TRIES   10000
 #define SEGMENTS_MIN  16
 #define SMALL_SEGMENT (8U << 20)
+#define BANK_MIN      (4ULL << 30) /* bytes */
+#define BANKS_MOST    16	   /* open files, of stores of any size */
 
 #ifndef VERSIONS_GO_ON /* tests/faults has others, to see that they are found out */
 #define VERSIONS_GO_ON true
@@ -44,11 +46,20 @@ segment_for(uint64_t capacity)
 	return (uint32_t)(size / FORMAT_BLOCK * FORMAT_BLOCK);
 }
 
+static uint64_t
+bank_for(uint64_t capacity)
+{
+	/* Segments are not torn: the last bank would be one too many. */
+	uint64_t bank = capacity / BANKS_MOST + FORMAT_SEGMENT_MAX;
+
+	return bank < BANK_MIN ? BANK_MIN : bank;
+}
+
 /* What a store of these options is made with; all else is zero. */
 static int
 plan(const struct store_options *o, struct super *p, struct geometry *g, struct store_opened *opened)
 {
-	uint64_t bank = o->bank == 0 ? 4ULL << 30 : o->bank, segments, per_bank;
+	uint64_t bank = o->bank != 0 ? o->bank : bank_for(o->capacity), segments, per_bank;
 
 	*p = (struct super){ .magic = SUPER_MAGIC, .format = FORMAT_VERSION, .state = SUPER_DIRTY };
 	p->chunk = o->chunk == 0 ? FORMAT_CHUNK_MIN : o->chunk;
@@ -63,6 +74,7 @@ plan(const struct store_options *o, struct super *p, struct geometry *g, struct 
 	p->banks = (uint32_t)((segments + per_bank - 1) / per_bank);
 	p->bank = segments / p->banks * p->segment;
 	p->buckets = index_buckets_for(o->objects == 0 ? 1 : o->objects);
+	opened->files = p->banks + 2;
 	if (!format_super_sound(p, g))
 		return fails(opened, "no store can have these sizes: %llu bytes, segments of %u, chunks of %u",
 		    (unsigned long long)o->capacity, p->segment, p->chunk);
@@ -88,7 +100,7 @@ same_sizes(const struct super *a, const struct super *b)
 /* ---- files ---- */
 
 static enum io_status
-open_file(struct store *s, const char *name, int flags, struct io_file **file)
+open_file(struct store *s, const char *name, int flags, struct breaker *breaker, struct io_file **file)
 {
 	size_t size = strlen(s->dir) + strlen(name) + 2;
 	char *path = malloc(size);
@@ -96,7 +108,7 @@ open_file(struct store *s, const char *name, int flags, struct io_file **file)
 
 	if (path != NULL) {
 		snprintf(path, size, "%s/%s", s->dir, name);
-		status = io_open(s->io, path, flags, NULL, file);
+		status = io_open(s->io, path, flags, breaker, file);
 	}
 	free(path);
 	return status;
@@ -128,7 +140,7 @@ open_supers(struct store *s, struct store_opened *opened)
 		return fails(opened, "cannot make the folder %s: %s", s->dir,
 		    status == IO_MISSING ? "the one that it belongs in is not there" : io_status_text(status));
 	for (unsigned i = 0; i < 2; i++) {
-		status = open_file(s, i == 0 ? "super.a" : "super.b", IO_CREATE, &s->supers[i]);
+		status = open_file(s, i == 0 ? "super.a" : "super.b", IO_CREATE, NULL, &s->supers[i]);
 		if (status == IO_OK && i == 0)
 			status = io_lock(s->supers[0]);
 		if (status != IO_OK)
@@ -168,7 +180,7 @@ open_bank(struct store *s, uint32_t bank, struct store_opened *opened)
 	uint64_t is = 0;
 
 	snprintf(name, sizeof name, "data.%03u", bank);
-	status = open_file(s, name, IO_CREATE | IO_DIRECT, &s->banks[bank]);
+	status = open_file(s, name, IO_CREATE | IO_DIRECT, s->options.breaker, &s->banks[bank]);
 	if (status == IO_OK)
 		status = io_size(s->banks[bank], &is);
 	if (status == IO_OK && is != s->g.bank) {
@@ -217,10 +229,12 @@ make_images(struct store *s)
 							 : 2 * STREAMS;
 	if (s->image_count < STREAMS + 1)
 		s->image_count = STREAMS + 1;
-	s->images = calloc(s->image_count, sizeof *s->images);
+	s->images = aligned_alloc(_Alignof(struct image), s->image_count * sizeof *s->images);
 	s->scratch = aligned_alloc(IO_ALIGN, s->g.segment);
-	if (s->images == NULL || s->scratch == NULL)
+	s->block = aligned_alloc(IO_ALIGN, FORMAT_BLOCK);
+	if (s->images == NULL || s->scratch == NULL || s->block == NULL)
 		return false;
+	memset(s->images, 0, s->image_count * sizeof *s->images);
 	for (uint32_t i = 0; i < s->image_count; i++) {
 		struct image *im = &s->images[i];
 
@@ -332,6 +346,9 @@ open_all(struct store *s, int64_t wall, struct store_opened *opened)
 	    make_memory(s, opened) != 0 || load(s, wall, opened) != 0)
 		return -1;
 	list_free(s);
+	status = snapshot_reserve(s);
+	if (status != IO_OK)
+		return fails(opened, "no room in %s for a copy of the index: %s", s->dir, io_status_text(status));
 	status = write_super(s, SUPER_DIRTY);
 	if (status == IO_OK && opened->how == STORE_NEW)
 		status = write_super(s, SUPER_DIRTY); /* both, so that neither is of a store before this one */
@@ -393,6 +410,7 @@ store_abandon(struct store **sp)
 	free(s->unsynced);
 	free(s->images);
 	free(s->scratch);
+	free(s->block);
 	free(s->segments);
 	free(s->free);
 	free(s->tombs);
@@ -439,7 +457,7 @@ store_leave(struct store *s, uint64_t deadline)
 	uint64_t bytes = 0, sum = 0;
 
 	if (!seal_all(s, deadline) || !write_checkpoint(s) || !in_time(s, deadline) ||
-	    !snapshot_write(s, s->super.generation + 1, &bytes, &sum))
+	    !snapshot_write(s, s->super.generation + 1, deadline, &bytes, &sum))
 		return false;
 	s->super.snap_bytes = bytes;
 	s->super.snap_sum = sum;

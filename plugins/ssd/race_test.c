@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -255,6 +256,55 @@ and_flushes(void **state)
 	race(&r);
 }
 
+/* ---- gets: they wait for nobody ---- */
+
+static void *
+get_both(void *arg)
+{
+	struct world w;
+	uint64_t n = 0;
+	void *found = NULL;
+
+	world_join(&w, arg);
+	if (world_get(&w, 1, &n, NULL) && world_get(&w, 2, &n, NULL) && !world_get(&w, 3, &n, NULL))
+		found = arg;
+	world_leave(&w);
+	return found;
+}
+
+/* Somebody has the store's lock for as long as he likes: keys are found, on the disk and in RAM. */
+static void
+gets_take_no_lock(void **state)
+{
+	struct world w;
+	pthread_t thread;
+	struct timespec until;
+	void *found = NULL;
+	int ended;
+
+	world_init(&w, 20);
+	if (!world_open(&w))
+		fail_msg("%s", w.opened.sentence);
+	assert_int_equal(world_set(&w, 1, 1, 1000, 0), STORED);
+	pthread_mutex_lock(&w.store->lock);
+	for (unsigned i = 0; i < STREAMS; i++)
+		log_close_stream(w.store, i);
+	pthread_mutex_unlock(&w.store->lock);
+	world_settle(&w, true);
+	assert_int_equal(world_set(&w, 2, 1, 1000, 0), STORED);
+	pthread_mutex_lock(&w.store->lock);
+	assert_int_equal(pthread_create(&thread, NULL, get_both, &w), 0);
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += 20;
+	ended = pthread_timedjoin_np(thread, &found, &until);
+	pthread_mutex_unlock(&w.store->lock);
+	if (ended != 0)
+		pthread_join(thread, NULL);
+	assert_int_equal(ended, 0);
+	assert_non_null(found);
+	world_fini(&w);
+}
+
 /* ---- keys: who waits is called, in turn ---- */
 
 struct waiter {
@@ -303,6 +353,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(turns),
+		cmocka_unit_test(gets_take_no_lock),
 		cmocka_unit_test(readers_and_writers),
 		cmocka_unit_test(and_flushes),
 	};

@@ -96,7 +96,7 @@ by_rows(struct recovery *r, const struct found *f, int *failed)
 	const struct row *rows;
 
 	is_sealed(s, f, t->rows, t->used, t->touches, t->version_max);
-	rows = free_read_rows(s, f->segment);
+	rows = leave_read_rows(s, f->segment);
 	if (rows == NULL)
 		return false;
 	for (uint32_t i = 0; i < t->rows; i++)

@@ -5,6 +5,7 @@
 
 #include "state.h"
 
+#define NAME	       "index.snap"
 #define PIECE	       ((size_t)1 << 20)
 #define BUCKETS_ATONCE 256
 
@@ -14,6 +15,8 @@ struct tape {
 	char *piece;
 	size_t at, have;
 	uint64_t offset, sum;
+	struct io *io;
+	uint64_t deadline; /* io_now(); 0: none */
 	bool failed;
 };
 
@@ -33,7 +36,7 @@ tape_open(struct tape *st, struct store *s, const char *name, int flags)
 {
 	char *path = path_of(s, name);
 
-	*st = (struct tape){ .piece = aligned_alloc(IO_ALIGN, PIECE) };
+	*st = (struct tape){ .piece = aligned_alloc(IO_ALIGN, PIECE), .io = s->io };
 	st->failed = path == NULL || st->piece == NULL || io_open(s->io, path, flags, NULL, &st->file) != IO_OK;
 	free(path);
 	return !st->failed;
@@ -55,7 +58,8 @@ write_piece(struct tape *st)
 	if (st->at == 0 || st->failed)
 		return;
 	st->sum = format_sum_on(st->piece, st->at, st->sum);
-	st->failed = io_write(st->file, st->piece, st->at, st->offset, NULL) != IO_OK;
+	st->failed = (st->deadline != 0 && io_now(st->io) >= st->deadline) ||
+		     io_write(st->file, st->piece, st->at, st->offset, NULL) != IO_OK;
 	st->offset += st->at;
 	st->at = 0;
 }
@@ -91,7 +95,7 @@ pad(struct tape *st)
 static void
 put_all(struct store *s, struct tape *st, uint64_t generation)
 {
-	static _Alignas(64) char buckets[BUCKETS_ATONCE * INDEX_BUCKET_BYTES];
+	_Alignas(64) char buckets[BUCKETS_ATONCE * INDEX_BUCKET_BYTES];
 	struct snap_head head = { .magic = SNAP_MAGIC,
 		.generation = generation,
 		.buckets = index_buckets(s->index),
@@ -112,7 +116,7 @@ put_all(struct store *s, struct tape *st, uint64_t generation)
 		put(st, &seg, sizeof seg);
 	}
 	pad(st);
-	for (uint64_t b = 0; b < head.buckets; b += BUCKETS_ATONCE) {
+	for (uint64_t b = 0; b < head.buckets && !st->failed; b += BUCKETS_ATONCE) {
 		uint64_t n = head.buckets - b < BUCKETS_ATONCE ? head.buckets - b : BUCKETS_ATONCE;
 
 		index_save(s->index, b, n, buckets);
@@ -122,24 +126,45 @@ put_all(struct store *s, struct tape *st, uint64_t generation)
 	write_piece(st);
 }
 
+/* Over the last one: that is of no use since the store was opened, as no super has its sum any more. */
 bool
-snapshot_write(struct store *s, uint64_t generation, uint64_t *bytes, uint64_t *sum)
+snapshot_write(struct store *s, uint64_t generation, uint64_t deadline, uint64_t *bytes, uint64_t *sum)
 {
-	char *from = path_of(s, "index.new"), *to = path_of(s, "index.snap");
 	struct tape st;
-	bool ok = from != NULL && to != NULL && tape_open(&st, s, "index.new", IO_CREATE);
+	bool ok = tape_open(&st, s, NAME, IO_CREATE);
 
 	if (ok) {
+		st.deadline = deadline;
 		put_all(s, &st, generation);
 		*bytes = st.offset;
 		*sum = st.sum;
-		ok = !st.failed && io_resize(st.file, st.offset) == IO_OK && io_sync(st.file) == IO_OK;
-		tape_close(&st);
-		ok = ok && io_rename(s->io, from, to) == IO_OK && io_sync_dir(s->io, s->dir) == IO_OK;
+		ok = !st.failed && io_resize(st.file, st.offset) == IO_OK && io_sync(st.file) == IO_OK &&
+		     io_sync_dir(s->io, s->dir) == IO_OK;
 	}
-	free(from);
-	free(to);
+	tape_close(&st);
 	return ok;
+}
+
+static uint64_t
+blocks(uint64_t bytes)
+{
+	return (bytes + FORMAT_BLOCK - 1) / FORMAT_BLOCK * FORMAT_BLOCK;
+}
+
+enum io_status
+snapshot_reserve(struct store *s)
+{
+	uint64_t bytes = FORMAT_BLOCK + blocks(s->g.segments * sizeof(struct snap_segment)) +
+			 blocks(index_buckets(s->index) * INDEX_BUCKET_BYTES);
+	char *path = path_of(s, NAME);
+	struct io_file *file = NULL;
+	enum io_status status = path == NULL ? IO_NO_MEMORY : io_open(s->io, path, IO_CREATE, NULL, &file);
+
+	if (status == IO_OK)
+		status = io_preallocate(file, 0, bytes);
+	io_close(&file);
+	free(path);
+	return status == IO_UNSUPPORTED ? IO_OK : status;
 }
 
 /* ---- reading ---- */
@@ -223,7 +248,7 @@ get_segments(struct store *s, struct tape *st, uint64_t bytes)
 static bool
 load(struct store *s, struct tape *st)
 {
-	static _Alignas(64) char buckets[BUCKETS_ATONCE * INDEX_BUCKET_BYTES];
+	_Alignas(64) char buckets[BUCKETS_ATONCE * INDEX_BUCKET_BYTES];
 	uint64_t bytes = s->super.snap_bytes;
 	struct snap_head head = { 0 };
 
@@ -275,7 +300,7 @@ snapshot_load(struct store *s)
 {
 	struct tape st;
 	bool ok = s->super.state == SUPER_CLEAN && s->super.snap_bytes % FORMAT_BLOCK == 0 &&
-		  tape_open(&st, s, "index.snap", IO_READ_ONLY);
+		  tape_open(&st, s, NAME, IO_READ_ONLY);
 
 	if (s->super.state != SUPER_CLEAN || s->super.snap_bytes % FORMAT_BLOCK != 0)
 		return -1;

@@ -24,6 +24,16 @@ struct ssd_conf {
 #define READS_WAITING 16384
 
 #define NS_PER_US     1000ULL
+/*
+ * After so many reads in a row of seconds that failed or were late, gets are answered at once, and a worker looks whether the disk is back once
+ * a second.
+ */
+#define BREAKER_ERRORS 5
+#define BREAKER_WINDOW 10000000000ULL /* ns, and the time that so many late ones take */
+#define BREAKER_PAUSE  1000000000ULL
+
+/* Bytes of a read beside the value: its head, its key, and what rounding adds. */
+#define READ_MORE 16384
 
 /* An object for each so many bytes, if nothing else is said. */
 #define OBJECT_BYTES 2048
@@ -78,12 +88,53 @@ tell(struct ssd *d)
 }
 
 static void
+tell_state(struct ssd *d)
+{
+	bool down = breaker_state(d->breaker) != BREAKER_CLOSED;
+
+	pthread_mutex_lock(&d->lock);
+	if (down && !d->told_down)
+		rend_log(REND_LOG_WARN,
+		    "ssd: the disk of %s fails or is late: what has to be read from it is answered at once, as down, "
+		    "until it is well",
+		    d->conf->path);
+	if (!down && d->told_down)
+		rend_log(REND_LOG_INFO, "ssd: the disk of %s is well again", d->conf->path);
+	d->told_down = down;
+	pthread_mutex_unlock(&d->lock);
+}
+
+static void
 tick(void *arg)
+{
+	struct instance *inst = arg;
+
+	REND_CHECK(inst, INSTANCE_MAGIC);
+	probe_tick(&inst->probe, &inst->fetcher);
+	io_flush(inst->fetcher.queue);
+	tell(inst->ssd);
+	tell_state(inst->ssd);
+}
+
+static bool
+up(void *arg)
 {
 	const struct instance *inst = arg;
 
 	REND_CHECK(inst, INSTANCE_MAGIC);
-	tell(inst->ssd);
+	return breaker_state(inst->ssd->breaker) == BREAKER_CLOSED;
+}
+
+static uint64_t
+gauge_down(void *arg)
+{
+	return breaker_state(((const struct ssd *)arg)->breaker) != BREAKER_CLOSED;
+}
+
+static uint64_t
+gauge_refused(void *arg)
+{
+	return breaker_counts(((const struct ssd *)arg)->breaker).refused;
 }
 
 static uint64_t
@@ -163,6 +214,9 @@ show(struct ssd *d, struct rend_node *self)
 	rend_gauge_new(self, "flush_age",
 	    "Microseconds since a flush began that left nothing over: what was answered before that is on the disk.",
 	    gauge_flush_age, d);
+	rend_gauge_new(
+	    self, "disk_down", "1 while the disk is not asked, because it failed or was late.", gauge_down, d);
+	rend_gauge_new(self, "disk_refused", "Reads that were answered at once because of that.", gauge_refused, d);
 #define STORE_COUNT(name, doc) d->counters.name = rend_counter_new(self, #name, doc);
 	STORE_COUNTS(STORE_COUNT)
 #undef STORE_COUNT
@@ -213,7 +267,21 @@ open_io(struct ssd *d, const struct ssd_conf *c, struct rend_error *err)
 		return rend_error(err, "cannot use the disk by %s: %s", c->engine == 1 ? "io_uring" : "threads",
 		    io_status_text(status));
 	d->buffers = buffers_new(c->buffers);
-	return d->buffers == NULL ? rend_error(err, "no memory") : 0;
+	d->breaker = breaker_new(&(struct breaker_limits){
+	    .errors = BREAKER_ERRORS, .window = BREAKER_WINDOW + BREAKER_ERRORS * c->timeout, .pause = BREAKER_PAUSE });
+	return d->buffers == NULL || d->breaker == NULL ? rend_error(err, "no memory") : 0;
+}
+
+/* Bytes that reading one value may take: a quarter more than it has at worst, and no more than a segment. */
+static uint64_t
+longest_read(const struct ssd *d)
+{
+	struct store_sizes sizes;
+	uint64_t segment, value = rend_item_size_max();
+
+	store_sizes(d->store, &sizes);
+	segment = sizes.capacity / sizes.segments;
+	return value >= segment || value + value / 4 + READ_MORE > segment ? segment : value + value / 4 + READ_MORE;
 }
 
 /* NULL: no memory, or the folder where we are is gone. */
@@ -239,12 +307,16 @@ open_disk(struct ssd *d, const struct ssd_conf *c, struct rend_error *err)
 	if (d->path == NULL)
 		return rend_error(err, "cannot tell where %s is", c->path);
 	o.dir = d->path;
-	o.wake = keeper_wake;
-	o.wake_arg = &d->keeper;
 	if (open_io(d, c, err) != 0)
 		return -1;
+	o.wake = keeper_wake;
+	o.wake_arg = &d->keeper;
+	o.breaker = d->breaker;
 	if (store_open(&d->store, d->io, &o, rend_wall(), &opened) != 0)
 		return rend_error(err, "%s", opened.sentence);
+	if (c->buffers < longest_read(d))
+		return rend_error(err, "buffers is %llu bytes, and reading one value may take %llu",
+		    (unsigned long long)c->buffers, (unsigned long long)longest_read(d));
 	rend_log(REND_LOG_INFO, "ssd: %s, by %s", opened.sentence, io_name(d->io));
 	return keeper_start(&d->keeper, d->store) == 0 ? 0 : rend_error(err, "no thread");
 }
@@ -257,6 +329,8 @@ free_ssd(struct ssd *d)
 		buffers_free(&d->buffers);
 	if (d->io != NULL && !d->stuck)
 		io_free(&d->io);
+	if (!d->stuck)
+		breaker_free(&d->breaker);
 	while (d->instances != NULL) {
 		struct instance *inst = d->instances;
 
@@ -276,7 +350,7 @@ drain(void *store, uint64_t deadline, struct rend_error *err)
 
 	REND_CHECK(d, SSD_MAGIC);
 	d->left = true;
-	if (keeper_stop(&d->keeper, deadline) && store_leave(d->store, deadline))
+	if (keeper_leave(&d->keeper, deadline))
 		return 0;
 	return rend_error(err, "%s could not be left as it should: the next start has to rebuild the index", d->path);
 }
@@ -344,6 +418,7 @@ attach(void **instp, void *store, struct rend_worker *worker, struct rend_error 
 	inst->fetcher.store = d->store;
 	inst->fetcher.buffers = d->buffers;
 	inst->fetcher.time = d->conf->timeout;
+	inst->fetcher.shelf = (unsigned)rend_worker_index(worker);
 	inst->call.fn = job_granted;
 	inst->granted_end = &inst->granted;
 	pthread_mutex_init(&inst->lock, NULL);
@@ -399,6 +474,7 @@ static const struct rend_handler ssd = {
 	.any = job_begin,
 	.flush = flush,
 	.tick = tick,
+	.up = up,
 	.claims = claims,
 	.memory = memory,
 	.drain = drain,

@@ -14,6 +14,7 @@ enum stream { STREAM_HOUR, STREAM_DAY, STREAM_LONG, STREAM_MOVED };
 
 #define IMAGE_WRITERS 64   /* records that are being copied into one image at once */
 #define TOMBS_MAX     4096 /* that wait for room in the log */
+#define FREE_KEPT     1	   /* free segments that no value gets: so that what is gone can be noted, and segments freed */
 #define EXPTIME_NEVER UINT32_MAX
 
 /*
@@ -30,6 +31,8 @@ struct segment {
 	uint32_t rows, used, touches;
 	uint64_t version_max;
 	uint64_t since; /* io_now(): BAD */
+	uint32_t left;	/* rows that have gone: of one that leaves */
+	bool owes;	/* tombs for what it hid may be in RAM only: it cannot be FREE before those */
 	bool leaving;	/* the checkpoint under way makes it FREE */
 	_Atomic(struct image *) image;
 };
@@ -45,7 +48,9 @@ struct image {
 	uint64_t version_max;
 	uint32_t written; /* bytes, from the begin */
 	bool failed;	  /* the disk does not take it */
-	_Atomic uint32_t readers;
+	bool parted;	  /* off its segment, and free when the last reader has gone */
+	/* Who reads out of it just now; others than the keeper look for it by segment.image (fetch.c). */
+	_Atomic uint32_t readers __attribute__((aligned(64)));
 	struct { /* records that are being copied; from 0: none */
 		uint32_t from, to;
 	} busy[IMAGE_WRITERS];
@@ -53,6 +58,25 @@ struct image {
 
 struct tomb {
 	uint64_t khash, version;
+};
+
+enum goes { GOES_OLDEST, GOES_EXPIRED, GOES_BAD };
+
+/* A segment whose rows go, some in each step (leave.c). */
+struct leaving {
+	bool active;
+	uint32_t segment;
+	enum goes how;
+	bool hides;		/* it may have hidden something that is still there */
+	uint64_t flush_seq;	/* it is no older than that: nothing is moved over a later one */
+	int64_t budget;		/* bytes that may be moved */
+	const struct row *rows; /* as in an image, the last one first; NULL: they cannot be read */
+	uint32_t count;
+	uint64_t swept; /* bucket; without rows */
+	/* What of the segment is in scratch, where it would be in an image; rows are behind it. */
+	uint32_t have_from, have_to;
+	uint32_t rows_left, bytes_left; /* of this step's share */
+	int64_t wall;
 };
 
 struct store {
@@ -83,13 +107,18 @@ struct store {
 	_Atomic uint64_t flush_seq;
 	_Atomic bool super_due; /* something in it has changed */
 	struct tomb *tombs;
-	uint32_t tomb_count;
+	_Atomic uint32_t tomb_count;
 
 	/* The keeper's. */
-	char *scratch;			      /* a segment's bytes, aligned */
+	char *scratch; /* a segment's bytes, aligned */
+	char *block;   /* for a super */
+	struct leaving leaving;
+	uint32_t freeing, bad;		      /* segments in that state */
+	bool refills;			      /* until there are some more free ones than there have to be */
 	uint64_t swept;			      /* bucket */
 	uint64_t flush_swept, flush_sweeping; /* bucket; the flush_seq it is for, 0 none */
 	int64_t ttl_looked;		      /* wall: when segments were asked whether they have expired */
+	uint32_t ttl_next;		      /* segment, of those that are to be asked yet */
 	uint64_t flush_done;		      /* the flush_seq that was swept last */
 	_Atomic int64_t wall;		      /* as of the last step */
 	bool behind;			      /* this flush leaves something over */
@@ -143,8 +172,8 @@ void log_seal_record(struct store *s, struct append *a);
 void log_done(struct store *s, struct append *a);
 struct place log_place(const struct append *a);
 
-/* Notes that what this hash leads to is gone: version 0 is a new one, higher than all.  after_seq as above. */
-void log_tomb(struct store *s, uint64_t khash, uint64_t version, uint64_t after_seq);
+/* Notes that what this hash leads to is gone: version 0 is a new one, higher than all.  after_seq as above.  false: in RAM only, for now. */
+bool log_tomb(struct store *s, uint64_t khash, uint64_t version, uint64_t after_seq);
 bool log_touch(struct store *s, uint64_t khash, uint64_t version, uint32_t exptime, uint64_t after_seq);
 
 /* Bytes of the longest record. */
@@ -153,19 +182,38 @@ uint32_t log_longest(const struct store *s);
 /* Under the lock: the stream's segment takes no more. */
 void log_close_stream(struct store *s, unsigned stream);
 
+/* Under the lock: is there room for a tomb? */
+bool log_takes_tombs(const struct store *s);
+
 /* Under the lock: up to which byte an image may be written; flush: a FILL closes its last block. */
 uint32_t log_settled(struct store *s, struct image *im, bool flush);
 
-/* ---- free.c: segments that go ---- */
+/* ---- free.c: which segments go, and when ---- */
 
-enum goes { GOES_OLDEST, GOES_EXPIRED, GOES_BAD };
-
-/* What becomes of the records of a segment, whose rows lie as in an image, the last one first. */
-void free_rows(struct store *s, uint32_t segment, enum goes how, const struct row *rows, uint32_t count);
 bool free_step(struct store *s, bool flush, int64_t wall);
 
 /* How many free segments there are to be. */
 uint32_t free_wanted(const struct store *s);
+
+/* All that is on the disk is given up, should the index ever have to be rebuilt. */
+void free_discard(struct store *s);
+
+/* ---- leave.c: what becomes of what is in one that goes ---- */
+
+/* SEALED, or, if BAD, with its image still. */
+void leave_begin(struct store *s, uint32_t segment, enum goes how);
+
+/* A share of it.  true: it is over, and the segment FREEING, or BAD as before; or, if it cannot go as EXPIRED, SEALED. */
+bool leave_step(struct store *s, int64_t wall);
+
+/* It goes on with where it was when it is begun again. */
+void leave_put_off(struct store *s);
+
+/* Nothing leads to it any more. */
+void leave_over(struct store *s, uint32_t segment);
+
+/* The rows of a sealed segment, at their place in s->scratch.  NULL: they cannot be read. */
+const struct row *leave_read_rows(struct store *s, uint32_t segment);
 
 /* ---- write.c: what reaches the disk ---- */
 
@@ -192,9 +240,9 @@ void recover_lost(struct store *s);
 
 /* From index.snap.  0, or -1: it is not to be trusted, and nothing has changed. */
 int snapshot_load(struct store *s);
-bool snapshot_write(struct store *s, uint64_t generation, uint64_t *bytes, uint64_t *sum);
+bool snapshot_write(struct store *s, uint64_t generation, uint64_t deadline, uint64_t *bytes, uint64_t *sum);
 
-/* The rows of a sealed segment, at their place in s->scratch.  NULL: they cannot be read. */
-const struct row *free_read_rows(struct store *s, uint32_t segment);
+/* Gets the room that snapshot_write() is going to need. */
+enum io_status snapshot_reserve(struct store *s);
 
 #endif

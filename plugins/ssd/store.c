@@ -200,14 +200,13 @@ store_sizes(struct store *s, struct store_sizes *sizes)
 		       ((uint64_t)s->image_count + 1) * s->g.segment,
 		.segments = s->g.segments,
 	};
-	pthread_mutex_lock(&s->lock);
+	/* As they come: nobody is kept waiting for it. */
 	for (uint32_t i = 0; i < s->g.segments; i++) {
-		enum segment_state state = s->segments[i].state;
+		enum segment_state state = atomic_load(&s->segments[i].state);
 
 		sizes->free += state == SEGMENT_FREE;
 		sizes->open += state == SEGMENT_OPEN || state == SEGMENT_SEALING;
 		sizes->sealed += state == SEGMENT_SEALED;
 		sizes->bad += state == SEGMENT_BAD;
 	}
-	pthread_mutex_unlock(&s->lock);
 }

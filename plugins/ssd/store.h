@@ -22,6 +22,7 @@
 #include "keys.h"
 #include "rend/value.h"
 
+struct breaker;
 struct store;
 
 enum store_sync {
@@ -35,14 +36,15 @@ struct store_options {
 	uint64_t capacity; /* bytes of segments */
 	uint32_t chunk;	   /* bytes; 0: 64 */
 	uint32_t segment;  /* bytes; 0: by capacity, 4 to 64 MiB */
-	uint64_t bank;	   /* bytes of one file at most; 0: 4 GiB */
+	uint64_t bank;	   /* bytes of one file at most; 0: 4 GiB, or more: there are at most 16 files */
 	uint64_t objects;  /* that the index has room for */
 	uint32_t images;   /* segments in RAM at once; 0: 16 of up to 8 MiB, or 8 */
 	uint32_t moves;	   /* percent of a segment that may be written again when it is freed, because it was hit */
 	enum store_sync sync;
-	uint64_t seed; /* of khash, and uuid; 0: random */
-	bool empty;    /* begin empty if what is there was made with other sizes; else that is an error */
-	bool fresh;    /* begin empty, whatever is there */
+	uint64_t seed;		 /* of khash, and uuid; 0: random */
+	bool empty;		 /* begin empty if what is there was made with other sizes; else that is an error */
+	bool fresh;		 /* begin empty, whatever is there */
+	struct breaker *breaker; /* of requests that read, and does not end before the store; NULL: none */
 	/* There is something that store_step() should do soon.  Any thread, which holds none of the store's locks; NULL: nobody wants to know. */
 	void (*wake)(void *arg);
 	void *wake_arg;
@@ -52,6 +54,7 @@ struct store_options {
 struct store_opened {
 	enum { STORE_NEW, STORE_CLEAN, STORE_REBUILT } how;
 	uint64_t objects, rows;
+	uint32_t files; /* that it keeps open */
 	char sentence[256];
 };
 

@@ -200,8 +200,9 @@ def test_what_it_cannot_judge():
 class Trouble:
     """What happens to a memcached while a load goes on: it is killed and started again, it is stopped and goes on."""
 
-    def __init__(self, run, rend, l2):
-        self.run, self.rend, self.l2 = run, rend, l2
+    def __init__(self, run, rend, l2, pause=2000):
+        """pause: so many requests are answered between two of them."""
+        self.run, self.rend, self.l2, self.pause = run, rend, l2, pause
         self.killed = self.stopped = 0
 
     def _over(self):
@@ -217,16 +218,17 @@ class Trouble:
         wait_for("the load to go on", lambda: self._over() or answered() >= begun + requests)
 
     def once(self):
-        self._go_on(2000)
+        """What the load did not go on under is not counted."""
+        self._go_on(self.pause)
         self.l2.end(signal.SIGKILL)
-        self._go_on(200)
+        self._go_on(self.pause // 10)
+        self.killed += not self._over()
         self.l2.restart()
-        self.killed += 1
-        self._go_on(2000)
+        self._go_on(self.pause)
         self.l2.send_signal(signal.SIGSTOP)
-        self._go_on(100)
+        self._go_on(self.pause // 20)
+        self.stopped += not self._over()
         self.l2.send_signal(signal.SIGCONT)
-        self.stopped += 1
 
     def go_on(self):
         while not self._over():

@@ -295,6 +295,7 @@ store_open(
 	if (s == NULL)
 		return opened_fails(opened, "no memory");
 	pthread_mutex_init(&s->lock, NULL);
+	pieces_init(s);
 	s->io = io;
 	s->options = *options;
 	s->dir = strdup(options->dir);
@@ -335,6 +336,7 @@ store_abandon(struct store **sp)
 	free(s->free);
 	free(s->tombs);
 	free(s->dir);
+	pthread_cond_destroy(&s->stepped);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
 }

@@ -373,5 +373,6 @@ store_step(struct store *s, bool flush, int64_t wall)
 	did |= free_step(s, flush, wall);
 	if (flush && !s->behind && !waits(s))
 		atomic_store(&s->flushed, began);
+	pieces_stepped(s);
 	return did;
 }

@@ -251,6 +251,41 @@ says_whether_it_is_direct(void **state)
 	end();
 }
 
+/*
+ * Completions come while others are there, and many at once: what the kernel leaves to be done by the next call has been signalled once, and is not
+ * again.  Nothing that comes later helps: all have to be found.
+ */
+static void
+none_left_behind_on_uring(void **state)
+{
+	struct kind kind = { .engine = DISK_URING };
+	struct io_limits limits = { .depth = 2 * MANY, .time = LONG };
+	static struct io_request r[MANY];
+	struct io_file *f;
+
+	if (!has_uring)
+		skip();
+	start(&kind);
+	assert_true(io_queue_close(&queue, LONG));
+	assert_int_equal(io_queue_open(io, NULL, &limits, &queue), IO_OK);
+	f = opened("f", IO_CREATE | IO_DIRECT);
+	assert_int_equal(io_write(f, data, sizeof data, 0, NULL), IO_OK);
+	for (unsigned round = 0; round < 500; round++) {
+		dones = releases = 0;
+		for (unsigned i = 0; i < MANY; i++) {
+			set(&r[i], IO_READ, f, (int)i, back[i]);
+			assert_int_equal(io_submit(queue, &r[i]), IO_OK);
+			if (i % (1 + round % 16) == 0)
+				io_flush(queue);
+		}
+		await(MANY);
+		for (unsigned i = 0; i < MANY; i++)
+			assert_int_equal(r[i].status, IO_OK);
+	}
+	io_close(&f);
+	end();
+}
+
 /* Nobody leads us to another file, or changes names below us. */
 static void
 trusts_no_links_and_no_open_folders(void **state)
@@ -297,6 +332,7 @@ main(void)
 		cmocka_unit_test(times_out_on_threads),
 		cmocka_unit_test(reads_pass_writes_on_threads),
 		cmocka_unit_test(times_out_on_uring),
+		cmocka_unit_test(none_left_behind_on_uring),
 		cmocka_unit_test(takes_threads_where_uring_is_forbidden),
 		cmocka_unit_test(says_whether_it_is_direct),
 		cmocka_unit_test(trusts_no_links_and_no_open_folders),

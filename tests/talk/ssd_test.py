@@ -5,10 +5,12 @@ Where a few hundred keys are stored two of them may look alike to the index, onc
 earlier, and that is a miss.  So misses are counted here, a few of them are no fault, and an older value always is.
 """
 import os
+import re
 import tempfile
 import time
 
 import harness
+from conf_test import TOP
 from harness import Rend, wait_for
 from watcher import Watched, promtool
 
@@ -199,6 +201,15 @@ def test_what_is_counted():
             stats = rend.stats()
             assert int(stats["curr_items"]) == int(before["disk.curr_items"]) and int(stats["limit_maxbytes"]) == 24 << 20
             assert {"in_flight", "late", "refused"} <= {name.split(".")[1] for name in before}, before
+
+
+def test_all_that_is_counted_is_in_the_papers():
+    with open(os.path.join(TOP, "plugins", "ssd", "README.md")) as f:
+        table = f.read().split("## What is counted", 1)[1].split("\n## ", 1)[0]
+    listed = {name for row in re.findall(r"^\| (`.*?`) \|", table, re.M) for name in re.findall(r"`(\w+)`", row)}
+    with Watched(conf(folder())) as rend:
+        told = {re.sub("^rend_ssd_|_total$", "", name) for name in rend.scrape().help if name.startswith("rend_ssd_")}
+    assert listed == told, (listed - told, told - listed)
 
 
 if __name__ == "__main__":

@@ -251,6 +251,45 @@ says_whether_it_is_direct(void **state)
 	end();
 }
 
+/* Nobody leads us to another file, or changes names below us. */
+static void
+trusts_no_links_and_no_open_folders(void **state)
+{
+	struct kind kind = { .engine = DISK_THREADS };
+	struct io_file *f;
+	char to[256];
+
+	start(&kind);
+	f = opened("f", IO_CREATE);
+	io_close(&f);
+	snprintf(to, sizeof(to), "%s", in_folder("link"));
+	assert_int_equal(symlink("f", to), 0);
+	assert_int_equal(io_open(io, to, 0, NULL, &f), IO_DENIED);
+	assert_int_equal(io_open(io, to, IO_DIRECT, NULL, &f), IO_DENIED);
+	assert_int_equal(unlink(to), 0);
+	assert_int_equal(symlink("not-there", to), 0);
+	assert_int_equal(io_open(io, to, IO_CREATE, NULL, &f), IO_DENIED);
+	assert_int_equal(io_open(io, in_folder("not-there"), 0, NULL, &f), IO_MISSING);
+
+	assert_int_equal(io_own_dir(io, folder), IO_OK);
+	assert_int_equal(chmod(folder, 0755), 0);
+	assert_int_equal(io_own_dir(io, folder), IO_OK);
+	assert_int_equal(chmod(folder, 0777), 0);
+	assert_int_equal(io_own_dir(io, folder), IO_DENIED);
+	assert_int_equal(chmod(folder, 01777), 0);
+	assert_int_equal(io_own_dir(io, folder), IO_DENIED);
+	assert_int_equal(chmod(folder, 0700), 0);
+	assert_int_equal(io_own_dir(io, in_folder("f")), IO_MISSING);
+	assert_int_equal(io_own_dir(io, in_folder("none")), IO_MISSING);
+	/* Another's. */
+	if (geteuid() == 0) {
+		assert_int_equal(chown(folder, 12345, 0), 0);
+		assert_int_equal(io_own_dir(io, folder), IO_DENIED);
+		assert_int_equal(chown(folder, 0, 0), 0);
+	}
+	end();
+}
+
 int
 main(void)
 {
@@ -260,6 +299,7 @@ main(void)
 		cmocka_unit_test(times_out_on_uring),
 		cmocka_unit_test(takes_threads_where_uring_is_forbidden),
 		cmocka_unit_test(says_whether_it_is_direct),
+		cmocka_unit_test(trusts_no_links_and_no_open_folders),
 	};
 
 	look_for_uring();

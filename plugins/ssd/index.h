@@ -96,6 +96,9 @@ bool index_rebuild_offer(struct index *ix, uint64_t hash, uint64_t version, bool
 /* Is this the version that stands, and where?  *e may be NULL. */
 bool index_rebuild_stands(const struct index *ix, uint64_t hash, uint64_t version, struct entry *e);
 
+/* What has a lower version is dead. */
+void index_rebuild_discard(struct index *ix, uint64_t below);
+
 /* Removes the dead, and forgets versions. */
 void index_rebuild_end(struct index *ix);
 

@@ -133,6 +133,19 @@ index_rebuild_stands(const struct index *ix, uint64_t hash, uint64_t version, st
 }
 
 void
+index_rebuild_discard(struct index *ix, uint64_t below)
+{
+	for (uint64_t n = 0; n < ix->count * INDEX_SLOTS; n++) {
+		struct seat s = { n / INDEX_SLOTS, n % INDEX_SLOTS };
+
+		if (word_at(ix, s) != 0 && version_at(ix, s) < below)
+			set_at(ix, s, word_at(ix, s) | DEAD_BIT, 0);
+	}
+	for (size_t i = 0; i < ix->lost_room; i++)
+		ix->lost[i].dead |= ix->lost[i].version < below;
+}
+
+void
 index_rebuild_end(struct index *ix)
 {
 	for (uint64_t n = 0; n < ix->count * INDEX_SLOTS; n++) {

@@ -106,7 +106,9 @@ put_all(struct store *s, struct tape *st, uint64_t generation)
 	pad(st);
 	for (uint32_t i = 0; i < s->g.segments; i++) {
 		const struct segment *g = &s->segments[i];
-		struct snap_segment seg = { .seq = g->state == SEGMENT_SEALED ? atomic_load(&g->seq) : 0,
+		uint64_t seq = atomic_load(&g->seq);
+		bool in_use = g->state == SEGMENT_SEALED && seq >= atomic_load(&s->flush_seq);
+		struct snap_segment seg = { .seq = in_use ? seq : 0,
 			.version_max = g->version_max,
 			.rows = g->rows,
 			.used = g->used,
@@ -218,7 +220,8 @@ is_bad(void *arg, const struct entry *e)
 	if (e->place.seg >= s->g.segments)
 		return true;
 	g = &s->segments[e->place.seg];
-	return g->state != SEGMENT_SEALED || e->place.start >= g->used || e->place.start < geometry_first(&s->g);
+	return g->state != SEGMENT_SEALED || e->place.start >= g->used || e->place.start < geometry_first(&s->g) ||
+	       !format_size_ok(e->place.size, &s->g);
 }
 
 static bool
@@ -232,7 +235,7 @@ get_segments(struct store *s, struct tape *st, uint64_t bytes)
 		if (st->failed || seg.seq >= s->next_seq || seg.used > s->g.segment / s->g.chunk ||
 		    seg.rows * sizeof(struct row) + FORMAT_BLOCK > s->g.segment)
 			return false;
-		if (seg.seq == 0)
+		if (seg.seq < s->super.flush_seq || seg.seq == 0)
 			continue;
 		g->state = SEGMENT_SEALED;
 		atomic_store(&g->seq, seg.seq);
@@ -254,7 +257,7 @@ load(struct store *s, struct tape *st)
 
 	get(st, bytes, &head, sizeof head);
 	if (st->failed || head.magic != SNAP_MAGIC || memcmp(head.uuid, s->super.uuid, FORMAT_UUID) != 0 ||
-	    head.generation != s->super.generation || head.buckets != index_buckets(s->index) ||
+	    s->super.generation - head.generation > 1 || head.buckets != index_buckets(s->index) ||
 	    head.segments != s->g.segments)
 		return false;
 	skip_pad(st);
@@ -274,27 +277,6 @@ load(struct store *s, struct tape *st)
 	return !st->failed && st->sum == s->super.snap_sum;
 }
 
-static bool
-all(void *arg, const struct entry *e)
-{
-	return true;
-}
-
-static void
-forget(struct store *s)
-{
-	index_sweep(s->index, 0, UINT64_MAX, all, NULL);
-	for (uint32_t i = 0; i < s->g.segments; i++) {
-		struct segment *g = &s->segments[i];
-
-		g->state = SEGMENT_FREE;
-		g->rows = g->used = g->touches = 0;
-		g->version_max = 0;
-		atomic_store(&g->seq, 0);
-		atomic_store(&g->exptime_max, 0);
-	}
-}
-
 int
 snapshot_load(struct store *s)
 {
@@ -308,6 +290,6 @@ snapshot_load(struct store *s)
 	tape_close(&st);
 	if (ok)
 		return 0;
-	forget(s);
+	recover_nothing(s);
 	return -1;
 }

@@ -53,6 +53,7 @@ struct store_options {
 /* How it was found.  sentence: what is to be said about it, or why it failed. */
 struct store_opened {
 	enum { STORE_NEW, STORE_CLEAN, STORE_REBUILT } how;
+	bool damaged; /* something could not be read; what may be older than what was there is gone, too */
 	uint64_t objects, rows;
 	uint32_t files; /* that it keeps open */
 	char sentence[256];
@@ -105,15 +106,19 @@ enum stored {
 	STORE_TOO_BIG,	    /* never; nothing was done */
 	STORE_NOT_ADMITTED, /* the disk is behind; an older one was removed */
 	STORE_FLUSHED,	    /* what it was made of is gone since; nothing was done */
+	STORE_WAITS,	    /* for store_step(): only a value in pieces does (pieces.h) */
 };
 
 /* Unix seconds as they are kept: 0 is never; what has passed is 1. */
 uint32_t store_exptime(int64_t exptime);
 
-/* Can a record of so many bytes be kept at all? */
+/* Can a value of so many bytes be in one record? */
 bool store_fits(const struct store *s, size_t keylen, size_t len);
 
 enum stored store_put(struct store *s, const struct store_item *item, int64_t wall, uint64_t *cas);
+
+/* What cannot be stored leaves nothing older. */
+void store_refuse(struct store *s, uint64_t khash);
 
 /* Removes what the hash leads to, whatever it is. */
 void store_remove(struct store *s, uint64_t khash);
@@ -151,6 +156,7 @@ uint64_t store_flushed(const struct store *s);
 	X(tombs, "Records written because something is gone.")                                      \
 	X(touches, "Records written because an exptime changed.")                                   \
 	X(read_errors, "Reads of the disk that failed.")                                            \
+	X(lost_segments, "Segments of which, when the index was rebuilt, not all could be read.")   \
 	X(check_errors, "Records that were not what was written.")                                  \
 	X(write_errors, "Writes to the disk that failed twice.")                                    \
 	X(bad_segments, "Segments that were given up because they could not be written.")           \

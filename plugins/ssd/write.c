@@ -70,22 +70,27 @@ in_doubt(struct store *s, uint32_t bank)
 	}
 }
 
+static bool
+sync_bank(struct store *s, uint32_t bank)
+{
+	if (s->options.sync == STORE_SYNC_NONE || !s->unsynced[bank])
+		return true;
+	if (io_sync(s->banks[bank]) == IO_OK) {
+		s->unsynced[bank] = false;
+		return true;
+	}
+	COUNT(s, write_errors, 1);
+	in_doubt(s, bank);
+	return false;
+}
+
 bool
 write_sync(struct store *s)
 {
 	bool ok = true;
 
-	for (uint32_t i = 0; s->options.sync != STORE_SYNC_NONE && i < s->g.banks; i++) {
-		if (!s->unsynced[i])
-			continue;
-		if (io_sync(s->banks[i]) == IO_OK) {
-			s->unsynced[i] = false;
-			continue;
-		}
-		COUNT(s, write_errors, 1);
-		in_doubt(s, i);
-		ok = false;
-	}
+	for (uint32_t i = 0; i < s->g.banks; i++)
+		ok &= sync_bank(s, i);
 	return ok;
 }
 
@@ -131,11 +136,33 @@ min_seq(const struct store *s, uint64_t next)
 	return min;
 }
 
+/* Into the file of its generation.  OK: s->super is what is there. */
+static enum io_status
+put_super(struct store *s, const struct super *next)
+{
+	struct io_file *file = s->supers[next->generation % 2];
+	enum io_status status;
+
+	format_super(s->block, next);
+	status = io_write(file, s->block, FORMAT_BLOCK, 0, NULL);
+	if (status == IO_OK)
+		status = io_sync(file);
+	if (status != IO_OK)
+		return status;
+	pthread_mutex_lock(&s->lock);
+	s->super = *next;
+	pthread_mutex_unlock(&s->lock);
+	return IO_OK;
+}
+
+/*
+ * Into both files, one after the other.  Until it is in both nothing is done that relies on it, so whichever can be read tells the truth.  When one
+ * fails the other still holds, and the next try goes where this one went: it may be torn, the other may not become so.
+ */
 enum io_status
 write_super(struct store *s, enum super_state state)
 {
 	struct super next = s->super;
-	struct io_file *file;
 	enum io_status status;
 	uint64_t next_seq;
 
@@ -144,29 +171,30 @@ write_super(struct store *s, enum super_state state)
 	pthread_mutex_unlock(&s->lock);
 	next.min_seq = min_seq(s, next_seq);
 	pthread_mutex_lock(&s->lock);
+	next.format = FORMAT_VERSION;
 	next.state = state;
-	next.generation++;
-	next.version_limit = s->next_version + VERSIONS_AHEAD;
+	next.boot = io_boot(s->io);
+	next.version_limit = s->next_version + (state == SUPER_CLEAN ? 0 : VERSIONS_AHEAD);
 	if (next.version_limit > FORMAT_VERSION_MAX)
 		next.version_limit = FORMAT_VERSION_MAX;
-	next.seq_limit = s->next_seq + SEQS_AHEAD;
+	next.seq_limit = s->next_seq + (state == SUPER_CLEAN ? 0 : SEQS_AHEAD);
+	if (next.seq_limit > FORMAT_SEQ_MAX)
+		next.seq_limit = FORMAT_SEQ_MAX;
 	next.flush_seq = atomic_load(&s->flush_seq);
 	next.discard_below = s->discard_below;
 	s->super_due = false;
 	pthread_mutex_unlock(&s->lock);
 
-	file = s->supers[next.generation % 2];
-	format_super(s->block, &next);
-	status = io_write(file, s->block, FORMAT_BLOCK, 0, NULL);
-	if (status == IO_OK)
-		status = io_sync(file);
+	status = IO_OK;
+	for (unsigned i = 0; i < 2 && status == IO_OK; i++) {
+		next.generation++;
+		status = put_super(s, &next);
+	}
 	pthread_mutex_lock(&s->lock);
 	if (status == IO_OK) {
-		s->super = next;
 		s->version_limit = next.version_limit;
 		s->seq_limit = next.seq_limit;
 	} else {
-		/* The other one still holds.  The next try has to go where this one went: it may be torn, the other may not become so. */
 		s->super_due = true;
 		COUNT(s, write_errors, 1);
 	}
@@ -201,23 +229,18 @@ became(struct store *s, struct image *im, enum segment_state state)
 }
 
 /* The trailer is believed: so what it is of is on the disk before it. */
-static enum io_status
+static bool
 write_seal(struct store *s, struct image *im)
 {
-	bool sync = s->options.sync != STORE_SYNC_NONE;
-	enum io_status status = sync ? io_sync(write_bank(s, im->segment)) : IO_OK;
+	uint32_t bank = geometry_bank(&s->g, im->segment);
 
-	if (status == IO_OK)
-		status = write_rows(s, im);
-	if (status == IO_OK && sync)
-		status = io_sync(write_bank(s, im->segment));
-	return status;
+	return sync_bank(s, bank) && write_rows(s, im) == IO_OK && sync_bank(s, bank);
 }
 
 static void
 seal(struct store *s, struct image *im)
 {
-	if (write_seal(s, im) == IO_OK)
+	if (write_seal(s, im))
 		became(s, im, SEGMENT_SEALED);
 	else
 		give_up(s, im);
@@ -307,15 +330,29 @@ write_image(struct store *s, struct image *im, bool flush)
 	return did;
 }
 
+static void
+note_safe(struct store *s)
+{
+	pthread_mutex_lock(&s->lock);
+	for (uint32_t i = 0; i < s->image_count; i++)
+		s->images[i].safe = s->images[i].written;
+	pthread_mutex_unlock(&s->lock);
+}
+
 bool
 write_step(struct store *s, bool flush)
 {
-	bool did = false;
+	bool did = false, safe = s->options.sync != STORE_SYNC_FLUSH;
 
+	flush |= atomic_exchange(&s->write_due, false);
 	for (uint32_t i = 0; i < s->image_count; i++)
 		did |= write_image(s, &s->images[i], flush);
-	if (flush && s->options.sync == STORE_SYNC_FLUSH && !write_sync(s))
-		s->behind = true;
+	if (flush && s->options.sync == STORE_SYNC_FLUSH) {
+		safe = write_sync(s);
+		s->behind |= !safe;
+	}
+	if (safe)
+		note_safe(s);
 	return did;
 }
 

@@ -1,0 +1,571 @@
+/* What cannot be read when the index is rebuilt: what it may have hidden is not served, and the rest is. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "size_class.h"
+#include "state.h"
+#include "world.h"
+
+#define KIB 1024
+
+/* ---- memory that is asked for ---- */
+
+static uint64_t asked;
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *p, size_t size);
+
+void *
+__wrap_malloc(size_t size)
+{
+	asked += size;
+	return __real_malloc(size);
+}
+
+void *
+__wrap_calloc(size_t n, size_t size)
+{
+	asked += n * size;
+	return __real_calloc(n, size);
+}
+
+void *
+__wrap_realloc(void *p, size_t size)
+{
+	asked += size;
+	return __real_realloc(p, size);
+}
+
+/* ---- words ---- */
+
+static void
+opened(struct world *w)
+{
+	if (!world_open(w))
+		fail_msg("%s", w->opened.sentence);
+}
+
+static void
+set(struct world *w, unsigned key, uint64_t n, size_t len)
+{
+	assert_int_equal(world_set(w, key, n, len, 0), STORED);
+}
+
+static void
+has(struct world *w, unsigned key, uint64_t should)
+{
+	uint64_t n = 0;
+
+	if (!world_get(w, key, &n, NULL))
+		fail_msg("key %u is not there, write %llu should be", key, (unsigned long long)should);
+	assert_int_equal(n, should);
+}
+
+static void
+has_not(struct world *w, unsigned key)
+{
+	uint64_t n = 0;
+
+	if (world_get(w, key, &n, NULL))
+		fail_msg("key %u is there: write %llu", key, (unsigned long long)n);
+}
+
+static void
+seal(struct world *w)
+{
+	pthread_mutex_lock(&w->store->lock);
+	for (unsigned i = 0; i < STREAMS; i++)
+		log_close_stream(w->store, i);
+	pthread_mutex_unlock(&w->store->lock);
+	world_settle(w, true);
+}
+
+/* Where something lies. */
+struct spot {
+	char path[32];
+	uint64_t segment; /* bytes, of its begin */
+	uint64_t record;
+	uint64_t rows; /* the block with row 0 */
+	uint64_t trailer;
+};
+
+static struct spot
+spot_of(struct world *w, unsigned key)
+{
+	const struct geometry *g = &w->store->g;
+	struct entry e = { 0 };
+	struct spot at;
+	char name[32];
+	int n = snprintf(name, sizeof(name), "key-%u", key);
+
+	assert_true(index_find(w->store->index, store_khash(w->store, name, (size_t)n), &e));
+	snprintf(at.path, sizeof(at.path), "store/data.%03u", geometry_bank(g, e.place.seg));
+	at.segment = geometry_offset(g, e.place.seg);
+	at.record = at.segment + (uint64_t)e.place.start * g->chunk;
+	at.trailer = at.segment + g->segment - FORMAT_BLOCK;
+	at.rows = at.trailer - FORMAT_BLOCK;
+	return at;
+}
+
+static void
+bad(struct world *w, const struct spot *at, uint64_t from, uint64_t to)
+{
+	from = from / FORMAT_BLOCK * FORMAT_BLOCK;
+	to = (to + FORMAT_BLOCK - 1) / FORMAT_BLOCK * FORMAT_BLOCK;
+	assert_int_equal(sim_bad(w->io, at->path, from, to - from), IO_OK);
+}
+
+/* ---- a store with something to lose ---- */
+
+enum { OLD = 1, OVERWRITTEN, DELETED, SHORT, LATER, LAST };
+
+/*
+ *	sealed: first versions of all │ the one in question: later ones, a deletion, a touch │ begun after that one was sealed: LATER
+ */
+static void
+make(struct world *w, bool sealed)
+{
+	world_init(w, 32);
+	opened(w);
+	for (unsigned key = OLD; key <= SHORT; key++)
+		set(w, key, 1, 1000);
+	seal(w);
+	set(w, OVERWRITTEN, 2, 1000);
+	assert_true(world_delete(w, DELETED));
+	assert_true(world_touch(w, SHORT, WORLD_WALL + 10));
+	set(w, LAST, 1, 6000);
+	world_settle(w, true);
+	if (!sealed)
+		return;
+	seal(w);
+	set(w, LATER, 1, 1000);
+	world_settle(w, true);
+}
+
+static void
+nothing_old(struct world *w)
+{
+	uint64_t n = 0;
+
+	if (world_get(w, OVERWRITTEN, &n, NULL))
+		assert_int_equal(n, 2);
+	has_not(w, DELETED);
+	w->wall += 11;
+	has_not(w, SHORT);
+	w->wall -= 11;
+}
+
+static void
+is_damaged(struct world *w, bool is)
+{
+	assert_int_equal(w->opened.how, STORE_REBUILT);
+	assert_int_equal(w->opened.damaged, is);
+	assert_int_equal(world_counts(w).lost_segments != 0, is);
+	assert_int_equal(strstr(w->opened.sentence, "not all could be read") != NULL, is);
+}
+
+/* It goes on, and what it lost does not come back with the next crash either. */
+static void
+goes_on(struct world *w)
+{
+	set(w, 50, 5, 1000);
+	world_settle(w, true);
+	world_crash(w, SIM_KILL);
+	opened(w);
+	has(w, 50, 5);
+	nothing_old(w);
+	assert_true(world_close(w));
+	opened(w);
+	has(w, 50, 5);
+	nothing_old(w);
+}
+
+/* ---- bad blocks ---- */
+
+static void
+block_of_an_open_segment(void **state)
+{
+	struct world w;
+	struct spot at;
+
+	make(&w, false);
+	at = spot_of(&w, OVERWRITTEN);
+	world_crash(&w, SIM_KILL);
+	bad(&w, &at, at.record, at.record + 1);
+	opened(&w);
+	is_damaged(&w, true);
+	nothing_old(&w);
+	goes_on(&w);
+	world_audit(&w);
+	world_fini(&w);
+}
+
+/* Behind the first one: what is before it may be old, too. */
+static void
+last_block_of_an_open_segment(void **state)
+{
+	struct world w;
+	struct spot at;
+
+	make(&w, false);
+	set(&w, OVERWRITTEN, 3, 100);
+	world_settle(&w, true);
+	at = spot_of(&w, OVERWRITTEN);
+	world_crash(&w, SIM_KILL);
+	bad(&w, &at, at.record, at.record + 1);
+	opened(&w);
+	is_damaged(&w, true);
+	has_not(&w, OVERWRITTEN);
+	nothing_old(&w);
+	world_fini(&w);
+}
+
+/* Not only what the disk says it cannot read, also what is not what was written. */
+static void
+bits_of_an_open_segment(void **state)
+{
+	static const unsigned bytes[] = { 1, 20, RECORD_HEAD + 2, 500 };
+
+	for (unsigned i = 0; i < 2 * sizeof(bytes) / sizeof(bytes[0]); i++) {
+		struct world w;
+		struct spot at;
+
+		make(&w, false);
+		at = spot_of(&w, i % 2 == 0 ? OVERWRITTEN : LAST);
+		world_crash(&w, SIM_KILL);
+		assert_int_equal(sim_flip(w.io, at.path, (at.record + bytes[i / 2]) * 8), IO_OK);
+		opened(&w);
+		is_damaged(&w, true);
+		nothing_old(&w);
+		goes_on(&w);
+		world_fini(&w);
+	}
+}
+
+/* After a power cut that is no more than what was not synced, of which nothing was promised. */
+static void
+hole_after_a_power_cut(void **state)
+{
+	struct world w;
+	struct spot at;
+
+	make(&w, false);
+	at = spot_of(&w, LAST);
+	world_crash(&w, SIM_POWER_CUT);
+	assert_int_equal(sim_flip(w.io, at.path, (at.record + 500) * 8), IO_OK);
+	opened(&w);
+	is_damaged(&w, false);
+	has(&w, OLD, 1);
+	has(&w, OVERWRITTEN, 2);
+	world_fini(&w);
+}
+
+/* One block of a sealed segment: all that it says is there twice, but for a value, and that is a miss. */
+static void
+one_block_of_a_sealed_segment(void **state)
+{
+	for (unsigned which = 0; which < 4; which++) {
+		struct world w;
+		struct spot at;
+		uint64_t where, n;
+
+		make(&w, true);
+		at = spot_of(&w, OVERWRITTEN);
+		world_crash(&w, SIM_KILL);
+		where = which == 0 ? at.segment : which == 1 ? at.record : which == 2 ? at.rows : at.trailer;
+		bad(&w, &at, where, where + 1);
+		opened(&w);
+		is_damaged(&w, false);
+		has(&w, OLD, 1);
+		has(&w, LATER, 1);
+		assert_int_equal(world_get(&w, LAST, &n, NULL), which != 1);
+		assert_int_equal(world_get(&w, OVERWRITTEN, &n, NULL), which != 1);
+		nothing_old(&w);
+		goes_on(&w);
+		world_fini(&w);
+	}
+}
+
+/* Records and rows: then what is newer than all that was there stays, and nothing else. */
+static void
+much_of_a_sealed_segment(void **state)
+{
+	struct world w;
+	struct spot at;
+
+	make(&w, true);
+	at = spot_of(&w, OVERWRITTEN);
+	world_crash(&w, SIM_KILL);
+	bad(&w, &at, at.record, at.trailer);
+	opened(&w);
+	is_damaged(&w, true);
+	has(&w, LATER, 1);
+	has_not(&w, OLD);
+	nothing_old(&w);
+	goes_on(&w);
+	has(&w, LATER, 1);
+	world_fini(&w);
+}
+
+static void
+all_of_a_sealed_segment(void **state)
+{
+	struct world w;
+	struct spot at;
+
+	make(&w, true);
+	at = spot_of(&w, OVERWRITTEN);
+	world_crash(&w, SIM_KILL);
+	bad(&w, &at, at.segment, at.trailer + FORMAT_BLOCK);
+	for (unsigned i = 0; i < 3; i++) {
+		opened(&w);
+		is_damaged(&w, true);
+		nothing_old(&w);
+		set(&w, 50, 5, 1000);
+		has(&w, 50, 5);
+		world_settle(&w, true);
+		world_crash(&w, SIM_KILL);
+	}
+	world_fini(&w);
+}
+
+static void
+begin_of_a_segment_is_zeros(void **state)
+{
+	for (unsigned sealed = 0; sealed < 2; sealed++) {
+		struct world w;
+		struct spot at;
+
+		make(&w, sealed);
+		at = spot_of(&w, OVERWRITTEN);
+		world_crash(&w, SIM_KILL);
+		assert_int_equal(sim_zero(w.io, at.path, at.segment, FORMAT_BLOCK), IO_OK);
+		opened(&w);
+		is_damaged(&w, false);
+		has(&w, OLD, 1);
+		has(&w, OVERWRITTEN, 2);
+		nothing_old(&w);
+		world_fini(&w);
+
+		make(&w, sealed);
+		at = spot_of(&w, OVERWRITTEN);
+		world_crash(&w, SIM_KILL);
+		assert_int_equal(sim_zero(w.io, at.path, at.segment, 2 * FORMAT_BLOCK), IO_OK);
+		opened(&w);
+		is_damaged(&w, !sealed); /* its rows say what there was */
+		nothing_old(&w);
+		world_fini(&w);
+	}
+}
+
+/* A file that is gone, or shorter: all that was in it is hidden. */
+static void
+file_is_cut(void **state)
+{
+	for (unsigned cut = 0; cut < 2; cut++) {
+		struct world w;
+		struct spot at;
+
+		make(&w, true);
+		at = spot_of(&w, OVERWRITTEN);
+		world_crash(&w, SIM_KILL);
+		if (cut)
+			assert_int_equal(sim_truncate(w.io, at.path, at.segment), IO_OK);
+		else
+			assert_int_equal(io_unlink(w.io, at.path), IO_OK);
+		opened(&w);
+		assert_true(w.opened.damaged);
+		assert_int_equal(w.opened.objects, 0);
+		nothing_old(&w);
+		goes_on(&w);
+		world_fini(&w);
+	}
+}
+
+/* What was found in open segments is served from then on, so a start that cannot make it durable is none. */
+static void
+sync_of_what_was_found_fails(void **state)
+{
+	struct world w;
+
+	make(&w, false);
+	world_crash(&w, SIM_KILL);
+	assert_int_equal(sim_fault_next(w.io, IO_SYNC, 1, SIM_EIO, 0), IO_OK);
+	assert_false(world_open(&w));
+	assert_non_null(strstr(w.opened.sentence, "cannot sync"));
+	opened(&w);
+	has(&w, OVERWRITTEN, 2);
+	world_fini(&w);
+}
+
+/* ---- memory ---- */
+
+/* A rebuild takes no more of it for touches. */
+static void
+touches_take_no_memory(void **state)
+{
+	uint64_t without = 0;
+
+	for (unsigned touches = 0; touches < 2; touches++) {
+		struct world w;
+		uint64_t before;
+
+		world_init(&w, 64);
+		opened(&w);
+		set(&w, 1, 1, 1000);
+		for (unsigned i = 0; i < 20000; i++) {
+			struct entry e;
+			uint64_t khash = store_khash(w.store, "key-1", 5);
+
+			assert_true(index_find(w.store->index, khash, &e));
+			if (touches)
+				assert_true(
+				    store_touch(w.store, khash, &e, w.store->next_version - 1, WORLD_WALL + 10 + i));
+			if (i % 500 == 0)
+				world_settle(&w, true);
+		}
+		world_settle(&w, true);
+		assert_int_equal(world_counts(&w).touches, touches ? 20000 : 0);
+		world_crash(&w, SIM_KILL);
+		/* Once, so that all are sealed; the disk's own memory is in this one. */
+		opened(&w);
+		world_crash(&w, SIM_KILL);
+		before = asked;
+		opened(&w);
+		if (touches)
+			assert_in_range(asked - before, 0, without + 200 * KIB);
+		without = asked - before;
+		w.wall += 10 + 19998;
+		has(&w, 1, 1);
+		w.wall++;
+		if (touches)
+			has_not(&w, 1);
+		world_fini(&w);
+	}
+}
+
+/* ---- what somebody made ---- */
+
+static void
+rewrite_head(struct world *w, const struct spot *at, uint32_t number, uint64_t seq)
+{
+	char *block = aligned_alloc(IO_ALIGN, FORMAT_BLOCK);
+	struct segment_head head;
+	struct io_file *f;
+
+	assert_non_null(block);
+	assert_int_equal(io_open(w->io, at->path, 0, NULL, &f), IO_OK);
+	assert_int_equal(io_read(f, block, FORMAT_BLOCK, at->segment, NULL), IO_OK);
+	assert_true(format_segment_head_any(block, &head));
+	head.seq = seq;
+	assert_int_equal(head.number, number);
+	format_segment_head(block, &head);
+	assert_int_equal(io_write(f, block, FORMAT_BLOCK, at->segment, NULL), IO_OK);
+	io_close(&f);
+	free(block);
+}
+
+/* A seq that none can have: it is not believed, and seqs go on from where they were. */
+static void
+seq_beyond_the_limit(void **state)
+{
+	static const uint64_t seqs[] = { UINT64_MAX, UINT64_MAX - 1, FORMAT_SEQ_MAX };
+
+	for (unsigned i = 0; i < sizeof(seqs) / sizeof(seqs[0]); i++) {
+		struct world w;
+		struct spot at;
+		uint64_t limit;
+		uint32_t number;
+
+		make(&w, true);
+		at = spot_of(&w, OVERWRITTEN);
+		number = (uint32_t)(at.segment / w.store->g.segment) +
+			 w.store->g.per_bank * (uint32_t)(at.path[13] - '0');
+		limit = w.store->seq_limit;
+		world_crash(&w, SIM_KILL);
+		rewrite_head(&w, &at, number, seqs[i]);
+		opened(&w);
+		assert_in_range(w.store->next_seq, limit, limit + 100);
+		nothing_old(&w);
+		goes_on(&w);
+		world_fini(&w);
+	}
+}
+
+/* Rows that begin in the block where records end, and numbers that none can have. */
+static void
+numbers_that_cannot_be(void **state)
+{
+	struct geometry g = {
+		.chunk = 64, .segment = 128 << 10, .per_bank = 8, .segments = 24, .banks = 3, .bank = 1 << 20
+	};
+	struct segment_trailer t = { .magic = TRAILER_MAGIC, .seq = 1, .number = 1 }, is;
+	struct super s = { .magic = SUPER_MAGIC,
+		.format = FORMAT_VERSION,
+		.state = SUPER_DIRTY,
+		.bank = 1 << 20,
+		.banks = 1,
+		.segment = 128 << 10,
+		.chunk = 64,
+		.buckets = 100 };
+	struct row row = { .type = RECORD_VALUE, .version = { 1 }, .start = { 64 } };
+	uint8_t uuid[FORMAT_UUID] = { 0 }, *block = malloc(FORMAT_BLOCK);
+
+	assert_non_null(block);
+	t.rows = 1;
+	t.used = ((128 << 10) - 2 * FORMAT_BLOCK) / 64;
+	format_trailer(block, &t);
+	assert_true(format_trailer_read(block, &g, uuid, 1, &is));
+	t.used++;
+	format_trailer(block, &t);
+	assert_false(format_trailer_read(block, &g, uuid, 1, &is));
+
+	assert_true(format_row_ok(&row, &g, 65));
+	assert_false(format_row_ok(&row, &g, 64));
+	row.size = SIZE_CLASSES - 1;
+	assert_false(format_row_ok(&row, &g, 65));
+
+	assert_true(format_super_sound(&s, &g));
+	s.seq_limit = UINT64_MAX;
+	assert_false(format_super_sound(&s, &g));
+	s.seq_limit = 0;
+	s.discard_below = UINT64_MAX;
+	assert_false(format_super_sound(&s, &g));
+	s.discard_below = 0;
+	s.buckets = UINT64_MAX;
+	assert_false(format_super_sound(&s, &g));
+	free(block);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(block_of_an_open_segment),
+		cmocka_unit_test(last_block_of_an_open_segment),
+		cmocka_unit_test(bits_of_an_open_segment),
+		cmocka_unit_test(hole_after_a_power_cut),
+		cmocka_unit_test(one_block_of_a_sealed_segment),
+		cmocka_unit_test(much_of_a_sealed_segment),
+		cmocka_unit_test(all_of_a_sealed_segment),
+		cmocka_unit_test(begin_of_a_segment_is_zeros),
+		cmocka_unit_test(file_is_cut),
+		cmocka_unit_test(sync_of_what_was_found_fails),
+		cmocka_unit_test(touches_take_no_memory),
+		cmocka_unit_test(seq_beyond_the_limit),
+		cmocka_unit_test(numbers_that_cannot_be),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

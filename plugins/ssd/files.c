@@ -1,0 +1,219 @@
+/*
+ * The files of a store: which there are, whether they are right, and which super counts.
+ *
+ *	super.a, super.b ── both are written, one after the other, for each change (write.c) ──► the newer one that is valid is what holds
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "state.h"
+
+static char *
+path_of(const struct store *s, const char *name)
+{
+	size_t size = strlen(s->dir) + strlen(name) + 2;
+	char *path = malloc(size);
+
+	if (path != NULL)
+		snprintf(path, size, "%s/%s", s->dir, name);
+	return path;
+}
+
+static enum io_status
+open_file(struct store *s, const char *name, int flags, struct breaker *breaker, struct io_file **file)
+{
+	char *path = path_of(s, name);
+	enum io_status status = path == NULL ? IO_NO_MEMORY : io_open(s->io, path, flags, breaker, file);
+
+	free(path);
+	return status;
+}
+
+/* ---- the folder ---- */
+
+/* So that the folder is there after a power cut, too. */
+static enum io_status
+sync_parent(struct store *s)
+{
+	char *parent = strdup(s->dir), *slash = parent == NULL ? NULL : strrchr(parent, '/');
+	enum io_status status = IO_NO_MEMORY;
+
+	if (slash != NULL)
+		slash[slash == parent] = '\0'; /* of "/x" the slash stays */
+	if (parent != NULL)
+		status = io_sync_dir(s->io, slash == NULL ? "." : parent);
+	free(parent);
+	return status;
+}
+
+static int
+make_folder(struct store *s, struct store_opened *opened)
+{
+	enum io_status status = io_make_dir(s->io, s->dir);
+
+	if (status == IO_OK)
+		status = sync_parent(s);
+	if (status != IO_OK && status != IO_EXISTS)
+		return opened_fails(opened, "cannot make the folder %s: %s", s->dir,
+		    status == IO_MISSING ? "the one that it belongs in is not there" : io_status_text(status));
+	status = io_own_dir(s->io, s->dir);
+	if (status == IO_DENIED)
+		return opened_fails(opened,
+		    "others may change what is in the folder %s: it has to be this user's, or root's, and nobody else "
+		    "may "
+		    "write to it (chown, chmod go-w)",
+		    s->dir);
+	if (status != IO_OK)
+		return opened_fails(opened, "cannot look at the folder %s: %s", s->dir, io_status_text(status));
+	return 0;
+}
+
+/* ---- supers ---- */
+
+int
+files_open_supers(struct store *s, struct store_opened *opened)
+{
+	if (make_folder(s, opened) != 0)
+		return -1;
+	for (unsigned i = 0; i < 2; i++) {
+		enum io_status status = open_file(s, i == 0 ? "super.a" : "super.b", IO_CREATE, NULL, &s->supers[i]);
+
+		if (status == IO_OK && i == 0)
+			status = io_lock(s->supers[0]);
+		if (status != IO_OK)
+			return opened_fails(opened, "cannot open super.%c in %s: %s", i == 0 ? 'a' : 'b', s->dir,
+			    io_status_text(status));
+	}
+	return 0;
+}
+
+static enum super_looks
+read_super(struct store *s, unsigned i, struct super *super, struct geometry *g)
+{
+	char *block = aligned_alloc(IO_ALIGN, FORMAT_BLOCK);
+	enum super_looks looks = SUPER_BROKEN;
+	size_t got = 0;
+	enum io_status status;
+
+	if (block == NULL)
+		return SUPER_BROKEN;
+	status = io_read(s->supers[i], block, FORMAT_BLOCK, 0, &got);
+	if (status == IO_SHORT && got == 0)
+		looks = SUPER_BLANK;
+	else if (status == IO_OK)
+		looks = format_super_look(block, super, g);
+	if (looks == SUPER_VALID && super->generation % 2 != i)
+		looks = SUPER_BROKEN; /* of the other file */
+	free(block);
+	return looks;
+}
+
+void
+files_read_supers(struct store *s, struct supers_found *found)
+{
+	struct super super[2] = { 0 };
+	struct geometry g[2];
+	unsigned newer;
+
+	for (unsigned i = 0; i < 2; i++)
+		found->looks[i] = read_super(s, i, &super[i], &g[i]);
+	newer = found->looks[0] != SUPER_VALID ||
+		(found->looks[1] == SUPER_VALID && super[1].generation > super[0].generation);
+	found->valid = found->looks[newer] == SUPER_VALID;
+	found->super = found->valid ? super[newer] : (struct super){ 0 };
+	found->g = g[newer];
+	/* While the first of both was made the other one was empty. */
+	found->lost = !found->valid && found->looks[0] != SUPER_BLANK && found->looks[1] != SUPER_BLANK;
+	found->format = 0;
+	for (unsigned i = 0; i < 2 && !found->valid; i++)
+		if (found->looks[i] == SUPER_OTHER)
+			found->format = super[i].format;
+}
+
+/* ---- banks ---- */
+
+static enum io_status
+make_long(struct store *s, struct io_file *file, bool longer)
+{
+	enum io_status status = io_preallocate(file, 0, s->g.bank);
+
+	if (status == IO_UNSUPPORTED || (status == IO_OK && longer))
+		status = io_resize(file, s->g.bank);
+	/* Then whoever finds it shorter knows that something was lost. */
+	return status == IO_OK ? io_sync(file) : status;
+}
+
+static int
+open_bank(struct store *s, uint32_t bank, struct store_opened *opened)
+{
+	char name[32];
+	enum io_status status;
+	uint64_t is = 0;
+
+	snprintf(name, sizeof name, "data.%03u", bank);
+	status = open_file(s, name, IO_CREATE | IO_DIRECT, s->options.breaker, &s->banks[bank]);
+	if (status == IO_OK)
+		status = io_size(s->banks[bank], &is);
+	if (status == IO_OK && is != s->g.bank) {
+		status = make_long(s, s->banks[bank], is > s->g.bank);
+		s->banks_cut |= is < s->g.bank && opened->how != STORE_NEW;
+	}
+	if (status != IO_OK)
+		return opened_fails(opened, "cannot open %s in %s, or make it %llu bytes: %s", name, s->dir,
+		    (unsigned long long)s->g.bank, io_status_text(status));
+	return 0;
+}
+
+int
+files_open_banks(struct store *s, struct store_opened *opened)
+{
+	enum io_status status;
+
+	s->banks = calloc(s->g.banks, sizeof *s->banks);
+	s->unsynced = calloc(s->g.banks, sizeof *s->unsynced);
+	if (s->banks == NULL || s->unsynced == NULL)
+		return opened_fails(opened, "no memory");
+	for (uint32_t i = 0; i < s->g.banks; i++)
+		if (open_bank(s, i, opened) != 0)
+			return -1;
+	status = io_sync_dir(s->io, s->dir);
+	if (status != IO_OK)
+		return opened_fails(opened, "cannot sync the folder %s: %s", s->dir, io_status_text(status));
+	return 0;
+}
+
+/* ---- what is not needed ---- */
+
+static bool
+is_other_bank(const struct store *s, const char *name)
+{
+	const char *digits = name + strlen("data.");
+	unsigned long number;
+	char *end;
+
+	if (strncmp(name, "data.", strlen("data.")) != 0 || strlen(digits) < 3 || strlen(digits) > 6 ||
+	    strspn(digits, "0123456789") != strlen(digits))
+		return false;
+	number = strtoul(digits, &end, 10);
+	return number >= s->g.banks;
+}
+
+static bool
+remove_other_bank(void *arg, const char *name)
+{
+	struct store *s = arg;
+	char *path = is_other_bank(s, name) ? path_of(s, name) : NULL;
+
+	if (path != NULL)
+		io_unlink(s->io, path);
+	free(path);
+	return true;
+}
+
+/* What cannot be removed only takes room, and the next start tries again. */
+void
+files_remove_others(struct store *s)
+{
+	io_list(s->io, s->dir, remove_other_bank, s);
+}

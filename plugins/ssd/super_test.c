@@ -1,0 +1,460 @@
+/* Which store it is, how it was left, and what follows from that: also when one of the supers is lost. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "state.h"
+#include "world.h"
+
+#define KIB 1024
+
+static void
+opened(struct world *w)
+{
+	if (!world_open(w))
+		fail_msg("%s", w->opened.sentence);
+}
+
+static void
+set(struct world *w, unsigned key, uint64_t n)
+{
+	assert_int_equal(world_set(w, key, n, 1000, 0), STORED);
+}
+
+static void
+has(struct world *w, unsigned key, uint64_t should)
+{
+	uint64_t n = 0;
+
+	if (!world_get(w, key, &n, NULL))
+		fail_msg("key %u is not there, write %llu should be", key, (unsigned long long)should);
+	assert_int_equal(n, should);
+}
+
+static void
+has_not(struct world *w, unsigned key)
+{
+	uint64_t n = 0;
+
+	if (world_get(w, key, &n, NULL))
+		fail_msg("key %u is there: write %llu", key, (unsigned long long)n);
+}
+
+static uint64_t
+cas_of(struct world *w, unsigned key)
+{
+	struct record_head head = { 0 };
+	uint64_t n;
+
+	assert_true(world_get(w, key, &n, &head));
+	return head.cas;
+}
+
+/* ---- one of them is lost ---- */
+
+enum loss { BAD_BLOCK, BIT, EMPTY, LOSSES };
+
+static void
+lose(struct world *w, const char *path, enum loss how)
+{
+	switch (how) {
+	case BAD_BLOCK:
+		assert_int_equal(sim_bad(w->io, path, 0, FORMAT_BLOCK), IO_OK);
+		break;
+	case BIT:
+		assert_int_equal(sim_flip(w->io, path, 1000), IO_OK);
+		break;
+	default:
+		assert_int_equal(sim_truncate(w->io, path, 0), IO_OK);
+	}
+}
+
+static const char *const supers[] = { "store/super.a", "store/super.b" };
+
+/* What was flushed by flush_all is gone, whichever of them can be read. */
+static void
+flush_all_holds(void **state)
+{
+	for (unsigned i = 0; i < 2 * LOSSES; i++) {
+		struct world w;
+
+		world_init(&w, 32);
+		opened(&w);
+		set(&w, 1, 1);
+		world_settle(&w, true);
+		store_flush_all(w.store);
+		set(&w, 2, 2);
+		world_settle(&w, true);
+		world_crash(&w, SIM_KILL);
+		lose(&w, supers[i % 2], (enum loss)(i / 2));
+		opened(&w);
+		has_not(&w, 1);
+		has(&w, 2, 2);
+		/* Both are there again. */
+		set(&w, 3, 3);
+		world_settle(&w, true);
+		world_crash(&w, SIM_KILL);
+		lose(&w, supers[(i + 1) % 2], (enum loss)(i / 2));
+		opened(&w);
+		has_not(&w, 1);
+		has(&w, 2, 2);
+		has(&w, 3, 3);
+		world_fini(&w);
+	}
+}
+
+/* The index that was kept is from before the last start: it is not believed after that. */
+static void
+old_index_is_not_believed(void **state)
+{
+	for (unsigned i = 0; i < 2 * LOSSES; i++) {
+		struct world w;
+
+		world_init(&w, 32);
+		opened(&w);
+		set(&w, 1, 1);
+		set(&w, 2, 1);
+		assert_true(world_close(&w));
+		opened(&w);
+		assert_int_equal(w.opened.how, STORE_CLEAN);
+		set(&w, 1, 2);
+		assert_true(world_delete(&w, 2));
+		world_settle(&w, true);
+		world_crash(&w, SIM_KILL);
+		lose(&w, supers[i % 2], (enum loss)(i / 2));
+		opened(&w);
+		assert_int_equal(w.opened.how, STORE_REBUILT);
+		has(&w, 1, 2);
+		has_not(&w, 2);
+		world_fini(&w);
+	}
+}
+
+/* And the one that was kept last is, by whichever of them. */
+static void
+kept_index_is_found(void **state)
+{
+	for (unsigned i = 0; i < 2 * LOSSES; i++) {
+		struct world w;
+
+		world_init(&w, 32);
+		opened(&w);
+		set(&w, 1, 1);
+		assert_true(world_close(&w));
+		lose(&w, supers[i % 2], (enum loss)(i / 2));
+		opened(&w);
+		assert_int_equal(w.opened.how, STORE_CLEAN);
+		has(&w, 1, 1);
+		world_fini(&w);
+	}
+}
+
+/* Versions are not given twice either. */
+static void
+versions_hold(void **state)
+{
+	for (unsigned i = 0; i < 2 * LOSSES; i++) {
+		struct world w;
+		uint64_t cas;
+
+		world_init(&w, 32);
+		opened(&w);
+		w.store->next_version = w.store->version_limit - (1 << 22);
+		set(&w, 1, 1);
+		world_settle(&w, true);
+		w.store->next_version += 1 << 23;
+		set(&w, 1, 2);
+		cas = cas_of(&w, 1);
+		world_settle(&w, true);
+		world_crash(&w, SIM_KILL);
+		lose(&w, supers[i % 2], (enum loss)(i / 2));
+		opened(&w);
+		has(&w, 1, 2);
+		set(&w, 2, 1);
+		assert_true(cas_of(&w, 2) > cas);
+		world_fini(&w);
+	}
+}
+
+/* A change that is in one of them only did not happen yet: all that is done because of it waits. */
+static void
+both_or_not(void **state)
+{
+	struct world w;
+	uint64_t generation;
+
+	world_init(&w, 32);
+	opened(&w);
+	set(&w, 1, 1);
+	world_settle(&w, true);
+	generation = w.store->super.generation;
+	for (uint64_t n = 2; n <= 3; n++)
+		assert_int_equal(sim_fault_next(w.io, IO_WRITE, n, SIM_EIO, 0), IO_OK);
+	store_flush_all(w.store);
+	assert_int_equal(write_super(w.store, SUPER_DIRTY), IO_FAILED);
+	assert_true(w.store->super_due);
+	assert_int_equal(w.store->super.generation, generation + 1);
+	sim_clear_faults(w.io);
+	assert_int_equal(write_super(w.store, SUPER_DIRTY), IO_OK);
+	assert_int_equal(w.store->super.generation, generation + 3);
+	world_fini(&w);
+}
+
+/* ---- both are ---- */
+
+static void
+both_lost(void **state)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		struct world w;
+		uint64_t cas;
+
+		world_init(&w, 32);
+		opened(&w);
+		set(&w, 1, 1);
+		cas = cas_of(&w, 1);
+		assert_true(world_close(&w));
+		lose(&w, supers[0], (enum loss)i);
+		lose(&w, supers[1], (enum loss)i);
+		assert_false(world_open(&w));
+		assert_non_null(strstr(w.opened.sentence, "neither super.a nor super.b"));
+		w.options.empty = true;
+		w.wall++;
+		opened(&w);
+		assert_int_equal(w.opened.how, STORE_NEW);
+		has_not(&w, 1);
+		set(&w, 1, 2);
+		assert_true(cas_of(&w, 1) > cas);
+		world_crash(&w, SIM_KILL);
+		w.options.empty = false;
+		opened(&w);
+		world_fini(&w);
+	}
+}
+
+static void
+change_super(struct world *w, const char *path, void (*change)(struct super *))
+{
+	char *block = aligned_alloc(IO_ALIGN, FORMAT_BLOCK);
+	struct super s;
+	struct io_file *f;
+	struct geometry g;
+
+	assert_non_null(block);
+	assert_int_equal(io_open(w->io, path, 0, NULL, &f), IO_OK);
+	assert_int_equal(io_read(f, block, FORMAT_BLOCK, 0, NULL), IO_OK);
+	assert_int_equal(format_super_look(block, &s, &g), SUPER_VALID);
+	change(&s);
+	format_super(block, &s);
+	assert_int_equal(io_write(f, block, FORMAT_BLOCK, 0, NULL), IO_OK);
+	io_close(&f);
+	free(block);
+}
+
+static void
+next_format(struct super *s)
+{
+	s->format = FORMAT_VERSION + 1;
+}
+
+/* What another version of rend has made is not taken for anything, and not touched. */
+static void
+other_format(void **state)
+{
+	struct world w;
+
+	world_init(&w, 32);
+	opened(&w);
+	set(&w, 1, 1);
+	assert_true(world_close(&w));
+	for (unsigned i = 0; i < 2; i++)
+		change_super(&w, supers[i], next_format);
+	for (unsigned i = 0; i < 3; i++) {
+		w.options.empty = i == 1;
+		w.options.fresh = i == 2;
+		assert_false(world_open(&w));
+		assert_non_null(strstr(w.opened.sentence, "format"));
+	}
+	world_fini(&w);
+}
+
+/* ---- a store after another ---- */
+
+/* I5: also when a store begins empty, whatever the reason. */
+static void
+versions_rise_over_stores(void **state)
+{
+	struct world w;
+	uint64_t last = 0;
+
+	world_init(&w, 32);
+	for (unsigned i = 0; i < 8; i++) {
+		uint64_t cas;
+
+		w.options.fresh = i % 4 == 1;
+		w.options.empty = i % 4 == 2;
+		w.options.capacity = (i % 4 == 2 ? 24 : 32) * 128ULL * KIB;
+		if (i % 4 == 3) {
+			/* Somebody has removed it, and time goes on. */
+			w.wall += 100000;
+			assert_int_equal(io_unlink(w.io, supers[0]), IO_OK);
+			assert_int_equal(io_unlink(w.io, supers[1]), IO_OK);
+		}
+		w.options.empty |= i == 4;
+		opened(&w);
+		for (unsigned n = 0; n < 10; n++) {
+			set(&w, n, 1);
+			cas = cas_of(&w, n);
+			if (cas <= last)
+				fail_msg("store %u gives %llu, %llu was given before", i, (unsigned long long)cas,
+				    (unsigned long long)last);
+			last = cas;
+		}
+		if (i % 2 == 0)
+			assert_true(world_close(&w));
+		else
+			world_crash(&w, SIM_KILL);
+	}
+	world_fini(&w);
+}
+
+static bool
+count_bank(void *arg, const char *name)
+{
+	*(unsigned *)arg += strncmp(name, "data.", 5) == 0;
+	return true;
+}
+
+static unsigned
+banks(struct world *w)
+{
+	unsigned n = 0;
+
+	assert_int_equal(io_list(w->io, "store", count_bank, &n), IO_OK);
+	return n;
+}
+
+/* A smaller one leaves no files behind. */
+static void
+smaller(void **state)
+{
+	struct world w;
+	struct io_file *f;
+
+	world_init(&w, 32);
+	opened(&w);
+	assert_int_equal(banks(&w), 4);
+	assert_true(world_close(&w));
+	w.options.capacity = 16 * 128 * KIB;
+	w.options.empty = true;
+	assert_int_equal(io_open(w.io, "store/data.old", IO_CREATE, NULL, &f), IO_OK);
+	io_close(&f);
+	opened(&w);
+	assert_int_equal(banks(&w), 2 + 1);
+	set(&w, 1, 1);
+	assert_true(world_close(&w));
+	opened(&w);
+	has(&w, 1, 1);
+	assert_int_equal(banks(&w), 2 + 1);
+	world_fini(&w);
+}
+
+/* ---- flush_all, and an end right behind it ---- */
+
+static void
+flush_all_then_end(void **state)
+{
+	struct world w;
+
+	world_init(&w, 32);
+	w.options.objects = 1300000; /* so that looking through the index takes more than one step */
+	opened(&w);
+	for (unsigned key = 0; key < 200; key++)
+		set(&w, key, 1);
+	world_settle(&w, true);
+	for (unsigned key = 200; key < 220; key++)
+		set(&w, key, 1);
+	store_flush_all(w.store);
+	set(&w, 500, 1);
+	assert_true(world_close(&w));
+	opened(&w);
+	assert_int_equal(w.opened.how, STORE_CLEAN);
+	assert_int_equal(w.opened.objects, 1);
+	world_audit(&w);
+	/* All that is free is used again. */
+	for (unsigned i = 0; i < 200; i++) {
+		assert_int_equal(world_set(&w, 1000 + i, 1, 30 * KIB, 0), STORED);
+		world_settle(&w, false);
+		for (unsigned key = 0; i % 20 == 0 && key < 220; key++)
+			has_not(&w, key);
+	}
+	world_settle(&w, true);
+	world_audit(&w);
+	world_fini(&w);
+}
+
+/* ---- a sync that fails ---- */
+
+/* What else was written to that file before is in doubt, too, and goes with it. */
+static void
+failed_sync(void **state)
+{
+	for (unsigned at_flush = 0; at_flush < 2; at_flush++) {
+		struct world w;
+
+		world_init(&w, 32);
+		w.options.sync = STORE_SYNC_FLUSH;
+		opened(&w);
+		set(&w, 1, 1);
+		set(&w, 2, 1);
+		world_settle(&w, true);
+		/* Streams of their own, in one file. */
+		set(&w, 1, 2);
+		assert_int_equal(world_set(&w, 2, 2, 1000, WORLD_WALL + 1000), STORED);
+		assert_int_equal(world_set(&w, 3, 1, 1000, WORLD_WALL + 20000), STORED);
+		store_step(w.store, false, w.wall);
+		if (!at_flush) {
+			pthread_mutex_lock(&w.store->lock);
+			log_close_stream(w.store, STREAM_LONG);
+			pthread_mutex_unlock(&w.store->lock);
+		}
+		assert_int_equal(sim_fault_next(w.io, IO_SYNC, 1, SIM_EIO, 0), IO_OK);
+		world_settle(&w, at_flush);
+		world_settle(&w, true);
+		assert_int_equal(world_counts(&w).bad_segments, 3);
+		for (unsigned key = 1; key <= 3; key++)
+			has_not(&w, key);
+		world_audit(&w);
+		world_crash(&w, SIM_POWER_CUT_NONE);
+		opened(&w);
+		for (unsigned key = 1; key <= 3; key++)
+			has_not(&w, key);
+		world_fini(&w);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(flush_all_holds),
+		cmocka_unit_test(old_index_is_not_believed),
+		cmocka_unit_test(kept_index_is_found),
+		cmocka_unit_test(versions_hold),
+		cmocka_unit_test(both_or_not),
+		cmocka_unit_test(both_lost),
+		cmocka_unit_test(other_format),
+		cmocka_unit_test(versions_rise_over_stores),
+		cmocka_unit_test(smaller),
+		cmocka_unit_test(flush_all_then_end),
+		cmocka_unit_test(failed_sync),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -205,13 +205,13 @@ reads_are_bounded(void **state)
 
 	world_init(&w, 0);
 	buffers_free(&w.buffers);
-	w.buffers = buffers_new(4 * MIB);
+	w.buffers = buffers_new(3 * MIB - FORMAT_BLOCK);
 	w.options.segment = 4 * MIB;
 	w.options.capacity = 64 * MIB;
 	w.options.bank = 64 * MIB;
 	w.options.images = 5;
 	opened(&w);
-	assert_int_equal(world_set(&w, 1, 1, 3 * MIB / 2, 0), STORED);
+	assert_int_equal(world_set(&w, 1, 1, MIB, 0), STORED);
 	for (int on_disk = 0; on_disk < 2; on_disk++) {
 		assert_int_equal(hold(&w, &held[0]), FETCH_HIT);
 		assert_int_equal(hold(&w, &held[1]), FETCH_HIT);

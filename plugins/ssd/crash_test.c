@@ -40,6 +40,7 @@ struct crashes {
 	enum sim_crash how;
 	bool loses;	 /* the store may evict: nothing is always an answer */
 	bool any_moment; /* nothing is promised but that it was true once */
+	bool large;	 /* some values are in pieces */
 	unsigned stride, points, tried;
 	uint64_t found;
 };
@@ -196,6 +197,12 @@ operate(struct crashes *c)
 		for (unsigned k = 0; k < KEYS; k++)
 			note(c, k, 0, 0);
 		break;
+	case 7:
+		if (c->large && random_next(&c->rnd) % 3 == 0) {
+			set(c, key, exptime, (115 << 10) + random_next(&c->rnd) % (300 << 10));
+			break;
+		}
+		/* fall through */
 	default:
 		set(c, key, exptime, 32 + random_next(&c->rnd) % (c->loses ? 8000 : 1500));
 	}
@@ -282,10 +289,47 @@ power_cut_unsynced(void **state)
 	run(&c, 18, STORE_SYNC_SEAL, 5);
 }
 
+/* The same with values in pieces: while one is being stored the older one is there, and what is there is whole. */
+static void
+killed_with_pieces(void **state)
+{
+	struct crashes c = { .how = SIM_KILL, .stride = STRIDE * 11, .large = true };
+
+	run(&c, 200, STORE_SYNC_SEAL, 6);
+}
+
+static void
+power_cut_with_pieces(void **state)
+{
+	struct crashes c = { .how = SIM_POWER_CUT, .stride = STRIDE * 11, .large = true };
+
+	run(&c, 200, STORE_SYNC_FLUSH, 7);
+}
+
+static void
+killed_while_freeing_pieces(void **state)
+{
+	struct crashes c = { .how = SIM_KILL, .stride = STRIDE * 11, .large = true, .loses = true };
+
+	run(&c, 20, STORE_SYNC_SEAL, 8);
+}
+
+static void
+power_cut_while_freeing_pieces(void **state)
+{
+	struct crashes c = { .how = SIM_POWER_CUT, .stride = STRIDE * 11, .large = true, .loses = true };
+
+	run(&c, 20, STORE_SYNC_FLUSH, 9);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(killed_with_pieces),
+		cmocka_unit_test(power_cut_with_pieces),
+		cmocka_unit_test(killed_while_freeing_pieces),
+		cmocka_unit_test(power_cut_while_freeing_pieces),
 		cmocka_unit_test(killed),
 		cmocka_unit_test(killed_while_freeing),
 		cmocka_unit_test(power_cut),

@@ -55,7 +55,8 @@ make_folder(struct store *s, struct store_opened *opened)
 	if (status == IO_OK)
 		status = sync_parent(s);
 	if (status != IO_OK && status != IO_EXISTS)
-		return opened_fails(opened, "cannot make the folder %s: %s", s->dir, io_status_text(status));
+		return opened_fails(opened, "cannot make the folder %s: %s", s->dir,
+		    status == IO_MISSING ? "the one that it belongs in is not there" : io_status_text(status));
 	status = io_own_dir(s->io, s->dir);
 	if (status == IO_DENIED)
 		return opened_fails(opened,

@@ -62,7 +62,7 @@ format_super_sound(const struct super *s, struct geometry *g)
 {
 	uint64_t segments;
 
-	if (s->magic != SUPER_MAGIC || s->format != FORMAT_VERSION ||
+	if (s->magic != SUPER_MAGIC || s->format < FORMAT_OLDEST || s->format > FORMAT_VERSION ||
 	    (s->state != SUPER_DIRTY && s->state != SUPER_CLEAN))
 		return false;
 	if (s->chunk < FORMAT_CHUNK_MIN || s->chunk > FORMAT_CHUNK_MAX || (s->chunk & (s->chunk - 1)) != 0)
@@ -107,7 +107,9 @@ format_super_look(const void *block, struct super *s, struct geometry *g)
 		return SUPER_BLANK;
 	if (read_block(block, s, sizeof *s) && format_super_sound(s, g))
 		return SUPER_VALID;
-	return s->magic == SUPER_MAGIC && s->format != FORMAT_VERSION ? SUPER_OTHER : SUPER_BROKEN;
+	if (s->magic == SUPER_MAGIC && (s->format < FORMAT_OLDEST || s->format > FORMAT_VERSION))
+		return SUPER_OTHER;
+	return SUPER_BROKEN;
 }
 
 bool
@@ -160,7 +162,7 @@ format_trailer_read(const void *block, const struct geometry *g, const uint8_t u
 bool
 format_row_ok(const struct row *r, const struct geometry *g, uint32_t used)
 {
-	if (r->type < RECORD_VALUE || r->type > RECORD_TOUCH || row_version(r) == 0)
+	if (r->type < RECORD_VALUE || r->type > RECORD_PIECE || r->type == RECORD_FILL || row_version(r) == 0)
 		return false;
 	return row_start(r) >= geometry_first(g) && row_start(r) < used && format_size_ok(r->size, g);
 }
@@ -173,6 +175,7 @@ format_size_ok(uint8_t size, const struct geometry *g)
 
 /* ---- records ---- */
 
+#define RECORD_SEED 1 /* of the sum of a head */
 /* What the bytes at p have where a record head has its seq. */
 static uint64_t
 record_seq(const void *p)
@@ -186,8 +189,7 @@ record_seq(const void *p)
 static uint32_t
 record_sum(const struct record_head *h)
 {
-	return (uint32_t)XXH3_64bits_withSeed(
-	    (const char *)h + sizeof h->sum, sizeof *h - sizeof h->sum, FORMAT_VERSION);
+	return (uint32_t)XXH3_64bits_withSeed((const char *)h + sizeof h->sum, sizeof *h - sizeof h->sum, RECORD_SEED);
 }
 
 void
@@ -204,9 +206,9 @@ format_record_read(const void *p, const struct geometry *g, uint64_t seq, size_t
 	memcpy(h, p, sizeof *h);
 	if (h->sum != record_sum(h) || h->seq != seq)
 		return false;
-	if (h->type < RECORD_VALUE || h->type > RECORD_FILL || h->version > FORMAT_VERSION_MAX)
+	if (h->type < RECORD_VALUE || h->type > RECORD_PIECE || h->version > FORMAT_VERSION_MAX)
 		return false;
-	if (h->type != RECORD_VALUE && (h->keylen != 0 || h->len != 0))
+	if (!record_is_value(h->type) && (h->keylen != 0 || (h->len != 0 && h->type != RECORD_PIECE)))
 		return false;
 	if (h->chunks == 0 || (uint64_t)h->chunks * g->chunk > room)
 		return false;
@@ -248,4 +250,51 @@ format_is_hole(const char *segment, uint32_t from, uint32_t to, const struct geo
 		return true;
 	from += g->chunk;
 	return from < to && format_seq_in(segment + from, to - from, g, seq, seq + 1) != 0;
+}
+
+/* ---- manifests ---- */
+
+struct manifest_piece
+format_piece(const void *p, uint32_t nth)
+{
+	struct manifest_piece piece;
+
+	memcpy(&piece, (const char *)p + sizeof(struct manifest) + nth * sizeof piece, sizeof piece);
+	return piece;
+}
+
+static bool
+piece_ok(const struct manifest_piece *piece, const struct geometry *g)
+{
+	uint64_t end = (uint64_t)piece->start * g->chunk + RECORD_HEAD + piece->len;
+
+	return piece->seq != 0 && piece->segment < g->segments && piece->start >= geometry_first(g) && piece->len > 0 &&
+	       piece->len <= FORMAT_PIECE_MOST && end <= g->segment - FORMAT_BLOCK;
+}
+
+bool
+format_manifest_read(const void *p, uint32_t len, const struct geometry *g, struct manifest *m)
+{
+	uint64_t sum = 0;
+
+	if (len < sizeof *m)
+		return false;
+	memcpy(m, p, sizeof *m);
+	if (m->count == 0 || m->version == 0 || len != sizeof *m + (uint64_t)m->count * sizeof(struct manifest_piece))
+		return false;
+	for (uint32_t i = 0; i < m->count; i++) {
+		struct manifest_piece piece = format_piece(p, i);
+
+		if (!piece_ok(&piece, g))
+			return false;
+		sum += piece.len;
+	}
+	return sum == m->len;
+}
+
+bool
+format_is_piece(const struct record_head *h, uint64_t khash, const struct manifest *m, uint32_t nth, uint32_t len)
+{
+	return h->type == RECORD_PIECE && h->khash == khash && h->version == m->version && h->cflags == nth &&
+	       h->len == len;
 }

@@ -13,6 +13,8 @@
  * the first that is not valid is the end.
  *
  * A record:	[ head 64 | key | value | zeros up to the next chunk ]
+ * A value that is too large for one is in several, each with a PIECE of it; a MANIFEST, which is written when they are on the disk, has the key, and
+ * says where they are.  It is the value's record; a PIECE by itself is nothing.  If one of them is not there any more, the value is not.
  * To the store two records are of one thing if the index takes their khash for one: if both lead to the same pair of buckets with the same tag
  * (index_state.h: the tag is the lower 17 bits; the first bucket is khash * super.buckets / 2^64, and the other follows from that one, the tag and
  * super.buckets).  The key says no more than whether what is found is what was asked for.
@@ -37,7 +39,8 @@
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the structs below are as they lie on the disk");
 
-#define FORMAT_VERSION	   1
+#define FORMAT_VERSION	   2 /* 1 has no MANIFEST and no PIECE: what was made with it is read */
+#define FORMAT_OLDEST	   1
 #define FORMAT_BLOCK	   4096 /* bytes; nothing smaller is written */
 
 #define FORMAT_CHUNK_MIN   64
@@ -60,7 +63,7 @@ enum super_state {
 
 struct super {
 	uint64_t magic;
-	uint32_t format; /* FORMAT_VERSION */
+	uint32_t format; /* FORMAT_OLDEST to FORMAT_VERSION */
 	uint32_t state;
 	uint64_t
 	    generation; /* rises with each write; the higher one counts; even ones are in super.a, odd ones in super.b */
@@ -118,10 +121,19 @@ struct segment_trailer {
 
 enum record_type {
 	RECORD_VALUE = 1,
-	RECORD_TOMB,  /* deleted, or not kept: no older record of this khash is there */
-	RECORD_TOUCH, /* exptime is that of the record with this version now */
-	RECORD_FILL,  /* nothing, up to a block's end; has no row */
+	RECORD_TOMB,	 /* deleted, or not kept: no older record of this khash is there */
+	RECORD_TOUCH,	 /* exptime is that of the record with this version now */
+	RECORD_FILL,	 /* nothing, up to a block's end; has no row */
+	RECORD_MANIFEST, /* a value's, which is in pieces: a struct manifest is where the value would be */
+	RECORD_PIECE,	 /* a part of a value.  It has the khash of the value's key, and never expires by itself */
 };
+
+/* Is it what is there for a key? */
+static inline bool
+record_is_value(unsigned type)
+{
+	return type == RECORD_VALUE || type == RECORD_MANIFEST;
+}
 
 enum {
 	RECORD_OVERWRITES = 1 << 0, /* there may be an older one */
@@ -131,13 +143,13 @@ enum {
 #define RECORD_HEAD 64
 
 struct record_head {
-	uint32_t sum; /* lower half of XXH3-64, seeded with FORMAT_VERSION, of the rest of the head */
+	uint32_t sum; /* lower half of XXH3-64, seeded with 1, of the rest of the head */
 	uint8_t type;
 	uint8_t flags;
 	uint8_t reserved;
-	uint8_t keylen;	  /* only VALUE has a key and a value */
-	uint32_t len;	  /* of the value, bytes */
-	uint32_t cflags;  /* the client's */
+	uint8_t keylen;	  /* only VALUE and MANIFEST have a key */
+	uint32_t len;	  /* of what follows the key, bytes; only these and PIECE have any */
+	uint32_t cflags;  /* the client's; of a PIECE, which one it is, from 0 on */
 	uint32_t exptime; /* unix seconds; 0 never */
 	uint32_t chunks;  /* of the whole record */
 	uint64_t khash;
@@ -145,6 +157,25 @@ struct record_head {
 	uint64_t cas;	   /* what the client knows as its version */
 	uint64_t seq;	   /* of the segment it was written to */
 	uint64_t body_sum; /* XXH3-64 of key and value */
+};
+
+/* Bytes of a value in one PIECE at most: with its head, and up to whole blocks at both ends, it is read into a MiB. */
+#define FORMAT_PIECE_MOST ((1U << 20) - 2 * FORMAT_BLOCK)
+
+/* In a MANIFEST, and not aligned there; `count` manifest_pieces follow, in the order of the value. */
+struct manifest {
+	uint64_t len;	  /* of the value, bytes */
+	uint64_t version; /* that its pieces have */
+	uint32_t count;
+	uint32_t reserved;
+};
+
+struct manifest_piece {
+	uint64_t seq;	  /* of the segment */
+	uint32_t segment; /* its number */
+	uint32_t start;	  /* chunk in it */
+	uint32_t len;	  /* of the piece, bytes */
+	uint32_t reserved;
 };
 
 /* What a trailer's rows say of each record; a record that is not a VALUE counts, too. */
@@ -163,6 +194,8 @@ _Static_assert(sizeof(struct segment_head) == 56, "segment_head");
 _Static_assert(sizeof(struct segment_trailer) == 72, "segment_trailer");
 _Static_assert(sizeof(struct record_head) == RECORD_HEAD, "record_head");
 _Static_assert(sizeof(struct row) == 24, "row");
+_Static_assert(sizeof(struct manifest) == 24, "manifest");
+_Static_assert(sizeof(struct manifest_piece) == 24, "manifest_piece");
 
 /* ---- the index in a file ---- */
 
@@ -290,6 +323,15 @@ bool format_is_hole(const char *segment, uint32_t from, uint32_t to, const struc
 
 /* Key and value are as they were written?  p: the record's begin; all of it is there. */
 bool format_body_ok(const void *p, const struct record_head *h);
+
+/* A MANIFEST's `len` bytes say what is possible in such a store?  The pieces are then read by format_piece(). */
+bool format_manifest_read(const void *p, uint32_t len, const struct geometry *g, struct manifest *m);
+
+/* The nth of a manifest at p. */
+struct manifest_piece format_piece(const void *p, uint32_t nth);
+
+/* Is this valid record head that of the manifest's nth piece? */
+bool format_is_piece(const struct record_head *h, uint64_t khash, const struct manifest *m, uint32_t nth, uint32_t len);
 
 /* A row, and is it possible in this segment?  version and start out of it. */
 bool format_row_ok(const struct row *r, const struct geometry *g, uint32_t used);

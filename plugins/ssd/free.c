@@ -48,15 +48,17 @@ free_discard(struct store *s)
 
 /* ---- which one ---- */
 
-/* One that the disk did not take, and whose rows have not gone. */
+/* One that the disk did not take, and whose rows have not gone.  What has not failed may be free, and get another segment just now. */
 static bool
 failed_one(struct store *s, uint32_t *segment)
 {
 	for (uint32_t i = 0; i < s->image_count; i++) {
 		const struct image *im = &s->images[i];
 
+		if (!im->failed)
+			continue;
 		*segment = im->segment;
-		if (im->failed && atomic_load(&s->segments[*segment].image) == im &&
+		if (atomic_load(&s->segments[*segment].image) == im &&
 		    atomic_load(&s->segments[*segment].state) == SEGMENT_BAD)
 			return true;
 	}
@@ -373,5 +375,6 @@ store_step(struct store *s, bool flush, int64_t wall)
 	did |= free_step(s, flush, wall);
 	if (flush && !s->behind && !waits(s))
 		atomic_store(&s->flushed, began);
+	pieces_stepped(s);
 	return did;
 }

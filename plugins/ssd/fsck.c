@@ -173,7 +173,8 @@ look(struct fsck *f)
 	free(f->segment);
 	f->segment = aligned_alloc(IO_ALIGN, g->segment);
 	f->seqs = calloc(g->segments, sizeof(f->seqs[0]));
-	if (f->segment == NULL || f->seqs == NULL || fsck_index(f) != 0)
+	f->sealed = calloc(g->segments, sizeof(f->sealed[0]));
+	if (f->segment == NULL || f->seqs == NULL || f->sealed == NULL || fsck_index(f) != 0)
 		return FSCK_NO_MEMORY;
 	/* One file at a time: there may be more than a process may have open. */
 	for (uint32_t bank = 0; bank < g->banks; bank++) {
@@ -182,6 +183,7 @@ look(struct fsck *f)
 			fsck_segment(f, bank * g->per_bank + i);
 		io_close(&f->bank);
 	}
+	fsck_pieces(f);
 	check_seqs(f);
 	f->found->has_index = f->index != NULL;
 	if (f->index == NULL)
@@ -206,6 +208,7 @@ fsck(struct io *io, const char *dir, fsck_say_f *sayer, void *arg, struct fsck_f
 	io_close(&f.supers[0]);
 	io_close(&f.supers[1]);
 	index_free(&f.index);
+	fsck_pieces_free(&f);
 	free(f.seqs);
 	free(f.snap);
 	free(f.segment);

@@ -50,7 +50,7 @@ count(struct looked *l, const struct record_head *h)
 		found->discarded++;
 		return;
 	}
-	found->values += h->type == RECORD_VALUE;
+	found->values += record_is_value(h->type);
 	found->tombs += h->type == RECORD_TOMB;
 	found->touches += h->type == RECORD_TOUCH;
 	if (h->type == RECORD_VALUE)
@@ -81,8 +81,12 @@ check_record(struct looked *l, uint32_t chunk, const struct record_head *h)
 	if (h->version >= f->found->super.version_limit)
 		fsck_wrong(f, WHERE "chunk %u: version %" PRIu64 " is not below the limit", AT(f, l->number), chunk,
 		    (uint64_t)h->version);
-	if (h->type == RECORD_VALUE && format_khash(key, h->keylen, f->found->super.seed) != h->khash)
+	if (record_is_value(h->type) && format_khash(key, h->keylen, f->found->super.seed) != h->khash)
 		fsck_wrong(f, WHERE "chunk %u: the record's hash is not its key's", AT(f, l->number), chunk);
+	if (h->type == RECORD_PIECE)
+		fsck_piece(f, l->number, chunk, h);
+	if (h->type == RECORD_MANIFEST && !fsck_manifest(f, h, key + h->keylen))
+		fsck_wrong(f, WHERE "chunk %u: there is no manifest in a record of that type", AT(f, l->number), chunk);
 }
 
 /* ---- rows ---- */
@@ -92,7 +96,7 @@ static bool
 is_led_to(struct looked *l, const struct row *row, struct entry *e)
 {
 	struct fsck *f = l->f;
-	bool led = f->index != NULL && row->type == RECORD_VALUE && index_find(f->index, row->khash, e) &&
+	bool led = f->index != NULL && record_is_value(row->type) && index_find(f->index, row->khash, e) &&
 		   e->place.seg == l->number && e->place.start == row_start(row);
 
 	f->live += led;
@@ -255,6 +259,7 @@ check_sealed(struct looked *l)
 	if (snap != NULL && (snap->rows != l->trailer.rows || snap->used != l->trailer.used ||
 				snap->touches != l->trailer.touches || snap->version_max != l->trailer.version_max))
 		fsck_wrong(f, WHERE "its trailer and the index do not say the same", AT(f, l->number));
+	f->sealed[l->number] = l->seq;
 	check_rows(l);
 }
 

@@ -3,6 +3,7 @@
  *
  *	get		fetch ──► answer
  *	all others	key's lock (perhaps later) ──► fetch, unless it is a plain set ──► decide ──► change ──► unlock, answer
+ *									                └─ large: tearer.h ─┘
  */
 #ifndef SSD_JOB_H
 #define SSD_JOB_H
@@ -12,6 +13,7 @@
 #include "keeper.h"
 #include "probe.h"
 #include "rend/plugin.h"
+#include "tearer.h"
 
 /* Made once per block of rend.conf. */
 struct ssd {
@@ -22,6 +24,7 @@ struct ssd {
 	struct buffers *buffers;
 	struct breaker *breaker;
 	struct keeper keeper;
+	struct tearer tearer;
 	const struct ssd_conf *conf;
 	char *path; /* conf's, absolute: in the background rend leaves the folder where it was started */
 	bool stuck; /* the disk has not let go of memory: it stays */
@@ -87,7 +90,14 @@ bool verb_is_blind(const struct rend_op *op);
 /* Does it need the value? */
 bool verb_wants_value(const struct rend_op *op);
 
-/* What was found is in j->fetch, unless the verb is blind.  With the key's lock, if it changes anything. */
+/*
+ * What was found is in j->fetch, unless the verb is blind.  With the key's lock, if it changes anything.  VERB_LATER: the tearer has it, and
+ * it may have been answered already.
+ */
 enum rend_status verb_run(struct job *j);
+#define VERB_LATER ((enum rend_status)255)
+
+/* It has ended like this, with a value of so many bytes. */
+enum rend_status verb_stored(struct job *j, enum stored stored, uint64_t cas, uint64_t len);
 
 #endif

@@ -122,8 +122,9 @@ move_record(struct store *s, const struct row *r, struct entry *e)
 {
 	bool moved;
 
-	if (!e->place.hit || s->leaving.budget < (int64_t)size_class_chunks(e->place.size) * s->g.chunk ||
-	    !keys_try(s->keys, r->khash))
+	/* A value in pieces is not: these would go all the same. */
+	if (r->type != RECORD_VALUE || !e->place.hit ||
+	    s->leaving.budget < (int64_t)size_class_chunks(e->place.size) * s->g.chunk || !keys_try(s->keys, r->khash))
 		return false;
 	moved = leads_here(s, r, e) && copy_record(s, r, e);
 	keys_give(s->keys, r->khash);
@@ -170,12 +171,26 @@ touch_leaves(struct store *s, const struct row *r)
 		bury(s, r->khash, 0, seq);
 }
 
+/* Out of order, a crash could bring the segment back, and with it the value. */
+static void
+piece_leaves(struct store *s, const struct row *r)
+{
+	uint64_t seq = pieces_leave(s, r);
+
+	if (seq != 0 && s->leaving.hides)
+		bury(s, r->khash, 0, seq);
+}
+
 static void
 row_leaves(struct store *s, const struct row *r)
 {
 	switch (r->type) {
 	case RECORD_VALUE:
+	case RECORD_MANIFEST:
 		value_leaves(s, r);
+		break;
+	case RECORD_PIECE:
+		piece_leaves(s, r);
 		break;
 	case RECORD_TOMB:
 		if (s->leaving.hides)

@@ -129,6 +129,15 @@ random_exptime(const struct world *w, uint64_t *rnd)
 	}
 }
 
+/* Some are in pieces. */
+static size_t
+random_length(uint64_t *rnd)
+{
+	if (random_next(rnd) % 24 == 0)
+		return 115 * KIB + random_next(rnd) % (200 * KIB);
+	return 32 + random_next(rnd) % 2000;
+}
+
 static unsigned
 check_lives(struct world *w, const struct life *is)
 {
@@ -157,7 +166,7 @@ live(struct world *w, struct life *is, uint64_t *n, uint64_t *rnd)
 	case 0:
 	case 1:
 		is[key] = (struct life){ *n, exptime, false };
-		if (world_set(w, key, (*n)++, 32 + random_next(rnd) % 2000, exptime) != STORED)
+		if (world_set(w, key, (*n)++, random_length(rnd), exptime) != STORED)
 			is[key].gone = true;
 		break;
 	case 2:

@@ -16,6 +16,10 @@
 #define BANK_MIN	    (4ULL << 30) /* bytes */
 #define BANKS_MOST	    16		 /* open files, of stores of any size */
 
+#ifndef VERSIONS_GO_ON /* tests/faults has others, to see that they are found out */
+#define VERSIONS_GO_ON true
+#endif
+
 int
 opened_fails(struct store_opened *o, const char *fmt, ...)
 {
@@ -233,7 +237,7 @@ static int
 load(struct store *s, int64_t wall, struct store_opened *opened)
 {
 	s->seed = s->super.seed;
-	s->next_version = s->super.version_limit == 0 ? 1 : s->super.version_limit;
+	s->next_version = s->super.version_limit == 0 || !VERSIONS_GO_ON ? 1 : s->super.version_limit;
 	s->next_seq = s->super.seq_limit == 0 ? 1 : s->super.seq_limit;
 	s->discard_below = s->super.discard_below;
 	s->flush_done = s->super.flush_seq == 0 ? 1 : s->super.flush_seq;
@@ -291,6 +295,7 @@ store_open(
 	if (s == NULL)
 		return opened_fails(opened, "no memory");
 	pthread_mutex_init(&s->lock, NULL);
+	pieces_init(s);
 	s->io = io;
 	s->options = *options;
 	s->dir = strdup(options->dir);
@@ -331,6 +336,7 @@ store_abandon(struct store **sp)
 	free(s->free);
 	free(s->tombs);
 	free(s->dir);
+	pthread_cond_destroy(&s->stepped);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
 }

@@ -37,8 +37,10 @@ offer(struct recovery *r, const struct row *row, const struct image *im)
 	r->rows++;
 	if (version < s->discard_below || row->type == RECORD_TOUCH)
 		return 0;
-	if (row->type == RECORD_VALUE)
+	if (record_is_value(row->type) || row->type == RECORD_PIECE)
 		segment_expires(&s->segments[im->segment], row->exptime);
+	if (row->type == RECORD_PIECE)
+		return 0; /* what it is of is a manifest's to say */
 	return index_rebuild_offer(s->index, row->khash, version, row->type == RECORD_TOMB, &e) ? 0 : -1;
 }
 

@@ -23,6 +23,9 @@ struct ssd_conf {
 /* Reads that may wait for their turn at the disk: as many as the core has in flight at one node. */
 #define READS_WAITING 16384
 
+/* Bytes of buffers for a manifest, and for what pieces are rounded up by. */
+#define BUFFERS_SPARE (4ULL << 20)
+
 #define NS_PER_US     1000ULL
 /*
  * After so many reads in a row of seconds that failed or were late, gets are answered at once, and a worker looks whether the disk is back once
@@ -46,11 +49,11 @@ static const struct rend_option options[] = {
 	REND_OPTION("objects", REND_INT, ssd_conf, objects, "0", "0..",
 	    "How many objects the index has room for, at 14 bytes of RAM each; 0: one for each 2 KiB of size."),
 	REND_OPTION("segment", REND_SIZE, ssd_conf, segment, "0", "0..64MiB",
-	    "What is freed at once; a value is smaller than that.  0: by size, 4 MiB to 64 MiB.  Nine of them are in "
-	    "RAM, 17 up to 8 MiB."),
+	    "What is freed at once.  0: by size, 4 MiB to 64 MiB.  Nine of them are in RAM, 17 up to 8 MiB."),
 	REND_OPTION("chunk", REND_SIZE, ssd_conf, chunk, "64", "64..4KiB",
 	    "What a record's length is rounded up to; a power of two."),
-	REND_OPTION("buffers", REND_SIZE, ssd_conf, buffers, "64MiB", "1MiB..", "RAM for values that are being read."),
+	REND_OPTION("buffers", REND_SIZE, ssd_conf, buffers, "64MiB", "1MiB..",
+	    "RAM for values that are being read; at least twice item_size_max, if that is more than 1 MiB."),
 	REND_OPTION("reinsert", REND_INT, ssd_conf, moves, "30", "0..90",
 	    "Percent of a segment that may be written again when it is freed, because it was read since."),
 	REND_OPTION("sync", REND_CHOICE, ssd_conf, sync, "seal", "none|seal|flush",
@@ -257,6 +260,17 @@ check(const void *conf, struct rend_error *err)
 	return 0;
 }
 
+/* A value is handed out whole, so there is room for the largest.  Memory of one size is at worst half used. */
+static size_t
+buffers_for(const struct ssd_conf *c)
+{
+	uint64_t most = rend_item_size_max() < PIECES_MOST ? rend_item_size_max() : PIECES_MOST;
+
+	if (most <= PIECES_LARGE || 2 * most + BUFFERS_SPARE < c->buffers)
+		return c->buffers;
+	return 2 * most + BUFFERS_SPARE;
+}
+
 static int
 open_io(struct ssd *d, const struct ssd_conf *c, struct rend_error *err)
 {
@@ -266,18 +280,18 @@ open_io(struct ssd *d, const struct ssd_conf *c, struct rend_error *err)
 	if (status != IO_OK)
 		return rend_error(err, "cannot use the disk by %s: %s", c->engine == 1 ? "io_uring" : "threads",
 		    io_status_text(status));
-	d->buffers = buffers_new(c->buffers);
+	d->buffers = buffers_new(buffers_for(c));
 	d->breaker = breaker_new(&(struct breaker_limits){
 	    .errors = BREAKER_ERRORS, .window = BREAKER_WINDOW + BREAKER_ERRORS * c->timeout, .pause = BREAKER_PAUSE });
 	return d->buffers == NULL || d->breaker == NULL ? rend_error(err, "no memory") : 0;
 }
 
-/* Bytes that reading one value may take: a quarter more than it has at worst, and no more than a segment. */
+/* Bytes that reading one record may take: a quarter more than it has at worst, and no more than a segment. */
 static uint64_t
 longest_read(const struct ssd *d)
 {
 	struct store_sizes sizes;
-	uint64_t segment, value = rend_item_size_max();
+	uint64_t segment, value = rend_item_size_max() < PIECES_LARGE ? rend_item_size_max() : PIECES_LARGE;
 
 	store_sizes(d->store, &sizes);
 	segment = sizes.capacity / sizes.segments;
@@ -318,7 +332,10 @@ open_disk(struct ssd *d, const struct ssd_conf *c, struct rend_error *err)
 		return rend_error(err, "buffers is %llu bytes, and reading one value may take %llu",
 		    (unsigned long long)c->buffers, (unsigned long long)longest_read(d));
 	rend_log(opened.damaged ? REND_LOG_WARN : REND_LOG_INFO, "ssd: %s, by %s", opened.sentence, io_name(d->io));
-	return keeper_start(&d->keeper, d->store) == 0 ? 0 : rend_error(err, "no thread");
+	/* The keeper last: nobody would stop it. */
+	if (tearer_start(&d->tearer, d->store, c->timeout) != 0 || keeper_start(&d->keeper, d->store) != 0)
+		return rend_error(err, "no thread");
+	return 0;
 }
 
 static void
@@ -361,6 +378,7 @@ close_store(void *store)
 	struct ssd *d = store;
 
 	REND_CHECK(d, SSD_MAGIC);
+	tearer_stop(&d->tearer);
 	if (!keeper_stop(&d->keeper, rend_now() + LET_GO)) {
 		rend_log(REND_LOG_ERROR, "ssd: the disk of %s does not answer a write", d->path);
 		return; /* with all that the thread may use yet */
@@ -383,7 +401,9 @@ open_store(void **store, const void *conf, struct rend_node *self, struct rend_e
 	d->conf = conf;
 	pthread_mutex_init(&d->lock, NULL);
 	keeper_init(&d->keeper, d->conf->flush);
+	tearer_init(&d->tearer);
 	if (open_disk(d, conf, err) != 0) {
+		tearer_stop(&d->tearer);
 		if (d->store != NULL)
 			store_abandon(&d->store);
 		free_ssd(d);

@@ -14,6 +14,7 @@ enum stream { STREAM_HOUR, STREAM_DAY, STREAM_LONG, STREAM_MOVED };
 
 #define IMAGE_WRITERS 64   /* records that are being copied into one image at once */
 #define TOMBS_MAX     4096 /* that wait for room in the log */
+#define FREE_MODEST   3	   /* that no piece of a value gets */
 #define FREE_KEPT     1	   /* free segments that no value gets: so that what is gone can be noted, and segments freed */
 #define EXPTIME_NEVER UINT32_MAX
 
@@ -47,6 +48,7 @@ struct image {
 	uint32_t rows, touches;
 	uint64_t version_max;
 	uint32_t written; /* bytes, from the begin */
+	uint32_t safe;	  /* bytes of these that no crash takes that `sync` is for; under the lock */
 	bool failed;	  /* the disk does not take it */
 	bool parted;	  /* off its segment, and free when the last reader has gone */
 	/* Who reads out of it just now; others than the keeper look for it by segment.image (fetch.c). */
@@ -109,6 +111,9 @@ struct store {
 	_Atomic bool super_due; /* something in it has changed */
 	struct tomb *tombs;
 	_Atomic uint32_t tomb_count;
+	uint64_t steps;		/* store_step() ended so often */
+	pthread_cond_t stepped; /* by io_now() */
+	_Atomic bool write_due; /* somebody waits for what was stored to be on the disk */
 
 	/* The keeper's. */
 	char *scratch; /* a segment's bytes, aligned */
@@ -155,7 +160,10 @@ void segment_expires(struct segment *g, uint32_t exptime); /* no earlier than th
 struct append {
 	struct record_head head; /* type, flags, keylen, len, cflags, exptime, khash; version and cas, 0: new ones */
 	enum stream stream;
-	bool newest;	    /* into the newest open segment instead */
+	bool newest; /* into the newest open segment instead */
+	bool modest; /* leaves some images and segments to the others */
+	uint32_t
+	    least; /* so many bytes would do, if that is what has room: head.len says then how many it are.  0: all of them */
 	uint64_t after_seq; /* in no segment older than this */
 	/* It is made of what was there under this flush_seq: not after another flush_all.  0: it is not. */
 	uint64_t flush_seq;
@@ -188,6 +196,28 @@ bool log_takes_tombs(const struct store *s);
 
 /* Under the lock: up to which byte an image may be written; flush: a FILL closes its last block. */
 uint32_t log_settled(struct store *s, struct image *im, bool flush);
+
+/* ---- store.c ---- */
+
+/* A record of this type, VALUE or MANIFEST, with item->value behind the key.  false: there is no room, and nothing was done; or *flushed. */
+bool store_append(
+    struct store *s, const struct store_item *item, enum record_type type, int64_t wall, uint64_t *cas, bool *flushed);
+
+/* ---- pieces.c ---- */
+
+/* This PIECE's segment goes: the value, if it is that of its key still, does too.  The seq of its manifest's segment; 0: it is not.  The keeper. */
+uint64_t pieces_leave(struct store *s, const struct row *r);
+
+/* store_step() has ended: who waits looks again. */
+void pieces_stepped(struct store *s);
+
+/* Before anybody can wait. */
+void pieces_init(struct store *s);
+
+/* ---- fetch.c: who reads out of an image that others may let go ---- */
+
+struct image *fetch_hold_image(struct segment *g);
+void fetch_let_go(struct image *im);
 
 /* ---- free.c: which segments go, and when ---- */
 

@@ -90,14 +90,15 @@ publish(struct store *s, const struct append *a)
 		index_evicted(s, other_hash, &other);
 }
 
-enum stored
-store_put(struct store *s, const struct store_item *item, int64_t wall, uint64_t *cas)
+bool
+store_append(
+    struct store *s, const struct store_item *item, enum record_type type, int64_t wall, uint64_t *cas, bool *flushed)
 {
 	struct append a = {
 		.stream = stream_for(item->exptime, wall),
 		.flush_seq = item->flushes,
 		.head = {
-			.type = RECORD_VALUE,
+			.type = (uint8_t)type,
 			.keylen = item->keylen,
 			.len = (uint32_t)item->value->len,
 			.cflags = item->cflags,
@@ -108,18 +109,13 @@ store_put(struct store *s, const struct store_item *item, int64_t wall, uint64_t
 	};
 	struct entry old;
 
-	if (!store_fits(s, item->keylen, item->value->len))
-		return STORE_TOO_BIG;
 	if (index_find(s->index, item->khash, &old)) {
 		a.head.flags = RECORD_OVERWRITES;
 		a.after_seq = seq_of(s, &old.place);
 	}
 	if (!log_reserve(s, &a)) {
-		if (a.flushed)
-			return STORE_FLUSHED;
-		COUNT(s, not_admitted, 1);
-		store_remove(s, item->khash);
-		return STORE_NOT_ADMITTED;
+		*flushed = a.flushed;
+		return false;
 	}
 	memcpy(a.at + RECORD_HEAD, item->key, item->keylen);
 	rend_value_copy_out(item->value, 0, a.at + RECORD_HEAD + item->keylen, a.head.len);
@@ -128,7 +124,29 @@ store_put(struct store *s, const struct store_item *item, int64_t wall, uint64_t
 	log_done(s, &a);
 	COUNT(s, user_bytes, RECORD_HEAD + item->keylen + a.head.len);
 	*cas = a.head.cas;
-	return STORED;
+	return true;
+}
+
+enum stored
+store_put(struct store *s, const struct store_item *item, int64_t wall, uint64_t *cas)
+{
+	bool flushed = false;
+
+	if (!store_fits(s, item->keylen, item->value->len))
+		return STORE_TOO_BIG;
+	if (store_append(s, item, RECORD_VALUE, wall, cas, &flushed))
+		return STORED;
+	if (flushed)
+		return STORE_FLUSHED;
+	store_refuse(s, item->khash);
+	return STORE_NOT_ADMITTED;
+}
+
+void
+store_refuse(struct store *s, uint64_t khash)
+{
+	COUNT(s, not_admitted, 1);
+	store_remove(s, khash);
 }
 
 void

@@ -106,15 +106,19 @@ enum stored {
 	STORE_TOO_BIG,	    /* never; nothing was done */
 	STORE_NOT_ADMITTED, /* the disk is behind; an older one was removed */
 	STORE_FLUSHED,	    /* what it was made of is gone since; nothing was done */
+	STORE_WAITS,	    /* for store_step(): only a value in pieces does (pieces.h) */
 };
 
 /* Unix seconds as they are kept: 0 is never; what has passed is 1. */
 uint32_t store_exptime(int64_t exptime);
 
-/* Can a record of so many bytes be kept at all? */
+/* Can a value of so many bytes be in one record? */
 bool store_fits(const struct store *s, size_t keylen, size_t len);
 
 enum stored store_put(struct store *s, const struct store_item *item, int64_t wall, uint64_t *cas);
+
+/* What cannot be stored leaves nothing older. */
+void store_refuse(struct store *s, uint64_t khash);
 
 /* Removes what the hash leads to, whatever it is. */
 void store_remove(struct store *s, uint64_t khash);

@@ -13,6 +13,7 @@
 #include "world.h"
 
 #define KIB 1024
+#define MIB (1024 * 1024)
 
 static void
 has(struct world *w, unsigned key, uint64_t should)
@@ -122,7 +123,8 @@ changes(void **state)
 		has_not(&w, 1);
 		w.wall = WORLD_WALL;
 	}
-	assert_int_equal(world_set(&w, 2, 1, 200 * KIB, 0), STORE_TOO_BIG);
+	/* More than a quarter of the store: see pieces_test. */
+	assert_int_equal(world_set(&w, 2, 1, MIB + 1, 0), STORE_TOO_BIG);
 	world_fini(&w);
 }
 

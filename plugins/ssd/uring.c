@@ -161,6 +161,17 @@ uring_flush(struct io_queue *queue)
 		;
 }
 
+/*
+ * What the kernel has left to be done.  It makes the eventfd readable once for all of that, so none may stay: a completion that is there already
+ * would hide it from io_uring_peek_batch_cqe(), which asks the kernel only when there is none.
+ */
+static void
+finish_work(struct io_uring *r)
+{
+	if ((__atomic_load_n(r->sq.kflags, __ATOMIC_ACQUIRE) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0)
+		io_uring_get_events(r);
+}
+
 static void
 uring_reap(struct io_queue *queue)
 {
@@ -172,6 +183,7 @@ uring_reap(struct io_queue *queue)
 	if (read(queue->fd, &wakes, sizeof(wakes)) < 0)
 		REND_ASSERT(errno == EAGAIN);
 	uring_flush(queue);
+	finish_work(ring(queue));
 	/* Not until nothing comes any more: the disk would run dry while it is waited for its last answers. */
 	do {
 		n = io_uring_peek_batch_cqe(ring(queue), cqes, REAP);

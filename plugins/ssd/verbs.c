@@ -42,9 +42,63 @@ fits(const struct job *j)
 
 /* ---- storing ---- */
 
+enum rend_status
+verb_stored(struct job *j, enum stored stored, uint64_t cas, uint64_t len)
+{
+	struct rend_op *op = j->op;
+
+	switch (stored) {
+	case STORE_TOO_BIG:
+		if (verb_is_blind(op))
+			store_remove(j->inst->ssd->store, j->fetch.khash);
+		return REND_TOO_BIG;
+	case STORE_NOT_ADMITTED:
+		return REND_NOT_ADMITTED;
+	case STORE_FLUSHED:
+		/* A flush_all came in between: then there is nothing, and so it is answered. */
+		j->fetch.result = FETCH_MISS;
+		return verb_run(j);
+	case STORE_WAITS:
+		return REND_BUSY; /* it was not begun */
+	case STORED:
+		break;
+	}
+	op->item.cas = cas;
+	op->item.have = op->ask.want & (REND_WANT_CAS | REND_WANT_SIZE);
+	op->item.size = len;
+	return REND_OK;
+}
+
+/* In pieces, which may have to wait.  What is joined is moved there: the op's own stays as long as the job. */
+static enum rend_status
+put_large(struct job *j, struct store_item *item, struct rend_value *value)
+{
+	struct ssd *d = j->inst->ssd;
+	struct tear *tear;
+
+	if (!pieces_fit(d->store, item->keylen, value->len))
+		return verb_stored(j, STORE_TOO_BIG, 0, 0);
+	tear = calloc(1, sizeof *tear);
+	if (tear == NULL) {
+		store_refuse(d->store, item->khash);
+		return REND_NOT_ADMITTED;
+	}
+	*tear = (struct tear){ .job = j, .inst = j->inst, .until = j->op->deadline, .stored = STORE_WAITS };
+	if (value != &j->op->item.value) {
+		rend_value_move(&tear->joined, value);
+		item->value = &tear->joined;
+	}
+	pieces_begin(&tear->pieces, d->store, item);
+	if (tearer_take(&d->tearer, tear))
+		return VERB_LATER;
+	rend_value_drop(&tear->joined);
+	free(tear);
+	return REND_BUSY;
+}
+
 /* A set that cannot be kept leaves nothing older. */
 static enum rend_status
-put(struct job *j, const struct rend_value *value, uint32_t flags, int64_t exptime)
+put(struct job *j, struct rend_value *value, uint32_t flags, int64_t exptime)
 {
 	struct rend_op *op = j->op;
 	struct store *s = j->inst->ssd->store;
@@ -58,32 +112,19 @@ put(struct job *j, const struct rend_value *value, uint32_t flags, int64_t expti
 		.flushes = !verb_is_blind(op) && is_there(j) ? j->flushes : 0,
 		.value = value,
 	};
-	uint64_t cas;
+	uint64_t cas = 0;
+	enum stored stored;
 
-	switch (store_put(s, &item, rend_wall(), &cas)) {
-	case STORE_TOO_BIG:
-		if (verb_is_blind(op))
-			store_remove(s, item.khash);
-		return REND_TOO_BIG;
-	case STORE_NOT_ADMITTED:
-		return REND_NOT_ADMITTED;
-	case STORE_FLUSHED:
-		/* A flush_all came in between: then there is nothing, and so it is answered. */
-		j->fetch.result = FETCH_MISS;
-		return verb_run(j);
-	case STORED:
-		break;
-	}
-	op->item.cas = cas;
-	op->item.have = op->ask.want & (REND_WANT_CAS | REND_WANT_SIZE);
-	op->item.size = value->len;
-	return REND_OK;
+	if (pieces_wanted(s, op->keylen, value->len))
+		return put_large(j, &item, value);
+	stored = store_put(s, &item, rend_wall(), &cas);
+	return verb_stored(j, stored, cas, value->len);
 }
 
 static enum rend_status
 run_store(struct job *j)
 {
-	const struct rend_op *op = j->op;
+	struct rend_op *op = j->op;
 
 	if (!verb_is_blind(op)) {
 		if ((op->ask.mode & REND_IF_CAS) && !is_there(j))
@@ -96,33 +137,42 @@ run_store(struct job *j)
 	return put(j, &op->item.value, op->item.flags, op->item.exptime);
 }
 
+static bool
+add(struct rend_value *to, const struct rend_value *from)
+{
+	const struct rend_seg *segs = rend_value_segs(from);
+
+	for (unsigned i = 0; i < from->nsegs; i++) {
+		rend_buf_ref(segs[i].buf);
+		if (rend_value_add(to, segs[i].buf, segs[i].p, segs[i].len) != 0)
+			return false;
+	}
+	return true;
+}
+
+static bool
+add_old(struct rend_value *to, const struct fetch *f)
+{
+	if (f->buf == NULL || f->len == 0)
+		return add(to, &f->pieces);
+	rend_buf_ref(f->buf);
+	return rend_value_add(to, f->buf, f->value, f->len) == 0;
+}
+
 /* The old value and the new one, one behind the other. */
 static enum rend_status
 join(const struct job *j, struct rend_value *joined)
 {
-	const struct fetch *f = &j->fetch;
-	struct rend_buf *old = f->buf;
 	const struct rend_value *more = &j->op->item.value;
-	bool behind = j->op->verb == REND_APPEND;
-	const struct rend_seg *segs = rend_value_segs(more);
-	int failed = 0;
+	bool behind = j->op->verb == REND_APPEND, all;
 
-	if (f->head.len + more->len > rend_item_size_max())
+	if (j->fetch.len + more->len > rend_item_size_max())
 		return REND_TOO_BIG;
-	for (unsigned n = 0; n < 2 && failed == 0; n++) {
-		if ((n == 0) == behind) {
-			if (f->head.len == 0)
-				continue;
-			rend_buf_ref(old);
-			failed = rend_value_add(joined, old, f->value, f->head.len);
-			continue;
-		}
-		for (unsigned i = 0; i < more->nsegs && failed == 0; i++) {
-			rend_buf_ref(segs[i].buf);
-			failed = rend_value_add(joined, segs[i].buf, segs[i].p, segs[i].len);
-		}
-	}
-	return failed == 0 ? REND_OK : REND_NO_MEMORY;
+	if (behind)
+		all = add_old(joined, &j->fetch) && add(joined, more);
+	else
+		all = add(joined, more) && add_old(joined, &j->fetch);
+	return all ? REND_OK : REND_NO_MEMORY;
 }
 
 static enum rend_status
@@ -159,7 +209,7 @@ run_count(struct job *j)
 		return REND_MISS;
 	if (!fits(j))
 		return REND_EXISTS;
-	if (!digits_read(f->value, f->head.len, &number))
+	if (f->head.type != RECORD_VALUE || !digits_read(f->value, f->head.len, &number))
 		return REND_NOT_A_NUMBER;
 	if (op->verb == REND_INCR)
 		number += op->ask.delta;
@@ -227,11 +277,13 @@ give_value(struct job *j)
 	struct fetch *f = &j->fetch;
 	struct rend_buf *buf = f->buf;
 
-	rend_value_drop(&op->item.value);
-	if (f->head.len == 0)
+	if (buf == NULL || f->len == 0) {
+		rend_value_move(&op->item.value, &f->pieces);
 		return REND_OK;
+	}
+	rend_value_drop(&op->item.value);
 	f->buf = NULL;
-	return rend_value_add(&op->item.value, buf, f->value, f->head.len) == 0 ? REND_OK : REND_NO_MEMORY;
+	return rend_value_add(&op->item.value, buf, f->value, f->len) == 0 ? REND_OK : REND_NO_MEMORY;
 }
 
 static enum rend_status
@@ -253,7 +305,7 @@ run_get(struct job *j)
 	op->item.flags = f->head.cflags;
 	op->item.exptime = (op->ask.mode & REND_ALSO_TOUCH) ? op->ask.exptime : f->entry.exptime;
 	op->item.cas = f->head.cas;
-	op->item.size = f->head.len;
+	op->item.size = f->len;
 	return status;
 }
 

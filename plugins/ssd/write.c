@@ -171,6 +171,7 @@ write_super(struct store *s, enum super_state state)
 	pthread_mutex_unlock(&s->lock);
 	next.min_seq = min_seq(s, next_seq);
 	pthread_mutex_lock(&s->lock);
+	next.format = FORMAT_VERSION;
 	next.state = state;
 	next.boot = io_boot(s->io);
 	next.version_limit = s->next_version + (state == SUPER_CLEAN ? 0 : VERSIONS_AHEAD);
@@ -329,15 +330,29 @@ write_image(struct store *s, struct image *im, bool flush)
 	return did;
 }
 
+static void
+note_safe(struct store *s)
+{
+	pthread_mutex_lock(&s->lock);
+	for (uint32_t i = 0; i < s->image_count; i++)
+		s->images[i].safe = s->images[i].written;
+	pthread_mutex_unlock(&s->lock);
+}
+
 bool
 write_step(struct store *s, bool flush)
 {
-	bool did = false;
+	bool did = false, safe = s->options.sync != STORE_SYNC_FLUSH;
 
+	flush |= atomic_exchange(&s->write_due, false);
 	for (uint32_t i = 0; i < s->image_count; i++)
 		did |= write_image(s, &s->images[i], flush);
-	if (flush && s->options.sync == STORE_SYNC_FLUSH && !write_sync(s))
-		s->behind = true;
+	if (flush && s->options.sync == STORE_SYNC_FLUSH) {
+		safe = write_sync(s);
+		s->behind |= !safe;
+	}
+	if (safe)
+		note_safe(s);
 	return did;
 }
 

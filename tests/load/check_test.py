@@ -383,7 +383,7 @@ SEEDS = 6
 
 
 def find_faults(seen):
-    assert glob.glob(os.path.join(FAULTS, "[0-9]")), FAULTS
+    assert glob.glob(os.path.join(FAULTS, "[0-9]*")), FAULTS
     for number, (workload, kinds) in seen.items():
         with variant(number):
             for seed in range(1, SEEDS + 1):

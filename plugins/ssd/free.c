@@ -55,8 +55,11 @@ failed_one(struct store *s, uint32_t *segment)
 	for (uint32_t i = 0; i < s->image_count; i++) {
 		const struct image *im = &s->images[i];
 
+		/* Of one that is free others write which segment it is for. */
+		if (!im->failed)
+			continue;
 		*segment = im->segment;
-		if (im->failed && atomic_load(&s->segments[*segment].image) == im &&
+		if (atomic_load(&s->segments[*segment].image) == im &&
 		    atomic_load(&s->segments[*segment].state) == SEGMENT_BAD)
 			return true;
 	}

@@ -332,6 +332,33 @@ the_older_one_meanwhile(void **state)
 	world_fini(&w);
 }
 
+/* What a flush syncs is safe when it is synced; else, when it is written. */
+static void
+written_or_synced(void **state)
+{
+	for (int flush = 0; flush < 2; flush++) {
+		struct world w;
+		struct way way;
+
+		world_init(&w, 64);
+		w.options.sync = flush ? STORE_SYNC_FLUSH : STORE_SYNC_SEAL;
+		opened(&w);
+		begin(&w, &way, 1, LARGE, 0);
+		assert_int_equal(go(&w, &way), STORE_WAITS);
+		/* So that the last piece's last block is full, and written without being asked for. */
+		assert_int_equal(world_set(&w, 2, 1, 20 * KIB, 0), STORED);
+		atomic_store(&w.store->write_due, false);
+		store_step(w.store, false, w.wall);
+		if (flush) {
+			assert_int_equal(go(&w, &way), STORE_WAITS);
+			store_step(w.store, false, w.wall);
+		}
+		assert_int_equal(go(&w, &way), STORED);
+		end(&way);
+		world_fini(&w);
+	}
+}
+
 /* While a large one waits for the disk, small ones are stored; when it waits too long, nothing older is there either. */
 static void
 waits_alone(void **state)
@@ -487,6 +514,7 @@ main(void)
 		cmocka_unit_test(a_freed_piece_takes_the_entry),
 		cmocka_unit_test(leaves_nothing),
 		cmocka_unit_test(the_older_one_meanwhile),
+		cmocka_unit_test(written_or_synced),
 		cmocka_unit_test(waits_alone),
 		cmocka_unit_test(flushed_meanwhile),
 		cmocka_unit_test(a_piece_that_is_not_written),

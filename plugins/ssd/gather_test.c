@@ -125,13 +125,12 @@ reads(void **state)
 	world_fini(&w);
 }
 
-/* When a piece's segment is freed the value goes, and so does its entry, although the manifest is there. */
+/* When a piece's segment is freed the value goes; after a crash too, which may find the manifest again. */
 static void
 a_freed_piece(void **state)
 {
 	struct world w;
 	struct manifest_piece first;
-	uint64_t objects;
 
 	world_init(&w, 32);
 	w.options.moves = 90;
@@ -145,9 +144,7 @@ a_freed_piece(void **state)
 		store_step(w.store, false, w.wall);
 	}
 	assert_int_not_equal(w.store->segments[first.segment].seq, first.seq);
-	objects = index_count(w.store->index);
 	has_not(&w, 1);
-	assert_int_equal(index_count(w.store->index), objects);
 	assert_false(world_delete(&w, 1));
 	world_settle(&w, true);
 	world_audit(&w);

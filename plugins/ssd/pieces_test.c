@@ -213,6 +213,54 @@ laps(void **state)
 	world_fini(&w);
 }
 
+/* With a piece's segment goes the entry, although the manifest, which is much younger here, is there still. */
+static void
+a_freed_piece_takes_the_entry(void **state)
+{
+	struct world w;
+	struct way way;
+	struct fetch f;
+	struct entry e, now;
+	uint64_t n, seq;
+
+	world_init(&w, 32);
+	w.options.moves = 0;
+	opened(&w);
+	begin(&w, &way, 1, LARGE, 0);
+	assert_int_equal(go(&w, &way), STORE_WAITS);
+	for (unsigned i = 0; i < 40; i++) {
+		assert_int_equal(world_set(&w, 500 + i, 1, 30 * KIB, 0), STORED);
+		store_step(w.store, true, w.wall);
+	}
+	assert_int_equal(go(&w, &way), STORED);
+	seal(&w);
+	assert_int_equal(world_fetch(&w, 1, false, &n, &f), FETCH_HIT);
+	assert_true(index_find(w.store->index, way.p.item.khash, &e));
+	seq = w.store->segments[e.place.seg].seq;
+	assert_true(seq > way.p.piece[way.p.manifest.count - 1].seq + 5);
+	for (unsigned i = 0; index_find(w.store->index, way.p.item.khash, &now); i++) {
+		assert_true(i < 1000);
+		assert_int_equal(world_set(&w, 1000 + i, 1, 30 * KIB, 0), STORED);
+		store_step(w.store, false, w.wall);
+	}
+	assert_int_equal(w.store->segments[e.place.seg].state, SEGMENT_SEALED);
+	assert_int_equal(w.store->segments[e.place.seg].seq, seq);
+	assert_int_not_equal(w.store->segments[way.p.piece[0].segment].state, SEGMENT_SEALED);
+	has_not(&w, 1);
+	assert_int_equal(world_counts(&w).check_errors, 0);
+	world_settle(&w, true);
+	world_audit(&w);
+	/* A crash finds the manifest, which leads to nothing: nobody touches or deletes that. */
+	world_crash(&w, SIM_KILL);
+	opened(&w);
+	assert_false(world_touch(&w, 1, WORLD_WALL + 2000));
+	assert_false(world_delete(&w, 1));
+	has_not(&w, 1);
+	assert_int_equal(world_counts(&w).check_errors, 0);
+	end(&way);
+	world_fini(&w);
+}
+
 /* Overwritten and deleted, with all segments used again: nothing that is left of it is believed. */
 static void
 leaves_nothing(void **state)
@@ -282,6 +330,33 @@ the_older_one_meanwhile(void **state)
 	opened(&w);
 	has(&w, 1, 1);
 	world_fini(&w);
+}
+
+/* What a flush syncs is safe when it is synced; else, when it is written. */
+static void
+written_or_synced(void **state)
+{
+	for (int flush = 0; flush < 2; flush++) {
+		struct world w;
+		struct way way;
+
+		world_init(&w, 64);
+		w.options.sync = flush ? STORE_SYNC_FLUSH : STORE_SYNC_SEAL;
+		opened(&w);
+		begin(&w, &way, 1, LARGE, 0);
+		assert_int_equal(go(&w, &way), STORE_WAITS);
+		/* So that the last piece's last block is full, and written without being asked for. */
+		assert_int_equal(world_set(&w, 2, 1, 20 * KIB, 0), STORED);
+		atomic_store(&w.store->write_due, false);
+		store_step(w.store, false, w.wall);
+		if (flush) {
+			assert_int_equal(go(&w, &way), STORE_WAITS);
+			store_step(w.store, false, w.wall);
+		}
+		assert_int_equal(go(&w, &way), STORED);
+		end(&way);
+		world_fini(&w);
+	}
 }
 
 /* While a large one waits for the disk, small ones are stored; when it waits too long, nothing older is there either. */
@@ -436,8 +511,10 @@ main(void)
 		cmocka_unit_test(changes),
 		cmocka_unit_test(too_large),
 		cmocka_unit_test(laps),
+		cmocka_unit_test(a_freed_piece_takes_the_entry),
 		cmocka_unit_test(leaves_nothing),
 		cmocka_unit_test(the_older_one_meanwhile),
+		cmocka_unit_test(written_or_synced),
 		cmocka_unit_test(waits_alone),
 		cmocka_unit_test(flushed_meanwhile),
 		cmocka_unit_test(a_piece_that_is_not_written),

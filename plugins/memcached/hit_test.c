@@ -21,9 +21,10 @@ static const struct row {
 	{ "VA 5 f3 O1007\r\nhello\r\n", 15, 5, 0, 3, false },
 	{ "VA 5 f3 c9 O1007\r\nhello\r\n", 18, 5, 9, 3, true },
 	{ "VA 0 f0 c0 O1007\r\n\r\n", 18, 0, 0, 0, true },
-	{ "VA 2 f4294967295 c9999999999999999999 O1007\r\n\r\n\r\n", 45, 2, 9999999999999999999ULL, 4294967295U, true },
+	{ "VA 2 f4294967295 c9999999999999999999 O1007\r\nxx\r\n", 45, 2, 9999999999999999999ULL, 4294967295U, true },
 	{ "VA 0000000002 f0000000001 c0000000000000000009 O1007\r\nxx\r\n", 54, 2, 9, 1, true },
-	{ "VA 1 f12 O1007\r\n9\r\nVA 5 f3 O1008\r\nhe", 16, 1, 0, 12, false },
+	{ "VA 1 f12 O1007\r\n9\r\nVA 50 f3 O1008\r\nhello, this is the next one, cut where a read ended", 16, 1, 0, 12,
+	    false },
 };
 #define ROWS (sizeof rows / sizeof rows[0])
 

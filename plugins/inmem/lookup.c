@@ -42,22 +42,24 @@ signs(const struct rend_op *op, struct item *it, int64_t wall, bool vivified)
 }
 
 /* The value, but to somebody who has it already. */
-static int
+static void
 give_value(struct rend_op *op, struct item *it)
 {
 	if ((op->ask.want & REND_WANT_VALUE) == 0)
-		return 0;
+		return;
 	if ((op->ask.mode & REND_IF_CAS) && it->cas == op->ask.cas) {
 		op->item.have &= ~(uint32_t)REND_WANT_VALUE;
-		return 0;
+		return;
 	}
 	if (op->item.value.nsegs != 0)
 		rend_value_drop(&op->item.value);
 	/* It is copied to the client a little later. */
 	for (size_t at = 0; at < it->buf.size && at < PREFETCH_MAX; at += 64)
 		__builtin_prefetch(it->buf.data + at);
+	if (it->buf.size == 0)
+		return;
 	rend_buf_ref(&it->buf);
-	return rend_value_add(&op->item.value, &it->buf, it->buf.data, it->buf.size);
+	rend_value_set(&op->item.value, &it->buf, it->buf.data, it->buf.size);
 }
 
 static enum rend_status
@@ -69,8 +71,7 @@ answer(struct visit *v, struct rend_op *op, struct item *it, bool vivified)
 	if (touches && !rend_guard_holds(op))
 		return REND_NOT_STORED;
 	op->item.have = op->ask.want & WANTS_KNOWN;
-	if (give_value(op, it) != 0)
-		return REND_NO_MEMORY;
+	give_value(op, it);
 	if (touches)
 		it->exptime = op->ask.exptime;
 	op->item.flags = it->flags;

@@ -86,13 +86,18 @@ segments_go_by_and_by(void **state)
 	world_fini(&w);
 }
 
-/* So much expires in the same second that its tombs are far more than there is room for at once: nothing is given up for that. */
+/*
+ * So much expires in the same second that its tombs are far more than there is room for at once, as most images are in use: nothing is given up for
+ * that.
+ */
 static void
 much_expires_at_once(void **state)
 {
+	static const uint32_t exptimes[] = { 0, WORLD_WALL + 50000, WORLD_WALL + 3000 };
 	struct world w;
 
 	world_init(&w, 64);
+	w.options.images = 5;
 	opened(&w);
 	assert_int_equal(world_set(&w, 9999, 1, 100, 0), STORED);
 	seal(&w);
@@ -102,6 +107,8 @@ much_expires_at_once(void **state)
 			store_step(w.store, false, w.wall);
 	}
 	seal(&w);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(world_set(&w, 8000 + i, 1, 110 * KIB, exptimes[i]), STORED);
 	w.wall += 61;
 	world_settle(&w, false);
 	assert_true(world_counts(&w).expired_segments > 30);
@@ -111,7 +118,7 @@ much_expires_at_once(void **state)
 	world_audit(&w);
 	world_crash(&w, SIM_KILL);
 	opened(&w);
-	assert_int_equal(w.opened.objects, 1);
+	assert_int_equal(w.opened.objects, 4);
 	has(&w, 9999, 1);
 	world_fini(&w);
 }
@@ -132,6 +139,39 @@ fill_up(struct world *w)
 			log_tomb(w->store, n, 0, 0);
 	}
 	assert_int_equal(w->store->tomb_count, 0);
+}
+
+/* The same with one segment, when there is room for none of its tombs. */
+static void
+much_expires_in_one_segment(void **state)
+{
+	struct world w;
+
+	world_init(&w, 0);
+	w.options.segment = MIB;
+	w.options.capacity = 32 * MIB;
+	w.options.bank = 32 * MIB;
+	w.options.images = 5;
+	opened(&w);
+	assert_int_equal(world_set(&w, 9999, 1, 100, 0), STORED);
+	seal(&w);
+	for (unsigned i = 0; i < 10000; i++) {
+		assert_int_equal(world_set(&w, i % 500, i, 100, WORLD_WALL + 60), STORED);
+		store_step(w.store, false, w.wall);
+	}
+	seal(&w);
+	w.wall += 61;
+	fill_up(&w);
+	world_settle(&w, false);
+	assert_in_range(world_counts(&w).expired_segments, 2, 4);
+	assert_int_equal(world_counts(&w).discards, 0);
+	world_settle(&w, true);
+	world_audit(&w);
+	world_crash(&w, SIM_KILL);
+	opened(&w);
+	has(&w, 9999, 1);
+	has_not(&w, 1);
+	world_fini(&w);
 }
 
 /* A segment that hid older values is not used again before there are tombs on the disk in its stead. */
@@ -226,6 +266,39 @@ reads_are_bounded(void **state)
 	world_fini(&w);
 }
 
+/* An image that somebody reads in stays as it is, however much is written; then it is used again. */
+static void
+images_wait_for_readers(void **state)
+{
+	struct world w;
+	struct entry e = { 0 };
+	struct image *im;
+	char *copy;
+
+	world_init(&w, 32);
+	opened(&w);
+	assert_int_equal(world_set(&w, 1, 1, 100 * KIB, 0), STORED);
+	assert_true(index_find(w.store->index, store_khash(w.store, "key-1", 5), &e));
+	im = w.store->segments[e.place.seg].image;
+	assert_non_null(im);
+	atomic_fetch_add(&im->readers, 1);
+	copy = malloc(100 * KIB);
+	memcpy(copy, im->data + e.place.start * w.store->g.chunk, 100 * KIB);
+	for (int let_go = 0; let_go < 2; let_go++) {
+		for (unsigned i = 0; i < 400; i++) {
+			assert_int_equal(world_set(&w, 100 + i, 1, 30 * KIB, 0), STORED);
+			store_step(w.store, false, w.wall);
+		}
+		assert_int_equal(memcmp(copy, im->data + e.place.start * w.store->g.chunk, 100 * KIB) == 0, !let_go);
+		if (!let_go)
+			atomic_fetch_sub(&im->readers, 1);
+	}
+	free(copy);
+	world_settle(&w, true);
+	world_audit(&w);
+	world_fini(&w);
+}
+
 /* ---- the end ---- */
 
 static void
@@ -317,8 +390,10 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(segments_go_by_and_by),
 		cmocka_unit_test(much_expires_at_once),
+		cmocka_unit_test(much_expires_in_one_segment),
 		cmocka_unit_test(tombs_come_first),
 		cmocka_unit_test(reads_are_bounded),
+		cmocka_unit_test(images_wait_for_readers),
 		cmocka_unit_test(the_end_comes_in_time),
 		cmocka_unit_test(the_end_needs_no_room),
 		cmocka_unit_test(files_are_few),

@@ -15,11 +15,11 @@ TOOL = os.path.join(os.path.dirname(harness.REND), "rend-fsck")
 LARGE = (20 if harness.sanitized() else 100) * MIB
 
 
-def conf(path, size="512MiB", more=""):
+def conf(path, size="512MiB", more="", others="", policy='plugin = "l1only"; l1 = "disk";'):
     return f"""
 item_size_max = "128MiB";
-handlers = {{ disk = {{ plugin = "ssd"; path = "{path}"; size = "{size}"; flush = "5ms"; timeout = "20s"; objects = 20000; {more} }}; }};
-policies = {{ main = {{ plugin = "l1only"; l1 = "disk"; }}; }};
+handlers = {{ disk = {{ plugin = "ssd"; path = "{path}"; size = "{size}"; flush = "5ms"; timeout = "20s"; objects = 20000; {more} }}; {others} }};
+policies = {{ main = {{ {policy} }}; }};
 listeners = ( {{ port = 0; policy = "main"; }} );
 """
 
@@ -178,6 +178,19 @@ def test_several_at_once_and_small_ones_beside():
             c.hear(b"STORED\r\n")
             assert got(c, b"k%d" % n) == values[n]
             c.close()
+
+
+def test_behind_a_cache_in_memory():
+    """Too large for the first tier or not: the second has it, and what both say is the same."""
+    tiers = {"others": 'mem = { plugin = "inmem"; memory = "64MiB"; };', "policy": 'plugin = "l1l2"; l1 = "mem"; l2 = "disk";'}
+    with Rend(conf(folder(), "512MiB", **tiers)) as rend, rend.client() as c:
+        for n, size in enumerate((3 * MIB, 90 * MIB)):
+            put(c, b"k", value(n, size))
+            assert got(c, b"k") == value(n, size)
+            assert got(c, b"k") == value(n, size)
+            put(c, b"k", b"more", b"append")
+            assert got(c, b"k") == value(n, size) + b"more"
+            c.ask(b"delete k\r\n", b"DELETED\r\n").ask(b"get k\r\n", b"END\r\n")
 
 
 def test_who_leaves_or_ends_in_between():

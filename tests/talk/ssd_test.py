@@ -122,6 +122,63 @@ def test_after_kill_9_what_was_flushed_is_there():
             right(found(c), want)
 
 
+def overwrite(path, what):
+    """Somebody, or the disk, has changed the bytes of what was stored."""
+    places = 0
+    for name in sorted(os.listdir(path)):
+        if not name.startswith("data."):
+            continue
+        with open(os.path.join(path, name), "r+b") as f:
+            data = f.read()
+            at = data.find(what)
+            while at >= 0:
+                f.seek(at)
+                f.write(b"?" * len(what))
+                places += 1
+                at = data.find(what, at + len(what))
+    return places
+
+
+def test_what_was_damaged_hides_nothing_that_is_served():
+    path = folder()
+    with Rend(conf(path)) as rend, rend.client() as c:
+        put(c, 1)
+    with Rend(conf(path)) as rend:
+        with rend.client() as c:
+            put(c, 2, range(200))
+            for key in range(200, KEYS):
+                c.ask(b"delete key%d\r\n" % key, b"DELETED\r\n")
+        written(rend)
+        rend.kill()
+    # In a segment that was open: nobody knows what else was in there.
+    assert overwrite(path, value(70, 2)[:40]) == 1
+    with Rend(conf(path)) as rend:
+        assert rend.said("not all could be read"), rend.tail()
+        assert int(rend.stats("nodes")["disk.lost_segments"]) == 1
+        with rend.client() as c:
+            assert all(n in (None, 2) for n in found(c).values())
+            put(c, 3)
+        written(rend)
+        rend.kill()
+    # One of the two that say which store it is.
+    with open(os.path.join(path, "super.b"), "r+b") as f:
+        f.write(b"?" * 64)
+    with Rend(conf(path)) as rend, rend.client() as c:
+        right(found(c), {key: 3 for key in range(KEYS)})
+
+
+def test_a_folder_that_others_may_write_to_is_refused():
+    path = folder()
+    os.mkdir(path)
+    os.chmod(path, 0o777)
+    rend = Rend(conf(path))
+    rend.start()
+    assert rend.child.wait(harness.PATIENCE) != 0
+    rend.reader.join(harness.PATIENCE)
+    assert rend.said("others may change what is in the folder"), rend.tail()
+    rend.remove()
+
+
 def test_two_processes_cannot_have_one_folder():
     path = folder()
     with Rend(conf(path)):

@@ -92,6 +92,8 @@ listeners = ( {{ port = 0; policy = "main"; }} );
             yield rend
 
 
+# Their incr and decr bring an initial number, which ssd does not know yet.
+NOT_OVER_DISK = ("bmemcached", "memjs", "memccapable binary")
 SERVERS = {"memcached": TcpMemcached, "rend inmem": in_memory, "rend memcached": over_memcached, "rend disk": over_disk}
 
 
@@ -125,6 +127,9 @@ def main():
         for server, start in SERVERS.items():
             # A server of its own for each client: what one did to it is not to be seen by the next.
             for client in wanted:
+                if server == "rend disk" and client in NOT_OVER_DISK:
+                    results[client, server] = "-"
+                    continue
                 begun = time.monotonic()
                 try:
                     with start() as running:
@@ -139,7 +144,8 @@ def main():
     for client in wanted:
         print(f"{client:28}" + "".join(f"{results[client, server]:>20}" for server in SERVERS))
     failed = sum(result.startswith("FAILED") for result in results.values())
-    print(f"{len(results) - failed} passed, {failed} failed")
+    tried = sum(result != "-" for result in results.values())
+    print(f"{tried - failed} passed, {failed} failed")
     sys.exit(1 if failed else 0)
 
 

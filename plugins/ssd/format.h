@@ -138,6 +138,7 @@ record_is_value(unsigned type)
 enum {
 	RECORD_OVERWRITES = 1 << 0, /* there may be an older one */
 	RECORD_MOVED = 1 << 1,	    /* a copy of an older record, whose segment was to be freed */
+	RECORD_SENT = 1 << 2,	    /* a get left it, empty: its client was sent to fill it */
 };
 
 #define RECORD_HEAD 64

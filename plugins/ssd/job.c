@@ -9,7 +9,7 @@ _Static_assert(sizeof(struct job) <= REND_SCRATCH_MAX, "a job lies in the op's s
 static bool
 changes(const struct rend_op *op)
 {
-	return op->verb != REND_GET || (op->ask.mode & REND_ALSO_TOUCH);
+	return op->verb != REND_GET || (op->ask.mode & (REND_ALSO_TOUCH | REND_VIVIFY));
 }
 
 static void

@@ -99,7 +99,7 @@ copy_record(struct store *s, const struct row *r, const struct entry *e)
 	if (from == NULL)
 		return false;
 	a.head.exptime = e->exptime;
-	a.head.flags = RECORD_OVERWRITES | RECORD_MOVED;
+	a.head.flags = RECORD_OVERWRITES | RECORD_MOVED | (a.head.flags & RECORD_SENT);
 	if (!log_reserve(s, &a))
 		return false;
 	memcpy(a.at + RECORD_HEAD, from + RECORD_HEAD, (size_t)a.head.keylen + a.head.len);

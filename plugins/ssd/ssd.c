@@ -486,6 +486,7 @@ static const struct rend_handler ssd = {
 	.conf_size = sizeof(struct ssd_conf),
 	.options = options,
 	.scratch_size = sizeof(struct job),
+	.modes = REND_VIVIFY,
 	.check = check,
 	.open = open_store,
 	.close = close_store,

@@ -99,6 +99,7 @@ store_append(
 		.flush_seq = item->flushes,
 		.head = {
 			.type = (uint8_t)type,
+			.flags = item->sent ? RECORD_SENT : 0,
 			.keylen = item->keylen,
 			.len = (uint32_t)item->value->len,
 			.cflags = item->cflags,
@@ -110,7 +111,7 @@ store_append(
 	struct entry old;
 
 	if (index_find(s->index, item->khash, &old)) {
-		a.head.flags = RECORD_OVERWRITES;
+		a.head.flags |= RECORD_OVERWRITES;
 		a.after_seq = seq_of(s, &old.place);
 	}
 	if (!log_reserve(s, &a)) {

@@ -96,6 +96,7 @@ struct store_item {
 	uint32_t cflags;
 	uint32_t exptime; /* store_exptime() */
 	uint64_t cas;	  /* 0: the store's own */
+	bool sent;	  /* RECORD_SENT */
 	const struct rend_value *value;
 	/* Made of what was found under this: store_flushes().  0: not. */
 	uint64_t flushes;

@@ -109,6 +109,7 @@ put(struct job *j, struct rend_value *value, uint32_t flags, int64_t exptime)
 		.cflags = flags,
 		.exptime = store_exptime(exptime),
 		.cas = op->ask.cas_new,
+		.sent = op->verb == REND_GET,
 		.flushes = !verb_is_blind(op) && is_there(j) ? j->flushes : 0,
 		.value = value,
 	};
@@ -119,6 +120,13 @@ put(struct job *j, struct rend_value *value, uint32_t flags, int64_t exptime)
 		return put_large(j, &item, value);
 	stored = store_put(s, &item, rend_wall(), &cas);
 	return verb_stored(j, stored, cas, value->len);
+}
+
+/* On a miss: does the op leave something? */
+static bool
+vivifies(const struct job *j)
+{
+	return (j->op->ask.mode & REND_VIVIFY) != 0;
 }
 
 static enum rend_status
@@ -181,6 +189,8 @@ run_join(struct job *j)
 	struct rend_value joined = { 0 };
 	enum rend_status status;
 
+	if (!is_there(j) && vivifies(j))
+		return put(j, &j->op->item.value, j->op->item.flags, j->op->ask.vivify);
 	if (!is_there(j))
 		return (j->op->ask.mode & REND_IF_CAS) ? REND_MISS : REND_NOT_STORED;
 	if (!fits(j))
@@ -192,19 +202,52 @@ run_join(struct job *j)
 	return status;
 }
 
+/* The digits, and spaces up to so many letters. */
+static bool
+print_number(struct rend_value *value, uint64_t number, size_t least)
+{
+	char digits[DIGITS_MAX], spaces[64];
+	size_t n = digits_write(digits, number);
+	bool room = rend_value_copy_in(value, digits, n) == 0;
+
+	memset(spaces, ' ', sizeof spaces);
+	while (room && value->len < least) {
+		size_t left = least - value->len;
+
+		room = rend_value_copy_in(value, spaces, left < sizeof spaces ? left : sizeof spaces) == 0;
+	}
+	return room;
+}
+
+static enum rend_status
+put_number(struct job *j, uint64_t number, size_t least, uint32_t flags, int64_t exptime)
+{
+	struct rend_op *op = j->op;
+	struct rend_value value = { 0 };
+	enum rend_status status =
+	    print_number(&value, number, least) ? put(j, &value, flags, exptime) : REND_NO_MEMORY;
+
+	rend_value_drop(&value);
+	if (status != REND_OK)
+		return status;
+	op->item.number = number;
+	if (op->ask.want & REND_WANT_EXPTIME) {
+		op->item.exptime = exptime;
+		op->item.have |= REND_WANT_EXPTIME;
+	}
+	return REND_OK;
+}
+
 /* The digits replace the value; a shorter number keeps its length, with spaces, as in memcached. */
 static enum rend_status
 run_count(struct job *j)
 {
 	struct rend_op *op = j->op;
 	const struct fetch *f = &j->fetch;
-	char digits[DIGITS_MAX], spaces[64];
-	struct rend_value value = { 0 };
 	uint64_t number;
-	size_t n;
-	int64_t exptime = (op->ask.mode & REND_ALSO_TOUCH) ? op->ask.exptime : f->entry.exptime;
-	enum rend_status status = REND_NO_MEMORY;
 
+	if (!is_there(j) && vivifies(j))
+		return put_number(j, op->ask.initial, 0, 0, op->ask.vivify);
 	if (!is_there(j))
 		return REND_MISS;
 	if (!fits(j))
@@ -215,28 +258,8 @@ run_count(struct job *j)
 		number += op->ask.delta;
 	else
 		number = op->ask.delta > number ? 0 : number - op->ask.delta;
-	n = digits_write(digits, number);
-	memset(spaces, ' ', sizeof spaces);
-	if (rend_value_copy_in(&value, digits, n) == 0) {
-		bool room = true;
-
-		while (room && value.len < f->head.len) {
-			size_t left = f->head.len - value.len;
-
-			room = rend_value_copy_in(&value, spaces, left < sizeof spaces ? left : sizeof spaces) == 0;
-		}
-		if (room)
-			status = put(j, &value, f->head.cflags, exptime);
-	}
-	rend_value_drop(&value);
-	if (status != REND_OK)
-		return status;
-	op->item.number = number;
-	if (op->ask.want & REND_WANT_EXPTIME) {
-		op->item.exptime = exptime;
-		op->item.have |= REND_WANT_EXPTIME;
-	}
-	return REND_OK;
+	return put_number(j, number, f->head.len, f->head.cflags,
+	    (op->ask.mode & REND_ALSO_TOUCH) ? op->ask.exptime : f->entry.exptime);
 }
 
 /* ---- the others ---- */
@@ -286,6 +309,23 @@ give_value(struct job *j)
 	return rend_value_add(&op->item.value, buf, f->value, f->len) == 0 ? REND_OK : REND_NO_MEMORY;
 }
 
+/* Leaves an empty item, for this client to fill. */
+static enum rend_status
+leave_empty(struct job *j)
+{
+	struct rend_op *op = j->op;
+	struct rend_value empty = { 0 };
+	enum rend_status status = put(j, &empty, 0, op->ask.vivify);
+
+	if (status != REND_OK)
+		return status;
+	op->item.have |= op->ask.want & (REND_WANT_VALUE | REND_WANT_EXPTIME);
+	op->item.flags = 0;
+	op->item.signs = REND_WON;
+	op->item.exptime = op->ask.vivify;
+	return REND_OK;
+}
+
 static enum rend_status
 run_get(struct job *j)
 {
@@ -294,7 +334,7 @@ run_get(struct job *j)
 	enum rend_status status = REND_OK;
 
 	if (!is_there(j))
-		return REND_MISS;
+		return vivifies(j) ? leave_empty(j) : REND_MISS;
 	if (op->ask.mode & REND_ALSO_TOUCH)
 		status = touch(j);
 	op->item.have = op->ask.want & (REND_WANT_VALUE | REND_WANT_EXPTIME | REND_WANT_CAS | REND_WANT_SIZE);
@@ -303,6 +343,7 @@ run_get(struct job *j)
 	if (status == REND_OK && (op->item.have & REND_WANT_VALUE))
 		status = give_value(j);
 	op->item.flags = f->head.cflags;
+	op->item.signs = (f->head.flags & RECORD_SENT) ? REND_SENT : 0;
 	op->item.exptime = (op->ask.mode & REND_ALSO_TOUCH) ? op->ask.exptime : f->entry.exptime;
 	op->item.cas = f->head.cas;
 	op->item.size = f->len;

@@ -224,6 +224,25 @@ def test_behind_a_cache_in_memory():
                 assert found(c, range(10)) == {key: 3 for key in range(10)}
 
 
+def test_what_a_miss_leaves():
+    """An empty item for the first who asks, and what an incr, or an append, brings for when nothing is there; after a restart, too."""
+    path = folder()
+    for policy in ({}, TIERS):
+        with Rend(conf(path, "keep = false;", **policy)) as rend:
+            with rend.client() as c:
+                c.ask(b"mg new N60 v\r\nmg new N60 v\r\nmg new v\r\n", b"VA 0 W\r\n\r\nVA 0 Z\r\n\r\nVA 0 Z\r\n\r\n")
+                c.ask(b"ms new 3\r\nabc\r\nmg new N60 v\r\n", b"HD\r\nVA 3\r\nabc\r\n")
+                c.ask(b"ma n N60 J41 v\r\nma n N60 J41 v\r\nmg n t v\r\n", b"VA 2\r\n41\r\nVA 2\r\n42\r\nVA 2 t60\r\n42\r\n")
+                c.ask(b"ms a 1 MA N0\r\nx\r\nms a 1 MA N0\r\ny\r\nmg a v\r\n", b"HD\r\nHD\r\nVA 2\r\nxy\r\n")
+                c.ask(b"ma gone v\r\n", b"NF\r\n")
+    with Rend(conf(path)) as rend:
+        with rend.client() as c:
+            c.ask(b"mg left N0 v\r\n", b"VA 0 W\r\n\r\n")
+    with Rend(conf(path)) as rend:
+        with rend.client() as c:
+            c.ask(b"mg left N0 v\r\n", b"VA 0 Z\r\n\r\n")
+
+
 # ---- what is seen of it ----
 
 def test_what_is_counted():

@@ -15,30 +15,22 @@
 #define WALL	 1700000000
 #define READ_ALL (REND_WANT_VALUE | REND_WANT_EXPTIME | REND_WANT_CAS)
 
-static const struct question mg = { .form = FORM_MG, .verb = REND_GET, .token = { "1007" }, .want = READ_ALL };
-static const struct question mg_meta = {
-	.form = FORM_MG, .verb = REND_GET, .token = { "1007" }, .want = REND_WANT_CAS
+#define TOKEN	 .token = { "1007" }
+static const struct question mg = { .form = FORM_MG, .verb = REND_GET, TOKEN, .want = READ_ALL };
+static const struct question mg_meta = { .form = FORM_MG, .verb = REND_GET, TOKEN, .want = REND_WANT_CAS };
+static const struct question mg_touch = { .form = FORM_MG, .verb = REND_TOUCH, TOKEN };
+static const struct question mg_gat = {
+	.form = FORM_MG, .verb = REND_GET, TOKEN, .want = READ_ALL, .mode = REND_ALSO_TOUCH, .exptime = WALL + 99
 };
-static const struct question mg_touch = { .form = FORM_MG, .verb = REND_TOUCH, .token = { "1007" } };
-static const struct question mg_gat = { .form = FORM_MG,
-	.verb = REND_GET,
-	.token = { "1007" },
-	.want = READ_ALL,
-	.mode = REND_ALSO_TOUCH,
-	.exptime = WALL + 99 };
 static const struct question mg_all = {
-	.form = FORM_MG, .verb = REND_GET, .token = { "1007" }, .want = READ_ALL | REND_WANT_SIZE | REND_WANT_ACCESS
+	.form = FORM_MG, .verb = REND_GET, TOKEN, .want = READ_ALL | REND_WANT_SIZE | REND_WANT_ACCESS
 };
-static const struct question mg_size = {
-	.form = FORM_MG, .verb = REND_GET, .token = { "1007" }, .want = REND_WANT_SIZE
-};
+static const struct question mg_size = { .form = FORM_MG, .verb = REND_GET, TOKEN, .want = REND_WANT_SIZE };
 static const struct question mg_unless = {
-	.form = FORM_MG, .verb = REND_GET, .token = { "1007" }, .want = REND_WANT_VALUE, .mode = REND_IF_CAS, .cas = 9
+	.form = FORM_MG, .verb = REND_GET, TOKEN, .want = REND_WANT_VALUE, .mode = REND_IF_CAS, .cas = 9
 };
-static const struct question ma_time = {
-	.form = FORM_MA, .verb = REND_INCR, .token = { "1007" }, .want = REND_WANT_EXPTIME
-};
-static const struct question append = { .form = FORM_MS, .verb = REND_APPEND, .token = { "1007" } };
+static const struct question ma_time = { .form = FORM_MA, .verb = REND_INCR, TOKEN, .want = REND_WANT_EXPTIME };
+static const struct question append = { .form = FORM_MS, .verb = REND_APPEND, TOKEN };
 static const struct question get_unless = { .form = FORM_GET,
 	.verb = REND_GET,
 	.key = "kk",
@@ -46,12 +38,10 @@ static const struct question get_unless = { .form = FORM_GET,
 	.want = REND_WANT_VALUE | REND_WANT_SIZE,
 	.mode = REND_IF_CAS,
 	.cas = 9 };
-static const struct question ms = { .form = FORM_MS, .verb = REND_SET, .token = { "1007" } };
-static const struct question ms_cas = {
-	.form = FORM_MS, .verb = REND_REPLACE, .token = { "1007" }, .mode = REND_IF_CAS
-};
-static const struct question md = { .form = FORM_MD, .verb = REND_DELETE, .token = { "1007" } };
-static const struct question ma = { .form = FORM_MA, .verb = REND_INCR, .token = { "1007" } };
+static const struct question ms = { .form = FORM_MS, .verb = REND_SET, TOKEN };
+static const struct question ms_cas = { .form = FORM_MS, .verb = REND_REPLACE, TOKEN, .mode = REND_IF_CAS };
+static const struct question md = { .form = FORM_MD, .verb = REND_DELETE, TOKEN };
+static const struct question ma = { .form = FORM_MA, .verb = REND_INCR, TOKEN };
 static const struct question get = { .form = FORM_GET, .verb = REND_GET, .key = "kk", .keylen = 2, .want = READ_ALL };
 static const struct question get_meta = { .form = FORM_GET, .verb = REND_GET, .key = "kk", .keylen = 2 };
 static const struct question store = { .form = FORM_STORE, .verb = REND_SET, .key = "kk", .keylen = 2 };

@@ -224,8 +224,7 @@ put_number(struct job *j, uint64_t number, size_t least, uint32_t flags, int64_t
 {
 	struct rend_op *op = j->op;
 	struct rend_value value = { 0 };
-	enum rend_status status =
-	    print_number(&value, number, least) ? put(j, &value, flags, exptime) : REND_NO_MEMORY;
+	enum rend_status status = print_number(&value, number, least) ? put(j, &value, flags, exptime) : REND_NO_MEMORY;
 
 	rend_value_drop(&value);
 	if (status != REND_OK)

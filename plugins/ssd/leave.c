@@ -7,6 +7,9 @@
  * The oldest in order of seq needs no more: what its records hid is gone already (log.c).  One that goes before older ones has hidden records in
  * those: a tomb of the same version takes its place, and has to be on the disk before the segment is used again (owes).  A touch whose record is
  * elsewhere is written again.
+ *
+ * What leaves with the oldest has no tomb, and a crash before the checkpoint brings it back (untold).  That is no harm, unless its key was changed
+ * meanwhile: who changes a key of which nothing is found notes that (store.c), and a proper end waits until all has left (open.c).
  */
 #include <string.h>
 
@@ -275,6 +278,10 @@ leave_begin(struct store *s, uint32_t segment, enum goes how)
 	};
 	if (atomic_load(&g->seq) < l->flush_seq)
 		l->budget = 0;
+	if (how == GOES_OLDEST && !g->untold) {
+		g->untold = true; /* before anything goes: who finds nothing looks at it then */
+		atomic_fetch_add(&s->untold, 1);
+	}
 	l->rows = rows_of(s, segment, &l->count);
 	g->owes |= l->hides;
 	if (l->rows == NULL && how == GOES_EXPIRED) {

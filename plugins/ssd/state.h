@@ -35,6 +35,7 @@ struct segment {
 	uint32_t left;	/* rows that have gone: of one that leaves */
 	bool owes;	/* tombs for what it hid may be in RAM only: it cannot be FREE before those */
 	bool leaving;	/* the checkpoint under way makes it FREE */
+	bool untold;	/* some of it is not in the index any more; the disk has it all, until it is FREE */
 	_Atomic(struct image *) image;
 };
 
@@ -108,7 +109,8 @@ struct store {
 	uint64_t version_limit, seq_limit; /* as the disk knows them */
 	uint64_t discard_below;
 	_Atomic uint64_t flush_seq;
-	_Atomic bool super_due; /* something in it has changed */
+	_Atomic bool super_due;	 /* something in it has changed */
+	_Atomic uint32_t untold; /* segments that are; written by the keeper */
 	struct tomb *tombs;
 	_Atomic uint32_t tomb_count;
 	uint64_t steps;		/* store_step() ended so often */
@@ -121,6 +123,7 @@ struct store {
 	struct leaving leaving;
 	uint32_t freeing, bad;		      /* segments in that state */
 	bool refills;			      /* until there are some more free ones than there have to be */
+	bool ends;			      /* no segment begins to leave that need not */
 	uint64_t swept;			      /* bucket */
 	uint64_t flush_swept, flush_sweeping; /* bucket; the flush_seq it is for, 0 none */
 	int64_t ttl_looked;		      /* wall: when segments were asked whether they have expired */

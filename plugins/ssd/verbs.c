@@ -266,8 +266,10 @@ run_count(struct job *j)
 static enum rend_status
 run_delete(struct job *j)
 {
-	if (!is_there(j))
+	if (!is_there(j)) {
+		store_is_gone(j->inst->ssd->store, j->fetch.khash);
 		return REND_MISS;
+	}
 	if (!fits(j))
 		return REND_EXISTS;
 	store_remove(j->inst->ssd->store, j->fetch.khash);

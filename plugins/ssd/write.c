@@ -421,6 +421,9 @@ become_free(struct store *s, uint32_t segment)
 	struct segment *g = &s->segments[segment];
 
 	g->leaving = false;
+	if (g->untold)
+		atomic_fetch_sub(&s->untold, 1);
+	g->untold = false;
 	pthread_mutex_lock(&s->lock);
 	g->state = SEGMENT_FREE;
 	atomic_store(&g->seq, 0);

@@ -393,6 +393,50 @@ file_is_cut(void **state)
 	}
 }
 
+/* Also when its end was a proper one: what the index that was kept leads to may be what the file had hidden, once it is rebuilt. */
+static void
+file_of_a_clean_store_is_cut(void **state)
+{
+	for (unsigned cut = 0; cut < 2; cut++) {
+		struct world w;
+		struct spot old, at;
+
+		world_init(&w, 32);
+		opened(&w);
+		for (unsigned key = OLD; key <= SHORT; key++)
+			set(&w, key, 1, 1000);
+		seal(&w);
+		old = spot_of(&w, OLD);
+		/* Until the later ones lie in another file. */
+		for (unsigned n = 0; n == 0 || strcmp(at.path, old.path) == 0; n++) {
+			assert_true(n < 1000);
+			set(&w, 100, n, 20 * KIB);
+			world_settle(&w, true);
+			at = spot_of(&w, 100);
+		}
+		seal(&w);
+		set(&w, OVERWRITTEN, 2, 1000);
+		assert_true(world_delete(&w, DELETED));
+		at = spot_of(&w, OVERWRITTEN);
+		assert_string_not_equal(at.path, old.path);
+		assert_true(world_close(&w));
+		if (cut)
+			assert_int_equal(sim_truncate(w.io, at.path, at.segment), IO_OK);
+		else
+			assert_int_equal(io_unlink(w.io, at.path), IO_OK);
+		opened(&w);
+		assert_int_equal(w.opened.how, STORE_REBUILT);
+		assert_true(w.opened.damaged);
+		world_crash(&w, SIM_KILL);
+		opened(&w);
+		has_not(&w, OVERWRITTEN);
+		has_not(&w, DELETED);
+		set(&w, OLD, 3, 1000);
+		has(&w, OLD, 3);
+		world_fini(&w);
+	}
+}
+
 /* What was found in open segments is served from then on, so a start that cannot make it durable is none. */
 static void
 sync_of_what_was_found_fails(void **state)
@@ -561,6 +605,7 @@ main(void)
 		cmocka_unit_test(all_of_a_sealed_segment),
 		cmocka_unit_test(begin_of_a_segment_is_zeros),
 		cmocka_unit_test(file_is_cut),
+		cmocka_unit_test(file_of_a_clean_store_is_cut),
 		cmocka_unit_test(sync_of_what_was_found_fails),
 		cmocka_unit_test(touches_take_no_memory),
 		cmocka_unit_test(seq_beyond_the_limit),

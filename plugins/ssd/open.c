@@ -244,7 +244,8 @@ load(struct store *s, int64_t wall, struct store_opened *opened)
 	atomic_store(&s->flush_seq, s->flush_done);
 	if (opened->how == STORE_NEW)
 		return 0;
-	if (snapshot_load(s) == 0) {
+	/* The index that was kept knows nothing of a file that was cut since: none of what it leads to would have been hidden at the next rebuild. */
+	if (!s->banks_cut && snapshot_load(s) == 0) {
 		opened->how = STORE_CLEAN;
 		return 0;
 	}

@@ -499,6 +499,69 @@ touches_take_no_memory(void **state)
 	}
 }
 
+/* Nor for what the index has no place for; what that was is not found older, now or later. */
+static void
+no_place_takes_no_memory(void **state)
+{
+	uint64_t without = 0;
+
+	for (unsigned many = 0; many < 2; many++) {
+		unsigned keys = many ? 40000 : 400;
+		uint64_t before, n = 0, found = 0;
+		struct world w;
+
+		world_init(&w, 160);
+		opened(&w);
+		/* Into another one's index, of which only the disk knows. */
+		index_free(&w.store->index);
+		w.store->index = index_new(index_buckets_for(100000), NULL, NULL);
+		for (unsigned version = 1; version <= 2; version++)
+			for (unsigned key = 0; key < keys; key++) {
+				if (version == 1 || key % 4 == 1)
+					set(&w, key, version, 100);
+				if (version == 2 && key % 4 == 2)
+					assert_true(world_delete(&w, key));
+				if (key % 500 == 0)
+					world_settle(&w, true);
+			}
+		world_settle(&w, true);
+		assert_int_equal(world_counts(&w).evictions + world_counts(&w).index_evictions, 0);
+		world_crash(&w, SIM_KILL);
+		for (unsigned crash = 0; crash < 3; crash++) {
+			before = asked;
+			opened(&w);
+			assert_int_equal(w.opened.how, STORE_REBUILT);
+			assert_false(w.opened.damaged);
+			/* The first one seals, and has the disk's own memory. */
+			if (crash == 1 && many)
+				assert_in_range(asked - before, 0, without + 200 * KIB);
+			if (crash == 1)
+				without = asked - before;
+			found = 0;
+			for (unsigned key = 0; key < keys; key++) {
+				if (!world_get(&w, key, &n, NULL))
+					continue;
+				found++;
+				assert_int_not_equal(key % 4, 2);
+				assert_int_equal(n, key % 4 == 1 ? 2 : 1);
+			}
+			if (crash == 0)
+				assert_in_range(found, many ? 2000 : 300, 4500);
+			/* What was not there needs no tomb: it must not be there later. */
+			for (unsigned key = 0; key < keys; key += 4)
+				world_delete(&w, key);
+			world_settle(&w, true);
+			world_crash(&w, SIM_KILL);
+			opened(&w);
+			for (unsigned key = 0; key < keys; key += 4)
+				has_not(&w, key);
+			world_audit(&w);
+			world_crash(&w, SIM_KILL);
+		}
+		world_fini(&w);
+	}
+}
+
 /* ---- what somebody made ---- */
 
 static void
@@ -608,6 +671,7 @@ main(void)
 		cmocka_unit_test(file_of_a_clean_store_is_cut),
 		cmocka_unit_test(sync_of_what_was_found_fails),
 		cmocka_unit_test(touches_take_no_memory),
+		cmocka_unit_test(no_place_takes_no_memory),
 		cmocka_unit_test(seq_beyond_the_limit),
 		cmocka_unit_test(numbers_that_cannot_be),
 	};

@@ -318,6 +318,35 @@ much_of_a_sealed_segment(void **state)
 	world_fini(&w);
 }
 
+/*
+ * Also when the machine was started since, as all of a sealed segment was on the disk before its trailer.  If nothing was ever synced, what is not there
+ * may never have come to the disk.
+ */
+static void
+rest_of_a_sealed_segment_is_zeros(void **state)
+{
+	for (unsigned never = 0; never < 2; never++) {
+		struct world w;
+		struct spot at;
+		uint64_t from;
+
+		make(&w, true);
+		at = spot_of(&w, OVERWRITTEN);
+		from = at.record / FORMAT_BLOCK * FORMAT_BLOCK;
+		world_crash(&w, SIM_POWER_CUT_ALL);
+		assert_int_equal(sim_zero(w.io, at.path, from, at.trailer - from), IO_OK);
+		w.options.sync = never ? STORE_SYNC_NONE : STORE_SYNC_SEAL;
+		opened(&w);
+		is_damaged(&w, !never);
+		has(&w, LATER, 1);
+		if (!never) {
+			nothing_old(&w);
+			goes_on(&w);
+		}
+		world_fini(&w);
+	}
+}
+
 static void
 all_of_a_sealed_segment(void **state)
 {
@@ -665,6 +694,7 @@ main(void)
 		cmocka_unit_test(hole_after_a_power_cut),
 		cmocka_unit_test(one_block_of_a_sealed_segment),
 		cmocka_unit_test(much_of_a_sealed_segment),
+		cmocka_unit_test(rest_of_a_sealed_segment_is_zeros),
 		cmocka_unit_test(all_of_a_sealed_segment),
 		cmocka_unit_test(begin_of_a_segment_is_zeros),
 		cmocka_unit_test(file_is_cut),

@@ -259,9 +259,13 @@ load(struct store *s, int64_t wall, struct store_opened *opened)
 		opened->how = STORE_CLEAN;
 		return 0;
 	}
+	/* What is found may be in memory only.  It is going to be served, so it has to stay; and before its rows say so. */
+	for (uint32_t i = 0; i < s->g.banks; i++)
+		s->unsynced[i] = true;
+	if (!write_sync(s))
+		return opened_fails(opened, "cannot sync what is there in %s", s->dir);
 	if (recover(s, wall, opened) != 0)
 		return opened_fails(opened, "no memory to rebuild the index");
-	/* What was found may have been in memory only.  From now on it is served, so it has to stay. */
 	if (!write_sync(s))
 		return opened_fails(opened, "cannot sync what was found in %s", s->dir);
 	return 0;

@@ -111,6 +111,13 @@ same_boot(const struct store *s)
 	return s->super.boot != 0 && s->super.boot == io_boot(s->io);
 }
 
+/* A trailer may be there without what was written before it: that was not synced, and then a power cut came. */
+static bool
+may_be_torn(const struct store *s)
+{
+	return s->options.sync == STORE_SYNC_NONE && !same_boot(s);
+}
+
 /* true: up to where nothing was written; else up to a hole. */
 static bool
 walk(struct walk *w, struct image *im)
@@ -185,8 +192,7 @@ recover_rows(struct store *s, const struct found *f, struct image *im, bool *mad
 	all = walk(&w, im);
 	if (!f->sealed)
 		return all ? ROWS_ALL : ROWS_LOST;
-	/* A power cut may have left a trailer, and not what was written with it. */
-	if ((im->used == f->trailer.used && im->rows == f->trailer.rows) || (all && !same_boot(s)))
+	if ((im->used == f->trailer.used && im->rows == f->trailer.rows) || (all && may_be_torn(s)))
 		return ROWS_ALL;
 	return ROWS_SOME;
 }

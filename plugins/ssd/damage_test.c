@@ -594,7 +594,7 @@ no_place_takes_no_memory(void **state)
 /* ---- what somebody made ---- */
 
 static void
-rewrite_head(struct world *w, const struct spot *at, uint32_t number, uint64_t seq)
+rewrite_head(struct world *w, const struct spot *at, uint32_t number, uint64_t seq, uint8_t of_another)
 {
 	char *block = aligned_alloc(IO_ALIGN, FORMAT_BLOCK);
 	struct segment_head head;
@@ -605,11 +605,49 @@ rewrite_head(struct world *w, const struct spot *at, uint32_t number, uint64_t s
 	assert_int_equal(io_read(f, block, FORMAT_BLOCK, at->segment, NULL), IO_OK);
 	assert_true(format_segment_head_any(block, &head));
 	head.seq = seq;
+	head.uuid[0] ^= of_another;
 	assert_int_equal(head.number, number);
 	format_segment_head(block, &head);
 	assert_int_equal(io_write(f, block, FORMAT_BLOCK, at->segment, NULL), IO_OK);
 	io_close(&f);
 	free(block);
+}
+
+static uint32_t
+number_of(const struct world *w, const struct spot *at)
+{
+	return (uint32_t)(at->segment / w->store->g.segment) + w->store->g.per_bank * (uint32_t)(at->path[13] - '0');
+}
+
+/* A head of before, of this store or another, as when the write of the later one was lost without a word: the trailer knows better. */
+static void
+head_of_before(void **state)
+{
+	for (unsigned i = 0; i < 4; i++) {
+		struct world w;
+		struct entry e = { 0 };
+		struct spot at;
+		uint64_t seq;
+		uint32_t number;
+
+		make(&w, true);
+		at = spot_of(&w, OVERWRITTEN);
+		number = number_of(&w, &at);
+		assert_true(index_find(w.store->index, store_khash(w.store, "key-2", 5), &e));
+		assert_int_equal(e.place.seg, number);
+		seq = w.store->segments[number].seq;
+		assert_true(seq - 1 >= w.store->super.min_seq);
+		world_crash(&w, i == 3 ? SIM_POWER_CUT : SIM_KILL);
+		rewrite_head(&w, &at, number, i == 0 ? 1 : seq - 1, i == 2);
+		opened(&w);
+		is_damaged(&w, false);
+		has(&w, OLD, 1);
+		has(&w, OVERWRITTEN, 2);
+		has(&w, LATER, 1);
+		nothing_old(&w);
+		goes_on(&w);
+		world_fini(&w);
+	}
 }
 
 /* A seq that none can have: it is not believed, and seqs go on from where they were. */
@@ -626,11 +664,10 @@ seq_beyond_the_limit(void **state)
 
 		make(&w, true);
 		at = spot_of(&w, OVERWRITTEN);
-		number = (uint32_t)(at.segment / w.store->g.segment) +
-			 w.store->g.per_bank * (uint32_t)(at.path[13] - '0');
+		number = number_of(&w, &at);
 		limit = w.store->seq_limit;
 		world_crash(&w, SIM_KILL);
-		rewrite_head(&w, &at, number, seqs[i]);
+		rewrite_head(&w, &at, number, seqs[i], 0);
 		opened(&w);
 		assert_in_range(w.store->next_seq, limit, limit + 100);
 		nothing_old(&w);
@@ -702,6 +739,7 @@ main(void)
 		cmocka_unit_test(sync_of_what_was_found_fails),
 		cmocka_unit_test(touches_take_no_memory),
 		cmocka_unit_test(no_place_takes_no_memory),
+		cmocka_unit_test(head_of_before),
 		cmocka_unit_test(seq_beyond_the_limit),
 		cmocka_unit_test(numbers_that_cannot_be),
 	};

@@ -22,9 +22,11 @@ static uint64_t asked;
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t n, size_t size);
 void *__real_realloc(void *p, size_t size);
+void *__real_aligned_alloc(size_t align, size_t size);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *p, size_t size);
+void *__wrap_aligned_alloc(size_t align, size_t size);
 
 void *
 __wrap_malloc(size_t size)
@@ -45,6 +47,17 @@ __wrap_realloc(void *p, size_t size)
 {
 	asked += size;
 	return __real_realloc(p, size);
+}
+
+static unsigned no_blocks; /* so many of FORMAT_BLOCK, aligned, there are none */
+
+void *
+__wrap_aligned_alloc(size_t align, size_t size)
+{
+	if (no_blocks == 0 || size != FORMAT_BLOCK)
+		return __real_aligned_alloc(align, size);
+	no_blocks--;
+	return NULL;
 }
 
 /* ---- words ---- */
@@ -591,6 +604,27 @@ no_place_takes_no_memory(void **state)
 	}
 }
 
+/* A start without memory is none, and what is there is not taken for broken. */
+static void
+no_memory_is_no_damage(void **state)
+{
+	struct world w;
+
+	make(&w, false);
+	world_crash(&w, SIM_KILL);
+	w.options.empty = true;
+	for (unsigned n = 1; n <= 3; n++) {
+		no_blocks = n;
+		assert_false(world_open(&w));
+		no_blocks = 0;
+		assert_non_null(strstr(w.opened.sentence, "no memory"));
+	}
+	opened(&w);
+	is_damaged(&w, false);
+	has(&w, OVERWRITTEN, 2);
+	world_fini(&w);
+}
+
 /* ---- what somebody made ---- */
 
 static void
@@ -739,6 +773,7 @@ main(void)
 		cmocka_unit_test(sync_of_what_was_found_fails),
 		cmocka_unit_test(touches_take_no_memory),
 		cmocka_unit_test(no_place_takes_no_memory),
+		cmocka_unit_test(no_memory_is_no_damage),
 		cmocka_unit_test(head_of_before),
 		cmocka_unit_test(seq_beyond_the_limit),
 		cmocka_unit_test(numbers_that_cannot_be),

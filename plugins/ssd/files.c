@@ -93,13 +93,11 @@ files_open_supers(struct store *s, struct store_opened *opened)
 static enum super_looks
 read_super(struct store *s, unsigned i, struct super *super, struct geometry *g)
 {
-	char *block = aligned_alloc(IO_ALIGN, FORMAT_BLOCK);
+	_Alignas(IO_ALIGN) char block[FORMAT_BLOCK]; /* no memory must not look like a broken one */
 	enum super_looks looks = SUPER_BROKEN;
 	size_t got = 0;
 	enum io_status status;
 
-	if (block == NULL)
-		return SUPER_BROKEN;
 	status = io_read(s->supers[i], block, FORMAT_BLOCK, 0, &got);
 	if (status == IO_SHORT && got == 0)
 		looks = SUPER_BLANK;
@@ -107,7 +105,6 @@ read_super(struct store *s, unsigned i, struct super *super, struct geometry *g)
 		looks = format_super_look(block, super, g);
 	if (looks == SUPER_VALID && super->generation % 2 != i)
 		looks = SUPER_BROKEN; /* of the other file */
-	free(block);
 	return looks;
 }
 

@@ -119,11 +119,13 @@ make_images(struct store *s)
 	if (s->image_count < STREAMS + 1)
 		s->image_count = STREAMS + 1;
 	s->images = aligned_alloc(_Alignof(struct image), s->image_count * sizeof *s->images);
+	/* Before anything fails: store_abandon() frees what is in them. */
+	if (s->images != NULL)
+		memset(s->images, 0, s->image_count * sizeof *s->images);
 	s->scratch = aligned_alloc(IO_ALIGN, s->g.segment);
 	s->block = aligned_alloc(IO_ALIGN, FORMAT_BLOCK);
 	if (s->images == NULL || s->scratch == NULL || s->block == NULL)
 		return false;
-	memset(s->images, 0, s->image_count * sizeof *s->images);
 	for (uint32_t i = 0; i < s->image_count; i++) {
 		struct image *im = &s->images[i];
 

@@ -207,6 +207,35 @@ tombs_come_first(void **state)
 	world_fini(&w);
 }
 
+/* When there are too many to wait, what is given up for them is no more than what they could hide: of several, the oldest go without. */
+static void
+tombs_cost_what_they_hide(void **state)
+{
+	struct record_head head = { 0 };
+	struct world w;
+	uint64_t n;
+
+	world_init(&w, 32);
+	opened(&w);
+	assert_int_equal(world_set(&w, 1, 1, 100, 0), STORED);
+	seal(&w);
+	assert_int_equal(world_set(&w, 2, 1, 100, 0), STORED);
+	seal(&w);
+	assert_true(world_get(&w, 1, &n, &head));
+	fill_up(&w);
+	for (unsigned i = 0; i <= TOMBS_MAX; i++)
+		log_tomb(w.store, i, head.version, 0);
+	assert_int_equal(world_counts(&w).discards, 1);
+	assert_int_equal(w.store->discard_below, head.version + 1);
+	world_settle(&w, true);
+	has(&w, 1, 1);
+	world_crash(&w, SIM_KILL);
+	opened(&w);
+	has_not(&w, 1);
+	has(&w, 2, 1);
+	world_fini(&w);
+}
+
 /* ---- a read ---- */
 
 struct held {
@@ -392,6 +421,7 @@ main(void)
 		cmocka_unit_test(much_expires_at_once),
 		cmocka_unit_test(much_expires_in_one_segment),
 		cmocka_unit_test(tombs_come_first),
+		cmocka_unit_test(tombs_cost_what_they_hide),
 		cmocka_unit_test(reads_are_bounded),
 		cmocka_unit_test(images_wait_for_readers),
 		cmocka_unit_test(the_end_comes_in_time),

@@ -22,9 +22,11 @@ static uint64_t asked;
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t n, size_t size);
 void *__real_realloc(void *p, size_t size);
+void *__real_aligned_alloc(size_t align, size_t size);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *p, size_t size);
+void *__wrap_aligned_alloc(size_t align, size_t size);
 
 void *
 __wrap_malloc(size_t size)
@@ -45,6 +47,17 @@ __wrap_realloc(void *p, size_t size)
 {
 	asked += size;
 	return __real_realloc(p, size);
+}
+
+static unsigned no_blocks; /* so many of FORMAT_BLOCK, aligned, there are none */
+
+void *
+__wrap_aligned_alloc(size_t align, size_t size)
+{
+	if (no_blocks == 0 || size != FORMAT_BLOCK)
+		return __real_aligned_alloc(align, size);
+	no_blocks--;
+	return NULL;
 }
 
 /* ---- words ---- */
@@ -318,6 +331,35 @@ much_of_a_sealed_segment(void **state)
 	world_fini(&w);
 }
 
+/*
+ * Also when the machine was started since, as all of a sealed segment was on the disk before its trailer.  If nothing was ever synced, what is not there
+ * may never have come to the disk.
+ */
+static void
+rest_of_a_sealed_segment_is_zeros(void **state)
+{
+	for (unsigned never = 0; never < 2; never++) {
+		struct world w;
+		struct spot at;
+		uint64_t from;
+
+		make(&w, true);
+		at = spot_of(&w, OVERWRITTEN);
+		from = at.record / FORMAT_BLOCK * FORMAT_BLOCK;
+		world_crash(&w, SIM_POWER_CUT_ALL);
+		assert_int_equal(sim_zero(w.io, at.path, from, at.trailer - from), IO_OK);
+		w.options.sync = never ? STORE_SYNC_NONE : STORE_SYNC_SEAL;
+		opened(&w);
+		is_damaged(&w, !never);
+		has(&w, LATER, 1);
+		if (!never) {
+			nothing_old(&w);
+			goes_on(&w);
+		}
+		world_fini(&w);
+	}
+}
+
 static void
 all_of_a_sealed_segment(void **state)
 {
@@ -393,6 +435,50 @@ file_is_cut(void **state)
 	}
 }
 
+/* Also when its end was a proper one: what the index that was kept leads to may be what the file had hidden, once it is rebuilt. */
+static void
+file_of_a_clean_store_is_cut(void **state)
+{
+	for (unsigned cut = 0; cut < 2; cut++) {
+		struct world w;
+		struct spot old, at;
+
+		world_init(&w, 32);
+		opened(&w);
+		for (unsigned key = OLD; key <= SHORT; key++)
+			set(&w, key, 1, 1000);
+		seal(&w);
+		old = spot_of(&w, OLD);
+		/* Until the later ones lie in another file. */
+		for (unsigned n = 0; n == 0 || strcmp(at.path, old.path) == 0; n++) {
+			assert_true(n < 1000);
+			set(&w, 100, n, 20 * KIB);
+			world_settle(&w, true);
+			at = spot_of(&w, 100);
+		}
+		seal(&w);
+		set(&w, OVERWRITTEN, 2, 1000);
+		assert_true(world_delete(&w, DELETED));
+		at = spot_of(&w, OVERWRITTEN);
+		assert_string_not_equal(at.path, old.path);
+		assert_true(world_close(&w));
+		if (cut)
+			assert_int_equal(sim_truncate(w.io, at.path, at.segment), IO_OK);
+		else
+			assert_int_equal(io_unlink(w.io, at.path), IO_OK);
+		opened(&w);
+		assert_int_equal(w.opened.how, STORE_REBUILT);
+		assert_true(w.opened.damaged);
+		world_crash(&w, SIM_KILL);
+		opened(&w);
+		has_not(&w, OVERWRITTEN);
+		has_not(&w, DELETED);
+		set(&w, OLD, 3, 1000);
+		has(&w, OLD, 3);
+		world_fini(&w);
+	}
+}
+
 /* What was found in open segments is served from then on, so a start that cannot make it durable is none. */
 static void
 sync_of_what_was_found_fails(void **state)
@@ -455,10 +541,94 @@ touches_take_no_memory(void **state)
 	}
 }
 
+/* Nor for what the index has no place for; what that was is not found older, now or later. */
+static void
+no_place_takes_no_memory(void **state)
+{
+	uint64_t without = 0;
+
+	for (unsigned many = 0; many < 2; many++) {
+		unsigned keys = many ? 40000 : 400;
+		uint64_t before, n = 0, found = 0;
+		struct world w;
+
+		world_init(&w, 160);
+		opened(&w);
+		/* Into another one's index, of which only the disk knows. */
+		index_free(&w.store->index);
+		w.store->index = index_new(index_buckets_for(100000), NULL, NULL);
+		for (unsigned version = 1; version <= 2; version++)
+			for (unsigned key = 0; key < keys; key++) {
+				if (version == 1 || key % 4 == 1)
+					set(&w, key, version, 100);
+				if (version == 2 && key % 4 == 2)
+					assert_true(world_delete(&w, key));
+				if (key % 500 == 0)
+					world_settle(&w, true);
+			}
+		world_settle(&w, true);
+		assert_int_equal(world_counts(&w).evictions + world_counts(&w).index_evictions, 0);
+		world_crash(&w, SIM_KILL);
+		for (unsigned crash = 0; crash < 3; crash++) {
+			before = asked;
+			opened(&w);
+			assert_int_equal(w.opened.how, STORE_REBUILT);
+			assert_false(w.opened.damaged);
+			/* The first one seals, and has the disk's own memory. */
+			if (crash == 1 && many)
+				assert_in_range(asked - before, 0, without + 200 * KIB);
+			if (crash == 1)
+				without = asked - before;
+			found = 0;
+			for (unsigned key = 0; key < keys; key++) {
+				if (!world_get(&w, key, &n, NULL))
+					continue;
+				found++;
+				assert_int_not_equal(key % 4, 2);
+				assert_int_equal(n, key % 4 == 1 ? 2 : 1);
+			}
+			if (crash == 0)
+				assert_in_range(found, many ? 2000 : 300, 4500);
+			/* What was not there needs no tomb: it must not be there later. */
+			for (unsigned key = 0; key < keys; key += 4)
+				world_delete(&w, key);
+			world_settle(&w, true);
+			world_crash(&w, SIM_KILL);
+			opened(&w);
+			for (unsigned key = 0; key < keys; key += 4)
+				has_not(&w, key);
+			world_audit(&w);
+			world_crash(&w, SIM_KILL);
+		}
+		world_fini(&w);
+	}
+}
+
+/* A start without memory is none, and what is there is not taken for broken. */
+static void
+no_memory_is_no_damage(void **state)
+{
+	struct world w;
+
+	make(&w, false);
+	world_crash(&w, SIM_KILL);
+	w.options.empty = true;
+	for (unsigned n = 1; n <= 3; n++) {
+		no_blocks = n;
+		assert_false(world_open(&w));
+		no_blocks = 0;
+		assert_non_null(strstr(w.opened.sentence, "no memory"));
+	}
+	opened(&w);
+	is_damaged(&w, false);
+	has(&w, OVERWRITTEN, 2);
+	world_fini(&w);
+}
+
 /* ---- what somebody made ---- */
 
 static void
-rewrite_head(struct world *w, const struct spot *at, uint32_t number, uint64_t seq)
+rewrite_head(struct world *w, const struct spot *at, uint32_t number, uint64_t seq, uint8_t of_another)
 {
 	char *block = aligned_alloc(IO_ALIGN, FORMAT_BLOCK);
 	struct segment_head head;
@@ -469,11 +639,49 @@ rewrite_head(struct world *w, const struct spot *at, uint32_t number, uint64_t s
 	assert_int_equal(io_read(f, block, FORMAT_BLOCK, at->segment, NULL), IO_OK);
 	assert_true(format_segment_head_any(block, &head));
 	head.seq = seq;
+	head.uuid[0] ^= of_another;
 	assert_int_equal(head.number, number);
 	format_segment_head(block, &head);
 	assert_int_equal(io_write(f, block, FORMAT_BLOCK, at->segment, NULL), IO_OK);
 	io_close(&f);
 	free(block);
+}
+
+static uint32_t
+number_of(const struct world *w, const struct spot *at)
+{
+	return (uint32_t)(at->segment / w->store->g.segment) + w->store->g.per_bank * (uint32_t)(at->path[13] - '0');
+}
+
+/* A head of before, of this store or another, as when the write of the later one was lost without a word: the trailer knows better. */
+static void
+head_of_before(void **state)
+{
+	for (unsigned i = 0; i < 4; i++) {
+		struct world w;
+		struct entry e = { 0 };
+		struct spot at;
+		uint64_t seq;
+		uint32_t number;
+
+		make(&w, true);
+		at = spot_of(&w, OVERWRITTEN);
+		number = number_of(&w, &at);
+		assert_true(index_find(w.store->index, store_khash(w.store, "key-2", 5), &e));
+		assert_int_equal(e.place.seg, number);
+		seq = w.store->segments[number].seq;
+		assert_true(seq - 1 >= w.store->super.min_seq);
+		world_crash(&w, i == 3 ? SIM_POWER_CUT : SIM_KILL);
+		rewrite_head(&w, &at, number, i == 0 ? 1 : seq - 1, i == 2);
+		opened(&w);
+		is_damaged(&w, false);
+		has(&w, OLD, 1);
+		has(&w, OVERWRITTEN, 2);
+		has(&w, LATER, 1);
+		nothing_old(&w);
+		goes_on(&w);
+		world_fini(&w);
+	}
 }
 
 /* A seq that none can have: it is not believed, and seqs go on from where they were. */
@@ -490,11 +698,10 @@ seq_beyond_the_limit(void **state)
 
 		make(&w, true);
 		at = spot_of(&w, OVERWRITTEN);
-		number = (uint32_t)(at.segment / w.store->g.segment) +
-			 w.store->g.per_bank * (uint32_t)(at.path[13] - '0');
+		number = number_of(&w, &at);
 		limit = w.store->seq_limit;
 		world_crash(&w, SIM_KILL);
-		rewrite_head(&w, &at, number, seqs[i]);
+		rewrite_head(&w, &at, number, seqs[i], 0);
 		opened(&w);
 		assert_in_range(w.store->next_seq, limit, limit + 100);
 		nothing_old(&w);
@@ -558,11 +765,16 @@ main(void)
 		cmocka_unit_test(hole_after_a_power_cut),
 		cmocka_unit_test(one_block_of_a_sealed_segment),
 		cmocka_unit_test(much_of_a_sealed_segment),
+		cmocka_unit_test(rest_of_a_sealed_segment_is_zeros),
 		cmocka_unit_test(all_of_a_sealed_segment),
 		cmocka_unit_test(begin_of_a_segment_is_zeros),
 		cmocka_unit_test(file_is_cut),
+		cmocka_unit_test(file_of_a_clean_store_is_cut),
 		cmocka_unit_test(sync_of_what_was_found_fails),
 		cmocka_unit_test(touches_take_no_memory),
+		cmocka_unit_test(no_place_takes_no_memory),
+		cmocka_unit_test(no_memory_is_no_damage),
+		cmocka_unit_test(head_of_before),
 		cmocka_unit_test(seq_beyond_the_limit),
 		cmocka_unit_test(numbers_that_cannot_be),
 	};

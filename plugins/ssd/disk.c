@@ -45,6 +45,25 @@ reads_directly(int fd)
 	return reads;
 }
 
+/* A file, or a disk.  Opening a pipe would wait for whoever is at its other end. */
+static int
+open_file(const char *path, int how)
+{
+	int fd = open(path, how | O_NONBLOCK, 0600), error;
+	struct stat st;
+
+	if (fd < 0)
+		return -errno;
+	/* On a ring it would not wait for the disk, either. */
+	error = result(fstat(fd, &st) < 0 ? -1 : fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK));
+	if (error == 0 && !S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+		error = -EPERM;
+	if (error == 0)
+		return fd;
+	close(fd);
+	return error;
+}
+
 static int
 open_fd(const char *path, int flags, bool *direct)
 {
@@ -54,9 +73,9 @@ open_fd(const char *path, int flags, bool *direct)
 
 	*direct = flags & IO_DIRECT;
 	if (*direct) {
-		fd = open(path, how | O_DIRECT, 0600);
-		if (fd < 0 && errno != EINVAL)
-			return -errno;
+		fd = open_file(path, how | O_DIRECT);
+		if (fd < 0 && fd != -EINVAL)
+			return fd;
 		if (fd >= 0 && reads_directly(fd))
 			return fd;
 		/* It may have made the file before it said no. */
@@ -65,9 +84,9 @@ open_fd(const char *path, int flags, bool *direct)
 		if (fd >= 0)
 			close(fd);
 	}
-	fd = open(path, how, 0600);
+	fd = open_file(path, how);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	/* Records lie anywhere: what the kernel would read ahead is for nothing. */
 	posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
 	return fd;

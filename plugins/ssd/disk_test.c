@@ -1,5 +1,6 @@
 /* How io_uring and threads carry out requests: what the one promises that the other does not, and where there is no io_uring. */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
@@ -8,6 +9,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "disk_state.h"
 #include "io_test.h"
 
 /* ---- preadv() that waits, for threads ---- */
@@ -148,12 +150,18 @@ times_out_on_uring(void **state)
 	struct kind kind = { .engine = DISK_URING };
 	struct io_request r;
 	struct io_file *f;
+	int pipe;
 
 	if (!has_uring)
 		skip();
 	start(&kind);
-	assert_int_equal(mkfifo(in_folder("fifo"), 0600), 0);
-	f = opened("fifo", 0);
+	/* In the place of a file, as a disk that does not answer. */
+	f = opened("f", IO_CREATE);
+	assert_int_equal(mkfifo(in_folder("pipe"), 0600), 0);
+	pipe = open(in_folder("pipe"), O_RDWR | O_CLOEXEC);
+	assert_true(pipe >= 0);
+	assert_true(dup2(pipe, disk_fd(f)) >= 0);
+	close(pipe);
 	set(&r, IO_READ, f, 0, back[0]);
 	r.deadline = io_now(io) + 1000000;
 	assert_int_equal(io_submit(queue, &r), IO_OK);
@@ -325,6 +333,27 @@ trusts_no_links_and_no_open_folders(void **state)
 	end();
 }
 
+/* What would wait for somebody else is not opened. */
+static void
+opens_files_only(void **state)
+{
+	static const int flags[] = { 0, IO_READ_ONLY, IO_CREATE, IO_DIRECT, IO_READ_ONLY | IO_DIRECT };
+	struct kind kind = { .engine = DISK_THREADS };
+	struct io_file *f;
+
+	start(&kind);
+	assert_int_equal(mkfifo(in_folder("pipe"), 0600), 0);
+	alarm(60);
+	for (unsigned i = 0; i < sizeof flags / sizeof *flags; i++) {
+		assert_int_equal(io_open(io, in_folder("pipe"), flags[i], NULL, &f), IO_DENIED);
+		assert_int_equal(io_open(io, "/dev/null", flags[i], NULL, &f), IO_DENIED);
+	}
+	assert_int_equal(io_open(io, folder, IO_READ_ONLY, NULL, &f), IO_DENIED);
+	alarm(0);
+	assert_int_equal(unlink(in_folder("pipe")), 0);
+	end();
+}
+
 int
 main(void)
 {
@@ -336,6 +365,7 @@ main(void)
 		cmocka_unit_test(takes_threads_where_uring_is_forbidden),
 		cmocka_unit_test(says_whether_it_is_direct),
 		cmocka_unit_test(trusts_no_links_and_no_open_folders),
+		cmocka_unit_test(opens_files_only),
 	};
 
 	look_for_uring();

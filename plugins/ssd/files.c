@@ -9,6 +9,8 @@
 
 #include "state.h"
 
+#define DATA_BEGIN (64U << 10) /* bytes of a bank that are looked at when no super says what it is */
+
 static char *
 path_of(const struct store *s, const char *name)
 {
@@ -91,13 +93,11 @@ files_open_supers(struct store *s, struct store_opened *opened)
 static enum super_looks
 read_super(struct store *s, unsigned i, struct super *super, struct geometry *g)
 {
-	char *block = aligned_alloc(IO_ALIGN, FORMAT_BLOCK);
+	_Alignas(IO_ALIGN) char block[FORMAT_BLOCK]; /* no memory must not look like a broken one */
 	enum super_looks looks = SUPER_BROKEN;
 	size_t got = 0;
 	enum io_status status;
 
-	if (block == NULL)
-		return SUPER_BROKEN;
 	status = io_read(s->supers[i], block, FORMAT_BLOCK, 0, &got);
 	if (status == IO_SHORT && got == 0)
 		looks = SUPER_BLANK;
@@ -105,7 +105,6 @@ read_super(struct store *s, unsigned i, struct super *super, struct geometry *g)
 		looks = format_super_look(block, super, g);
 	if (looks == SUPER_VALID && super->generation % 2 != i)
 		looks = SUPER_BROKEN; /* of the other file */
-	free(block);
 	return looks;
 }
 
@@ -183,35 +182,88 @@ files_open_banks(struct store *s, struct store_opened *opened)
 	return 0;
 }
 
-/* ---- what is not needed ---- */
+/* ---- what is there besides ---- */
 
+/* The number in the name of a bank.  false: it is not one. */
 static bool
-is_other_bank(const struct store *s, const char *name)
+is_bank(const char *name, uint32_t *number)
 {
 	const char *digits = name + strlen("data.");
-	unsigned long number;
-	char *end;
 
 	if (strncmp(name, "data.", strlen("data.")) != 0 || strlen(digits) < 3 || strlen(digits) > 6 ||
 	    strspn(digits, "0123456789") != strlen(digits))
 		return false;
-	number = strtoul(digits, &end, 10);
-	return number >= s->g.banks;
+	*number = (uint32_t)strtoul(digits, NULL, 10);
+	return true;
+}
+
+/* At its begin, where a store writes first, there are zeros only: what the first start leaves, if it does not come further. */
+static bool
+begins_blank(struct io_file *file)
+{
+	_Alignas(IO_ALIGN) char block[FORMAT_BLOCK];
+
+	for (uint64_t at = 0; at < DATA_BEGIN; at += sizeof block) {
+		size_t got = 0;
+		enum io_status status = io_read(file, block, sizeof block, at, &got);
+
+		if (status != IO_OK && status != IO_SHORT)
+			return false;
+		for (size_t i = 0; i < got; i++)
+			if (block[i] != 0)
+				return false;
+		if (status == IO_SHORT)
+			break;
+	}
+	return true;
+}
+
+struct data_found {
+	struct store *s;
+	bool is;
+};
+
+static bool
+look_for_data(void *arg, const char *name)
+{
+	struct data_found *found = arg;
+	struct io_file *file = NULL;
+	enum io_status status;
+	uint32_t number;
+
+	if (!is_bank(name, &number))
+		return true;
+	status = open_file(found->s, name, IO_READ_ONLY, NULL, &file);
+	found->is = status != IO_MISSING && (status != IO_OK || !begins_blank(file));
+	io_close(&file);
+	return !found->is;
+}
+
+bool
+files_have_data(struct store *s)
+{
+	struct data_found found = { .s = s };
+
+	return io_list(s->io, s->dir, look_for_data, &found) != IO_OK || found.is;
 }
 
 static bool
 remove_other_bank(void *arg, const char *name)
 {
 	struct store *s = arg;
-	char *path = is_other_bank(s, name) ? path_of(s, name) : NULL;
+	uint32_t number;
+	char *path;
 
+	if (!is_bank(name, &number) || number < s->g.banks || number >= s->banks_before)
+		return true;
+	path = path_of(s, name);
 	if (path != NULL)
 		io_unlink(s->io, path);
 	free(path);
 	return true;
 }
 
-/* What cannot be removed only takes room, and the next start tries again. */
+/* What cannot be removed only takes room. */
 void
 files_remove_others(struct store *s)
 {

@@ -328,16 +328,35 @@ append_empty(struct store *s, struct append *a)
 	return true;
 }
 
-/* Keeps it until there is room; when there are too many, all that is on the disk is given up instead, should it ever have to be rebuilt. */
+/* Above all that the tombs in RAM are for, and this one. */
+static uint64_t
+above_tombs(const struct store *s, uint64_t version)
+{
+	uint64_t above = version == 0 ? s->next_version : version + 1;
+
+	for (uint32_t i = 0; i < s->tomb_count; i++)
+		if (s->tombs[i].version >= above)
+			above = s->tombs[i].version + 1;
+	return above;
+}
+
+/*
+ * Keeps it until there is room; when there are too many, all that is on the disk and no newer than what they are for is given up instead, should it
+ * ever have to be rebuilt.
+ */
 static void
 tomb_later(struct store *s, uint64_t khash, uint64_t version)
 {
+	uint64_t above;
+
 	pthread_mutex_lock(&s->lock);
 	if (s->tomb_count < TOMBS_MAX && (version != 0 || s->next_version < s->version_limit)) {
 		s->tombs[s->tomb_count++] = (struct tomb){ .khash = khash,
 			.version = version != 0 ? version : s->next_version++ };
 	} else {
-		s->discard_below = s->next_version;
+		above = above_tombs(s, version);
+		if (above > s->discard_below)
+			s->discard_below = above;
 		s->tomb_count = 0;
 		s->super_due = true;
 		COUNT(s, discards, 1);

@@ -10,6 +10,7 @@
 
 #define KEY_LOCKS	    4096
 #define VERSIONS_PER_S_BITS 16 /* 65,536; until the year 2106 */
+#define SEQS_PER_S_BITS	    20
 #define CLOSE_TRIES	    10000
 #define SEGMENTS_MIN	    16
 #define SMALL_SEGMENT	    (8U << 20)
@@ -118,11 +119,13 @@ make_images(struct store *s)
 	if (s->image_count < STREAMS + 1)
 		s->image_count = STREAMS + 1;
 	s->images = aligned_alloc(_Alignof(struct image), s->image_count * sizeof *s->images);
+	/* Before anything fails: store_abandon() frees what is in them. */
+	if (s->images != NULL)
+		memset(s->images, 0, s->image_count * sizeof *s->images);
 	s->scratch = aligned_alloc(IO_ALIGN, s->g.segment);
 	s->block = aligned_alloc(IO_ALIGN, FORMAT_BLOCK);
 	if (s->images == NULL || s->scratch == NULL || s->block == NULL)
 		return false;
-	memset(s->images, 0, s->image_count * sizeof *s->images);
 	for (uint32_t i = 0; i < s->image_count; i++) {
 		struct image *im = &s->images[i];
 
@@ -162,13 +165,13 @@ list_free(struct store *s)
 
 /* ---- opening ---- */
 
-/* A version that is higher than any that a store which began earlier has given, should nothing be known of that one: so many a second at most. */
+/* Higher than any that a store which began earlier has given, should nothing be known of that one: so many a second at most. */
 static uint64_t
-version_by_clock(const struct store *s)
+by_clock(const struct store *s, unsigned per_s_bits)
 {
 	int64_t wall = atomic_load(&s->wall);
 
-	return wall < 1 ? 1 : wall < 1LL << 32 ? (uint64_t)wall << VERSIONS_PER_S_BITS : 1;
+	return wall < 1 || wall >= 1LL << 32 ? 1 : (uint64_t)wall << per_s_bits;
 }
 
 /*
@@ -185,8 +188,10 @@ begin_new(struct store *s, const struct super *planned, const struct geometry *g
 		return opened_fails(opened, "no random numbers");
 	s->super = *planned;
 	s->super.generation = generation;
-	s->super.seq_limit = seq;
-	s->super.version_limit = version > version_by_clock(s) ? version : version_by_clock(s);
+	s->super.seq_limit = seq != 0 ? seq : by_clock(s, SEQS_PER_S_BITS);
+	if (version < by_clock(s, VERSIONS_PER_S_BITS))
+		version = by_clock(s, VERSIONS_PER_S_BITS);
+	s->super.version_limit = version;
 	s->super.seed = random[0];
 	memcpy(s->super.uuid, &random[1], FORMAT_UUID);
 	s->g = *g;
@@ -207,6 +212,7 @@ identify(struct store *s, struct store_opened *opened)
 	if (plan(&s->options, &planned, &g, opened) != 0)
 		return -1;
 	s->super = *is;
+	s->banks_before = is->banks;
 	if (found.format != 0)
 		return opened_fails(opened,
 		    "%s has a store of format %u, and this one reads format %u: give it another path, or remove what "
@@ -217,6 +223,12 @@ identify(struct store *s, struct store_opened *opened)
 		    "neither super.a nor super.b in %s can be read, so nothing that is there can be used: with "
 		    "mismatch = "
 		    "\"empty\" it begins empty",
+		    s->dir);
+	if (!found.valid && !s->options.fresh && !s->options.empty && files_have_data(s))
+		return opened_fails(opened,
+		    "%s has files data.NNN, and neither super.a nor super.b says that they are this store's: with "
+		    "mismatch = "
+		    "\"empty\" it begins empty, and writes over them",
 		    s->dir);
 	if (!found.valid || s->options.fresh)
 		return begin_new(s, &planned, &g, opened);
@@ -244,13 +256,18 @@ load(struct store *s, int64_t wall, struct store_opened *opened)
 	atomic_store(&s->flush_seq, s->flush_done);
 	if (opened->how == STORE_NEW)
 		return 0;
-	if (snapshot_load(s) == 0) {
+	/* The index that was kept knows nothing of a file that was cut since: none of what it leads to would have been hidden at the next rebuild. */
+	if (!s->banks_cut && snapshot_load(s) == 0) {
 		opened->how = STORE_CLEAN;
 		return 0;
 	}
+	/* What is found may be in memory only.  It is going to be served, so it has to stay; and before its rows say so. */
+	for (uint32_t i = 0; i < s->g.banks; i++)
+		s->unsynced[i] = true;
+	if (!write_sync(s))
+		return opened_fails(opened, "cannot sync what is there in %s", s->dir);
 	if (recover(s, wall, opened) != 0)
 		return opened_fails(opened, "no memory to rebuild the index");
-	/* What was found may have been in memory only.  From now on it is served, so it has to stay. */
 	if (!write_sync(s))
 		return opened_fails(opened, "cannot sync what was found in %s", s->dir);
 	return 0;
@@ -269,10 +286,11 @@ open_all(struct store *s, int64_t wall, struct store_opened *opened)
 	if (status != IO_OK)
 		return opened_fails(
 		    opened, "no room in %s for a copy of the index: %s", s->dir, io_status_text(status));
+	/* While the super that knows of them is there: if it does not come further, the next start finds the rest. */
+	files_remove_others(s);
 	status = write_super(s, SUPER_DIRTY);
 	if (status != IO_OK)
 		return opened_fails(opened, "cannot write super in %s: %s", s->dir, io_status_text(status));
-	files_remove_others(s);
 	recover_lost(s);
 	opened->objects = index_count(s->index);
 	snprintf(opened->sentence, sizeof opened->sentence, "%s: %llu objects, %s%s", s->dir,

@@ -26,7 +26,7 @@ struct recovery {
 
 /* ---- one record ---- */
 
-static int
+static void
 offer(struct recovery *r, const struct row *row, const struct image *im)
 {
 	struct store *s = r->s;
@@ -36,16 +36,15 @@ offer(struct recovery *r, const struct row *row, const struct image *im)
 
 	r->rows++;
 	if (version < s->discard_below || row->type == RECORD_TOUCH)
-		return 0;
+		return;
 	if (record_is_value(row->type) || row->type == RECORD_PIECE)
 		segment_expires(&s->segments[im->segment], row->exptime);
-	if (row->type == RECORD_PIECE)
-		return 0; /* what it is of is a manifest's to say */
-	return index_rebuild_offer(s->index, row->khash, version, row->type == RECORD_TOMB, &e) ? 0 : -1;
+	if (row->type != RECORD_PIECE) /* what that is of is a manifest's to say */
+		index_rebuild_offer(s->index, row->khash, version, row->type == RECORD_TOMB, &e);
 }
 
 /* The last one that is newer than what stands counts; they come in order. */
-static int
+static void
 touch(struct recovery *r, const struct row *row, const struct image *im)
 {
 	struct store *s = r->s;
@@ -53,29 +52,26 @@ touch(struct recovery *r, const struct row *row, const struct image *im)
 	uint64_t seq;
 
 	if (row->type != RECORD_TOUCH || !index_rebuild_stands(s->index, row->khash, row_version(row), &e))
-		return 0;
+		return;
 	/* A copy that was written later has the exptime of its time. */
 	seq = atomic_load(&s->segments[e.place.seg].seq);
 	if (im->seq < seq || (im->seq == seq && row_start(row) < e.place.start))
-		return 0;
+		return;
 	index_touch(s->index, row->khash, &e.place, row->exptime);
 	segment_expires(&s->segments[e.place.seg], row->exptime);
-	return 0;
 }
 
 /* ---- one segment ---- */
 
-static int
+static void
 each_row(struct recovery *r, const struct image *im,
-    int (*each)(struct recovery *, const struct row *, const struct image *))
+    void (*each)(struct recovery *, const struct row *, const struct image *))
 {
 	const char *end = im->data + r->s->g.segment - FORMAT_BLOCK;
-	int failed = 0;
 
 	/* The last one lies first. */
-	for (uint32_t i = 1; i <= im->rows && failed == 0; i++)
-		failed = each(r, (const struct row *)(const void *)end - i, im);
-	return failed;
+	for (uint32_t i = 1; i <= im->rows; i++)
+		each(r, (const struct row *)(const void *)end - i, im);
 }
 
 static void
@@ -101,7 +97,7 @@ is_damaged(struct recovery *r, const struct found *f, enum found_rows rows)
 }
 
 /* One that was open is sealed, so that the next start finds rows. */
-static int
+static void
 segment(struct recovery *r, const struct found *f)
 {
 	const struct segment_trailer *t = &f->trailer;
@@ -116,14 +112,12 @@ segment(struct recovery *r, const struct found *f)
 	if (rows != ROWS_ALL)
 		is_damaged(r, f, rows);
 	if (rows == ROWS_LOST)
-		return 0;
+		return;
 	if (rows == ROWS_ALL)
 		is_sealed(s, f, im.rows, im.used, im.touches, im.version_max);
-	if (each_row(r, &im, offer) != 0)
-		return -1;
+	each_row(r, &im, offer);
 	if (rows == ROWS_ALL && made)
 		write_rows(s, &im);
-	return 0;
 }
 
 static void
@@ -204,13 +198,10 @@ recover_nothing(struct store *s)
 }
 
 static void
-discard(struct recovery *r)
+discard(struct store *s, uint64_t up_to)
 {
-	struct store *s = r->s;
-
-	if (r->doubtful >= s->discard_below)
-		s->discard_below = r->doubtful + 1;
-	index_rebuild_discard(s->index, s->discard_below);
+	if (up_to >= s->discard_below)
+		s->discard_below = up_to + 1;
 	COUNT(s, discards, 1);
 }
 
@@ -225,8 +216,7 @@ rebuild(struct recovery *r, int64_t wall)
 	if (index_rebuild_begin(s->index) != 0)
 		return -1;
 	for (uint32_t i = 0; i < r->count && !r->lost; i++)
-		if (segment(r, &r->found[i]) != 0)
-			return -1;
+		segment(r, &r->found[i]);
 	for (uint32_t i = 0; i < r->count && !r->lost; i++)
 		apply_touches(r, &r->found[i]);
 	if (r->lost) {
@@ -234,8 +224,13 @@ rebuild(struct recovery *r, int64_t wall)
 		recover_nothing(s);
 		return 0;
 	}
-	if (r->doubtful != 0)
-		discard(r);
+	if (r->doubtful != 0) {
+		discard(s, r->doubtful);
+		index_rebuild_discard(s->index, s->discard_below);
+	}
+	/* Those that are no newer and have a place are right; at the next rebuild nobody would know that. */
+	if (index_rebuild_forgotten(s->index) != 0)
+		discard(s, index_rebuild_forgotten(s->index));
 	index_rebuild_end(s->index);
 	index_sweep(s->index, 0, UINT64_MAX, has_expired, &wall);
 	return 0;
@@ -244,7 +239,10 @@ rebuild(struct recovery *r, int64_t wall)
 static void
 is_lost(void *arg, uint64_t khash, uint64_t version)
 {
-	log_tomb(arg, khash, version, 0);
+	struct store *s = arg;
+
+	if (version >= s->discard_below)
+		log_tomb(s, khash, version, 0);
 }
 
 /* As whatever leaves the index but with its segment (log.c): the next rebuild may have place for it, when its key was deleted long ago. */

@@ -111,6 +111,13 @@ same_boot(const struct store *s)
 	return s->super.boot != 0 && s->super.boot == io_boot(s->io);
 }
 
+/* A trailer may be there without what was written before it: that was not synced, and then a power cut came. */
+static bool
+may_be_torn(const struct store *s)
+{
+	return s->options.sync == STORE_SYNC_NONE && !same_boot(s);
+}
+
 /* true: up to where nothing was written; else up to a hole. */
 static bool
 walk(struct walk *w, struct image *im)
@@ -185,8 +192,7 @@ recover_rows(struct store *s, const struct found *f, struct image *im, bool *mad
 	all = walk(&w, im);
 	if (!f->sealed)
 		return all ? ROWS_ALL : ROWS_LOST;
-	/* A power cut may have left a trailer, and not what was written with it. */
-	if ((im->used == f->trailer.used && im->rows == f->trailer.rows) || (all && !same_boot(s)))
+	if ((im->used == f->trailer.used && im->rows == f->trailer.rows) || (all && may_be_torn(s)))
 		return ROWS_ALL;
 	return ROWS_SOME;
 }
@@ -250,19 +256,22 @@ recover_head(struct store *s, uint32_t segment, struct found *f)
 	bool read = io_read(bank, s->scratch, FORMAT_BLOCK, at, NULL) == IO_OK;
 	bool whole = read && format_segment_head_any(s->scratch, &head);
 	bool ours = whole && memcmp(head.uuid, s->super.uuid, FORMAT_UUID) == 0;
+	bool before;
 
 	*f = (struct found){ .seq = head.seq, .segment = segment };
 	COUNT(s, read_errors, !read);
-	/* One of another store: this one has not written here. */
-	if (whole && !ours)
-		return HEAD_FREE;
-	ours = ours && head.number == segment && head.seq < s->super.seq_limit;
-	if (ours && !counts(s, head.seq))
-		return HEAD_FREE;
 	f->sealed = io_read(bank, s->scratch, FORMAT_BLOCK, at + s->g.segment - FORMAT_BLOCK, NULL) == IO_OK &&
 		    format_trailer_read(s->scratch, &s->g, s->super.uuid, segment, &f->trailer) &&
 		    f->trailer.version_max < s->super.version_limit;
-	if (!ours)
+	/* A head is written before its trailer: so this is one of before, which has come back. */
+	before = f->sealed && counts(s, f->trailer.seq) && (!ours || head.seq < f->trailer.seq) && !may_be_torn(s);
+	/* One of another store: this one has not written here. */
+	if (whole && !ours && !before)
+		return HEAD_FREE;
+	ours = ours && head.number == segment && head.seq < s->super.seq_limit;
+	if (ours && !counts(s, head.seq) && !before)
+		return HEAD_FREE;
+	if (!ours || before)
 		return head_behind(s, segment, f->sealed ? f->trailer.seq : 0, f);
 	f->sealed = f->sealed && f->trailer.seq == head.seq;
 	return HEAD_FOUND;

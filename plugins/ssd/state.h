@@ -91,8 +91,9 @@ struct store {
 	uint64_t seed;	    /* that of super, which does not change */
 	struct io_file *supers[2];
 	struct io_file **banks;
-	bool *unsynced; /* banks; the keeper's */
-	bool banks_cut; /* files were not there, or shorter than they were made */
+	bool *unsynced;	       /* banks; the keeper's */
+	bool banks_cut;	       /* files were not there, or shorter than they were made */
+	uint32_t banks_before; /* that the super had that was found; 0: none was */
 	struct index *index;
 	struct keys *keys;
 	struct segment *segments;
@@ -287,7 +288,10 @@ void files_read_supers(struct store *s, struct supers_found *found);
 /* As many as s->g says, as long as they should be. */
 int files_open_banks(struct store *s, struct store_opened *opened);
 
-/* Removes banks beyond those: of a store before this one, which was larger. */
+/* Is something in a file that is called like a bank?  Also if that cannot be known. */
+bool files_have_data(struct store *s);
+
+/* Removes banks beyond those that the store before this one had, as its super says.  Others' files of such names stay. */
 void files_remove_others(struct store *s);
 
 /* ---- at the start and the end ---- */

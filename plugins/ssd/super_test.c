@@ -238,6 +238,49 @@ both_lost(void **state)
 	}
 }
 
+/* Gone, or empty, they say no less than if they were broken: what is there is not taken for nothing. */
+static void
+both_gone(void **state)
+{
+	for (unsigned i = 0; i < 4; i++) {
+		struct world w;
+		uint64_t seq;
+
+		world_init(&w, 32);
+		opened(&w);
+		set(&w, 1, 1);
+		world_settle(&w, true);
+		seq = w.store->next_seq;
+		world_crash(&w, SIM_KILL);
+		for (unsigned n = 0; n < 2; n++)
+			if (i == 1 || (i == 2 && n == 0))
+				lose(&w, supers[n], EMPTY);
+			else if (i == 3 && n == 0)
+				lose(&w, supers[n], BIT);
+			else
+				assert_int_equal(io_unlink(w.io, supers[n]), IO_OK);
+		for (unsigned n = 0; n < 2; n++) {
+			assert_false(world_open(&w));
+			assert_non_null(strstr(w.opened.sentence, "data.NNN"));
+		}
+		w.options.empty = true;
+		w.wall += 2;
+		opened(&w);
+		assert_int_equal(w.opened.how, STORE_NEW);
+		has_not(&w, 1);
+		/* Its records are not taken for this one's, which may lie before them. */
+		assert_true(w.store->next_seq > seq + (1 << 20));
+		set(&w, 2, 1);
+		world_settle(&w, true);
+		world_crash(&w, SIM_KILL);
+		w.options.empty = false;
+		opened(&w);
+		has_not(&w, 1);
+		has(&w, 2, 1);
+		world_fini(&w);
+	}
+}
+
 static void
 change_super(struct world *w, const char *path, void (*change)(struct super *))
 {
@@ -306,7 +349,7 @@ versions_rise_over_stores(void **state)
 			assert_int_equal(io_unlink(w.io, supers[0]), IO_OK);
 			assert_int_equal(io_unlink(w.io, supers[1]), IO_OK);
 		}
-		w.options.empty |= i == 4;
+		w.options.empty |= i == 4 || i % 4 == 3;
 		opened(&w);
 		for (unsigned n = 0; n < 10; n++) {
 			set(&w, n, 1);
@@ -363,6 +406,96 @@ smaller(void **state)
 	has(&w, 1, 1);
 	assert_int_equal(banks(&w), 2 + 1);
 	world_fini(&w);
+}
+
+static void
+make_file(struct world *w, const char *path, char filled_with)
+{
+	char *block = aligned_alloc(IO_ALIGN, FORMAT_BLOCK);
+	struct io_file *f;
+
+	assert_non_null(block);
+	memset(block, filled_with, FORMAT_BLOCK);
+	assert_int_equal(io_open(w->io, path, IO_CREATE, NULL, &f), IO_OK);
+	assert_int_equal(io_write(f, block, FORMAT_BLOCK, 0, NULL), IO_OK);
+	io_close(&f);
+	free(block);
+}
+
+static bool
+is_as_it_was(struct world *w, const char *path, char filled_with)
+{
+	char *block = aligned_alloc(IO_ALIGN, FORMAT_BLOCK);
+	struct io_file *f;
+	uint64_t size = 0;
+	bool is;
+
+	assert_non_null(block);
+	if (io_open(w->io, path, IO_READ_ONLY, NULL, &f) != IO_OK) {
+		free(block);
+		return false;
+	}
+	is = io_size(f, &size) == IO_OK && size == FORMAT_BLOCK && io_read(f, block, FORMAT_BLOCK, 0, NULL) == IO_OK &&
+	     block[0] == filled_with && block[FORMAT_BLOCK - 1] == filled_with;
+	io_close(&f);
+	free(block);
+	return is;
+}
+
+/* A folder where somebody else has files of such names: they are not touched. */
+static void
+files_of_others(void **state)
+{
+	static const char *const names[] = { "store/data.001", "store/data.2024" };
+	struct world w;
+
+	for (unsigned i = 0; i < 2; i++) {
+		world_init(&w, 32);
+		assert_int_equal(io_make_dir(w.io, "store"), IO_OK);
+		make_file(&w, names[i], 'x');
+		for (unsigned n = 0; n < 2; n++) {
+			assert_false(world_open(&w));
+			assert_non_null(strstr(w.opened.sentence, "data.NNN"));
+			assert_true(is_as_it_was(&w, names[i], 'x'));
+		}
+		world_fini(&w);
+	}
+	/* Nor those that no store before this one can have made. */
+	for (unsigned i = 0; i < 2; i++) {
+		world_init(&w, 32);
+		opened(&w);
+		assert_true(world_close(&w));
+		make_file(&w, names[1], 'x');
+		if (i == 1) {
+			w.options.capacity = 16 * 128 * KIB;
+			w.options.empty = true;
+		}
+		opened(&w);
+		assert_int_equal(banks(&w), (i == 1 ? 2 : 4) + 1);
+		assert_true(is_as_it_was(&w, names[1], 'x'));
+		world_fini(&w);
+	}
+}
+
+/* A first start that did not come to its end leaves nothing that would be in the way of the next. */
+static void
+first_start_ends_early(void **state)
+{
+	bool ended = false;
+
+	for (uint64_t n = 1; !ended; n++) {
+		struct world w;
+
+		assert_true(n < 1000);
+		world_init(&w, 32);
+		sim_stop_at(w.io, sim_operations(w.io) + n);
+		ended = world_open(&w);
+		world_crash(&w, n % 2 == 0 ? SIM_KILL : SIM_POWER_CUT);
+		opened(&w);
+		set(&w, 1, 1);
+		has(&w, 1, 1);
+		world_fini(&w);
+	}
 }
 
 /* ---- flush_all, and an end right behind it ---- */
@@ -449,9 +582,12 @@ main(void)
 		cmocka_unit_test(versions_hold),
 		cmocka_unit_test(both_or_not),
 		cmocka_unit_test(both_lost),
+		cmocka_unit_test(both_gone),
 		cmocka_unit_test(other_format),
 		cmocka_unit_test(versions_rise_over_stores),
 		cmocka_unit_test(smaller),
+		cmocka_unit_test(files_of_others),
+		cmocka_unit_test(first_start_ends_early),
 		cmocka_unit_test(flush_all_then_end),
 		cmocka_unit_test(failed_sync),
 	};

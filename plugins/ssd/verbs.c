@@ -55,9 +55,9 @@ verb_stored(struct job *j, enum stored stored, uint64_t cas, uint64_t len)
 	case STORE_NOT_ADMITTED:
 		return REND_NOT_ADMITTED;
 	case STORE_FLUSHED:
-		/* A flush_all came in between: then there is nothing, and so it is answered. */
+		/* Then there is nothing, and so it is answered. */
 		j->fetch.result = FETCH_MISS;
-		return verb_run(j);
+		return VERB_AGAIN;
 	case STORE_WAITS:
 		return REND_BUSY; /* it was not begun */
 	case STORED:

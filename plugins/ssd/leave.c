@@ -159,7 +159,7 @@ touch_leaves(struct store *s, const struct row *r)
 {
 	const struct leaving *l = &s->leaving;
 	struct entry e;
-	uint64_t seq;
+	uint64_t seq, version;
 
 	if (!index_find(s->index, r->khash, &e) || exptime_passed(e.exptime, l->wall)) {
 		/* The value that it let expire may be there still, with the time that it had before. */
@@ -170,18 +170,21 @@ touch_leaves(struct store *s, const struct row *r)
 	if (!e.place.touched || e.place.seg == l->segment)
 		return;
 	seq = atomic_load(&s->segments[e.place.seg].seq);
-	if (!log_touch(s, r->khash, row_version(r), e.exptime, seq) && index_remove(s->index, r->khash, &e.place))
-		bury(s, r->khash, 0, seq);
+	if (log_touch(s, r->khash, row_version(r), e.exptime, seq))
+		return;
+	version = log_version(s);
+	if (index_remove(s->index, r->khash, &e.place))
+		bury(s, r->khash, version, seq);
 }
 
 /* Out of order, a crash could bring the segment back, and with it the value. */
 static void
 piece_leaves(struct store *s, const struct row *r)
 {
-	uint64_t seq = pieces_leave(s, r);
+	uint64_t version = 0, seq = pieces_leave(s, r, &version);
 
 	if (seq != 0 && s->leaving.hides)
-		bury(s, r->khash, 0, seq);
+		bury(s, r->khash, version, seq);
 }
 
 static void

@@ -280,6 +280,44 @@ flush_during_a_move(void **state)
 	assert_true(moved > 0);
 }
 
+/* Who sets a key between the removal of what could not be read and its tomb, which finds no room at first. */
+static void
+set_in_between(void *arg)
+{
+	struct world *w = arg;
+
+	w->store->options.wake = NULL;
+	world_settle(w, true);
+	assert_int_equal(world_set(w, 1, 2, 100, 0), STORED);
+}
+
+static void
+tomb_of_what_was(void **state)
+{
+	struct world w;
+	struct entry e;
+	uint64_t khash;
+
+	world_init(&w, 32);
+	opened(&w);
+	khash = store_khash(w.store, "key-1", 5);
+	assert_int_equal(world_set(&w, 1, 1, 100, 0), STORED);
+	world_settle(&w, true);
+	for (unsigned n = 0; w.store->tomb_count == 0; n++)
+		if (world_set(&w, 1000 + n % 100, 2, 20 * KIB, 0) == STORE_NOT_ADMITTED)
+			log_tomb(w.store, n, 0, 0);
+	assert_true(store_find(w.store, khash, w.wall, &e));
+	w.store->options.wake = set_in_between;
+	w.store->options.wake_arg = &w;
+	store_erase(w.store, khash, &e.place);
+	assert_null(w.store->options.wake);
+	world_settle(&w, true);
+	world_crash(&w, SIM_KILL);
+	opened(&w);
+	has(&w, 1, 2);
+	world_fini(&w);
+}
+
 /* ---- in the middle of a segment that goes in shares ---- */
 
 enum { LEAVE = 60 };
@@ -371,6 +409,7 @@ main(void)
 		cmocka_unit_test(no_resurrection),
 		cmocka_unit_test(no_resurrection_random),
 		cmocka_unit_test(flush_during_a_move),
+		cmocka_unit_test(tomb_of_what_was),
 		cmocka_unit_test(changed_while_leaving),
 		cmocka_unit_test(ended_while_leaving),
 	};

@@ -303,7 +303,7 @@ version_at(struct store *s, const struct place *p, uint64_t khash)
  * pieces, which are not there then either.
  */
 uint64_t
-pieces_leave(struct store *s, const struct row *r)
+pieces_leave(struct store *s, const struct row *r, uint64_t *version)
 {
 	struct entry e;
 	uint64_t seq;
@@ -311,6 +311,7 @@ pieces_leave(struct store *s, const struct row *r)
 	if (!index_find(s->index, r->khash, &e) || version_at(s, &e.place, r->khash) != row_version(r))
 		return 0;
 	seq = s->segments[e.place.seg].seq;
+	*version = log_version(s);
 	if (!index_remove(s->index, r->khash, &e.place))
 		return 0;
 	COUNT(s, evictions, 1);

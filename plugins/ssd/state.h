@@ -187,6 +187,10 @@ struct place log_place(const struct append *a);
 
 /* Notes that what this hash leads to is gone: version 0 is a new one, higher than all.  after_seq as above.  false: in RAM only, for now. */
 bool log_tomb(struct store *s, uint64_t khash, uint64_t version, uint64_t after_seq);
+
+/* A new version, higher than all: for the tomb of what is removed next, so that it is not of what the key becomes after that.  0: there is none now. */
+uint64_t log_version(struct store *s);
+
 bool log_touch(struct store *s, uint64_t khash, uint64_t version, uint32_t exptime, uint64_t after_seq);
 
 /* Bytes of the longest record. */
@@ -209,8 +213,11 @@ bool store_append(
 
 /* ---- pieces.c ---- */
 
-/* This PIECE's segment goes: the value, if it is that of its key still, does too.  The seq of its manifest's segment; 0: it is not.  The keeper. */
-uint64_t pieces_leave(struct store *s, const struct row *r);
+/*
+ * This PIECE's segment goes: the value, if it is that of its key still, does too.  The seq of its manifest's segment, and the version of its tomb, if it
+ * gets one; 0: it is not.  The keeper.
+ */
+uint64_t pieces_leave(struct store *s, const struct row *r, uint64_t *version);
 
 /* store_step() has ended: who waits looks again. */
 void pieces_stepped(struct store *s);

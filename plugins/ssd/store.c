@@ -156,11 +156,11 @@ store_refuse(struct store *s, uint64_t khash)
 static bool
 erase(struct store *s, uint64_t khash, const struct place *at)
 {
-	uint64_t seq = seq_of(s, at);
+	uint64_t seq = seq_of(s, at), version = log_version(s);
 
 	if (!index_remove(s->index, khash, at))
 		return false;
-	log_tomb(s, khash, 0, seq);
+	log_tomb(s, khash, version, seq);
 	return true;
 }
 

@@ -119,14 +119,14 @@ copy_record(struct store *s, const struct row *r, const struct entry *e)
 	return moved;
 }
 
-/* Who was hit since it was written is written again, if nobody changes it just now. */
+/* Who was hit since it was written, or touched when all seemed to have expired, is written again, if nobody changes it just now. */
 static bool
 move_record(struct store *s, const struct row *r, struct entry *e)
 {
 	bool moved;
 
 	/* A value in pieces is not: these would go all the same. */
-	if (r->type != RECORD_VALUE || !e->place.hit ||
+	if (r->type != RECORD_VALUE || !(e->place.hit || s->leaving.how == GOES_EXPIRED) ||
 	    s->leaving.budget < (int64_t)size_class_chunks(e->place.size) * s->g.chunk || !keys_try(s->keys, r->khash))
 		return false;
 	moved = leads_here(s, r, e) && copy_record(s, r, e);
@@ -143,13 +143,14 @@ value_leaves(struct store *s, const struct row *r)
 	struct entry e;
 	bool here = leads_here(s, r, &e), expired = here && exptime_passed(e.exptime, l->wall);
 
-	if (here && l->how == GOES_OLDEST && !expired && move_record(s, r, &e))
+	if (here && l->how != GOES_BAD && !expired && move_record(s, r, &e))
 		return;
 	if (here) {
 		here = index_remove(s->index, r->khash, &e.place);
 		COUNT(s, evictions, here && !expired);
 	}
-	if (l->hides && ((r->flags & RECORD_OVERWRITES) || (here && l->how == GOES_BAD)))
+	if ((l->hides && ((r->flags & RECORD_OVERWRITES) || (here && l->how == GOES_BAD))) ||
+	    (here && l->how == GOES_EXPIRED && !expired))
 		bury(s, r->khash, row_version(r), 0);
 }
 

@@ -318,6 +318,55 @@ tomb_of_what_was(void **state)
 	world_fini(&w);
 }
 
+struct toucher {
+	struct world *w;
+	uint64_t khash, version;
+};
+
+static void
+touch_now(void *arg, struct io *io, uint64_t n)
+{
+	const struct toucher *t = arg;
+	struct store *s = t->w->store;
+	struct entry e;
+
+	if (!s->leaving.active || s->leaving.how != GOES_EXPIRED)
+		return;
+	sim_watch(io, NULL, NULL);
+	assert_true(index_find(s->index, t->khash, &e));
+	assert_true(store_touch(s, t->khash, &e, t->version, WORLD_WALL + 5000));
+}
+
+/* A touch that was too late for the look at its segment: what it was of lives on, elsewhere. */
+static void
+touched_while_expiring(void **state)
+{
+	struct world w;
+	struct toucher t = { .w = &w };
+	struct record_head head;
+	uint64_t n;
+
+	world_init(&w, 32);
+	opened(&w);
+	t.khash = store_khash(w.store, "key-1", 5);
+	assert_int_equal(world_set(&w, 900, 1, 100, 0), STORED);
+	for (unsigned key = 1; key < 40; key++)
+		assert_int_equal(world_set(&w, key, 1, 100, WORLD_WALL + 10), STORED);
+	seal(&w);
+	assert_true(world_get(&w, 1, &n, &head));
+	w.wall += 11;
+	t.version = head.version;
+	sim_watch(w.io, touch_now, &t);
+	world_settle(&w, true);
+	assert_int_equal(world_counts(&w).expired_segments, 1);
+	has(&w, 1, 1);
+	world_crash(&w, SIM_KILL);
+	opened(&w);
+	has(&w, 1, 1);
+	has_not(&w, 2);
+	world_fini(&w);
+}
+
 /* ---- in the middle of a segment that goes in shares ---- */
 
 enum { LEAVE = 60 };
@@ -409,6 +458,7 @@ main(void)
 		cmocka_unit_test(no_resurrection),
 		cmocka_unit_test(no_resurrection_random),
 		cmocka_unit_test(flush_during_a_move),
+		cmocka_unit_test(touched_while_expiring),
 		cmocka_unit_test(tomb_of_what_was),
 		cmocka_unit_test(changed_while_leaving),
 		cmocka_unit_test(ended_while_leaving),

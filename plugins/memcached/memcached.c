@@ -99,7 +99,7 @@ memcached_promises(const void *arg)
 	return ((const struct memcached_conf *)arg)->exclusive ? REND_CAN_EXCLUDE : 0;
 }
 
-/* An l1 that nobody else uses: no other block of this rend, either. */
+/* An l1 that nobody else uses: no other block may say so of the same server. */
 static const char *
 memcached_claims(const void *arg, unsigned nth)
 {

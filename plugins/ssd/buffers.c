@@ -12,6 +12,7 @@
 
 #define CLASSES 9 /* 4 KiB, 8 KiB, ... 1 MiB */
 #define SHELVES 16
+#define ROUNDS	4
 
 /* A buffer that is free says where the next one is. */
 struct spare {
@@ -116,9 +117,10 @@ from_system(struct buffers *b, size_t bytes)
 	void *data;
 
 	for (unsigned i = 0; !hold(b, bytes); i++) {
-		struct shelf *shelf = &b->shelves[i];
+		struct shelf *shelf = &b->shelves[i % SHELVES];
 
-		if (bytes > b->bound || i == SHELVES)
+		/* Others may be at a shelf: it is met again. */
+		if (bytes > b->bound || i == ROUNDS * SHELVES)
 			return NULL;
 		if (pthread_mutex_trylock(&shelf->lock) != 0)
 			continue;

@@ -41,7 +41,8 @@ struct crashes {
 	bool loses;	 /* the store may evict: nothing is always an answer */
 	bool any_moment; /* nothing is promised but that it was true once */
 	bool large;	 /* some values are in pieces */
-	unsigned stride, points, tried;
+	uint32_t share;	 /* store_options; some proper ends, too, if it is not 0 */
+	unsigned stride, points, tried, halves, ends;
 	uint64_t found;
 };
 
@@ -154,6 +155,18 @@ step(struct crashes *c, bool flush)
 	c->flushed = began + 1;
 }
 
+/* A proper end, and a crash may be in the middle of that, too. */
+static void
+end(struct crashes *c)
+{
+	assert_true(world_close(&c->w));
+	c->flushed = c->op + 1;
+	if (!world_open(&c->w))
+		fail_msg("%s", c->w.opened.sentence);
+	assert_int_equal(c->w.opened.how, STORE_CLEAN);
+	c->ends++;
+}
+
 static void
 set(struct crashes *c, unsigned key, uint32_t exptime, size_t len)
 {
@@ -219,6 +232,7 @@ run(struct crashes *c, uint32_t segments, enum store_sync sync, uint64_t seed)
 	world_init(&c->w, segments);
 	c->w.options.sync = sync;
 	c->w.options.objects = 400;
+	c->w.options.share = c->share;
 	c->rnd = seed;
 	c->next_n = 1;
 	if (!world_open(&c->w))
@@ -228,12 +242,18 @@ run(struct crashes *c, uint32_t segments, enum store_sync sync, uint64_t seed)
 		operate(c);
 		if (random_next(&c->rnd) % 12 == 0)
 			step(c, random_next(&c->rnd) % 2 == 0);
+		c->halves += c->w.store->leaving.active;
+		if (c->share != 0 && random_next(&c->rnd) % 60 == 0)
+			end(c);
 	}
 	sim_watch(c->w.io, NULL, NULL);
 	assert_true(c->points > 200);
 	assert_true(c->tried >= c->points / c->stride);
 	assert_true(c->found > c->tried);
-	print_message("%u of %u points tried, %llu values found\n", c->tried, c->points, (unsigned long long)c->found);
+	print_message("%u of %u points tried, %llu values found; %u operations in the middle of a leaving, %u ends\n",
+	    c->tried, c->points, (unsigned long long)c->found, c->halves, c->ends);
+	if (c->share != 0)
+		assert_true(c->halves > OPS / 40 && c->ends > OPS / 200);
 	world_fini(&c->w);
 	for (unsigned key = 0; key < KEYS; key++)
 		free(c->keys[key].moments);
@@ -258,7 +278,7 @@ killed(void **state)
 static void
 killed_while_freeing(void **state)
 {
-	struct crashes c = { .how = SIM_KILL, .stride = STRIDE, .loses = true };
+	struct crashes c = { .how = SIM_KILL, .stride = STRIDE, .loses = true, .share = 8 };
 
 	run(&c, 18, STORE_SYNC_SEAL, 2);
 }
@@ -275,7 +295,7 @@ power_cut(void **state)
 static void
 power_cut_while_freeing(void **state)
 {
-	struct crashes c = { .how = SIM_POWER_CUT, .stride = STRIDE, .loses = true };
+	struct crashes c = { .how = SIM_POWER_CUT, .stride = STRIDE, .loses = true, .share = 8 };
 
 	run(&c, 18, STORE_SYNC_FLUSH, 4);
 }
@@ -309,7 +329,7 @@ power_cut_with_pieces(void **state)
 static void
 killed_while_freeing_pieces(void **state)
 {
-	struct crashes c = { .how = SIM_KILL, .stride = STRIDE * 11, .large = true, .loses = true };
+	struct crashes c = { .how = SIM_KILL, .stride = STRIDE * 11, .large = true, .loses = true, .share = 8 };
 
 	run(&c, 20, STORE_SYNC_SEAL, 8);
 }
@@ -317,7 +337,7 @@ killed_while_freeing_pieces(void **state)
 static void
 power_cut_while_freeing_pieces(void **state)
 {
-	struct crashes c = { .how = SIM_POWER_CUT, .stride = STRIDE * 11, .large = true, .loses = true };
+	struct crashes c = { .how = SIM_POWER_CUT, .stride = STRIDE * 11, .large = true, .loses = true, .share = 8 };
 
 	run(&c, 20, STORE_SYNC_FLUSH, 9);
 }

@@ -136,6 +136,8 @@ begin_one(struct store *s, int64_t wall)
 
 	if (failed_one(s, &segment))
 		leave_begin(s, segment, GOES_BAD);
+	else if (s->ends && !tombs_wait(s))
+		return false;
 	else if (!tombs_wait(s) && atomic_load(&s->free_count) > FREE_KEPT && expired_one(s, wall, &segment))
 		leave_begin(s, segment, GOES_EXPIRED);
 	else if (!refills(s))
@@ -168,7 +170,7 @@ free_some(struct store *s, int64_t wall)
 	bool did = false;
 
 	make_way(s);
-	s->leaving.rows_left = SHARE_ROWS;
+	s->leaving.rows_left = s->options.share != 0 ? s->options.share : SHARE_ROWS;
 	s->leaving.bytes_left = SHARE_BYTES;
 	for (unsigned n = 0; n < SHARE_SEGMENTS && (s->leaving.active || begin_one(s, wall)); n++) {
 		did = true;

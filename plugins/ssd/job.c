@@ -48,8 +48,11 @@ failed(const struct job *j)
 static void
 run(struct job *j)
 {
-	enum rend_status status = verb_run(j);
+	enum rend_status status;
 
+	do
+		status = verb_run(j);
+	while (status == VERB_AGAIN); /* once: what is made of nothing waits for no flush_all */
 	if (status != VERB_LATER)
 		finish(j, status);
 }
@@ -100,7 +103,11 @@ job_stored(struct tear *tear)
 	pieces_end(&tear->pieces);
 	rend_value_drop(&tear->joined);
 	free(tear);
-	finish(j, status);
+	/* It may be torn once more, and is the tearer's again then. */
+	if (status == VERB_AGAIN)
+		run(j);
+	else
+		finish(j, status);
 }
 
 /* ---- waiting for the lock ---- */

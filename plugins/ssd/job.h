@@ -97,6 +97,9 @@ bool verb_wants_value(const struct rend_op *op);
 enum rend_status verb_run(struct job *j);
 #define VERB_LATER ((enum rend_status)255)
 
+/* A flush_all came in between: nothing is there now (j->fetch says so), and the verb is to be asked once more. */
+#define VERB_AGAIN ((enum rend_status)254)
+
 /* It has ended like this, with a value of so many bytes. */
 enum rend_status verb_stored(struct job *j, enum stored stored, uint64_t cas, uint64_t len);
 

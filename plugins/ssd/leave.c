@@ -7,6 +7,9 @@
  * The oldest in order of seq needs no more: what its records hid is gone already (log.c).  One that goes before older ones has hidden records in
  * those: a tomb of the same version takes its place, and has to be on the disk before the segment is used again (owes).  A touch whose record is
  * elsewhere is written again.
+ *
+ * What leaves with the oldest has no tomb, and a crash before the checkpoint brings it back (untold).  That is no harm, unless its key was changed
+ * meanwhile: who changes a key of which nothing is found notes that (store.c), and a proper end waits until all has left (open.c).
  */
 #include <string.h>
 
@@ -156,7 +159,7 @@ touch_leaves(struct store *s, const struct row *r)
 {
 	const struct leaving *l = &s->leaving;
 	struct entry e;
-	uint64_t seq;
+	uint64_t seq, version;
 
 	if (!index_find(s->index, r->khash, &e) || exptime_passed(e.exptime, l->wall)) {
 		/* The value that it let expire may be there still, with the time that it had before. */
@@ -167,18 +170,21 @@ touch_leaves(struct store *s, const struct row *r)
 	if (!e.place.touched || e.place.seg == l->segment)
 		return;
 	seq = atomic_load(&s->segments[e.place.seg].seq);
-	if (!log_touch(s, r->khash, row_version(r), e.exptime, seq) && index_remove(s->index, r->khash, &e.place))
-		bury(s, r->khash, 0, seq);
+	if (log_touch(s, r->khash, row_version(r), e.exptime, seq))
+		return;
+	version = log_version(s);
+	if (index_remove(s->index, r->khash, &e.place))
+		bury(s, r->khash, version, seq);
 }
 
 /* Out of order, a crash could bring the segment back, and with it the value. */
 static void
 piece_leaves(struct store *s, const struct row *r)
 {
-	uint64_t seq = pieces_leave(s, r);
+	uint64_t version = 0, seq = pieces_leave(s, r, &version);
 
 	if (seq != 0 && s->leaving.hides)
-		bury(s, r->khash, 0, seq);
+		bury(s, r->khash, version, seq);
 }
 
 static void
@@ -275,6 +281,10 @@ leave_begin(struct store *s, uint32_t segment, enum goes how)
 	};
 	if (atomic_load(&g->seq) < l->flush_seq)
 		l->budget = 0;
+	if (how == GOES_OLDEST && !g->untold) {
+		g->untold = true; /* before anything goes: who finds nothing looks at it then */
+		atomic_fetch_add(&s->untold, 1);
+	}
 	l->rows = rows_of(s, segment, &l->count);
 	g->owes |= l->hides;
 	if (l->rows == NULL && how == GOES_EXPIRED) {

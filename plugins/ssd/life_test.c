@@ -280,6 +280,128 @@ flush_during_a_move(void **state)
 	assert_true(moved > 0);
 }
 
+/* Who sets a key between the removal of what could not be read and its tomb, which finds no room at first. */
+static void
+set_in_between(void *arg)
+{
+	struct world *w = arg;
+
+	w->store->options.wake = NULL;
+	world_settle(w, true);
+	assert_int_equal(world_set(w, 1, 2, 100, 0), STORED);
+}
+
+static void
+tomb_of_what_was(void **state)
+{
+	struct world w;
+	struct entry e;
+	uint64_t khash;
+
+	world_init(&w, 32);
+	opened(&w);
+	khash = store_khash(w.store, "key-1", 5);
+	assert_int_equal(world_set(&w, 1, 1, 100, 0), STORED);
+	world_settle(&w, true);
+	for (unsigned n = 0; w.store->tomb_count == 0; n++)
+		if (world_set(&w, 1000 + n % 100, 2, 20 * KIB, 0) == STORE_NOT_ADMITTED)
+			log_tomb(w.store, n, 0, 0);
+	assert_true(store_find(w.store, khash, w.wall, &e));
+	w.store->options.wake = set_in_between;
+	w.store->options.wake_arg = &w;
+	store_erase(w.store, khash, &e.place);
+	assert_null(w.store->options.wake);
+	world_settle(&w, true);
+	world_crash(&w, SIM_KILL);
+	opened(&w);
+	has(&w, 1, 2);
+	world_fini(&w);
+}
+
+/* ---- in the middle of a segment that goes in shares ---- */
+
+enum { LEAVE = 60 };
+
+/* Some of the first keys have left the index, others not yet; all are on the disk.  Returns how many are gone: those from LEAVE - that on. */
+static unsigned
+half_left(struct world *w)
+{
+	unsigned gone = 0;
+	uint64_t n;
+
+	world_init(w, 32);
+	w->options.moves = 0;
+	w->options.share = 4;
+	opened(w);
+	for (unsigned key = 0; key < LEAVE; key++)
+		assert_int_equal(world_set(w, key, 1, 1000, 0), STORED);
+	seal(w);
+	for (unsigned i = 0; i < 1000 && w->store->segments[w->store->leaving.segment].left < 8; i++) {
+		assert_int_equal(world_set(w, 1000 + i, 1, 30 * KIB, 0), STORED);
+		store_step(w->store, false, w->wall);
+	}
+	assert_true(w->store->leaving.active);
+	while (gone < LEAVE && !world_get(w, LEAVE - 1 - gone, &n, NULL))
+		gone++;
+	assert_in_range(gone, 4, LEAVE - 4);
+	has(w, 0, 1);
+	return gone;
+}
+
+/* What a client did to a key of which nothing was found any more holds after the next flush: the value that left does not come back. */
+static void
+changed_while_leaving(void **state)
+{
+	struct world w;
+	struct record_head head;
+	uint64_t n, before;
+	unsigned refused = LEAVE - 2, set = LEAVE - 3;
+
+	half_left(&w);
+	assert_false(world_delete(&w, LEAVE - 1));
+	store_refuse(w.store, store_khash(w.store, "key-58", 6));
+	assert_int_equal(world_set(&w, set, 2, 100, WORLD_WALL + 10), STORED);
+	assert_true(world_get(&w, set, &n, &head));
+	assert_true(head.flags & RECORD_OVERWRITES);
+	before = store_flushed(w.store);
+	sim_advance(w.io, 1);
+	store_step(w.store, true, w.wall);
+	assert_true(store_flushed(w.store) > before);
+	assert_true(w.store->leaving.active);
+	world_crash(&w, SIM_KILL);
+	opened(&w);
+	assert_int_equal(w.opened.how, STORE_REBUILT);
+	has_not(&w, LEAVE - 1);
+	has_not(&w, refused);
+	has(&w, set, 2);
+	w.wall += 11;
+	has_not(&w, set);
+	world_audit(&w);
+	world_fini(&w);
+}
+
+/* An end in between leaves nothing half gone: what was not found before it is not found after it and a crash. */
+static void
+ended_while_leaving(void **state)
+{
+	struct world w;
+	unsigned gone = half_left(&w);
+
+	assert_true(world_close(&w));
+	opened(&w);
+	assert_int_equal(w.opened.how, STORE_CLEAN);
+	world_audit(&w);
+	for (unsigned key = LEAVE - gone; key < LEAVE; key++)
+		assert_false(world_delete(&w, key));
+	store_step(w.store, true, w.wall);
+	world_crash(&w, SIM_KILL);
+	opened(&w);
+	assert_int_equal(w.opened.how, STORE_REBUILT);
+	for (unsigned key = LEAVE - gone; key < LEAVE; key++)
+		has_not(&w, key);
+	world_fini(&w);
+}
+
 int
 main(void)
 {
@@ -287,6 +409,9 @@ main(void)
 		cmocka_unit_test(no_resurrection),
 		cmocka_unit_test(no_resurrection_random),
 		cmocka_unit_test(flush_during_a_move),
+		cmocka_unit_test(tomb_of_what_was),
+		cmocka_unit_test(changed_while_leaving),
+		cmocka_unit_test(ended_while_leaving),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

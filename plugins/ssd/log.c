@@ -364,6 +364,17 @@ tomb_later(struct store *s, uint64_t khash, uint64_t version)
 	pthread_mutex_unlock(&s->lock);
 }
 
+uint64_t
+log_version(struct store *s)
+{
+	uint64_t version;
+
+	pthread_mutex_lock(&s->lock);
+	version = s->next_version < s->version_limit ? s->next_version++ : 0;
+	pthread_mutex_unlock(&s->lock);
+	return version;
+}
+
 bool
 log_tomb(struct store *s, uint64_t khash, uint64_t version, uint64_t after_seq)
 {

@@ -361,14 +361,14 @@ store_abandon(struct store **sp)
 	free(s);
 }
 
-/* Nothing is in RAM only. */
+/* Nothing is in RAM only, nor half gone. */
 static bool
 all_sealed(const struct store *s)
 {
 	for (uint32_t i = 0; i < s->image_count; i++)
 		if (s->segments[s->images[i].segment].image == &s->images[i])
 			return false;
-	return s->tomb_count == 0;
+	return s->tomb_count == 0 && !s->leaving.active;
 }
 
 /* Nothing leads to what a flush_all took: what is kept of the index says so, too. */
@@ -382,6 +382,16 @@ static bool
 in_time(const struct store *s, uint64_t deadline)
 {
 	return deadline == 0 || io_now(s->io) < deadline;
+}
+
+/* What leaves has left: a copy of the index in between would be without what is on the disk.  No segment is closed for each share of it. */
+static void
+end_leaving(struct store *s, uint64_t deadline)
+{
+	s->ends = true;
+	for (unsigned n = 0; n < CLOSE_TRIES && s->leaving.active && in_time(s, deadline); n++)
+		if (!store_step(s, false, atomic_load(&s->wall)))
+			break;
 }
 
 static bool
@@ -405,7 +415,8 @@ store_leave(struct store *s, uint64_t deadline)
 {
 	uint64_t bytes = 0, sum = 0;
 
-	if (!seal_all(s, deadline) || !write_checkpoint(s) || !in_time(s, deadline) ||
+	end_leaving(s, deadline);
+	if (!seal_all(s, deadline) || !write_checkpoint(s) || atomic_load(&s->untold) > 0 || !in_time(s, deadline) ||
 	    !snapshot_write(s, s->super.generation + 1, deadline, &bytes, &sum))
 		return false;
 	s->super.snap_bytes = bytes;

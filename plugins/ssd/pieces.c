@@ -109,12 +109,14 @@ is_safe(const struct store *s, const struct manifest_piece *piece)
 
 	if (g->seq != piece->seq || g->state == SEGMENT_BAD || g->state == SEGMENT_FREEING)
 		return STORE_NOT_ADMITTED;
-	if (g->state == SEGMENT_SEALED || im->safe >= end)
+	if (g->state == SEGMENT_SEALED)
 		return STORED;
-	return im->failed ? STORE_NOT_ADMITTED : STORE_WAITS;
+	if (im->failed)
+		return STORE_NOT_ADMITTED;
+	return im->safe >= end ? STORED : STORE_WAITS;
 }
 
-/* All of them are. */
+/* All of them are.  Also those that were so before: a segment may have gone while others were waited for. */
 static enum stored
 are_safe(struct pieces *p)
 {
@@ -122,8 +124,8 @@ are_safe(struct pieces *p)
 	enum stored is = STORED;
 
 	pthread_mutex_lock(&s->lock);
-	while (p->safe < p->manifest.count && (is = is_safe(s, &p->piece[p->safe])) == STORED)
-		p->safe++;
+	for (uint32_t i = 0; i < p->manifest.count && is == STORED; i++)
+		is = is_safe(s, &p->piece[i]);
 	pthread_mutex_unlock(&s->lock);
 	if (is == STORE_WAITS) {
 		atomic_store(&s->write_due, true);
@@ -158,7 +160,6 @@ static void
 start(struct pieces *p)
 {
 	p->manifest = (struct manifest){ 0 };
-	p->safe = 0;
 	p->flushes = p->item.flushes != 0 ? p->item.flushes : store_flushes(p->store);
 }
 
@@ -302,7 +303,7 @@ version_at(struct store *s, const struct place *p, uint64_t khash)
  * pieces, which are not there then either.
  */
 uint64_t
-pieces_leave(struct store *s, const struct row *r)
+pieces_leave(struct store *s, const struct row *r, uint64_t *version)
 {
 	struct entry e;
 	uint64_t seq;
@@ -310,6 +311,7 @@ pieces_leave(struct store *s, const struct row *r)
 	if (!index_find(s->index, r->khash, &e) || version_at(s, &e.place, r->khash) != row_version(r))
 		return 0;
 	seq = s->segments[e.place.seg].seq;
+	*version = log_version(s);
 	if (!index_remove(s->index, r->khash, &e.place))
 		return 0;
 	COUNT(s, evictions, 1);

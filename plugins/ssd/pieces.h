@@ -25,7 +25,6 @@ struct pieces {
 	struct manifest manifest; /* as far as it goes */
 	struct manifest_piece *piece;
 	uint32_t room;	  /* pieces that there is memory for */
-	uint32_t safe;	  /* pieces that no crash takes */
 	uint64_t flushes; /* store_flushes() when the first one was stored */
 	uint64_t steps;	  /* store->steps before the last look */
 };

@@ -379,11 +379,13 @@ close_store(void *store)
 
 	REND_CHECK(d, SSD_MAGIC);
 	tearer_stop(&d->tearer);
+	if (!d->left)
+		d->left = keeper_leave(&d->keeper, rend_now() + LET_GO);
 	if (!keeper_stop(&d->keeper, rend_now() + LET_GO)) {
 		rend_log(REND_LOG_ERROR, "ssd: the disk of %s does not answer a write", d->path);
 		return; /* with all that the thread may use yet */
 	}
-	if (!d->left && !store_leave(d->store, 0))
+	if (!d->left)
 		rend_log(REND_LOG_WARN,
 		    "ssd: %s could not be left as it should: the next start has to rebuild the index", d->path);
 	store_abandon(&d->store);

@@ -35,6 +35,7 @@ struct segment {
 	uint32_t left;	/* rows that have gone: of one that leaves */
 	bool owes;	/* tombs for what it hid may be in RAM only: it cannot be FREE before those */
 	bool leaving;	/* the checkpoint under way makes it FREE */
+	bool untold;	/* some of it is not in the index any more; the disk has it all, until it is FREE */
 	_Atomic(struct image *) image;
 };
 
@@ -109,7 +110,8 @@ struct store {
 	uint64_t version_limit, seq_limit; /* as the disk knows them */
 	uint64_t discard_below;
 	_Atomic uint64_t flush_seq;
-	_Atomic bool super_due; /* something in it has changed */
+	_Atomic bool super_due;	 /* something in it has changed */
+	_Atomic uint32_t untold; /* segments that are; written by the keeper */
 	struct tomb *tombs;
 	_Atomic uint32_t tomb_count;
 	uint64_t steps;		/* store_step() ended so often */
@@ -122,6 +124,7 @@ struct store {
 	struct leaving leaving;
 	uint32_t freeing, bad;		      /* segments in that state */
 	bool refills;			      /* until there are some more free ones than there have to be */
+	bool ends;			      /* no segment begins to leave that need not */
 	uint64_t swept;			      /* bucket */
 	uint64_t flush_swept, flush_sweeping; /* bucket; the flush_seq it is for, 0 none */
 	int64_t ttl_looked;		      /* wall: when segments were asked whether they have expired */
@@ -184,6 +187,10 @@ struct place log_place(const struct append *a);
 
 /* Notes that what this hash leads to is gone: version 0 is a new one, higher than all.  after_seq as above.  false: in RAM only, for now. */
 bool log_tomb(struct store *s, uint64_t khash, uint64_t version, uint64_t after_seq);
+
+/* A new version, higher than all: for the tomb of what is removed next, so that it is not of what the key becomes after that.  0: there is none now. */
+uint64_t log_version(struct store *s);
+
 bool log_touch(struct store *s, uint64_t khash, uint64_t version, uint32_t exptime, uint64_t after_seq);
 
 /* Bytes of the longest record. */
@@ -206,8 +213,11 @@ bool store_append(
 
 /* ---- pieces.c ---- */
 
-/* This PIECE's segment goes: the value, if it is that of its key still, does too.  The seq of its manifest's segment; 0: it is not.  The keeper. */
-uint64_t pieces_leave(struct store *s, const struct row *r);
+/*
+ * This PIECE's segment goes: the value, if it is that of its key still, does too.  The seq of its manifest's segment, and the version of its tomb, if it
+ * gets one; 0: it is not.  The keeper.
+ */
+uint64_t pieces_leave(struct store *s, const struct row *r, uint64_t *version);
 
 /* store_step() has ended: who waits looks again. */
 void pieces_stepped(struct store *s);

@@ -113,6 +113,8 @@ store_append(
 	if (index_find(s->index, item->khash, &old)) {
 		a.head.flags |= RECORD_OVERWRITES;
 		a.after_seq = seq_of(s, &old.place);
+	} else if (atomic_load(&s->untold) > 0) {
+		a.head.flags |= RECORD_OVERWRITES; /* what has just left */
 	}
 	if (!log_reserve(s, &a)) {
 		*flushed = a.flushed;
@@ -150,22 +152,41 @@ store_refuse(struct store *s, uint64_t khash)
 	store_remove(s, khash);
 }
 
+/* false: it is not there. */
+static bool
+erase(struct store *s, uint64_t khash, const struct place *at)
+{
+	uint64_t seq = seq_of(s, at), version = log_version(s);
+
+	if (!index_remove(s->index, khash, at))
+		return false;
+	log_tomb(s, khash, version, seq);
+	return true;
+}
+
 void
 store_erase(struct store *s, uint64_t khash, const struct place *at)
 {
-	uint64_t seq = seq_of(s, at);
+	erase(s, khash, at);
+}
 
-	if (index_remove(s->index, khash, at))
-		log_tomb(s, khash, 0, seq);
+void
+store_is_gone(struct store *s, uint64_t khash)
+{
+	if (!index_find(s->index, khash, NULL) && atomic_load(&s->untold) > 0)
+		log_tomb(s, khash, 0, 0);
 }
 
 void
 store_remove(struct store *s, uint64_t khash)
 {
 	struct entry e;
+	bool erased = false;
 
 	while (index_find(s->index, khash, &e))
-		store_erase(s, khash, &e.place);
+		erased |= erase(s, khash, &e.place);
+	if (!erased)
+		store_is_gone(s, khash);
 }
 
 bool

@@ -40,6 +40,7 @@ struct store_options {
 	uint64_t objects;  /* that the index has room for */
 	uint32_t images;   /* segments in RAM at once; 0: 16 of up to 8 MiB, or 8 */
 	uint32_t moves;	   /* percent of a segment that may be written again when it is freed, because it was hit */
+	uint32_t share;	   /* rows of segments that go in one step; 0: 8192 */
 	enum store_sync sync;
 	uint64_t seed;		 /* of khash, and uuid; 0: random */
 	bool empty;		 /* begin empty if what is there was made with other sizes; else that is an error */
@@ -121,8 +122,11 @@ enum stored store_put(struct store *s, const struct store_item *item, int64_t wa
 /* What cannot be stored leaves nothing older. */
 void store_refuse(struct store *s, uint64_t khash);
 
-/* Removes what the hash leads to, whatever it is. */
+/* Removes what the hash leads to, whatever it is; if it leads to nothing, as store_is_gone(). */
 void store_remove(struct store *s, uint64_t khash);
+
+/* Somebody was told that there is nothing.  What left the index, and is on the disk for some more steps, does not come back then, either. */
+void store_is_gone(struct store *s, uint64_t khash);
 
 /* Gives the record of this version at this place another exptime.  false: it is not there, or cannot be noted now; then it was removed. */
 bool store_touch(struct store *s, uint64_t khash, const struct entry *e, uint64_t version, uint32_t exptime);

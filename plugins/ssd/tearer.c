@@ -178,16 +178,21 @@ take_back(struct tearer *t)
 struct tear *
 tearer_leave(struct tearer *t, const struct instance *inst)
 {
-	struct tear *tear, **at = &t->first;
+	struct tear *tear, **at;
+	bool any;
 
 	pthread_mutex_lock(&t->lock);
-	while (*at != NULL && (*at)->inst != inst)
-		at = &(*at)->next;
-	tear = *at;
-	if (tear != NULL)
-		take_out(t, at);
-	else if (t->now != NULL && t->now->inst == inst)
-		tear = take_back(t);
+	do {
+		for (at = &t->first; *at != NULL && (*at)->inst != inst;)
+			at = &(*at)->next;
+		tear = *at;
+		any = tear != NULL || (t->now != NULL && t->now->inst == inst);
+		if (tear != NULL)
+			take_out(t, at);
+		else if (any)
+			tear = take_back(t);
+		/* What was answered meanwhile may be in the queue again. */
+	} while (any && tear == NULL);
 	pthread_mutex_unlock(&t->lock);
 	return tear;
 }

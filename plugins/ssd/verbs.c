@@ -55,9 +55,9 @@ verb_stored(struct job *j, enum stored stored, uint64_t cas, uint64_t len)
 	case STORE_NOT_ADMITTED:
 		return REND_NOT_ADMITTED;
 	case STORE_FLUSHED:
-		/* A flush_all came in between: then there is nothing, and so it is answered. */
+		/* Then there is nothing, and so it is answered. */
 		j->fetch.result = FETCH_MISS;
-		return verb_run(j);
+		return VERB_AGAIN;
 	case STORE_WAITS:
 		return REND_BUSY; /* it was not begun */
 	case STORED:
@@ -266,8 +266,10 @@ run_count(struct job *j)
 static enum rend_status
 run_delete(struct job *j)
 {
-	if (!is_there(j))
+	if (!is_there(j)) {
+		store_is_gone(j->inst->ssd->store, j->fetch.khash);
 		return REND_MISS;
+	}
 	if (!fits(j))
 		return REND_EXISTS;
 	store_remove(j->inst->ssd->store, j->fetch.khash);

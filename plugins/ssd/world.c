@@ -270,13 +270,17 @@ world_delete(struct world *w, unsigned key)
 {
 	uint64_t n;
 	struct fetch f;
+	enum fetched how = world_fetch(w, key, false, &n, &f);
 
-	if (world_fetch(w, key, false, &n, &f) != FETCH_HIT)
+	if (how == FETCH_FAILED)
 		return false;
 	lock_key(w, f.khash);
-	store_remove(w->store, f.khash);
+	if (how == FETCH_HIT)
+		store_remove(w->store, f.khash);
+	else
+		store_is_gone(w->store, f.khash);
 	keys_give(store_keys(w->store), f.khash);
-	return true;
+	return how == FETCH_HIT;
 }
 
 bool

@@ -170,6 +170,9 @@ write_super(struct store *s, enum super_state state)
 	next_seq = s->next_seq;
 	pthread_mutex_unlock(&s->lock);
 	next.min_seq = min_seq(s, next_seq);
+	/* What was free before does not count again, although a bad segment of that age is to be freed only now. */
+	if (next.min_seq < s->super.min_seq)
+		next.min_seq = s->super.min_seq;
 	pthread_mutex_lock(&s->lock);
 	next.format = FORMAT_VERSION;
 	next.state = state;
@@ -335,7 +338,8 @@ note_safe(struct store *s)
 {
 	pthread_mutex_lock(&s->lock);
 	for (uint32_t i = 0; i < s->image_count; i++)
-		s->images[i].safe = s->images[i].written;
+		if (!s->images[i].failed)
+			s->images[i].safe = s->images[i].written;
 	pthread_mutex_unlock(&s->lock);
 }
 
@@ -421,6 +425,9 @@ become_free(struct store *s, uint32_t segment)
 	struct segment *g = &s->segments[segment];
 
 	g->leaving = false;
+	if (g->untold)
+		atomic_fetch_sub(&s->untold, 1);
+	g->untold = false;
 	pthread_mutex_lock(&s->lock);
 	g->state = SEGMENT_FREE;
 	atomic_store(&g->seq, 0);

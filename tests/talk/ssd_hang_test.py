@@ -14,11 +14,11 @@ DOWN = b"SERVER_ERROR backend down"
 REFUSED = b"SERVER_ERROR out of memory storing object"
 
 
-def conf(path):
+def conf(path, timeout=TIMEOUT_S):
     return f"""
 drain_timeout = "1s";
 handlers = {{ disk = {{ plugin = "ssd"; path = "{path}"; size = "24MiB"; segment = "1MiB"; flush = "5ms"; engine = "threads";
-	timeout = "{int(TIMEOUT_S * 1000)}ms"; }}; }};
+	timeout = "{int(timeout * 1000)}ms"; }}; }};
 policies = {{ main = {{ plugin = "l1only"; l1 = "disk"; }}; }};
 listeners = ( {{ port = 0; policy = "main"; }} );
 """
@@ -160,6 +160,29 @@ def test_the_end_does_not_wait_for_the_disk():
         assert rend.said("rebuilt"), rend.tail()
         for key in range(2, KEYS):
             assert get(c, key) is True, key
+
+
+def test_a_flush_all_while_a_value_is_read():
+    """What is made of a value that goes meanwhile is made of nothing, and answered so."""
+    large, more = b"x" * (2 << 20), dict(fields='item_size_max = "4MiB";')
+    for said, heard, then, is_now in (
+            (b"ma a N60 J41 v\r\n", b"VA 2\r\n41\r\n", b"mg a v\r\n", b"VA 2\r\n41\r\n"),
+            (b"incr b 1\r\n", b"NOT_FOUND\r\n", b"get b\r\n", b"END\r\n"),
+            (b"append c 0 0 1\r\nx\r\n", b"NOT_STORED\r\n", b"get c\r\n", b"END\r\n"),
+            (b"ms d 1 MA N60\r\nx\r\n", b"HD\r\n", b"mg d v\r\n", b"VA 1\r\nx\r\n"),
+            (b"ms e %d MA N60\r\n%s\r\n" % (len(large), large), b"HD\r\n", b"mg e s\r\n", b"HD s%d\r\n" % len(large))):
+        path = folder()
+        with Rend(conf(path), **more) as rend, rend.client() as c:
+            c.ask(b"".join(b"set %s 0 0 3\r\n100\r\n" % key for key in (b"a", b"b", b"c", b"d", b"e")), b"STORED\r\n" * 5)
+        with Hanging(conf(path, 20), **more) as rend, rend.client() as c, rend.client() as other:
+            under_way = lambda: sum(int(n) for name, n in other.stats("ops").items() if name.endswith(":in_flight"))
+            rend.hang()
+            c.say(said)
+            wait_for("the disk to be asked", lambda: under_way() == 1)
+            other.ask(b"flush_all\r\n", b"OK\r\n")
+            rend.go_on()
+            c.hear(heard)
+            c.ask(then, is_now)
 
 
 if __name__ == "__main__":

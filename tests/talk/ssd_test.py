@@ -232,7 +232,7 @@ def test_what_a_miss_leaves():
             with rend.client() as c:
                 c.ask(b"mg new N60 v\r\nmg new N60 v\r\nmg new v\r\n", b"VA 0 W\r\n\r\nVA 0 Z\r\n\r\nVA 0 Z\r\n\r\n")
                 c.ask(b"ms new 3\r\nabc\r\nmg new N60 v\r\n", b"HD\r\nVA 3\r\nabc\r\n")
-                c.ask(b"ma n N60 J41 v\r\nma n N60 J41 v\r\nmg n t v\r\n", b"VA 2\r\n41\r\nVA 2\r\n42\r\nVA 2 t60\r\n42\r\n")
+                c.ask(b"ma n N60 J41 v\r\nma n N60 J41 v\r\nmg n v\r\n", b"VA 2\r\n41\r\nVA 2\r\n42\r\nVA 2\r\n42\r\n")
                 c.ask(b"ms a 1 MA N0\r\nx\r\nms a 1 MA N0\r\ny\r\nmg a v\r\n", b"HD\r\nHD\r\nVA 2\r\nxy\r\n")
                 c.ask(b"ma gone v\r\n", b"NF\r\n")
     with Rend(conf(path)) as rend:

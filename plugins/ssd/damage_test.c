@@ -278,6 +278,33 @@ file_of_a_clean_store_is_cut(void **state)
 	}
 }
 
+/* Also when the start that finds it so does not come to its end. */
+static void
+file_is_cut_and_the_start_ends_early(void **state)
+{
+	bool ended = false;
+
+	for (uint64_t n = 1; !ended; n++) {
+		struct world w;
+		struct spot old, at;
+
+		assert_true(n < 1000);
+		make(&w, false);
+		old = spot_of(&w, OLD);
+		at = spot_of(&w, OVERWRITTEN);
+		assert_string_equal(old.path, at.path);
+		assert_true(old.segment < at.segment);
+		world_crash(&w, SIM_KILL);
+		assert_int_equal(sim_truncate(w.io, at.path, at.segment), IO_OK);
+		sim_stop_at(w.io, sim_operations(w.io) + n);
+		ended = world_open(&w);
+		world_crash(&w, n % 2 == 0 ? SIM_KILL : SIM_POWER_CUT);
+		opened(&w);
+		nothing_old(&w);
+		world_fini(&w);
+	}
+}
+
 /* What was found in open segments is served from then on, so a start that cannot make it durable is none. */
 static void
 sync_of_what_was_found_fails(void **state)
@@ -439,6 +466,7 @@ main(void)
 		cmocka_unit_test(begin_of_a_segment_is_zeros),
 		cmocka_unit_test(file_is_cut),
 		cmocka_unit_test(file_of_a_clean_store_is_cut),
+		cmocka_unit_test(file_is_cut_and_the_start_ends_early),
 		cmocka_unit_test(sync_of_what_was_found_fails),
 		cmocka_unit_test(head_of_before),
 		cmocka_unit_test(seq_beyond_the_limit),

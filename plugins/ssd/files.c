@@ -144,6 +144,13 @@ make_long(struct store *s, struct io_file *file, bool longer)
 }
 
 static int
+bank_fails(const struct store *s, uint32_t bank, enum io_status status, struct store_opened *opened)
+{
+	return opened_fails(opened, "cannot open data.%03u in %s, or make it %llu bytes: %s", bank, s->dir,
+	    (unsigned long long)s->g.bank, io_status_text(status));
+}
+
+static int
 open_bank(struct store *s, uint32_t bank, struct store_opened *opened)
 {
 	char name[32];
@@ -154,14 +161,11 @@ open_bank(struct store *s, uint32_t bank, struct store_opened *opened)
 	status = open_file(s, name, IO_CREATE | IO_DIRECT, s->options.breaker, &s->banks[bank]);
 	if (status == IO_OK)
 		status = io_size(s->banks[bank], &is);
-	if (status == IO_OK && is != s->g.bank) {
+	if (status == IO_OK && is < s->g.bank && opened->how != STORE_NEW)
+		s->banks_cut = true;
+	else if (status == IO_OK && is != s->g.bank)
 		status = make_long(s, s->banks[bank], is > s->g.bank);
-		s->banks_cut |= is < s->g.bank && opened->how != STORE_NEW;
-	}
-	if (status != IO_OK)
-		return opened_fails(opened, "cannot open %s in %s, or make it %llu bytes: %s", name, s->dir,
-		    (unsigned long long)s->g.bank, io_status_text(status));
-	return 0;
+	return status == IO_OK ? 0 : bank_fails(s, bank, status, opened);
 }
 
 int
@@ -179,6 +183,21 @@ files_open_banks(struct store *s, struct store_opened *opened)
 	status = io_sync_dir(s->io, s->dir);
 	if (status != IO_OK)
 		return opened_fails(opened, "cannot sync the folder %s: %s", s->dir, io_status_text(status));
+	return 0;
+}
+
+int
+files_lengthen_banks(struct store *s, struct store_opened *opened)
+{
+	for (uint32_t i = 0; s->banks_cut && i < s->g.banks; i++) {
+		uint64_t is = 0;
+		enum io_status status = io_size(s->banks[i], &is);
+
+		if (status == IO_OK && is != s->g.bank)
+			status = make_long(s, s->banks[i], false);
+		if (status != IO_OK)
+			return bank_fails(s, i, status, opened);
+	}
 	return 0;
 }
 

@@ -60,9 +60,9 @@ enum {
 };
 
 /*
- * Opens a file; DENIED: it is a link, or neither a file nor a disk.  It may be used by all threads and queues of this io at once.  breaker, which may be NULL, gets to know how each request on
- * this file ends, and refuses them with DOWN (breaker.h); several files of one disk share one, and it outlives them.  The calls that wait do
- * not ask it.
+ * Opens a file; DENIED: it is a link, or neither a file nor a disk.  It may be used by all threads and queues of this io at once.  breaker, which may be
+ * NULL, gets to know how each request on this file ends, and refuses them with DOWN (breaker.h); several files of one disk share one, and it outlives
+ * them.  The calls that wait do not ask it.
  */
 enum io_status io_open(struct io *io, const char *path, int flags, struct breaker *breaker, struct io_file **file);
 

@@ -291,6 +291,8 @@ open_all(struct store *s, int64_t wall, struct store_opened *opened)
 	status = write_super(s, SUPER_DIRTY);
 	if (status != IO_OK)
 		return opened_fails(opened, "cannot write super in %s: %s", s->dir, io_status_text(status));
+	if (files_lengthen_banks(s, opened) != 0)
+		return -1;
 	recover_lost(s);
 	opened->objects = index_count(s->index);
 	snprintf(opened->sentence, sizeof opened->sentence, "%s: %llu objects, %s%s", s->dir,

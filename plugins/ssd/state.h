@@ -292,8 +292,11 @@ struct supers_found {
 int files_open_supers(struct store *s, struct store_opened *opened);
 void files_read_supers(struct store *s, struct supers_found *found);
 
-/* As many as s->g says, as long as they should be. */
+/* As many as s->g says, as long as they should be; or else, if there is a store already, banks_cut. */
 int files_open_banks(struct store *s, struct store_opened *opened);
+
+/* When the super says that nothing in them counts: those that were cut get their length.  Not before, as that is what tells that something was lost. */
+int files_lengthen_banks(struct store *s, struct store_opened *opened);
 
 /* Is something in a file that is called like a bank?  Also if that cannot be known. */
 bool files_have_data(struct store *s);

@@ -130,7 +130,7 @@ class Troubles:
     """What happens to both tiers: killed and started again, stopped and going on."""
 
     def __init__(self, run, rend, *tiers):
-        self.run, self.each = run, [Trouble(run, rend, tier, 50 if SLOW_REND else 500) for tier in tiers]
+        self.run, self.each = run, [Trouble(run, rend, tier, 200 if SLOW_REND else 500) for tier in tiers]
 
     def go_on(self):
         while self.run.child.poll() is None:

@@ -200,7 +200,7 @@ def test_what_it_cannot_judge():
 class Trouble:
     """What happens to a memcached while a load goes on: it is killed and started again, it is stopped and goes on."""
 
-    def __init__(self, run, rend, l2, pause=100 if SLOW_REND else 2000):
+    def __init__(self, run, rend, l2, pause=400 if SLOW_REND else 2000):
         """pause: so many requests are answered between two of them."""
         self.run, self.rend, self.l2, self.pause = run, rend, l2, pause
         self.killed = self.stopped = 0

@@ -405,12 +405,13 @@ def find_nothing(seen):
         tell(workload.__name__, run)
 
 
-def test_each_fault_is_found():
-    find_faults(SEEN)
+# A sanitizer looks for another kind of fault, and is so slow that these may not come about.
+if not SLOW_REND:
+    def test_each_fault_is_found():
+        find_faults(SEEN)
 
-
-def test_without_a_fault_none_is_found():
-    find_nothing(SEEN)
+    def test_without_a_fault_none_is_found():
+        find_nothing(SEEN)
 
 
 if __name__ == "__main__":

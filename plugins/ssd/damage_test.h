@@ -13,51 +13,14 @@
 #include <cmocka.h>
 
 #include "size_class.h"
-#include "state.h"
-#include "world.h"
+#include "world_words.h"
 
 /* ---- words ---- */
-
-static inline void
-opened(struct world *w)
-{
-	if (!world_open(w))
-		fail_msg("%s", w->opened.sentence);
-}
 
 static inline void
 set(struct world *w, unsigned key, uint64_t n, size_t len)
 {
 	assert_int_equal(world_set(w, key, n, len, 0), STORED);
-}
-
-static inline void
-has(struct world *w, unsigned key, uint64_t should)
-{
-	uint64_t n = 0;
-
-	if (!world_get(w, key, &n, NULL))
-		fail_msg("key %u is not there, write %llu should be", key, (unsigned long long)should);
-	assert_int_equal(n, should);
-}
-
-static inline void
-has_not(struct world *w, unsigned key)
-{
-	uint64_t n = 0;
-
-	if (world_get(w, key, &n, NULL))
-		fail_msg("key %u is there: write %llu", key, (unsigned long long)n);
-}
-
-static inline void
-seal(struct world *w)
-{
-	pthread_mutex_lock(&w->store->lock);
-	for (unsigned i = 0; i < STREAMS; i++)
-		log_close_stream(w->store, i);
-	pthread_mutex_unlock(&w->store->lock);
-	world_settle(w, true);
 }
 
 /* Where something lies. */

@@ -9,8 +9,7 @@
 
 #include <cmocka.h>
 
-#include "state.h"
-#include "world.h"
+#include "world_words.h"
 
 #define KEYS 60
 
@@ -19,13 +18,6 @@ random_next(uint64_t *state)
 {
 	*state = *state * 6364136223846793005ULL + 1442695040888963407ULL;
 	return *state >> 33;
-}
-
-static void
-opened(struct world *w)
-{
-	if (!world_open(w))
-		fail_msg("%s", w->opened.sentence);
 }
 
 static unsigned

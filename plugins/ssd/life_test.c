@@ -9,8 +9,7 @@
 
 #include <cmocka.h>
 
-#include "state.h"
-#include "world.h"
+#include "world_words.h"
 
 #define KIB 1024
 
@@ -19,43 +18,6 @@ random_next(uint64_t *state)
 {
 	*state = *state * 6364136223846793005ULL + 1442695040888963407ULL;
 	return *state >> 33;
-}
-
-static void
-has(struct world *w, unsigned key, uint64_t should)
-{
-	uint64_t n = 0;
-
-	if (!world_get(w, key, &n, NULL))
-		fail_msg("key %u is not there, write %llu should be", key, (unsigned long long)should);
-	assert_int_equal(n, should);
-}
-
-static void
-has_not(struct world *w, unsigned key)
-{
-	uint64_t n = 0;
-
-	if (world_get(w, key, &n, NULL))
-		fail_msg("key %u is there: write %llu", key, (unsigned long long)n);
-}
-
-static void
-opened(struct world *w)
-{
-	if (!world_open(w))
-		fail_msg("%s", w->opened.sentence);
-}
-
-/* Nothing is left in RAM only: every open segment is closed and sealed. */
-static void
-seal(struct world *w)
-{
-	pthread_mutex_lock(&w->store->lock);
-	for (unsigned i = 0; i < STREAMS; i++)
-		log_close_stream(w->store, i);
-	pthread_mutex_unlock(&w->store->lock);
-	world_settle(w, true);
 }
 
 /* I4: what was deleted, has expired or was flushed does not come back, whatever is freed in which order. */

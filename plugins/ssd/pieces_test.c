@@ -9,50 +9,13 @@
 
 #include <cmocka.h>
 
-#include "state.h"
-#include "world.h"
+#include "world_words.h"
 
 #define KIB 1024
 #define MIB (1024 * 1024)
 
 /* More than one piece, in the small segments of a world. */
 #define LARGE (300 * KIB)
-
-static void
-has(struct world *w, unsigned key, uint64_t should)
-{
-	uint64_t n = 0;
-
-	if (!world_get(w, key, &n, NULL))
-		fail_msg("key %u is not there, write %llu should be", key, (unsigned long long)should);
-	assert_int_equal(n, should);
-}
-
-static void
-has_not(struct world *w, unsigned key)
-{
-	uint64_t n = 0;
-
-	if (world_get(w, key, &n, NULL))
-		fail_msg("key %u is there: write %llu", key, (unsigned long long)n);
-}
-
-static void
-opened(struct world *w)
-{
-	if (!world_open(w))
-		fail_msg("%s", w->opened.sentence);
-}
-
-static void
-seal(struct world *w)
-{
-	pthread_mutex_lock(&w->store->lock);
-	for (unsigned i = 0; i < STREAMS; i++)
-		log_close_stream(w->store, i);
-	pthread_mutex_unlock(&w->store->lock);
-	world_settle(w, true);
-}
 
 /* A value on its way, which the test itself takes further. */
 struct way {

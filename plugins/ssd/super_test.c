@@ -9,41 +9,14 @@
 
 #include <cmocka.h>
 
-#include "state.h"
-#include "world.h"
+#include "world_words.h"
 
 #define KIB 1024
-
-static void
-opened(struct world *w)
-{
-	if (!world_open(w))
-		fail_msg("%s", w->opened.sentence);
-}
 
 static void
 set(struct world *w, unsigned key, uint64_t n)
 {
 	assert_int_equal(world_set(w, key, n, 1000, 0), STORED);
-}
-
-static void
-has(struct world *w, unsigned key, uint64_t should)
-{
-	uint64_t n = 0;
-
-	if (!world_get(w, key, &n, NULL))
-		fail_msg("key %u is not there, write %llu should be", key, (unsigned long long)should);
-	assert_int_equal(n, should);
-}
-
-static void
-has_not(struct world *w, unsigned key)
-{
-	uint64_t n = 0;
-
-	if (world_get(w, key, &n, NULL))
-		fail_msg("key %u is there: write %llu", key, (unsigned long long)n);
 }
 
 static uint64_t

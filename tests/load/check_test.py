@@ -261,7 +261,7 @@ def test_two_tiers_in_trouble():
 
 
 def test_two_tiers_that_evict_in_trouble():
-    stats = troubled("l1l2 and l1l2batch, evicting, in trouble", ("--keys", 2000, "--size", "2KiB-8KiB", "--dist", "zipf:0.5", "--mix",
+    stats = troubled("l1l2 and l1l2batch, evicting, in trouble", ("--keys", 2000, "--size", "8KiB-32KiB", "--dist", "zipf:0.5", "--mix",
                       "get:20,gets:4,gat:2,set:10,add:4,cas:2,delete:2,touch:2,flush_all:0.01"), l1="1MiB")
     assert int(stats["evictions"]) > 0, stats
 

@@ -125,6 +125,9 @@ CASES = (
     in_memory("multiget", "values in memory, gets of ten keys", Workload(width=10),
               Claim("rend", "memcached", CPU, 0.85)),
     in_memory("connections", "values in memory, a thousand busy connections", Workload(connections=1000)),
+    # Nothing is shared with anybody: a wait, a read and a write.
+    Case("alone", "values in memory, one request at a time on one connection", IN_MEMORY, MEMCACHED_TWICE, Workload(connections=1),
+         (Claim("rend", None, CALLS, 3.05),), (COUNT_CALLS,)),
     proxy("proxy-text-1", "a memcached behind, unpipelined text", Workload(),
           Claim("rend", "nutcracker", CPU, 0.75)),
     proxy("proxy-text-16", "a memcached behind, pipelined text", Workload(depth=16),

@@ -16,15 +16,18 @@ FILL = ("--connections", "8", "--depth", "16")
 
 
 class Load:
-    def __init__(self, build):
+    def __init__(self, build, core=CLIENT_CORE, wrap=None):
+        """core: where it runs, and what is behind a proxy, too.  wrap() is put before the commands of both."""
         self.program = os.path.join(build, "rend-load")
+        self.core = core
+        self.wrap = wrap or (lambda argv: argv)
 
     def _run(self, actor, keys, options, prefix=(), patience=PATIENCE):
         host, port = actor.address
         workload = actor.workload
-        argv = [*prefix, *on_core(CLIENT_CORE, [
+        argv = [*prefix, *on_core(self.core, self.wrap([
             self.program, "run", "--host", host, "--port", str(port), "--protocol", workload.protocol, "--keys", str(keys),
-            "--size", str(workload.value_bytes), "--pid", str(actor.process.pid), "--timeout", "30s", "--json", "-", *options])]
+            "--size", str(workload.value_bytes), "--pid", str(actor.process.pid), "--timeout", "30s", "--json", "-", *options]))]
         try:
             done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=patience)
         except subprocess.TimeoutExpired:

@@ -4,7 +4,7 @@ import shutil
 import tempfile
 from dataclasses import replace
 
-from process import CLIENT_CORE, Process, connects, wait_for
+from process import Process, connects, wait_for
 from systems import Crowd, Place, memcached_argv
 
 # So many that they do not all lie in the processor's nearer caches.
@@ -58,7 +58,7 @@ class Stage:
 
     def _start_backend(self):
         socket_path = os.path.join(self.folder, "backend.sock")
-        self.backend = Process("backend", memcached_argv() + ["-s", socket_path], self.folder, CLIENT_CORE)
+        self.backend = Process("backend", self.load.wrap(memcached_argv() + ["-s", socket_path]), self.folder, self.load.core)
         self.backend.path = socket_path
         wait_for("the backend to serve", lambda: self.backend.check() and connects(socket_path))
 

@@ -23,8 +23,10 @@ AC_DEFUN([REND_SANITIZE], [
       # An error that is found ends the program: else a test could pass over it.
       CFLAGS="$CFLAGS -fsanitize=$enableval -fno-sanitize-recover=all -fno-omit-frame-pointer"
       LDFLAGS="$LDFLAGS -fsanitize=$enableval"
+      AS_CASE([$enableval], [*thread*], [rend_sanitized_threads=yes])
       rend_sanitized=yes])])
   AM_CONDITIONAL([SANITIZED], [test "x$rend_sanitized" = xyes])
+  AM_CONDITIONAL([SANITIZED_THREADS], [test "x$rend_sanitized_threads" = xyes])
 ])
 
 # --enable-werror

@@ -12,6 +12,7 @@ export REND=$build/rend
 export REND_PLUGINS=$build/.libs
 export METER_LIB=$build/tests/talk/meter.so
 export JUMP_LIB=$build/tests/talk/jump.so
+export HANG_LIB=$build/tests/talk/hang.so
 export TEST_PLUGINS=$build/tests/talk
 export REND_PREFIX=$build/tests/prefix
 export PYTHONDONTWRITEBYTECODE=1

@@ -117,21 +117,34 @@ rend_value_move(struct rend_value *to, struct rend_value *from)
 	*from = (struct rend_value){ 0 };
 }
 
-void
-rend_value_drop(struct rend_value *v)
+static void
+drop_many(struct rend_value *v)
 {
 	struct rend_seg *segs = value_segs(v);
-	struct rend_buf *first;
+	struct rend_buf *first = segs[0].buf;
 
-	if (v->nsegs == 0)
-		return;
-	first = segs[0].buf;
 	for (unsigned i = 1; i < v->nsegs; i++)
 		rend_buf_drop(&segs[i].buf);
 	if (v->room != 0)
 		free(v->segs.many);
 	*v = (struct rend_value){ 0 };
 	rend_buf_drop(&first);
+}
+
+void
+rend_value_drop(struct rend_value *v)
+{
+	struct rend_buf *only;
+
+	if (v->nsegs == 0)
+		return;
+	if (v->nsegs > 1 || v->room != 0) {
+		drop_many(v);
+		return;
+	}
+	only = v->segs.few[0].buf;
+	*v = (struct rend_value){ 0 };
+	rend_buf_drop(&only);
 }
 
 size_t

@@ -205,7 +205,12 @@ handler_open(struct rend_node *n, struct rend_error *err)
 	if (h->limits != NULL)
 		h->limits(n->conf, &n->limits);
 	n->store = n->conf;
-	return h->open == NULL ? 0 : h->open(&n->store, n->conf, n, err);
+	if (h->open == NULL || h->open(&n->store, n->conf, n, err) == 0)
+		return 0;
+	/* What it was told has been checked by now: it is refused memory, or a disk, which may be there later. */
+	if (err->exit_code == 0)
+		err->exit_code = EX_OSERR;
+	return -1;
 }
 
 /* Plugins say what is wrong, not with whom. */

@@ -76,17 +76,23 @@ take_cas(const struct request *r, struct command *cmd)
 	cmd->ask.cas = r->cas;
 }
 
+/* Of what is stored or changed: a quiet one is not told. */
 static uint32_t
 want_cas(const struct dialog *d, const struct bin_command *t)
 {
-	return d->limits->cas_enabled && (t->verb == REND_GET || !(t->is & QUIET)) ? REND_WANT_CAS : 0;
+	return d->limits->cas_enabled && !(t->is & QUIET) ? REND_WANT_CAS : 0;
 }
 
 static enum parse
 parse_get(struct dialog *d, const struct bin_command *t, const struct request *r, struct command *cmd)
 {
-	cmd->ask.want = REND_WANT_NO_WIN | want_cas(d, t) | (d->limits->cas_enabled ? REND_WANT_ANY_CAS : 0) |
-			(t->is & VALUE ? REND_WANT_VALUE : 0) | (t->is & TELLS_TIME ? REND_WANT_EXPTIME : 0);
+	cmd->ask.want = REND_WANT_NO_WIN;
+	if (d->limits->cas_enabled)
+		cmd->ask.want |= REND_WANT_CAS | REND_WANT_ANY_CAS;
+	if (t->is & VALUE)
+		cmd->ask.want |= REND_WANT_VALUE;
+	if (t->is & TELLS_TIME)
+		cmd->ask.want |= REND_WANT_EXPTIME;
 	if (t->is & TOUCHING) {
 		cmd->ask.mode = REND_ALSO_TOUCH;
 		cmd->ask.exptime = exptime_at(r->extras);

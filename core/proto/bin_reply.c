@@ -150,7 +150,8 @@ put_hit(struct chain *out, const struct asked *asked, const struct rend_op *op)
 	if (with_time)
 		bin_put_u32(p + 4, exptime_said(item->exptime));
 	p += h.extlen;
-	p = chain_copy(p, op->key, h.keylen);
+	if (h.keylen > 0)
+		p = chain_copy(p, op->key, h.keylen);
 	if (copied && len > 0)
 		p = chain_copy_value(p, &item->value);
 	chain_took(out, (size_t)(p - to));

@@ -164,15 +164,6 @@ begins_get(const char *in, size_t len)
 	return false;
 }
 
-static bool
-are_keys(struct word w, const char *end)
-{
-	for (; w.len > 0; w = word_next(&w, end))
-		if (!word_is_key(&w))
-			return false;
-	return true;
-}
-
 /* get k...; gat exptime k...  The first key is answered with, the others wait in the input. */
 static enum parse
 parse_get(struct dialog *d, const struct text_command *t, struct line *l, struct command *cmd)
@@ -187,7 +178,7 @@ parse_get(struct dialog *d, const struct text_command *t, struct line *l, struct
 	if ((t->with & TOUCH) && !field_exptime(&exptime, &cmd->ask.exptime))
 		return text_refuse(cmd, BAD_EXPTIME);
 	second = word_next(&key, l->end);
-	if (!field_key(&key, cmd) || !are_keys(second, l->end))
+	if (!field_key(&key, cmd) || !words_are_keys(second.p, l->end))
 		return text_refuse(cmd, BAD_LINE);
 	cmd->ask.mode = t->with & TOUCH ? REND_ALSO_TOUCH : 0;
 	cmd->ask.want = REND_WANT_VALUE | REND_WANT_NO_WIN |
@@ -498,9 +489,6 @@ parse_any(struct dialog *d, const char *in, size_t len, size_t *used, struct com
 	swallowed = *used;
 	in += swallowed;
 	len -= swallowed;
-	if (d->in_keys)
-		return next_key(d, in, len, used, cmd);
-
 	skip = d->scanned < len ? d->scanned : len;
 	nl = memchr(in + skip, '\n', len - skip);
 	line_len = nl == NULL ? len : (size_t)(nl - in);
@@ -523,9 +511,9 @@ parse_any(struct dialog *d, const char *in, size_t len, size_t *used, struct com
 enum parse
 text_parse(struct dialog *d, const char *in, size_t len, size_t *used, struct command *cmd)
 {
-	bool begins = !d->in_keys && d->scanned == 0 && d->swallow == 0 && !d->swallow_line;
-
-	if (begins && parse_plain_get(in, len, used, cmd))
+	if (d->in_keys)
+		return next_key(d, in, len, used, cmd);
+	if (d->scanned == 0 && d->swallow == 0 && !d->swallow_line && parse_plain_get(in, len, used, cmd))
 		return PARSE_COMMAND;
 	return parse_any(d, in, len, used, cmd);
 }

@@ -7,16 +7,21 @@
 
 #define EACH_BYTE(b) (UINT64_C(0x0101010101010101) * (b))
 
-/* A bit in the first of eight bytes, in their order, that is a space, a control character or DEL; what lies behind it is undefined.  0: none. */
-static uint64_t
-unprintable(const char *p)
+/* A bit in the first of eight bytes, in their order, that is below least, at most 0x7f, or DEL; what lies behind it is undefined.  0: none. */
+static inline uint64_t
+odd_of_eight(const char *p, unsigned least)
 {
-	uint64_t x, del;
+	uint64_t x;
 
 	memcpy(&x, p, sizeof(x));
 	x = le64toh(x);
-	del = x ^ EACH_BYTE(0x7f);
-	return (((x - EACH_BYTE(0x21)) & ~x) | ((del - EACH_BYTE(0x01)) & ~del)) & EACH_BYTE(0x80);
+	return ((x - EACH_BYTE(least)) | ((x ^ EACH_BYTE(0x7f)) - EACH_BYTE(0x01))) & ~x & EACH_BYTE(0x80);
+}
+
+static uint64_t
+unprintable(const char *p)
+{
+	return odd_of_eight(p, ' ' + 1);
 }
 
 const char *
@@ -38,6 +43,38 @@ word_printable(const char *p, const char *end)
 	while (p < end && (unsigned char)*p > ' ' && *p != 0x7f)
 		p++;
 	return p;
+}
+
+/* No control character and no DEL, but there may be spaces. */
+static bool
+are_printable(const char *p, const char *end)
+{
+	uint64_t odd;
+
+	if (end - p >= 8) {
+		odd = odd_of_eight(end - 8, ' ');
+		for (; end - p > 8; p += 8)
+			odd |= odd_of_eight(p, ' ');
+		return odd == 0;
+	}
+	for (; p < end; p++)
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			return false;
+	return true;
+}
+
+/* In parts that end with a space and have no more bytes than a key: no word in them is too long. */
+bool
+words_are_keys(const char *p, const char *end)
+{
+	while (end - p > REND_KEY_MAX) {
+		const char *space = memrchr(p, ' ', REND_KEY_MAX + 1);
+
+		if (space == NULL || !are_printable(p, space))
+			return false;
+		p = space + 1;
+	}
+	return are_printable(p, end);
 }
 
 struct word

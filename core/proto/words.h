@@ -19,6 +19,9 @@ struct word {
 /* The first space, control character or DEL in p..end, or end. */
 const char *word_printable(const char *p, const char *end);
 
+/* Can every word in p..end be a key?  As word_is_key() of one after the other. */
+bool words_are_keys(const char *p, const char *end);
+
 /* The first word in p..end; one of length 0, at end, if there is none. */
 struct word word_first(const char *p, const char *end);
 

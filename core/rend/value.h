@@ -59,6 +59,17 @@ struct rend_value {
 /* Appends a piece; the value takes over the caller's reference to buf, also on failure.  0, or -1: no memory, the value is as before. */
 REND_API int rend_value_add(struct rend_value *v, struct rend_buf *buf, const char *p, size_t len);
 
+/* Makes *v, which is empty, one piece of len bytes, more than 0, inside buf; the value takes over the caller's reference. */
+static inline void
+rend_value_set(struct rend_value *v, struct rend_buf *buf, const char *p, size_t len)
+{
+	v->segs.few[0].buf = buf;
+	v->segs.few[0].p = p;
+	v->segs.few[0].len = len;
+	v->nsegs = 1;
+	v->len = len;
+}
+
 /* Appends a copy of len bytes at p.  0, or -1: no memory, the value is as before. */
 REND_API int rend_value_copy_in(struct rend_value *v, const void *p, size_t len);
 

@@ -63,7 +63,8 @@ give_value(struct shelf *sh, struct rend_op *op, struct record *r)
 	if (l == NULL)
 		return outgoing_copy(&sh->outgoing, &op->item.value, record_value(r), r->len);
 	rend_buf_ref(&l->buf);
-	return rend_value_add(&op->item.value, &l->buf, l->buf.data, l->buf.size);
+	rend_value_set(&op->item.value, &l->buf, l->buf.data, l->buf.size);
+	return 0;
 }
 
 /* All that is told of a record.  touches: in a visit, and it has its new exptime before it is asked whether that is to be filled anew. */

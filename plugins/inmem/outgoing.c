@@ -103,11 +103,14 @@ outgoing_copy(struct outgoing *o, struct rend_value *value, const char *p, size_
 {
 	char *to;
 
+	if (len == 0)
+		return 0;
 	if (len > o->size / LEN_PART || !has_room(o, len))
 		return rend_value_copy_in(value, p, len);
 	to = o->now->bytes + o->used;
 	memcpy(to, p, len);
 	o->used += (len + STEP - 1) / STEP * STEP;
 	rend_buf_ref(&o->now->buf);
-	return rend_value_add(value, &o->now->buf, to, len);
+	rend_value_set(value, &o->now->buf, to, len);
+	return 0;
 }

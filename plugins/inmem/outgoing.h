@@ -26,7 +26,7 @@ struct outgoing { /* one worker's */
 void outgoing_init(struct outgoing *o, struct budget *budget, size_t size);
 void outgoing_fini(struct outgoing *o);
 
-/* Appends a copy of the bytes to the value.  0, or -1: no memory. */
+/* The value, which is empty, becomes a copy of the bytes.  0, or -1: no memory. */
 int outgoing_copy(struct outgoing *o, struct rend_value *value, const char *p, size_t len);
 
 #endif

@@ -15,21 +15,22 @@
 #define WALL	 1700000000
 #define READ_ALL (REND_WANT_VALUE | REND_WANT_EXPTIME | REND_WANT_CAS)
 
-static const struct question mg = { .form = FORM_MG, .verb = REND_GET, .token = 7, .want = READ_ALL };
-static const struct question mg_meta = { .form = FORM_MG, .verb = REND_GET, .token = 7, .want = REND_WANT_CAS };
-static const struct question mg_touch = { .form = FORM_MG, .verb = REND_TOUCH, .token = 7 };
+#define TOKEN	 .token = { "1007" }
+static const struct question mg = { .form = FORM_MG, .verb = REND_GET, TOKEN, .want = READ_ALL };
+static const struct question mg_meta = { .form = FORM_MG, .verb = REND_GET, TOKEN, .want = REND_WANT_CAS };
+static const struct question mg_touch = { .form = FORM_MG, .verb = REND_TOUCH, TOKEN };
 static const struct question mg_gat = {
-	.form = FORM_MG, .verb = REND_GET, .token = 7, .want = READ_ALL, .mode = REND_ALSO_TOUCH, .exptime = WALL + 99
+	.form = FORM_MG, .verb = REND_GET, TOKEN, .want = READ_ALL, .mode = REND_ALSO_TOUCH, .exptime = WALL + 99
 };
 static const struct question mg_all = {
-	.form = FORM_MG, .verb = REND_GET, .token = 7, .want = READ_ALL | REND_WANT_SIZE | REND_WANT_ACCESS
+	.form = FORM_MG, .verb = REND_GET, TOKEN, .want = READ_ALL | REND_WANT_SIZE | REND_WANT_ACCESS
 };
-static const struct question mg_size = { .form = FORM_MG, .verb = REND_GET, .token = 7, .want = REND_WANT_SIZE };
+static const struct question mg_size = { .form = FORM_MG, .verb = REND_GET, TOKEN, .want = REND_WANT_SIZE };
 static const struct question mg_unless = {
-	.form = FORM_MG, .verb = REND_GET, .token = 7, .want = REND_WANT_VALUE, .mode = REND_IF_CAS, .cas = 9
+	.form = FORM_MG, .verb = REND_GET, TOKEN, .want = REND_WANT_VALUE, .mode = REND_IF_CAS, .cas = 9
 };
-static const struct question ma_time = { .form = FORM_MA, .verb = REND_INCR, .token = 7, .want = REND_WANT_EXPTIME };
-static const struct question append = { .form = FORM_MS, .verb = REND_APPEND, .token = 7 };
+static const struct question ma_time = { .form = FORM_MA, .verb = REND_INCR, TOKEN, .want = REND_WANT_EXPTIME };
+static const struct question append = { .form = FORM_MS, .verb = REND_APPEND, TOKEN };
 static const struct question get_unless = { .form = FORM_GET,
 	.verb = REND_GET,
 	.key = "kk",
@@ -37,10 +38,10 @@ static const struct question get_unless = { .form = FORM_GET,
 	.want = REND_WANT_VALUE | REND_WANT_SIZE,
 	.mode = REND_IF_CAS,
 	.cas = 9 };
-static const struct question ms = { .form = FORM_MS, .verb = REND_SET, .token = 7 };
-static const struct question ms_cas = { .form = FORM_MS, .verb = REND_REPLACE, .token = 7, .mode = REND_IF_CAS };
-static const struct question md = { .form = FORM_MD, .verb = REND_DELETE, .token = 7 };
-static const struct question ma = { .form = FORM_MA, .verb = REND_INCR, .token = 7 };
+static const struct question ms = { .form = FORM_MS, .verb = REND_SET, TOKEN };
+static const struct question ms_cas = { .form = FORM_MS, .verb = REND_REPLACE, TOKEN, .mode = REND_IF_CAS };
+static const struct question md = { .form = FORM_MD, .verb = REND_DELETE, TOKEN };
+static const struct question ma = { .form = FORM_MA, .verb = REND_INCR, TOKEN };
 static const struct question get = { .form = FORM_GET, .verb = REND_GET, .key = "kk", .keylen = 2, .want = READ_ALL };
 static const struct question get_meta = { .form = FORM_GET, .verb = REND_GET, .key = "kk", .keylen = 2 };
 static const struct question store = { .form = FORM_STORE, .verb = REND_SET, .key = "kk", .keylen = 2 };
@@ -64,28 +65,32 @@ static const struct good {
 	uint64_t size;
 	int64_t last_access;
 } goods[] = {
-	{ &mg, "VA 5 f3 c9 t100 O7\r\nhello\r\n", REND_OK, "hello", 3, READ_ALL, WALL + 100, 9, 0, false, 0, 0, 0 },
-	{ &mg, "VA 5 f4294967295 c18446744073709551615 t-1 O7\r\nhel\r\n\r\n", REND_OK, "hel\r\n", 4294967295U,
+	{ &mg, "VA 5 f3 c9 t100 O1007\r\nhello\r\n", REND_OK, "hello", 3, READ_ALL, WALL + 100, 9, 0, false, 0, 0, 0 },
+	{ &mg, "VA 5 f4294967295 c18446744073709551615 t-1 O1007\r\nhel\r\n\r\n", REND_OK, "hel\r\n", 4294967295U,
 	    READ_ALL, 0, 18446744073709551615ULL, 0, false, 0, 0, 0 },
-	{ &mg, "VA 1 f0 t4294967294 O7\r\nx\r\n", REND_OK, "x", 0, REND_WANT_VALUE | REND_WANT_EXPTIME, WALL - 2, 0, 0,
-	    false, 0, 1, 0 },
-	{ &mg, "VA 0 f0 O7\r\n\r\n", REND_OK, NULL, 0, REND_WANT_VALUE, 0, 0, 0, false, 0, 0, 0 },
-	{ &mg, "VA 2 W f0 s2 O7\r\nab\r\n", REND_OK, "ab", 0, REND_WANT_VALUE, 0, 0, 0, false, REND_WON, 2, 0 },
-	{ &mg, "VA 2 f0 Z X O7\r\nab\r\n", REND_OK, "ab", 0, REND_WANT_VALUE, 0, 0, 0, false, REND_SENT | REND_STALE, 2,
-	    0 },
-	{ &mg_all, "VA 2 f1 c2 t3 s2 l44 h1 O7\r\nab\r\n", REND_OK, "ab", 1,
+	{ &mg, "VA 1 f0 t4294967294 O1007\r\nx\r\n", REND_OK, "x", 0, REND_WANT_VALUE | REND_WANT_EXPTIME, WALL - 2, 0,
+	    0, false, 0, 1, 0 },
+	{ &mg, "VA 2 f7 c18446744073709551615 O1007\r\nab\r\n", REND_OK, "ab", 7, REND_WANT_VALUE | REND_WANT_CAS, 0,
+	    18446744073709551615ULL, 0, false, 0, 0, 0 },
+	{ &mg, "VA 2 f7 c0000000000000000000000012 O1007\r\nab\r\n", REND_OK, "ab", 7, REND_WANT_VALUE | REND_WANT_CAS,
+	    0, 12, 0, false, 0, 0, 0 },
+	{ &mg, "VA 0 f0 O1007\r\n\r\n", REND_OK, NULL, 0, REND_WANT_VALUE, 0, 0, 0, false, 0, 0, 0 },
+	{ &mg, "VA 2 W f0 s2 O1007\r\nab\r\n", REND_OK, "ab", 0, REND_WANT_VALUE, 0, 0, 0, false, REND_WON, 2, 0 },
+	{ &mg, "VA 2 f0 Z X O1007\r\nab\r\n", REND_OK, "ab", 0, REND_WANT_VALUE, 0, 0, 0, false, REND_SENT | REND_STALE,
+	    2, 0 },
+	{ &mg_all, "VA 2 f1 c2 t3 s2 l44 h1 O1007\r\nab\r\n", REND_OK, "ab", 1,
 	    READ_ALL | REND_WANT_SIZE | REND_WANT_ACCESS, WALL + 3, 2, 0, false, REND_HIT_BEFORE, 2, 44 },
-	{ &mg_size, "HD f1 s77 O7\r\n", REND_OK, NULL, 1, REND_WANT_SIZE, 0, 0, 0, false, 0, 77, 0 },
-	{ &mg_unless, "VA 2 f1 c9 O7\r\nab\r\n", REND_OK, NULL, 1, 0, 0, 0, 0, false, 0, 2, 0 },
-	{ &mg_unless, "VA 2 f1 c10 O7\r\nab\r\n", REND_OK, "ab", 1, REND_WANT_VALUE, 0, 0, 0, false, 0, 2, 0 },
+	{ &mg_size, "HD f1 s77 O1007\r\n", REND_OK, NULL, 1, REND_WANT_SIZE, 0, 0, 0, false, 0, 77, 0 },
+	{ &mg_unless, "VA 2 f1 c9 O1007\r\nab\r\n", REND_OK, NULL, 1, 0, 0, 0, 0, false, 0, 2, 0 },
+	{ &mg_unless, "VA 2 f1 c10 O1007\r\nab\r\n", REND_OK, "ab", 1, REND_WANT_VALUE, 0, 0, 0, false, 0, 2, 0 },
 	{ &get_unless, "VALUE kk 1 2 9\r\nab\r\nEND\r\n", REND_OK, NULL, 1, REND_WANT_SIZE, 0, 0, 0, false, 0, 2, 0 },
 	{ &get_unless, "VALUE kk 1 2 8\r\nab\r\nEND\r\n", REND_OK, "ab", 1, REND_WANT_VALUE | REND_WANT_SIZE, 0, 0, 0,
 	    false, 0, 2, 0 },
-	{ &ma_time, "VA 1 c4 t50 O7\r\n9\r\n", REND_OK, NULL, 0, REND_WANT_CAS | REND_WANT_EXPTIME, WALL + 50, 4, 9,
+	{ &ma_time, "VA 1 c4 t50 O1007\r\n9\r\n", REND_OK, NULL, 0, REND_WANT_CAS | REND_WANT_EXPTIME, WALL + 50, 4, 9,
 	    false, 0, 0, 0 },
-	{ &append, "HD c5 O7\r\n", REND_OK, NULL, 0, REND_WANT_CAS, 0, 5, 0, false, 0, 0, 0 },
+	{ &append, "HD c5 O1007\r\n", REND_OK, NULL, 0, REND_WANT_CAS, 0, 5, 0, false, 0, 0, 0 },
 	{ &ms, "CLIENT_ERROR invalid flag\r\n", REND_UNSUPPORTED, NULL, 0, 0, 0, 0, 0, true, 0, 0, 0 },
-	{ &mg, "EN O7\r\n", REND_MISS, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
+	{ &mg, "EN O1007\r\n", REND_MISS, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
 	{ &mg, "SERVER_ERROR out of memory writing get response\r\n", REND_NO_MEMORY, NULL, 0, 0, 0, 0, 0, false, 0, 0,
 	    0 },
 	{ &mg, "SERVER_ERROR backend down\r\n", REND_LOST, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
@@ -95,27 +100,27 @@ static const struct good {
 	{ &mg, "SERVER_ERROR\r\n", REND_IO, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
 	{ &mg, "CLIENT_ERROR bad command line format\r\n", REND_IO, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
 	{ &mg, "ERROR\r\n", REND_UNSUPPORTED, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
-	{ &mg_meta, "HD f3 c9 O7\r\n", REND_OK, NULL, 3, REND_WANT_CAS, 0, 9, 0, false, 0, 0, 0 },
-	{ &mg_touch, "HD f3 O7\r\n", REND_OK, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
-	{ &mg_touch, "EN O7\r\n", REND_MISS, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
-	{ &mg_gat, "VA 1 t50 f3 c9 O7\r\nx\r\n", REND_OK, "x", 3, READ_ALL, WALL + 99, 9, 0, false, 0, 0, 0 },
-	{ &ms, "HD c5 O7\r\n", REND_OK, NULL, 0, REND_WANT_CAS | REND_WANT_SIZE, 0, 5, 0, false, 0, 0, 0 },
-	{ &ms, "NS c0 O7\r\n", REND_NOT_STORED, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
-	{ &ms, "EX c0 O7\r\n", REND_EXISTS, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
-	{ &ms, "NF c0 O7\r\n", REND_MISS, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
-	{ &ms_cas, "NS c0 O7\r\n", REND_MISS, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
+	{ &mg_meta, "HD f3 c9 O1007\r\n", REND_OK, NULL, 3, REND_WANT_CAS, 0, 9, 0, false, 0, 0, 0 },
+	{ &mg_touch, "HD f3 O1007\r\n", REND_OK, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
+	{ &mg_touch, "EN O1007\r\n", REND_MISS, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
+	{ &mg_gat, "VA 1 t50 f3 c9 O1007\r\nx\r\n", REND_OK, "x", 3, READ_ALL, WALL + 99, 9, 0, false, 0, 0, 0 },
+	{ &ms, "HD c5 O1007\r\n", REND_OK, NULL, 0, REND_WANT_CAS | REND_WANT_SIZE, 0, 5, 0, false, 0, 0, 0 },
+	{ &ms, "NS c0 O1007\r\n", REND_NOT_STORED, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
+	{ &ms, "EX c0 O1007\r\n", REND_EXISTS, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
+	{ &ms, "NF c0 O1007\r\n", REND_MISS, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
+	{ &ms_cas, "NS c0 O1007\r\n", REND_MISS, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
 	{ &ms, "SERVER_ERROR object too large for cache\r\n", REND_TOO_BIG, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
 	{ &ms, "SERVER_ERROR out of memory storing object\r\n", REND_NO_MEMORY, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
 	{ &ms, "CLIENT_ERROR bad data chunk\r\n", REND_IO, NULL, 0, 0, 0, 0, 0, true, 0, 0, 0 },
 	{ &ms, "ERROR\r\n", REND_UNSUPPORTED, NULL, 0, 0, 0, 0, 0, true, 0, 0, 0 },
-	{ &md, "HD O7\r\n", REND_OK, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
-	{ &md, "NF O7\r\n", REND_MISS, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
-	{ &md, "EX O7\r\n", REND_EXISTS, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
-	{ &ma, "VA 1 c4 O7\r\n9\r\n", REND_OK, NULL, 0, REND_WANT_CAS, 0, 4, 9, false, 0, 0, 0 },
-	{ &ma, "VA 20 c4 O7\r\n18446744073709551615\r\n", REND_OK, NULL, 0, REND_WANT_CAS, 0, 4,
+	{ &md, "HD O1007\r\n", REND_OK, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
+	{ &md, "NF O1007\r\n", REND_MISS, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
+	{ &md, "EX O1007\r\n", REND_EXISTS, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
+	{ &ma, "VA 1 c4 O1007\r\n9\r\n", REND_OK, NULL, 0, REND_WANT_CAS, 0, 4, 9, false, 0, 0, 0 },
+	{ &ma, "VA 20 c4 O1007\r\n18446744073709551615\r\n", REND_OK, NULL, 0, REND_WANT_CAS, 0, 4,
 	    18446744073709551615ULL, false, 0, 0, 0 },
-	{ &ma, "VA 2 c4 O7\r\n9 \r\n", REND_OK, NULL, 0, REND_WANT_CAS, 0, 4, 9, false, 0, 0, 0 },
-	{ &ma, "NF O7\r\n", REND_MISS, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
+	{ &ma, "VA 2 c4 O1007\r\n9 \r\n", REND_OK, NULL, 0, REND_WANT_CAS, 0, 4, 9, false, 0, 0, 0 },
+	{ &ma, "NF O1007\r\n", REND_MISS, NULL, 0, 0, 0, 0, 0, false, 0, 0, 0 },
 	{ &ma, "CLIENT_ERROR cannot increment or decrement non-numeric value\r\n", REND_NOT_A_NUMBER, NULL, 0, 0, 0, 0,
 	    0, false, 0, 0, 0 },
 	{ &get, "VALUE kk 3 5\r\nhello\r\nEND\r\n", REND_OK, "hello", 3, REND_WANT_VALUE, 0, 0, 0, false, 0, 0, 0 },
@@ -143,49 +148,49 @@ static const struct bad {
 	const struct question *asked;
 	const char *bytes;
 } bads[] = {
-	{ &mg, "VA 5 f3 O8\r\n" },
+	{ &mg, "VA 5 f3 O1008\r\n" },
 	{ &mg, "VA 5 f3\r\n" },
 	{ &mg, "EN\r\n" },
 	{ &mg, "EN O\r\n" },
-	{ &mg, "EN O7x\r\n" },
-	{ &mg, "EN O4294967303\r\n" },
-	{ &mg, "VA 5 O7\r\n" },
-	{ &mg, "VA 5 f4294967296 O7\r\n" },
-	{ &mg, "VA 5 f-1 O7\r\n" },
-	{ &mg, "VA 5 f1 c18446744073709551616 O7\r\n" },
-	{ &mg, "VA 5 f1 t-2 O7\r\n" },
-	{ &mg, "VA 5 f1 t99999999999 O7\r\n" },
-	{ &mg, "VA  f1 O7\r\n" },
-	{ &mg, "VA -1 f1 O7\r\n" },
-	{ &mg, "VA 1074790401 f1 O7\r\n" },
-	{ &mg, "VA 2147483647 f1 O7\r\n" },
-	{ &mg, "VA 4294967295 f1 O7\r\n" },
-	{ &mg, "VA 18446744073709551615 f1 O7\r\n" },
-	{ &mg, "VA 99999999999999999999999 f1 O7\r\n" },
-	{ &mg, "VA 5 f1 \001 O7\r\n" },
-	{ &mg, "VA 5 f1 \377 O7\r\n" },
-	{ &mg, "HD f1 O7\r\n" },
-	{ &mg, "NF O7\r\n" },
+	{ &mg, "EN O1007x\r\n" },
+	{ &mg, "EN O10071\r\n" },
+	{ &mg, "VA 5 O1007\r\n" },
+	{ &mg, "VA 5 f4294967296 O1007\r\n" },
+	{ &mg, "VA 5 f-1 O1007\r\n" },
+	{ &mg, "VA 5 f1 c18446744073709551616 O1007\r\n" },
+	{ &mg, "VA 5 f1 t-2 O1007\r\n" },
+	{ &mg, "VA 5 f1 t99999999999 O1007\r\n" },
+	{ &mg, "VA  f1 O1007\r\n" },
+	{ &mg, "VA -1 f1 O1007\r\n" },
+	{ &mg, "VA 1074790401 f1 O1007\r\n" },
+	{ &mg, "VA 2147483647 f1 O1007\r\n" },
+	{ &mg, "VA 4294967295 f1 O1007\r\n" },
+	{ &mg, "VA 18446744073709551615 f1 O1007\r\n" },
+	{ &mg, "VA 99999999999999999999999 f1 O1007\r\n" },
+	{ &mg, "VA 5 f1 \001 O1007\r\n" },
+	{ &mg, "VA 5 f1 \377 O1007\r\n" },
+	{ &mg, "HD f1 O1007\r\n" },
+	{ &mg, "NF O1007\r\n" },
 	{ &mg, "END\r\n" },
 	{ &mg, "\r\n" },
 	{ &mg, "\n" },
-	{ &mg, "EN O7\n" },
+	{ &mg, "EN O1007\n" },
 	{ &mg, "\200" },
 	{ &mg, "error\r\n" },
 	{ &mg, "HTTP/1.1 400 Bad Request\r\n" },
-	{ &mg, "VA 5 f3 O7\r\nhelloX" },
-	{ &mg, "VA 5 f3 O7\r\nhello\rX" },
+	{ &mg, "VA 5 f3 O1007\r\nhelloX" },
+	{ &mg, "VA 5 f3 O1007\r\nhello\rX" },
 	{ &mg, "ERRORS\r\n" },
-	{ &mg_meta, "VA 5 f3 c9 O7\r\n" },
+	{ &mg_meta, "VA 5 f3 c9 O1007\r\n" },
 	{ &ms, "STORED\r\n" },
-	{ &ms, "EN O7\r\n" },
-	{ &ms, "VA 1 O7\r\n" },
-	{ &md, "NS O7\r\n" },
-	{ &ma, "VA 41 O7\r\n" },
-	{ &ma, "VA 1 O7\r\nx\r\n" },
-	{ &ma, "VA 0 O7\r\n\r\n" },
-	{ &ma, "VA 21 O7\r\n184467440737095516160\r\n" },
-	{ &ma, "HD O7\r\n" },
+	{ &ms, "EN O1007\r\n" },
+	{ &ms, "VA 1 O1007\r\n" },
+	{ &md, "NS O1007\r\n" },
+	{ &ma, "VA 41 O1007\r\n" },
+	{ &ma, "VA 1 O1007\r\nx\r\n" },
+	{ &ma, "VA 0 O1007\r\n\r\n" },
+	{ &ma, "VA 21 O1007\r\n184467440737095516160\r\n" },
+	{ &ma, "HD O1007\r\n" },
 	{ &get, "VALUE kx 3 5\r\n" },
 	{ &get, "VALUE k 3 5\r\n" },
 	{ &get, "VALUE kkk 3 5\r\n" },
@@ -333,7 +338,7 @@ half_an_answer_is_none(void **state)
 static void
 many_answers_in_one_read(void **state)
 {
-	static const char bytes[] = "EN O7\r\nVA 3 f1 O7\r\nabc\r\nHD c4 O7\r\nEN O7\r\n";
+	static const char bytes[] = "EN O1007\r\nVA 3 f1 O1007\r\nabc\r\nHD c4 O1007\r\nEN O1007\r\n";
 	const struct question *asked[] = { &mg, &mg, &ms, &mg };
 	const uint8_t status[] = { REND_MISS, REND_OK, REND_OK, REND_MISS };
 	struct recvq q = { 0 };
@@ -370,7 +375,7 @@ a_line_without_end(void **state)
 static void
 memory_follows_the_bytes(void **state)
 {
-	static const char head[] = "VA 1073741824 f0 O7\r\n";
+	static const char head[] = "VA 1073741824 f0 O1007\r\n";
 	struct recvq q = { 0 };
 	struct answer a = { 0 };
 	size_t room;
@@ -398,7 +403,7 @@ large_value(size_t size, size_t step)
 	assert_non_null(back);
 	for (size_t i = 0; i < size; i++)
 		bytes[i] = (char)(i * 2654435761U >> 13);
-	snprintf(head, sizeof head, "VA %zu f0 O7\r\n", size);
+	snprintf(head, sizeof head, "VA %zu f0 O1007\r\n", size);
 	feed(&q, head, strlen(head));
 	for (size_t at = 0; at < size; at += step) {
 		size_t n = step < size - at ? step : size - at;
@@ -457,7 +462,7 @@ values_survive_what_comes_after(void **state)
 		int n;
 
 		snprintf(body, sizeof body, "value %d of this test, which is long enough to wrap often", i);
-		n = snprintf(bytes, sizeof bytes, "VA %zu f0 O7\r\n%s\r\n", strlen(body), body);
+		n = snprintf(bytes, sizeof bytes, "VA %zu f0 O1007\r\n%s\r\n", strlen(body), body);
 		assert_int_equal(converse(&a, &q, &mg, bytes, (size_t)n, 10 + (size_t)i % 50, 17), ANSWER_READY);
 		rend_value_move(&kept[i], &a.item.value);
 		answer_drop(&a);
@@ -506,17 +511,17 @@ probe_dialects(void **state)
 		const char *bytes;
 		bool meta, sets_cas;
 	} rows[] = {
-		{ "EN O1\r\nCLIENT_ERROR invalid flag\r\nVERSION 1.6.18\r\n", true, false },
-		{ "HD f0 O1\r\nCLIENT_ERROR invalid flag\r\nVERSION 1.6.13\r\n", true, false },
-		{ "EN O1\r\nEN O2\r\nVERSION 1.6.27\r\n", true, true },
-		{ "EN O1\r\nEN O2\r\nVERSION 1.6.18-rend-0.1\r\n", true, true },
-		{ "HD f0 O1\r\nHD f0 O2\r\nVERSION rend\r\n", true, true },
-		{ "EN O1\r\nERROR\r\nVERSION rend\r\n", true, false },
-		{ "EN O1\r\nSERVER_ERROR out of memory\r\nVERSION 1.6.40\r\n", true, false },
-		{ "EN O1\r\nEN O2\r\nVERSION 1.6.9\r\n", false, false },
-		{ "EN O1\r\nCLIENT_ERROR invalid flag\r\nERROR\r\n", true, false },
+		{ "EN O1001\r\nCLIENT_ERROR invalid flag\r\nVERSION 1.6.18\r\n", true, false },
+		{ "HD f0 O1001\r\nCLIENT_ERROR invalid flag\r\nVERSION 1.6.13\r\n", true, false },
+		{ "EN O1001\r\nEN O1002\r\nVERSION 1.6.27\r\n", true, true },
+		{ "EN O1001\r\nEN O1002\r\nVERSION 1.6.18-rend-0.1\r\n", true, true },
+		{ "HD f0 O1001\r\nHD f0 O1002\r\nVERSION rend\r\n", true, true },
+		{ "EN O1001\r\nERROR\r\nVERSION rend\r\n", true, false },
+		{ "EN O1001\r\nSERVER_ERROR out of memory\r\nVERSION 1.6.40\r\n", true, false },
+		{ "EN O1001\r\nEN O1002\r\nVERSION 1.6.9\r\n", false, false },
+		{ "EN O1001\r\nCLIENT_ERROR invalid flag\r\nERROR\r\n", true, false },
 		{ "ERROR\r\nERROR\r\nVERSION 1.5.6\r\n", false, false },
-		{ "ERROR\r\nEN O2\r\nERROR\r\n", false, false },
+		{ "ERROR\r\nEN O1002\r\nERROR\r\n", false, false },
 		{ "CLIENT_ERROR what?\r\nERROR\r\nERROR\r\n", false, false },
 	};
 

@@ -99,9 +99,9 @@ static flag_f *const flags[128] = {
 static const char *
 read_opaque(struct line *l, const struct question *asked, struct came *came)
 {
-	uint64_t n;
+	struct word w = line_word(l);
 
-	if (!line_number(l, UINT32_MAX, &n) || n != asked->token)
+	if (!word_is(w, asked->token.digits, TOKEN_LEN))
 		return "the opaque is of another request";
 	came->opaque = true;
 	return NULL;

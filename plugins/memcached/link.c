@@ -10,9 +10,6 @@
 #define IOV_PER_WRITE	256
 #define IDLE_LOOK_AFTER (100 * MS)
 
-/* Opaques go around: of a connection that is out of step, the answer at hand is near the one that is due. */
-#define TOKEN_MAX 9999
-
 /* ---- writing ---- */
 
 bool
@@ -42,6 +39,20 @@ link_write(struct link *l)
 	return true;
 }
 
+/*
+ * 1001, ... 9999, 1000, and so on: they go around, because of a connection that is out of step, the answer at hand is near the one that is
+ * due.
+ */
+static void
+token_step(struct token *t)
+{
+	for (size_t i = TOKEN_LEN; i-- > 0;) {
+		if (t->digits[i]++ != '9')
+			return;
+		t->digits[i] = i == 0 ? '1' : '0';
+	}
+}
+
 /* What becomes late, or silent, first? */
 static void
 watch(struct link *l)
@@ -63,7 +74,7 @@ link_send(struct link *l, struct rend_op *op)
 	const struct rend_op *says = r->rewrite == NULL ? op : rewrite_says(r->rewrite, op);
 	enum rend_status status;
 
-	l->token = l->token % TOKEN_MAX + 1;
+	token_step(&l->token);
 	status = request_put(&l->sendq, says, l->dialect, l->token, rend_wall(), &r->question);
 	if (status != REND_OK) {
 		request_end(op, status);
@@ -110,7 +121,7 @@ link_ask(struct link *l, struct rend_op *op)
 		link_break(l, END_CLOSED, "it closed the connection");
 	if (op->ask.link != 0 && op->verb != REND_GET && (!link_ready(l) || op->ask.link != l->id)) {
 		request_end(op, REND_NOT_STORED);
-	} else if (!rend_guard_holds(op)) {
+	} else if (op->guard != NULL && !rend_guard_holds(op)) {
 		request_end(op, REND_NOT_STORED);
 	} else if (!l->moving && l->state != LINK_UP && !l->hope) {
 		request_end(op, REND_DOWN);

@@ -261,7 +261,7 @@ on_dialed(void *arg, int fd, int error)
 	l->fd = fd;
 	l->peer = l->routes->route[l->dial.route];
 	l->state = LINK_PROBING;
-	l->token = 0;
+	l->token = (struct token){ "1000" };
 	l->readable = event_new(l->base, fd, EV_READ | EV_PERSIST, link_readable, l);
 	l->writable = event_new(l->base, fd, EV_WRITE, link_writable, l);
 	if (l->readable == NULL || l->writable == NULL || event_add(l->readable, NULL) != 0 ||

@@ -66,9 +66,9 @@ struct link {
 	struct recvq recvq;
 	struct answer answer; /* of the first in sent, or of the probe */
 	struct probe probe;
-	uint32_t token;
-	unsigned timeouts; /* in a row */
-	uint64_t heard;	   /* the last byte came, or the first request after a silence went */
+	struct token token; /* of the last request */
+	unsigned timeouts;  /* in a row */
+	uint64_t heard;	    /* the last byte came, or the first request after a silence went */
 	uint64_t up_since;
 	struct backoff backoff;
 };

@@ -99,6 +99,15 @@ memcached_promises(const void *arg)
 	return ((const struct memcached_conf *)arg)->exclusive ? REND_CAN_EXCLUDE : 0;
 }
 
+/* An l1 that nobody else uses: no other block may say so of the same server. */
+static const char *
+memcached_claims(const void *arg, unsigned nth)
+{
+	const struct memcached_conf *conf = arg;
+
+	return nth == 0 && conf->exclusive ? conf->servers.strings[0] : NULL;
+}
+
 static void
 memcached_detach(void *arg)
 {
@@ -192,6 +201,7 @@ static const struct rend_handler memcached = {
 	.tick = memcached_tick,
 	.up = memcached_up,
 	.promises = memcached_promises,
+	.claims = memcached_claims,
 };
 
 REND_PLUGIN(.version = "0.1", .handler = &memcached);

@@ -15,7 +15,7 @@ probe_put(struct probe *p, struct sendq *q)
 	 * A miss that brings its opaque back: memcached can since 1.6.13, which is also when all else we use was there.  The same with
 	 * E: since 1.6.27; before, that is an invalid flag.  What others call themselves says nothing of it: another rend is a 1.6.18.
 	 */
-	static const char line[] = "mg rend:probe f O1\r\nmg rend:probe E1 f O2\r\nversion\r\n";
+	static const char line[] = "mg rend:probe f O1001\r\nmg rend:probe E1 f O1002\r\nversion\r\n";
 	char *to = sendq_begin(q, sizeof line, 0);
 
 	if (to == NULL)
@@ -23,8 +23,8 @@ probe_put(struct probe *p, struct sendq *q)
 	memcpy(to, line, sizeof line - 1);
 	sendq_wrote(q, sizeof line - 1);
 	*p = (struct probe){
-		.asked = { { .form = FORM_MG, .verb = REND_GET, .token = 1 },
-		    { .form = FORM_MG, .verb = REND_GET, .token = 2 }, { .form = FORM_VERSION } },
+		.asked = { { .form = FORM_MG, .verb = REND_GET, .token = { "1001" } },
+		    { .form = FORM_MG, .verb = REND_GET, .token = { "1002" } }, { .form = FORM_VERSION } },
 	};
 	return 0;
 }

@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#include "rend/check.h"
-
 #define BUF_SIZE (64 * 1024)
 #define BUF_MAX	 (4 * 1024 * 1024) /* also for the largest value */
 #define ROOM_MIN 4096		   /* below, a read is not worth its system call */
@@ -52,29 +50,20 @@ recvq_took(struct recvq *q, size_t n)
 	q->tail += n;
 }
 
-const char *
-recvq_bytes(const struct recvq *q, size_t *len)
+static bool
+is_full(const struct recvq *q)
 {
-	*len = q->tail - q->eaten;
-	return q->buf == NULL ? "" : q->buf->data + q->eaten;
-}
-
-void
-recvq_eat(struct recvq *q, size_t n)
-{
-	REND_ASSERT(n <= q->tail - q->eaten);
-	q->eaten += n;
+	return q->buf != NULL && q->buf->size - q->tail < ROOM_MIN;
 }
 
 int
 recvq_take(struct recvq *q, size_t n, struct rend_value *v, size_t *moved)
 {
 	size_t have = q->tail - q->eaten;
-	bool full = q->buf != NULL && q->buf->size - q->tail < ROOM_MIN;
 
 	/* A value that comes in many small packets is to be one piece: it is taken when it is whole, or when the buffer
 	 * ends. */
-	*moved = have >= n ? n : full ? have : 0;
+	*moved = have >= n ? n : is_full(q) ? have : 0;
 	if (*moved > 0) {
 		rend_buf_ref(q->buf);
 		q->shared = true;
@@ -85,6 +74,18 @@ recvq_take(struct recvq *q, size_t n, struct rend_value *v, size_t *moved)
 	q->expected = n - *moved;
 	q->came = v->len;
 	return 0;
+}
+
+void
+recvq_give(struct recvq *q, size_t n, struct rend_value *v)
+{
+	REND_ASSERT(n <= q->tail - q->eaten);
+	if (n == 0)
+		return;
+	rend_buf_ref(q->buf);
+	q->shared = true;
+	rend_value_set(v, q->buf, q->buf->data + q->eaten, n);
+	q->eaten += n;
 }
 
 void

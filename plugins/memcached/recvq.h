@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 
+#include "rend/check.h"
 #include "rend/value.h"
 
 struct recvq {
@@ -29,16 +30,29 @@ char *recvq_room(struct recvq *q, size_t *len);
 void recvq_took(struct recvq *q, size_t n);
 
 /* What is there. */
-const char *recvq_bytes(const struct recvq *q, size_t *len);
+static inline const char *
+recvq_bytes(const struct recvq *q, size_t *len)
+{
+	*len = q->tail - q->eaten;
+	return *len == 0 ? "" : q->buf->data + q->eaten;
+}
 
 /* The first n bytes are understood. */
-void recvq_eat(struct recvq *q, size_t n);
+static inline void
+recvq_eat(struct recvq *q, size_t n)
+{
+	REND_ASSERT(n <= q->tail - q->eaten);
+	q->eaten += n;
+}
 
 /*
  * Moves the next n bytes to the end of v, or, if they are not all there and the buffer has no room for more, those that
  * are.  *moved says how many.  0, or -1: no memory.
  */
 int recvq_take(struct recvq *q, size_t n, struct rend_value *v, size_t *moved);
+
+/* Moves the next n bytes, which are there, to v, which is empty. */
+void recvq_give(struct recvq *q, size_t n, struct rend_value *v);
 
 /* Drops everything; *q is all-zero afterwards. */
 void recvq_drop(struct recvq *q);

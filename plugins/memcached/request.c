@@ -3,23 +3,18 @@
 
 #include <string.h>
 
+#include "pen.h"
+
 #define RELATIVE_MAX (60 * 60 * 24 * 30)
 
 /* memcached reads a time as 32 bits with a sign: what is beyond is gone at once, or refused by newer ones. */
 #define ABSOLUTE_MAX INT32_MAX
 
 /* memcached's limit for a key as it stands in a line. */
-#define KEY_LINE_MAX	 250
-
-#define NUMBER_MAX_BYTES 20 /* 2^64 - 1 */
+#define KEY_LINE_MAX 250
 
 /* A line: a verb, a key, at most twelve numbers with a letter and a space, and what is copied behind the last one. */
 #define LINE_MAX_BYTES (32 + KEY_LINE_MAX + 12 * 23 + NUMBER_MAX_BYTES)
-
-/* Writes a line; there is room enough. */
-struct pen {
-	char *p;
-};
 
 struct writing {
 	struct pen pen;
@@ -28,42 +23,6 @@ struct writing {
 	bool base64; /* the key is written so */
 	bool sets_cas;
 };
-
-static void
-pen_bytes(struct pen *pen, const char *s, size_t len)
-{
-	memcpy(pen->p, s, len);
-	pen->p += len;
-}
-
-#define PEN_LITERAL(pen, s) pen_bytes(pen, s, sizeof(s) - 1)
-
-static void
-pen_word(struct pen *pen, const char *s)
-{
-	pen_bytes(pen, s, strlen(s));
-}
-
-/* Digits are found from the end; the longest number is copied with each, which takes two instructions. */
-static void
-pen_number(struct pen *pen, uint64_t n)
-{
-	char text[2 * NUMBER_MAX_BYTES], *p = text + NUMBER_MAX_BYTES;
-
-	do
-		*--p = (char)('0' + n % 10);
-	while ((n /= 10) != 0);
-	memcpy(pen->p, p, NUMBER_MAX_BYTES);
-	pen->p += text + NUMBER_MAX_BYTES - p;
-}
-
-static void
-pen_signed(struct pen *pen, int64_t n)
-{
-	if (n < 0)
-		*pen->p++ = '-';
-	pen_number(pen, n < 0 ? 0 - (uint64_t)n : (uint64_t)n);
-}
 
 /* " F5" */
 static void
@@ -84,57 +43,33 @@ pen_ttl(struct writing *w, const char *flag, int64_t exptime)
 
 #define EACH_BYTE(b) (UINT64_MAX / 255 * (b))
 
-/* Of eight bytes: is none of them a control character, a space or 0x7f? */
-static bool
-eight_are_plain(const char *p)
+/* Of eight bytes: not 0 if any of them is a control character, a space or 0x7f. */
+static uint64_t
+odd_of_eight(const char *p)
 {
-	uint64_t x, del;
+	uint64_t x;
 
 	memcpy(&x, p, sizeof x);
-	del = x ^ EACH_BYTE(0x7f);
-	return ((((x - EACH_BYTE(' ' + 1)) & ~x) | ((del - EACH_BYTE(1)) & ~del)) & EACH_BYTE(0x80)) == 0;
+	return ((x - EACH_BYTE(' ' + 1)) | ((x ^ EACH_BYTE(0x7f)) - EACH_BYTE(1))) & ~x & EACH_BYTE(0x80);
 }
 
 /* A space or a line end inside a key would be read as another command. */
 static bool
 key_is_plain(const struct rend_op *op)
 {
-	size_t i = 0, len = op->keylen;
+	size_t i, len = op->keylen;
+	uint64_t odd;
 
-	for (; i + 8 <= len; i += 8)
-		if (!eight_are_plain(op->key + i))
-			return false;
-	if (i > 0)
-		return i == len || eight_are_plain(op->key + len - 8);
-	for (; i < len; i++)
+	if (len >= 8) {
+		odd = odd_of_eight(op->key + len - 8);
+		for (i = 0; i + 8 < len; i += 8)
+			odd |= odd_of_eight(op->key + i);
+		return odd == 0;
+	}
+	for (i = 0; i < len; i++)
 		if ((unsigned char)op->key[i] <= ' ' || op->key[i] == 0x7f)
 			return false;
 	return true;
-}
-
-static size_t
-base64_len(size_t len)
-{
-	return (len + 2) / 3 * 4;
-}
-
-static void
-pen_base64(struct pen *pen, const char *s, size_t len)
-{
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-	for (size_t i = 0; i < len; i += 3) {
-		uint32_t three = (uint32_t)(unsigned char)s[i] << 16;
-
-		if (i + 1 < len)
-			three |= (uint32_t)(unsigned char)s[i + 1] << 8;
-		if (i + 2 < len)
-			three |= (unsigned char)s[i + 2];
-		*pen->p++ = digits[three >> 18];
-		*pen->p++ = digits[three >> 12 & 63];
-		*pen->p++ = i + 1 < len ? digits[three >> 6 & 63] : '=';
-		*pen->p++ = i + 2 < len ? digits[three & 63] : '=';
-	}
 }
 
 /* " key" */
@@ -223,13 +158,12 @@ appends(unsigned verb)
 
 /* ---- meta ---- */
 
+/* What a get does beside. */
 static void
-meta_get(struct writing *w)
+meta_get_modes(struct writing *w)
 {
 	const struct rend_ask *ask = &w->op->ask;
 
-	PEN_LITERAL(&w->pen, "mg");
-	pen_key(w);
 	/* T stands first: memcached reports the time as it is when it comes to the t. */
 	pen_touch(w);
 	pen_vivify(w);
@@ -239,6 +173,17 @@ meta_get(struct writing *w)
 		pen_ttl(w, " R", ask->recache <= 0 ? 0 : w->wall + ask->recache);
 	if (ask->mode & REND_NO_BUMP)
 		PEN_LITERAL(&w->pen, " u");
+}
+
+static void
+meta_get(struct writing *w)
+{
+	const struct rend_ask *ask = &w->op->ask;
+
+	PEN_LITERAL(&w->pen, "mg");
+	pen_key(w);
+	if (ask->mode != 0)
+		meta_get_modes(w);
 	if (ask->want & REND_WANT_VALUE)
 		PEN_LITERAL(&w->pen, " v");
 	PEN_LITERAL(&w->pen, " f");
@@ -440,6 +385,19 @@ key_fits(const struct writing *w, struct dialect dialect)
 	return !w->base64 || (dialect.meta && base64_len(len) <= KEY_LINE_MAX);
 }
 
+/* Can it be asked to do what it is to do beside? */
+static bool
+can_do(const struct request_row *row, const struct rend_op *op, struct dialect dialect)
+{
+	if (op->ask.mode & ~row->modes)
+		return false;
+	/* Older ones take the N of an append for granted and do nothing. */
+	if (appends(op->verb) && (op->ask.mode & VIVIFY) && !dialect.sets_cas)
+		return false;
+	/* A version that was asked for and not given would be a lie to whoever compares it later, unless he is told. */
+	return !gives_version(op) || is_told_version(op) || dialect.sets_cas;
+}
+
 static bool
 can_say(const struct request_row *row, const struct writing *w, struct dialect dialect)
 {
@@ -447,49 +405,107 @@ can_say(const struct request_row *row, const struct writing *w, struct dialect d
 
 	if (row->write == NULL)
 		return false;
-	if (op->ask.mode & ~row->modes)
-		return false;
-	/* Older ones take the N of an append for granted and do nothing. */
-	if (appends(op->verb) && (op->ask.mode & VIVIFY) && !dialect.sets_cas)
-		return false;
-	/* A version that was asked for and not given would be a lie to whoever compares it later, unless he is told. */
-	if (gives_version(op) && !is_told_version(op) && !dialect.sets_cas)
+	if ((op->ask.mode != 0 || op->ask.cas_new != 0) && !can_do(row, op, dialect))
 		return false;
 	return op->verb == REND_FLUSH_ALL || key_fits(w, dialect);
 }
 
+static bool
+is_copied(const struct rend_value *value)
+{
+	return value->len <= SENDQ_COPY_MAX;
+}
+
+/* What is to be stored comes behind its line, which began at start.  Returns where what is not in the queue yet begins. */
+static char *
+put_value(struct sendq *q, struct pen *pen, char *start, const struct rend_value *value)
+{
+	if (is_copied(value)) {
+		pen->p += rend_value_copy_out(value, 0, pen->p, value->len);
+	} else {
+		start = pen->p = sendq_wrote(q, (size_t)(pen->p - start));
+		sendq_value(q, value);
+	}
+	PEN_LITERAL(pen, "\r\n");
+	return start;
+}
+
+/* " O1234\r\n" */
+static void
+pen_token(struct pen *pen, struct token token)
+{
+	PEN_LITERAL(pen, " O");
+	pen_bytes(pen, token.digits, sizeof token.digits);
+	PEN_LITERAL(pen, "\r\n");
+}
+
+static enum rend_status
+put(struct sendq *q, const struct request_row *row, struct writing *w, struct token token)
+{
+	const struct rend_value *value = rend_verb_stores(w->op->verb) ? &w->op->item.value : NULL;
+	char *start = sendq_begin(
+	    q, LINE_MAX_BYTES + SENDQ_COPY_MAX + 2, value != NULL && !is_copied(value) ? value->nsegs : 0);
+
+	if (start == NULL)
+		return REND_NO_MEMORY;
+	w->pen.p = start;
+	row->write(w);
+	if (w->base64)
+		PEN_LITERAL(&w->pen, " b");
+	if (row->form & FORM_META)
+		pen_token(&w->pen, token);
+	else
+		PEN_LITERAL(&w->pen, "\r\n");
+	if (value != NULL)
+		start = put_value(q, &w->pen, start, value);
+	sendq_wrote(q, (size_t)(w->pen.p - start));
+	return REND_OK;
+}
+
+/* What is asked most is a value, with nothing to be done beside. */
+static bool
+is_plain_get(const struct rend_op *op)
+{
+	const uint32_t wants = REND_WANT_VALUE | REND_WANT_EXPTIME | REND_WANT_ACCESS;
+
+	return op->verb == REND_GET && op->ask.mode == 0 && (op->ask.want & wants) == REND_WANT_VALUE;
+}
+
+/* As put() of meta_get(), in one go. */
+static enum rend_status
+put_plain_get(struct sendq *q, const struct rend_op *op, struct token token)
+{
+	char *start = sendq_begin(q, LINE_MAX_BYTES, 0);
+	struct pen pen = { start };
+
+	if (start == NULL)
+		return REND_NO_MEMORY;
+	PEN_LITERAL(&pen, "mg ");
+	pen_bytes(&pen, op->key, op->keylen);
+	PEN_LITERAL(&pen, " v f");
+	if (op->ask.want & REND_WANT_CAS)
+		PEN_LITERAL(&pen, " c");
+	pen_token(&pen, token);
+	sendq_wrote(q, (size_t)(pen.p - start));
+	return REND_OK;
+}
+
 enum rend_status
-request_put(struct sendq *q, const struct rend_op *op, struct dialect dialect, uint32_t token, int64_t wall,
+request_put(struct sendq *q, const struct rend_op *op, struct dialect dialect, struct token token, int64_t wall,
     struct question *asked)
 {
 	const struct request_row *row = &rows[dialect.meta][op->verb];
 	struct writing w = { .op = op, .wall = wall, .base64 = !key_is_plain(op), .sets_cas = dialect.sets_cas };
-	const struct rend_value *value = &op->item.value;
-	bool stores = rend_verb_stores(op->verb), copied = value->len <= SENDQ_COPY_MAX;
-	char *start;
+	enum rend_status status;
 
 	if (!can_say(row, &w, dialect))
 		return REND_UNSUPPORTED;
-	start = sendq_begin(q, LINE_MAX_BYTES + SENDQ_COPY_MAX + 2, stores && !copied ? value->nsegs : 0);
-	if (start == NULL)
-		return REND_NO_MEMORY;
-	w.pen.p = start;
-	row->write(&w);
-	if (w.base64)
-		PEN_LITERAL(&w.pen, " b");
-	if (row->form & FORM_META)
-		pen_flag(&w.pen, 'O', token);
-	PEN_LITERAL(&w.pen, "\r\n");
-	if (stores && copied)
-		w.pen.p += rend_value_copy_out(value, 0, w.pen.p, value->len);
-	if (stores && !copied) {
-		w.pen.p = sendq_wrote(q, (size_t)(w.pen.p - start));
-		start = w.pen.p;
-		sendq_value(q, value);
-	}
-	if (stores)
-		PEN_LITERAL(&w.pen, "\r\n");
-	sendq_wrote(q, (size_t)(w.pen.p - start));
+	if (row->form == FORM_MG && is_plain_get(op) && !w.base64)
+		status = put_plain_get(q, op, token);
+	else
+		status = put(q, row, &w, token);
+	if (status != REND_OK)
+		return status;
 	*asked = (struct question){
 		.form = row->form,
 		.verb = op->verb,

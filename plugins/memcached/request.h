@@ -29,12 +29,18 @@ enum {
 	FORM_META = FORM_MG | FORM_MS | FORM_MD | FORM_MA,
 };
 
+/* An opaque, as it stands in a line.  All are equally long, so they are neither printed nor parsed, but copied and compared. */
+#define TOKEN_LEN 4
+struct token {
+	char digits[TOKEN_LEN];
+};
+
 /* What was asked, as far as its answer is checked against it. */
 struct question {
 	uint16_t form;
 	uint8_t verb;
-	uint32_t token;	 /* meta: comes back in the answer */
-	const char *key; /* the op's */
+	struct token token; /* meta: comes back in the answer */
+	const char *key;    /* the op's */
 	size_t keylen;
 	uint32_t want, mode;
 	int64_t exptime;
@@ -46,7 +52,7 @@ struct question {
  * Puts the op into q and fills *asked.  wall: unix seconds now.  REND_OK; or what to end the op with, and nothing was
  * put: UNSUPPORTED, NO_MEMORY.
  */
-enum rend_status request_put(struct sendq *q, const struct rend_op *op, struct dialect dialect, uint32_t token,
+enum rend_status request_put(struct sendq *q, const struct rend_op *op, struct dialect dialect, struct token token,
     int64_t wall, struct question *asked);
 
 /*

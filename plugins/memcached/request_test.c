@@ -15,6 +15,7 @@
 #define MONTH (60 * 60 * 24 * 30)
 
 static const struct dialect text = { false, false }, meta = { true, false }, newest = { true, true };
+static const struct token token = { "1009" };
 
 /* An op, and what it becomes in each dialect; NULL: it cannot be said. */
 static const struct row {
@@ -26,63 +27,69 @@ static const struct row {
 	const char *value;
 	const char *text, *meta, *newest;
 } rows[] = {
-	{ REND_GET, "k", { .want = REND_WANT_VALUE }, 0, 0, NULL, "get k\r\n", "mg k v f O9\r\n", "mg k v f O9\r\n" },
+	{ REND_GET, "k", { .want = REND_WANT_VALUE }, 0, 0, NULL, "get k\r\n", "mg k v f O1009\r\n",
+	    "mg k v f O1009\r\n" },
 	{ REND_GET, "k", { .want = REND_WANT_VALUE | REND_WANT_CAS | REND_WANT_EXPTIME }, 0, 0, NULL, "gets k\r\n",
-	    "mg k v f c t O9\r\n", "mg k v f c t O9\r\n" },
-	{ REND_GET, "k", { .want = 0 }, 0, 0, NULL, "get k\r\n", "mg k f O9\r\n", "mg k f O9\r\n" },
+	    "mg k v f c t O1009\r\n", "mg k v f c t O1009\r\n" },
+	{ REND_GET, "k", { .want = 0 }, 0, 0, NULL, "get k\r\n", "mg k f O1009\r\n", "mg k f O1009\r\n" },
 	{ REND_GET, "k", { .want = REND_WANT_VALUE, .mode = REND_ALSO_TOUCH, .exptime = WALL + 50 }, 0, 0, NULL,
-	    "gat 50 k\r\n", "mg k T50 v f O9\r\n", "mg k T50 v f O9\r\n" },
+	    "gat 50 k\r\n", "mg k T50 v f O1009\r\n", "mg k T50 v f O1009\r\n" },
 	{ REND_GET, "k", { .want = REND_WANT_CAS, .mode = REND_ALSO_TOUCH, .exptime = 5 }, 0, 0, NULL, "gats -1 k\r\n",
-	    "mg k T-1 f c O9\r\n", "mg k T-1 f c O9\r\n" },
-	{ REND_SET, "k", { 0 }, 0, 0, "v", "set k 0 0 1\r\nv\r\n", "ms k 1 c O9\r\nv\r\n", "ms k 1 c O9\r\nv\r\n" },
+	    "mg k T-1 f c O1009\r\n", "mg k T-1 f c O1009\r\n" },
+	{ REND_SET, "k", { 0 }, 0, 0, "v", "set k 0 0 1\r\nv\r\n", "ms k 1 c O1009\r\nv\r\n",
+	    "ms k 1 c O1009\r\nv\r\n" },
 	{ REND_SET, "k", { 0 }, 4294967295U, WALL + MONTH, "", "set k 4294967295 2592000 0\r\n\r\n",
-	    "ms k 0 F4294967295 T2592000 c O9\r\n\r\n", "ms k 0 F4294967295 T2592000 c O9\r\n\r\n" },
+	    "ms k 0 F4294967295 T2592000 c O1009\r\n\r\n", "ms k 0 F4294967295 T2592000 c O1009\r\n\r\n" },
 	{ REND_SET, "k", { 0 }, 0, WALL + MONTH + 1, "v", "set k 0 1702592001 1\r\nv\r\n",
-	    "ms k 1 T1702592001 c O9\r\nv\r\n", "ms k 1 T1702592001 c O9\r\nv\r\n" },
+	    "ms k 1 T1702592001 c O1009\r\nv\r\n", "ms k 1 T1702592001 c O1009\r\nv\r\n" },
 	{ REND_SET, "k", { .mode = REND_IF_CAS, .cas = 77 }, 0, 0, "v", "cas k 0 0 1 77\r\nv\r\n",
-	    "ms k 1 C77 c O9\r\nv\r\n", "ms k 1 C77 c O9\r\nv\r\n" },
-	{ REND_SET, "k", { .cas_new = 5 }, 0, 0, "v", NULL, NULL, "ms k 1 E5 c O9\r\nv\r\n" },
-	{ REND_ADD, "k", { 0 }, 3, 0, "v", "add k 3 0 1\r\nv\r\n", "ms k 1 ME F3 c O9\r\nv\r\n",
-	    "ms k 1 ME F3 c O9\r\nv\r\n" },
-	{ REND_ADD, "k", { .mode = REND_IF_CAS, .cas = 1 }, 3, 0, "v", NULL, "ms k 1 ME F3 C1 c O9\r\nv\r\n",
-	    "ms k 1 ME F3 C1 c O9\r\nv\r\n" },
-	{ REND_REPLACE, "k", { 0 }, 0, 0, "v", "replace k 0 0 1\r\nv\r\n", "ms k 1 MR c O9\r\nv\r\n",
-	    "ms k 1 MR c O9\r\nv\r\n" },
-	{ REND_APPEND, "k", { 0 }, 3, WALL + 5, "v", "append k 3 5 1\r\nv\r\n", "ms k 1 MA c O9\r\nv\r\n",
-	    "ms k 1 MA c O9\r\nv\r\n" },
-	{ REND_PREPEND, "k", { 0 }, 0, 0, "v", "prepend k 0 0 1\r\nv\r\n", "ms k 1 MP c O9\r\nv\r\n",
-	    "ms k 1 MP c O9\r\nv\r\n" },
-	{ REND_INCR, "k", { .delta = 3 }, 0, 0, NULL, "incr k 3\r\n", "ma k D3 v c O9\r\n", "ma k D3 v c O9\r\n" },
+	    "ms k 1 C77 c O1009\r\nv\r\n", "ms k 1 C77 c O1009\r\nv\r\n" },
+	{ REND_SET, "k", { .cas_new = 5 }, 0, 0, "v", NULL, NULL, "ms k 1 E5 c O1009\r\nv\r\n" },
+	{ REND_ADD, "k", { 0 }, 3, 0, "v", "add k 3 0 1\r\nv\r\n", "ms k 1 ME F3 c O1009\r\nv\r\n",
+	    "ms k 1 ME F3 c O1009\r\nv\r\n" },
+	{ REND_ADD, "k", { .mode = REND_IF_CAS, .cas = 1 }, 3, 0, "v", NULL, "ms k 1 ME F3 C1 c O1009\r\nv\r\n",
+	    "ms k 1 ME F3 C1 c O1009\r\nv\r\n" },
+	{ REND_REPLACE, "k", { 0 }, 0, 0, "v", "replace k 0 0 1\r\nv\r\n", "ms k 1 MR c O1009\r\nv\r\n",
+	    "ms k 1 MR c O1009\r\nv\r\n" },
+	{ REND_APPEND, "k", { 0 }, 3, WALL + 5, "v", "append k 3 5 1\r\nv\r\n", "ms k 1 MA c O1009\r\nv\r\n",
+	    "ms k 1 MA c O1009\r\nv\r\n" },
+	{ REND_PREPEND, "k", { 0 }, 0, 0, "v", "prepend k 0 0 1\r\nv\r\n", "ms k 1 MP c O1009\r\nv\r\n",
+	    "ms k 1 MP c O1009\r\nv\r\n" },
+	{ REND_INCR, "k", { .delta = 3 }, 0, 0, NULL, "incr k 3\r\n", "ma k D3 v c O1009\r\n",
+	    "ma k D3 v c O1009\r\n" },
 	{ REND_DECR, "k", { .delta = UINT64_MAX }, 0, 0, NULL, "decr k 18446744073709551615\r\n",
-	    "ma k MD D18446744073709551615 v c O9\r\n", "ma k MD D18446744073709551615 v c O9\r\n" },
-	{ REND_INCR, "k", { .mode = REND_IF_CAS, .cas = 4 }, 0, 0, NULL, NULL, "ma k D0 C4 v c O9\r\n",
-	    "ma k D0 C4 v c O9\r\n" },
-	{ REND_DELETE, "k", { 0 }, 0, 0, NULL, "delete k\r\n", "md k O9\r\n", "md k O9\r\n" },
-	{ REND_DELETE, "k", { .mode = REND_IF_CAS, .cas = 4 }, 0, 0, NULL, NULL, "md k C4 O9\r\n", "md k C4 O9\r\n" },
-	{ REND_TOUCH, "k", { .exptime = 0 }, 0, 0, NULL, "touch k 0\r\n", "mg k T0 f O9\r\n", "mg k T0 f O9\r\n" },
+	    "ma k MD D18446744073709551615 v c O1009\r\n", "ma k MD D18446744073709551615 v c O1009\r\n" },
+	{ REND_INCR, "k", { .mode = REND_IF_CAS, .cas = 4 }, 0, 0, NULL, NULL, "ma k D0 C4 v c O1009\r\n",
+	    "ma k D0 C4 v c O1009\r\n" },
+	{ REND_DELETE, "k", { 0 }, 0, 0, NULL, "delete k\r\n", "md k O1009\r\n", "md k O1009\r\n" },
+	{ REND_DELETE, "k", { .mode = REND_IF_CAS, .cas = 4 }, 0, 0, NULL, NULL, "md k C4 O1009\r\n",
+	    "md k C4 O1009\r\n" },
+	{ REND_TOUCH, "k", { .exptime = 0 }, 0, 0, NULL, "touch k 0\r\n", "mg k T0 f O1009\r\n",
+	    "mg k T0 f O1009\r\n" },
 	{ REND_FLUSH_ALL, "", { 0 }, 0, 0, NULL, "flush_all\r\n", "flush_all\r\n", "flush_all\r\n" },
 	{ REND_GET, "", { 0 }, 0, 0, NULL, NULL, NULL, NULL },
-	{ REND_GET, "a b", { 0 }, 0, 0, NULL, NULL, "mg YSBi f b O9\r\n", "mg YSBi f b O9\r\n" },
-	{ REND_DELETE, "a\r\nflush_all", { 0 }, 0, 0, NULL, NULL, "md YQ0KZmx1c2hfYWxs b O9\r\n",
-	    "md YQ0KZmx1c2hfYWxs b O9\r\n" },
-	{ REND_SET, "\377\177", { 0 }, 0, 0, "v", NULL, "ms /38= 1 c b O9\r\nv\r\n", "ms /38= 1 c b O9\r\nv\r\n" },
+	{ REND_GET, "a b", { 0 }, 0, 0, NULL, NULL, "mg YSBi f b O1009\r\n", "mg YSBi f b O1009\r\n" },
+	{ REND_DELETE, "a\r\nflush_all", { 0 }, 0, 0, NULL, NULL, "md YQ0KZmx1c2hfYWxs b O1009\r\n",
+	    "md YQ0KZmx1c2hfYWxs b O1009\r\n" },
+	{ REND_SET, "\377\177", { 0 }, 0, 0, "v", NULL, "ms /38= 1 c b O1009\r\nv\r\n",
+	    "ms /38= 1 c b O1009\r\nv\r\n" },
 	{ REND_GET, "k", { .want = REND_WANT_SIZE | REND_WANT_ACCESS, .mode = REND_NO_BUMP }, 0, 0, NULL, NULL,
-	    "mg k u f s l h O9\r\n", "mg k u f s l h O9\r\n" },
+	    "mg k u f s l h O1009\r\n", "mg k u f s l h O1009\r\n" },
 	{ REND_GET, "k",
 	    { .want = REND_WANT_VALUE, .mode = REND_VIVIFY | REND_RECACHE, .vivify = WALL + 30, .recache = 5 }, 0, 0,
-	    NULL, NULL, "mg k N30 R5 v f O9\r\n", "mg k N30 R5 v f O9\r\n" },
+	    NULL, NULL, "mg k N30 R5 v f O1009\r\n", "mg k N30 R5 v f O1009\r\n" },
 	{ REND_GET, "k",
 	    { .want = REND_WANT_VALUE | REND_WANT_CAS,
 		.mode = REND_VIVIFY,
 		.vivify = WALL + 30,
 		.cas_new = 1ULL << 63 },
-	    0, 0, NULL, NULL, "mg k N30 v f c O9\r\n", "mg k N30 E9223372036854775808 v f c O9\r\n" },
+	    0, 0, NULL, NULL, "mg k N30 v f c O1009\r\n", "mg k N30 E9223372036854775808 v f c O1009\r\n" },
 
 	{ REND_GET, "k", { .want = REND_WANT_VALUE, .mode = REND_IF_CAS, .cas = 5 }, 0, 0, NULL, "gets k\r\n",
-	    "mg k v f c O9\r\n", "mg k v f c O9\r\n" },
+	    "mg k v f c O1009\r\n", "mg k v f c O1009\r\n" },
 	{ REND_SET, "k", { .mode = REND_IF_CAS | REND_INVALIDATE, .cas = 5 }, 0, 0, "v", NULL,
-	    "ms k 1 I C5 c O9\r\nv\r\n", "ms k 1 I C5 c O9\r\nv\r\n" },
-	{ REND_APPEND, "k", { .mode = REND_VIVIFY }, 0, 0, "v", NULL, NULL, "ms k 1 MA N0 c O9\r\nv\r\n" },
+	    "ms k 1 I C5 c O1009\r\nv\r\n", "ms k 1 I C5 c O1009\r\nv\r\n" },
+	{ REND_APPEND, "k", { .mode = REND_VIVIFY }, 0, 0, "v", NULL, NULL, "ms k 1 MA N0 c O1009\r\nv\r\n" },
 	{ REND_INCR, "k",
 	    { .want = REND_WANT_EXPTIME,
 		.mode = REND_VIVIFY | REND_ALSO_TOUCH,
@@ -90,19 +97,19 @@ static const struct row {
 		.initial = 7,
 		.delta = 1,
 		.exptime = WALL + 8 },
-	    0, 0, NULL, NULL, "ma k D1 J7 N9 T8 v c t O9\r\n", "ma k D1 J7 N9 T8 v c t O9\r\n" },
+	    0, 0, NULL, NULL, "ma k D1 J7 N9 T8 v c t O1009\r\n", "ma k D1 J7 N9 T8 v c t O1009\r\n" },
 	{ REND_DELETE, "k", { .mode = REND_INVALIDATE | REND_ALSO_TOUCH | REND_DROP_VALUE, .exptime = WALL + 3 }, 0, 0,
-	    NULL, NULL, "md k I T3 x O9\r\n", "md k I T3 x O9\r\n" },
+	    NULL, NULL, "md k I T3 x O1009\r\n", "md k I T3 x O1009\r\n" },
 	/* Seconds from now may be many; what memcached would take for unix time is sent as that. */
-	{ REND_GET, "k", { .mode = REND_RECACHE, .recache = MONTH + 1 }, 0, 0, NULL, NULL, "mg k R1702592001 f O9\r\n",
-	    "mg k R1702592001 f O9\r\n" },
+	{ REND_GET, "k", { .mode = REND_RECACHE, .recache = MONTH + 1 }, 0, 0, NULL, NULL,
+	    "mg k R1702592001 f O1009\r\n", "mg k R1702592001 f O1009\r\n" },
 	/* A version is for what is made or marked, and for nothing else. */
-	{ REND_GET, "k", { .cas_new = 5 }, 0, 0, NULL, "get k\r\n", "mg k f O9\r\n", "mg k f O9\r\n" },
-	{ REND_GET, "k", { .mode = REND_VIVIFY, .cas_new = 5 }, 0, 0, NULL, NULL, NULL, "mg k N0 E5 f O9\r\n" },
-	{ REND_DELETE, "k", { .cas_new = 5 }, 0, 0, NULL, "delete k\r\n", "md k O9\r\n", "md k O9\r\n" },
-	{ REND_DELETE, "k", { .mode = REND_INVALIDATE, .cas_new = 5 }, 0, 0, NULL, NULL, NULL, "md k I E5 O9\r\n" },
-	{ REND_DELETE, "k", { .mode = REND_DROP_VALUE, .cas_new = 5 }, 0, 0, NULL, NULL, NULL, "md k x E5 O9\r\n" },
-	{ REND_INCR, "k", { .delta = 1, .cas_new = 5 }, 0, 0, NULL, NULL, NULL, "ma k D1 E5 v c O9\r\n" },
+	{ REND_GET, "k", { .cas_new = 5 }, 0, 0, NULL, "get k\r\n", "mg k f O1009\r\n", "mg k f O1009\r\n" },
+	{ REND_GET, "k", { .mode = REND_VIVIFY, .cas_new = 5 }, 0, 0, NULL, NULL, NULL, "mg k N0 E5 f O1009\r\n" },
+	{ REND_DELETE, "k", { .cas_new = 5 }, 0, 0, NULL, "delete k\r\n", "md k O1009\r\n", "md k O1009\r\n" },
+	{ REND_DELETE, "k", { .mode = REND_INVALIDATE, .cas_new = 5 }, 0, 0, NULL, NULL, NULL, "md k I E5 O1009\r\n" },
+	{ REND_DELETE, "k", { .mode = REND_DROP_VALUE, .cas_new = 5 }, 0, 0, NULL, NULL, NULL, "md k x E5 O1009\r\n" },
+	{ REND_INCR, "k", { .delta = 1, .cas_new = 5 }, 0, 0, NULL, NULL, NULL, "ma k D1 E5 v c O1009\r\n" },
 	{ REND_GET_TOUCH, "k", { 0 }, 0, 0, NULL, NULL, NULL, NULL },
 };
 
@@ -156,14 +163,14 @@ expect(const struct row *r, struct dialect dialect, const char *bytes)
 	struct sendq q = { 0 };
 	struct question asked = { 0 };
 	char out[512];
-	enum rend_status status = request_put(&q, op, dialect, 9, WALL, &asked);
+	enum rend_status status = request_put(&q, op, dialect, token, WALL, &asked);
 
 	assert_int_equal(status, bytes == NULL ? REND_UNSUPPORTED : REND_OK);
 	out[drain(&q, out, sizeof out - 1)] = '\0';
 	assert_string_equal(out, bytes == NULL ? "" : bytes);
 	if (bytes != NULL) {
 		assert_int_equal(asked.verb, r->verb);
-		assert_int_equal(asked.token, 9);
+		assert_memory_equal(&asked.token, &token, sizeof token);
 		assert_true(asked.form != 0);
 	}
 	sendq_drop(&q);
@@ -194,10 +201,10 @@ longest_line_fits(void **state)
 	memset(key, 'k', REND_KEY_MAX);
 	key[REND_KEY_MAX] = '\0';
 	op = make_op(&r);
-	assert_int_equal(request_put(&q, op, newest, UINT32_MAX, WALL, &asked), REND_OK);
+	assert_int_equal(request_put(&q, op, newest, token, WALL, &asked), REND_OK);
 	out[drain(&q, out, sizeof out - 1)] = '\0';
 	assert_non_null(strstr(out, " 1 ME F4294967295 T2147483647 C18446744073709551615 "
-				    "E18446744073709551615 c O4294967295\r\nv\r\n"));
+				    "E18446744073709551615 c O1009\r\nv\r\n"));
 	sendq_drop(&q);
 	free_op(op);
 }
@@ -217,7 +224,8 @@ odd_keys_have_less_room(void **state)
 		key[REND_KEY_MAX] = '\0';
 		op = make_op(&r);
 		op->keylen = (uint8_t)len;
-		assert_int_equal(request_put(&q, op, meta, 1, WALL, &asked), len <= 186 ? REND_OK : REND_UNSUPPORTED);
+		assert_int_equal(
+		    request_put(&q, op, meta, token, WALL, &asked), len <= 186 ? REND_OK : REND_UNSUPPORTED);
 		free_op(op);
 	}
 	sendq_drop(&q);
@@ -248,9 +256,9 @@ an_odd_byte_is_seen_wherever_it_stands(void **state)
 				key[at] = (char)bytes[b].byte;
 				op->key = key;
 				op->keylen = (uint8_t)len;
-				assert_int_equal(request_put(&q, op, meta, 9, WALL, &asked), REND_OK);
+				assert_int_equal(request_put(&q, op, meta, token, WALL, &asked), REND_OK);
 				out[drain(&q, out, sizeof out - 1)] = '\0';
-				assert_int_equal(strstr(out, " b O9\r\n") != NULL, bytes[b].odd);
+				assert_int_equal(strstr(out, " b O1009\r\n") != NULL, bytes[b].odd);
 				sendq_drop(&q);
 				free_op(op);
 			}
@@ -293,14 +301,14 @@ large_values_are_not_copied(void **state)
 			rend_buf_ref(buf);
 		assert_int_equal(rend_value_add(&op->item.value, buf, data + i * 25000, 25000), 0);
 	}
-	assert_int_equal(request_put(&q, op, meta, 1, WALL, &asked), REND_OK);
+	assert_int_equal(request_put(&q, op, meta, token, WALL, &asked), REND_OK);
 	free_op(op);
 	for (int i = 0, n = sendq_iov(&q, iov, 8); i < n; i++)
 		pointed |= iov[i].iov_base == data;
 	assert_true(pointed);
 	len = drain(&q, out, 200000);
-	assert_int_equal(len, strlen("ms k 100000 c O1\r\n") + 100000 + 2);
-	assert_memory_equal(out, "ms k 100000 c O1\r\nxxx", 21);
+	assert_int_equal(len, strlen("ms k 100000 c O1009\r\n") + 100000 + 2);
+	assert_memory_equal(out, "ms k 100000 c O1009\r\nxxx", 24);
 	assert_memory_equal(out + len - 3, "x\r\n", 3);
 	sendq_drop(&q);
 	free(out);
@@ -329,14 +337,14 @@ order_is_kept(void **state)
 		memset(value, 'a' + i % 26, sizeof value);
 		if (i % 3 == 0)
 			assert_int_equal(rend_value_copy_in(&op->item.value, value, len), 0);
-		assert_int_equal(request_put(&q, op, meta, (uint32_t)i, WALL, &asked), REND_OK);
+		assert_int_equal(request_put(&q, op, meta, token, WALL, &asked), REND_OK);
 		if (i % 3 == 0) {
-			in_len += (size_t)sprintf(in + in_len, "ms key%d %zu c O%d\r\n", i, len, i);
+			in_len += (size_t)sprintf(in + in_len, "ms key%d %zu c O1009\r\n", i, len);
 			memcpy(in + in_len, value, len);
 			in_len += len;
 			in_len += (size_t)sprintf(in + in_len, "\r\n");
 		} else
-			in_len += (size_t)sprintf(in + in_len, "mg key%d v f O%d\r\n", i, i);
+			in_len += (size_t)sprintf(in + in_len, "mg key%d v f O1009\r\n", i);
 		free_op(op);
 		assert_int_equal(q.queued, in_len);
 		for (int k = 0, n = sendq_iov(&q, iov, 1 + i % 3); k < n; k++) {

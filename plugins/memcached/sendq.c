@@ -15,18 +15,17 @@ seg_at(const struct sendq *q, unsigned i)
 	return &q->segs[(q->head + i) & (q->room - 1)];
 }
 
+/* Makes it room for so many pieces. */
 static int
-ring_reserve(struct sendq *q, unsigned more)
+ring_grow(struct sendq *q, uint64_t pieces)
 {
 	unsigned room = q->room != 0 ? q->room : RING_FIRST;
 	struct rend_seg *segs;
 
-	if (more > UINT32_MAX / 4 || q->count > UINT32_MAX / 4)
+	if (pieces > UINT32_MAX / 2)
 		return -1;
-	while (room < q->count + more)
+	while (room < pieces)
 		room *= 2;
-	if (room == q->room)
-		return 0;
 	segs = calloc(room, sizeof *segs);
 	if (segs == NULL)
 		return -1;
@@ -39,23 +38,31 @@ ring_reserve(struct sendq *q, unsigned more)
 	return 0;
 }
 
+static int
+next_block(struct sendq *q)
+{
+	struct rend_buf *block = rend_buf_new(BLOCK_SIZE);
+
+	if (block == NULL)
+		return -1;
+	rend_buf_drop(&q->block);
+	q->block = block;
+	q->block_used = 0;
+	return 0;
+}
+
 char *
 sendq_begin(struct sendq *q, size_t bytes, unsigned pieces)
 {
-	REND_ASSERT(bytes <= SENDQ_ROOM_MAX);
-	if (ring_reserve(q, pieces + 2) != 0)
-		return NULL;
-	if (q->block != NULL && q->count == 0)
-		q->block_used = 0;
-	if (q->block == NULL || BLOCK_SIZE - q->block_used < bytes) {
-		struct rend_buf *block = rend_buf_new(BLOCK_SIZE);
+	uint64_t most = (uint64_t)q->count + pieces + 2;
 
-		if (block == NULL)
-			return NULL;
-		rend_buf_drop(&q->block);
-		q->block = block;
+	REND_ASSERT(bytes <= SENDQ_ROOM_MAX);
+	if (most > q->room && ring_grow(q, most) != 0)
+		return NULL;
+	if (q->count == 0)
 		q->block_used = 0;
-	}
+	if ((q->block == NULL || BLOCK_SIZE - q->block_used < bytes) && next_block(q) != 0)
+		return NULL;
 	return q->block->data + q->block_used;
 }
 
@@ -73,12 +80,12 @@ sendq_wrote(struct sendq *q, size_t n)
 	struct rend_seg *last = q->count == 0 ? NULL : seg_at(q, q->count - 1);
 
 	REND_ASSERT(n <= BLOCK_SIZE - q->block_used);
+	q->block_used += n;
+	q->queued += n;
 	if (last != NULL && last->buf == q->block && last->p + last->len == p)
 		last->len += n;
 	else if (n > 0)
 		push(q, q->block, p, n);
-	q->block_used += n;
-	q->queued += n;
 	return p + n;
 }
 

@@ -37,7 +37,7 @@ record_ok(struct audit *a, uint32_t segment, const char *data, const struct row 
 	if (!format_record_read(data + from, &s->g, atomic_load(&s->segments[segment].seq), s->g.segment - from, &h) ||
 	    !format_body_ok(data + from, &h))
 		return wrong(a, "segment %u, chunk %u: no valid record", segment, row_start(row));
-	if (h.khash != row->khash || h.version != row_version(row) || h.type != RECORD_VALUE ||
+	if (h.khash != row->khash || h.version != row_version(row) || h.type != row->type ||
 	    size_class_chunks(e->place.size) < h.chunks)
 		return wrong(a, "segment %u, chunk %u: the record is not the row's", segment, row_start(row));
 	if (!e->place.touched && e->exptime != h.exptime)
@@ -63,7 +63,7 @@ segment_ok(struct audit *a, uint32_t segment)
 	for (uint32_t i = 0; i < rows; i++, row++) {
 		struct entry e;
 
-		if (row->type != RECORD_VALUE || !index_find(s->index, row->khash, &e) || e.place.seg != segment ||
+		if (!record_is_value(row->type) || !index_find(s->index, row->khash, &e) || e.place.seg != segment ||
 		    e.place.start != row_start(row))
 			continue;
 		a->live++;

@@ -19,6 +19,7 @@ struct io_ops {
 	const char *name;
 	void (*free)(struct io *io);
 	uint64_t (*now)(struct io *io);
+	uint32_t (*boot)(struct io *io);
 
 	/* These wait.  A count of bytes or 0, or -errno. */
 	int (*open)(struct io *io, const char *path, int flags,
@@ -35,6 +36,7 @@ struct io_ops {
 	int (*rename)(struct io *io, const char *from, const char *to);
 	int (*unlink)(struct io *io, const char *path);
 	int (*make_dir)(struct io *io, const char *path);
+	int (*own_dir)(struct io *io, const char *path);
 	int (*sync_dir)(struct io *io, const char *path);
 	int (*list)(struct io *io, const char *path, io_name_f *each, void *arg);
 

@@ -40,7 +40,9 @@ struct crashes {
 	enum sim_crash how;
 	bool loses;	 /* the store may evict: nothing is always an answer */
 	bool any_moment; /* nothing is promised but that it was true once */
-	unsigned stride, points, tried;
+	bool large;	 /* some values are in pieces */
+	uint32_t share;	 /* store_options; some proper ends, too, if it is not 0 */
+	unsigned stride, points, tried, halves, ends;
 	uint64_t found;
 };
 
@@ -95,9 +97,10 @@ check_key(struct crashes *c, struct world *after, unsigned key)
 		return;
 	if (!was_so(c, h, n, n == 0 ? 0 : f.entry.exptime, after->wall))
 		fail_msg("after a crash (%d) in operation %llu, all before %llu flushed: key %u has write %llu until "
-			 "%u; the last was %llu until %u",
+			 "%u; the last was %llu until %u; %s",
 		    (int)c->how, (unsigned long long)c->op, (unsigned long long)c->flushed, key, (unsigned long long)n,
-		    n == 0 ? 0 : f.entry.exptime, (unsigned long long)last(c, key)->n, last(c, key)->exptime);
+		    n == 0 ? 0 : f.entry.exptime, (unsigned long long)last(c, key)->n, last(c, key)->exptime,
+		    after->opened.sentence);
 }
 
 /* Does a store find its way from here?  Twice: it may crash again as soon as it is open. */
@@ -141,11 +144,27 @@ on_operation(void *arg, struct io *io, uint64_t n)
 static void
 step(struct crashes *c, bool flush)
 {
-	uint64_t began = c->op;
+	uint64_t began = c->op, before = store_flushed(c->w.store);
 
+	sim_advance(c->w.io, 1);
 	store_step(c->w.store, flush, c->w.wall);
-	if (flush)
-		c->flushed = began + 1;
+	if (!flush)
+		return;
+	/* And it says so. */
+	assert_true(store_flushed(c->w.store) > before);
+	c->flushed = began + 1;
+}
+
+/* A proper end, and a crash may be in the middle of that, too. */
+static void
+end(struct crashes *c)
+{
+	assert_true(world_close(&c->w));
+	c->flushed = c->op + 1;
+	if (!world_open(&c->w))
+		fail_msg("%s", c->w.opened.sentence);
+	assert_int_equal(c->w.opened.how, STORE_CLEAN);
+	c->ends++;
 }
 
 static void
@@ -191,6 +210,12 @@ operate(struct crashes *c)
 		for (unsigned k = 0; k < KEYS; k++)
 			note(c, k, 0, 0);
 		break;
+	case 7:
+		if (c->large && random_next(&c->rnd) % 3 == 0) {
+			set(c, key, exptime, (115 << 10) + random_next(&c->rnd) % (300 << 10));
+			break;
+		}
+		/* fall through */
 	default:
 		set(c, key, exptime, 32 + random_next(&c->rnd) % (c->loses ? 8000 : 1500));
 	}
@@ -207,6 +232,7 @@ run(struct crashes *c, uint32_t segments, enum store_sync sync, uint64_t seed)
 	world_init(&c->w, segments);
 	c->w.options.sync = sync;
 	c->w.options.objects = 400;
+	c->w.options.share = c->share;
 	c->rnd = seed;
 	c->next_n = 1;
 	if (!world_open(&c->w))
@@ -216,12 +242,18 @@ run(struct crashes *c, uint32_t segments, enum store_sync sync, uint64_t seed)
 		operate(c);
 		if (random_next(&c->rnd) % 12 == 0)
 			step(c, random_next(&c->rnd) % 2 == 0);
+		c->halves += c->w.store->leaving.active;
+		if (c->share != 0 && random_next(&c->rnd) % 60 == 0)
+			end(c);
 	}
 	sim_watch(c->w.io, NULL, NULL);
 	assert_true(c->points > 200);
 	assert_true(c->tried >= c->points / c->stride);
 	assert_true(c->found > c->tried);
-	print_message("%u of %u points tried, %llu values found\n", c->tried, c->points, (unsigned long long)c->found);
+	print_message("%u of %u points tried, %llu values found; %u operations in the middle of a leaving, %u ends\n",
+	    c->tried, c->points, (unsigned long long)c->found, c->halves, c->ends);
+	if (c->share != 0)
+		assert_true(c->halves > OPS / 40 && c->ends > OPS / 200);
 	world_fini(&c->w);
 	for (unsigned key = 0; key < KEYS; key++)
 		free(c->keys[key].moments);
@@ -246,7 +278,7 @@ killed(void **state)
 static void
 killed_while_freeing(void **state)
 {
-	struct crashes c = { .how = SIM_KILL, .stride = STRIDE, .loses = true };
+	struct crashes c = { .how = SIM_KILL, .stride = STRIDE, .loses = true, .share = 8 };
 
 	run(&c, 18, STORE_SYNC_SEAL, 2);
 }
@@ -263,7 +295,7 @@ power_cut(void **state)
 static void
 power_cut_while_freeing(void **state)
 {
-	struct crashes c = { .how = SIM_POWER_CUT, .stride = STRIDE, .loses = true };
+	struct crashes c = { .how = SIM_POWER_CUT, .stride = STRIDE, .loses = true, .share = 8 };
 
 	run(&c, 18, STORE_SYNC_FLUSH, 4);
 }
@@ -277,10 +309,47 @@ power_cut_unsynced(void **state)
 	run(&c, 18, STORE_SYNC_SEAL, 5);
 }
 
+/* The same with values in pieces: while one is being stored the older one is there, and what is there is whole. */
+static void
+killed_with_pieces(void **state)
+{
+	struct crashes c = { .how = SIM_KILL, .stride = STRIDE * 11, .large = true };
+
+	run(&c, 200, STORE_SYNC_SEAL, 6);
+}
+
+static void
+power_cut_with_pieces(void **state)
+{
+	struct crashes c = { .how = SIM_POWER_CUT, .stride = STRIDE * 11, .large = true };
+
+	run(&c, 200, STORE_SYNC_FLUSH, 7);
+}
+
+static void
+killed_while_freeing_pieces(void **state)
+{
+	struct crashes c = { .how = SIM_KILL, .stride = STRIDE * 11, .large = true, .loses = true, .share = 8 };
+
+	run(&c, 20, STORE_SYNC_SEAL, 8);
+}
+
+static void
+power_cut_while_freeing_pieces(void **state)
+{
+	struct crashes c = { .how = SIM_POWER_CUT, .stride = STRIDE * 11, .large = true, .loses = true, .share = 8 };
+
+	run(&c, 20, STORE_SYNC_FLUSH, 9);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(killed_with_pieces),
+		cmocka_unit_test(power_cut_with_pieces),
+		cmocka_unit_test(killed_while_freeing_pieces),
+		cmocka_unit_test(power_cut_while_freeing_pieces),
 		cmocka_unit_test(killed),
 		cmocka_unit_test(killed_while_freeing),
 		cmocka_unit_test(power_cut),

@@ -45,18 +45,37 @@ reads_directly(int fd)
 	return reads;
 }
 
+/* A file, or a disk.  Opening a pipe would wait for whoever is at its other end. */
+static int
+open_file(const char *path, int how)
+{
+	int fd = open(path, how | O_NONBLOCK, 0600), error;
+	struct stat st;
+
+	if (fd < 0)
+		return -errno;
+	/* On a ring it would not wait for the disk, either. */
+	error = result(fstat(fd, &st) < 0 ? -1 : fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK));
+	if (error == 0 && !S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+		error = -EPERM;
+	if (error == 0)
+		return fd;
+	close(fd);
+	return error;
+}
+
 static int
 open_fd(const char *path, int flags, bool *direct)
 {
-	int how = O_CLOEXEC | (flags & IO_READ_ONLY ? O_RDONLY : O_RDWR) | (flags & IO_CREATE ? O_CREAT : 0) |
-		  (flags & IO_EXCLUSIVE ? O_EXCL : 0);
+	int how = O_CLOEXEC | O_NOFOLLOW | (flags & IO_READ_ONLY ? O_RDONLY : O_RDWR) |
+		  (flags & IO_CREATE ? O_CREAT : 0) | (flags & IO_EXCLUSIVE ? O_EXCL : 0);
 	int fd = -1;
 
 	*direct = flags & IO_DIRECT;
 	if (*direct) {
-		fd = open(path, how | O_DIRECT, 0600);
-		if (fd < 0 && errno != EINVAL)
-			return -errno;
+		fd = open_file(path, how | O_DIRECT);
+		if (fd < 0 && fd != -EINVAL)
+			return fd;
 		if (fd >= 0 && reads_directly(fd))
 			return fd;
 		/* It may have made the file before it said no. */
@@ -65,9 +84,9 @@ open_fd(const char *path, int flags, bool *direct)
 		if (fd >= 0)
 			close(fd);
 	}
-	fd = open(path, how, 0600);
+	fd = open_file(path, how);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	/* Records lie anywhere: what the kernel would read ahead is for nothing. */
 	posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
 	return fd;
@@ -181,6 +200,23 @@ disk_make_dir(struct io *io, const char *path)
 	return result(mkdir(path, 0700));
 }
 
+/* A folder made under a loose umask has a group, which is fine if that is ours. */
+static int
+disk_own_dir(struct io *io, const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return -errno;
+	if (!S_ISDIR(st.st_mode))
+		return -ENOTDIR;
+	if (st.st_uid != geteuid() && st.st_uid != 0)
+		return -EPERM;
+	if ((st.st_mode & S_IWOTH) || ((st.st_mode & S_IWGRP) && st.st_gid != getegid()))
+		return -EPERM;
+	return 0;
+}
+
 static int
 disk_sync_dir(struct io *io, const char *path)
 {
@@ -216,6 +252,21 @@ static uint64_t
 disk_now(struct io *io)
 {
 	return rend_now();
+}
+
+/* A line of hexadecimal digits, of which these are enough. */
+static uint32_t
+disk_boot(struct io *io)
+{
+	char line[9] = "";
+	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		return 0;
+	n = read(fd, line, sizeof line - 1);
+	close(fd);
+	return n == sizeof line - 1 ? (uint32_t)strtoul(line, NULL, 16) : 0;
 }
 
 void
@@ -254,11 +305,11 @@ disk_free(struct io *io)
 /* Queues have ops of their own. */
 #define DISK_OPS(its_name)                                                                                          \
 	{                                                                                                           \
-		.name = its_name, .free = disk_free, .now = disk_now, .open = disk_open, .close = disk_close,       \
-		.lock = disk_lock, .size = disk_size, .resize = disk_resize, .preallocate = disk_preallocate,       \
-		.read = disk_read, .write = disk_write, .sync = disk_sync, .discard = disk_discard,                 \
-		.rename = disk_rename, .unlink = disk_unlink, .make_dir = disk_make_dir, .sync_dir = disk_sync_dir, \
-		.list = disk_list, .queue_new = disk_queue_new,                                                     \
+		.name = its_name, .free = disk_free, .now = disk_now, .boot = disk_boot, .open = disk_open,         \
+		.close = disk_close, .lock = disk_lock, .size = disk_size, .resize = disk_resize,                   \
+		.preallocate = disk_preallocate, .read = disk_read, .write = disk_write, .sync = disk_sync,         \
+		.discard = disk_discard, .rename = disk_rename, .unlink = disk_unlink, .make_dir = disk_make_dir,   \
+		.own_dir = disk_own_dir, .sync_dir = disk_sync_dir, .list = disk_list, .queue_new = disk_queue_new, \
 	}
 static const struct io_ops uring_ops = DISK_OPS("uring"), threads_ops = DISK_OPS("threads");
 

@@ -1,5 +1,6 @@
 /* How io_uring and threads carry out requests: what the one promises that the other does not, and where there is no io_uring. */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
@@ -8,6 +9,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "disk_state.h"
 #include "io_test.h"
 
 /* ---- preadv() that waits, for threads ---- */
@@ -148,12 +150,18 @@ times_out_on_uring(void **state)
 	struct kind kind = { .engine = DISK_URING };
 	struct io_request r;
 	struct io_file *f;
+	int pipe;
 
 	if (!has_uring)
 		skip();
 	start(&kind);
-	assert_int_equal(mkfifo(in_folder("fifo"), 0600), 0);
-	f = opened("fifo", 0);
+	/* In the place of a file, as a disk that does not answer. */
+	f = opened("f", IO_CREATE);
+	assert_int_equal(mkfifo(in_folder("pipe"), 0600), 0);
+	pipe = open(in_folder("pipe"), O_RDWR | O_CLOEXEC);
+	assert_true(pipe >= 0);
+	assert_true(dup2(pipe, disk_fd(f)) >= 0);
+	close(pipe);
 	set(&r, IO_READ, f, 0, back[0]);
 	r.deadline = io_now(io) + 1000000;
 	assert_int_equal(io_submit(queue, &r), IO_OK);
@@ -251,6 +259,101 @@ says_whether_it_is_direct(void **state)
 	end();
 }
 
+/*
+ * Completions come while others are there, and many at once: what the kernel leaves to be done by the next call has been signalled once, and is not
+ * again.  Nothing that comes later helps: all have to be found.
+ */
+static void
+none_left_behind_on_uring(void **state)
+{
+	struct kind kind = { .engine = DISK_URING };
+	struct io_limits limits = { .depth = 2 * MANY, .time = LONG };
+	static struct io_request r[MANY];
+	struct io_file *f;
+
+	if (!has_uring)
+		skip();
+	start(&kind);
+	assert_true(io_queue_close(&queue, LONG));
+	assert_int_equal(io_queue_open(io, NULL, &limits, &queue), IO_OK);
+	f = opened("f", IO_CREATE | IO_DIRECT);
+	assert_int_equal(io_write(f, data, sizeof data, 0, NULL), IO_OK);
+	for (unsigned round = 0; round < 500; round++) {
+		dones = releases = 0;
+		for (unsigned i = 0; i < MANY; i++) {
+			set(&r[i], IO_READ, f, (int)i, back[i]);
+			assert_int_equal(io_submit(queue, &r[i]), IO_OK);
+			if (i % (1 + round % 16) == 0)
+				io_flush(queue);
+		}
+		await(MANY);
+		for (unsigned i = 0; i < MANY; i++)
+			assert_int_equal(r[i].status, IO_OK);
+	}
+	io_close(&f);
+	end();
+}
+
+/* Nobody leads us to another file, or changes names below us. */
+static void
+trusts_no_links_and_no_open_folders(void **state)
+{
+	struct kind kind = { .engine = DISK_THREADS };
+	struct io_file *f;
+	char to[256];
+
+	start(&kind);
+	f = opened("f", IO_CREATE);
+	io_close(&f);
+	snprintf(to, sizeof(to), "%s", in_folder("link"));
+	assert_int_equal(symlink("f", to), 0);
+	assert_int_equal(io_open(io, to, 0, NULL, &f), IO_DENIED);
+	assert_int_equal(io_open(io, to, IO_DIRECT, NULL, &f), IO_DENIED);
+	assert_int_equal(unlink(to), 0);
+	assert_int_equal(symlink("not-there", to), 0);
+	assert_int_equal(io_open(io, to, IO_CREATE, NULL, &f), IO_DENIED);
+	assert_int_equal(io_open(io, in_folder("not-there"), 0, NULL, &f), IO_MISSING);
+
+	assert_int_equal(io_own_dir(io, folder), IO_OK);
+	assert_int_equal(chmod(folder, 0755), 0);
+	assert_int_equal(io_own_dir(io, folder), IO_OK);
+	assert_int_equal(chmod(folder, 0777), 0);
+	assert_int_equal(io_own_dir(io, folder), IO_DENIED);
+	assert_int_equal(chmod(folder, 01777), 0);
+	assert_int_equal(io_own_dir(io, folder), IO_DENIED);
+	assert_int_equal(chmod(folder, 0700), 0);
+	assert_int_equal(io_own_dir(io, in_folder("f")), IO_MISSING);
+	assert_int_equal(io_own_dir(io, in_folder("none")), IO_MISSING);
+	/* Another's. */
+	if (geteuid() == 0) {
+		assert_int_equal(chown(folder, 12345, 0), 0);
+		assert_int_equal(io_own_dir(io, folder), IO_DENIED);
+		assert_int_equal(chown(folder, 0, 0), 0);
+	}
+	end();
+}
+
+/* What would wait for somebody else is not opened. */
+static void
+opens_files_only(void **state)
+{
+	static const int flags[] = { 0, IO_READ_ONLY, IO_CREATE, IO_DIRECT, IO_READ_ONLY | IO_DIRECT };
+	struct kind kind = { .engine = DISK_THREADS };
+	struct io_file *f;
+
+	start(&kind);
+	assert_int_equal(mkfifo(in_folder("pipe"), 0600), 0);
+	alarm(60);
+	for (unsigned i = 0; i < sizeof flags / sizeof *flags; i++) {
+		assert_int_equal(io_open(io, in_folder("pipe"), flags[i], NULL, &f), IO_DENIED);
+		assert_int_equal(io_open(io, "/dev/null", flags[i], NULL, &f), IO_DENIED);
+	}
+	assert_int_equal(io_open(io, folder, IO_READ_ONLY, NULL, &f), IO_DENIED);
+	alarm(0);
+	assert_int_equal(unlink(in_folder("pipe")), 0);
+	end();
+}
+
 int
 main(void)
 {
@@ -258,8 +361,11 @@ main(void)
 		cmocka_unit_test(times_out_on_threads),
 		cmocka_unit_test(reads_pass_writes_on_threads),
 		cmocka_unit_test(times_out_on_uring),
+		cmocka_unit_test(none_left_behind_on_uring),
 		cmocka_unit_test(takes_threads_where_uring_is_forbidden),
 		cmocka_unit_test(says_whether_it_is_direct),
+		cmocka_unit_test(trusts_no_links_and_no_open_folders),
+		cmocka_unit_test(opens_files_only),
 	};
 
 	look_for_uring();

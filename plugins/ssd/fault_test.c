@@ -9,8 +9,7 @@
 
 #include <cmocka.h>
 
-#include "state.h"
-#include "world.h"
+#include "world_words.h"
 
 #define KEYS 60
 
@@ -19,13 +18,6 @@ random_next(uint64_t *state)
 {
 	*state = *state * 6364136223846793005ULL + 1442695040888963407ULL;
 	return *state >> 33;
-}
-
-static void
-opened(struct world *w)
-{
-	if (!world_open(w))
-		fail_msg("%s", w->opened.sentence);
 }
 
 static unsigned
@@ -115,6 +107,37 @@ failing_disk(void **state)
 		opened(&u.w);
 		world_fini(&u.w);
 	}
+}
+
+/* A flush that could not write says so: nothing counts as flushed until one has. */
+static void
+failed_flush(void **state)
+{
+	struct world w;
+	uint64_t flushed;
+
+	world_init(&w, 32);
+	opened(&w);
+	sim_advance(w.io, 1000);
+	assert_int_equal(world_set(&w, 1, 1, 100, 0), STORED);
+	store_step(w.store, false, w.wall);
+	assert_int_equal(store_flushed(w.store), io_now(w.io) - 1000);
+	store_step(w.store, true, w.wall);
+	flushed = store_flushed(w.store);
+	assert_int_equal(flushed, io_now(w.io));
+	sim_advance(w.io, 1000);
+	assert_int_equal(world_set(&w, 2, 1, 100, 0), STORED);
+	/* Twice: it tries again. */
+	for (uint64_t n = 1; n <= 2; n++)
+		assert_int_equal(sim_fault_next(w.io, IO_WRITE, n, SIM_EIO, 0), IO_OK);
+	store_step(w.store, true, w.wall);
+	assert_int_equal(store_flushed(w.store), flushed);
+	for (unsigned i = 0; i < 3; i++) {
+		sim_advance(w.io, 1000);
+		store_step(w.store, true, w.wall);
+	}
+	assert_true(store_flushed(w.store) > flushed);
+	world_fini(&w);
 }
 
 /* The device is gone for a while: nothing hangs, nothing old comes back. */
@@ -327,6 +350,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(failing_disk),
+		cmocka_unit_test(failed_flush),
 		cmocka_unit_test(device_gone),
 		cmocka_unit_test(bad_segment),
 		cmocka_unit_test(bad_record),

@@ -4,19 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gather.h"
+#include "page.h"
 #include "size_class.h"
 #include "state.h"
 
 #define KEY_MOST 255
 #define TRIES	 4
-
-/* Memory that a record is read into, and is handed out with. */
-struct page {
-	struct rend_buf buf;
-	struct buffers *buffers;
-	void *data;
-	size_t got; /* 0: from malloc */
-};
 
 struct read {
 	struct io_request request;
@@ -32,56 +26,26 @@ enum looks {
 	LOOKS_WRONG, /* none */
 };
 
-/* ---- memory ---- */
-
-static void
-page_release(struct rend_buf *buf)
-{
-	struct page *p = (struct page *)(void *)buf;
-
-	if (p->got != 0)
-		buffers_give(p->buffers, &p->data, p->got);
-	else
-		free(p->data);
-	free(p);
-}
-
-static struct page *
-page_new(struct buffers *buffers, size_t size)
-{
-	struct page *p = calloc(1, sizeof *p);
-
-	if (p == NULL)
-		return NULL;
-	p->buffers = buffers;
-	if (size <= BUFFERS_LARGEST)
-		p->data = buffers_take(buffers, size, &p->got);
-	else
-		p->data = aligned_alloc(IO_ALIGN, size);
-	if (p->data == NULL) {
-		free(p);
-		return NULL;
-	}
-	rend_buf_init(&p->buf, p->data, size, page_release);
-	return p;
-}
-
 /* ---- judging ---- */
 
 static enum looks
-judge(const struct fetch *f, const char *at, size_t room, struct record_head *h)
+judge(struct fetch *f, const char *at, size_t room, struct record_head *h)
 {
 	const struct geometry *g = &f->fetcher->store->g;
-	bool whole = f->whole;
+	bool whole = f->all;
 
 	/* Without the value, what is read need not be all of it. */
 	if (room < RECORD_HEAD || !format_record_read(at, g, f->seq, whole ? room : SIZE_MAX, h) ||
-	    h->type != RECORD_VALUE || room < (size_t)RECORD_HEAD + h->keylen)
+	    !record_is_value(h->type) || room < (size_t)RECORD_HEAD + h->keylen)
 		return LOOKS_WRONG;
 	if (whole && !format_body_ok(at, h))
 		return LOOKS_WRONG;
 	if (h->khash != f->khash || h->keylen != f->keylen || memcmp(at + RECORD_HEAD, f->key, f->keylen) != 0)
 		return LOOKS_OTHER;
+	f->len = h->len;
+	if (h->type == RECORD_MANIFEST && f->all &&
+	    !gather_new(&f->gather, f->fetcher, f->khash, at + RECORD_HEAD + h->keylen, h->len))
+		return LOOKS_WRONG;
 	return LOOKS_RIGHT;
 }
 
@@ -95,32 +59,28 @@ ends(struct fetch *f, enum fetched result, enum io_status status)
 
 /* ---- out of an image ---- */
 
-/* Is a record that is being copied just now there?  Its begin may be asked for: then the index knows it, so it was copied. */
-static bool
-is_unfinished(const struct image *im, uint32_t start)
-{
-	for (unsigned i = 0; i < IMAGE_WRITERS; i++)
-		if (im->busy[i].from != 0 && im->busy[i].from < start && start < im->busy[i].to)
-			return true;
-	return start >= im->used;
-}
-
-static struct image *
-hold_image(struct store *s, const struct place *p, uint64_t *seq)
+/*
+ * The image that a segment is in, if any.  Without a lock: the keeper takes it off the segment first, and uses it again only when nobody holds it then
+ * (write.c); who holds it looks whether it is still there.  One of the two sees the other.
+ */
+struct image *
+fetch_hold_image(struct segment *g)
 {
 	struct image *im;
 
-	pthread_mutex_lock(&s->lock);
-	im = s->segments[p->seg].image;
-	if (im != NULL) {
-		*seq = im->seq;
-		if (is_unfinished(im, p->start))
-			*seq = 0; /* an old entry: looked for again, it is gone */
-		else
-			atomic_fetch_add(&im->readers, 1);
+	while ((im = atomic_load(&g->image)) != NULL) {
+		atomic_fetch_add(&im->readers, 1);
+		if (atomic_load(&g->image) == im)
+			break;
+		atomic_fetch_sub(&im->readers, 1);
 	}
-	pthread_mutex_unlock(&s->lock);
 	return im;
+}
+
+void
+fetch_let_go(struct image *im)
+{
+	atomic_fetch_sub(&im->readers, 1);
 }
 
 static enum looks
@@ -129,18 +89,20 @@ copy_out(struct fetch *f, const struct image *im)
 	const struct geometry *g = &f->fetcher->store->g;
 	size_t from = (size_t)f->entry.place.start * g->chunk;
 	enum looks looks = judge(f, im->data + from, g->segment - from, &f->head);
+	struct page *p;
 
-	if (looks != LOOKS_RIGHT || !f->whole)
+	if (looks != LOOKS_RIGHT || !f->whole || f->head.type == RECORD_MANIFEST)
 		return looks;
-	f->buf = rend_buf_new(f->head.len == 0 ? 1 : f->head.len);
-	if (f->buf != NULL) {
-		memcpy(f->buf->data, im->data + from + RECORD_HEAD + f->head.keylen, f->head.len);
-		f->value = f->buf->data;
+	p = page_new(f->fetcher->buffers, f->fetcher->shelf, f->head.len == 0 ? 1 : f->head.len);
+	if (p != NULL) {
+		memcpy(p->data, im->data + from + RECORD_HEAD + f->head.keylen, f->head.len);
+		f->buf = &p->buf;
+		f->value = p->data;
 	}
 	return looks;
 }
 
-/* ---- from the disk ---- */
+/* ---- once more ---- */
 
 static bool attempt(struct fetch *f);
 
@@ -157,13 +119,89 @@ again(struct fetch *f)
 	return ends(f, FETCH_MISS, IO_OK);
 }
 
+/* ---- in pieces ---- */
+
+static bool
+hit(struct fetch *f)
+{
+	index_hit(f->fetcher->store->index, f->khash, &f->entry.place);
+	return ends(f, FETCH_HIT, IO_OK);
+}
+
+/* A piece of it is not there, and will not be: another value may be. */
+static bool
+fell_apart(struct fetch *f)
+{
+	store_erase(f->fetcher->store, f->khash, &f->entry.place);
+	return ++f->tries < TRIES ? attempt(f) : ends(f, FETCH_MISS, IO_OK);
+}
+
+/* true: that is the end. */
+static bool
+gathered(struct fetch *f)
+{
+	enum gathered how = f->gather->how;
+	enum io_status status = f->gather->status;
+
+	rend_value_move(&f->pieces, &f->gather->value);
+	gather_free(&f->gather);
+	switch (how) {
+	case GATHER_ALL:
+		return hit(f);
+	case GATHER_GONE:
+		return fell_apart(f);
+	case GATHER_WRONG:
+		return again(f);
+	case GATHER_UNREADABLE:
+		store_erase(f->fetcher->store, f->khash, &f->entry.place);
+		return ends(f, FETCH_MISS, status);
+	case GATHER_FAILED:
+		break;
+	}
+	return ends(f, FETCH_FAILED, status);
+}
+
+static void
+gather_done(struct gather *g)
+{
+	struct fetch *f = g->arg;
+
+	if (gathered(f))
+		f->done(f);
+}
+
+/* A manifest was found.  true: that is the end. */
+static bool
+found_manifest(struct fetch *f)
+{
+	bool is_there;
+
+	/* What it names is needed even by who does not want the value: is it all there? */
+	if (!f->all) {
+		f->all = true;
+		return attempt(f);
+	}
+	if (f->gather == NULL)
+		return ends(f, FETCH_FAILED, IO_NO_MEMORY);
+	f->len = f->gather->manifest.len;
+	if (f->whole) {
+		f->gather->done = gather_done;
+		f->gather->arg = f;
+		return gather_begin(f->gather) && gathered(f);
+	}
+	is_there = gather_stands(f->gather);
+	gather_free(&f->gather);
+	return is_there ? hit(f) : fell_apart(f);
+}
+
+/* ---- from the disk ---- */
+
 static void
 read_release(struct io_request *r)
 {
 	struct read *rd = (struct read *)(void *)r;
-	struct rend_buf *buf = rd->page != NULL ? &rd->page->buf : NULL;
 
-	rend_buf_drop(&buf);
+	page_drop(&rd->page);
 	free(rd);
 }
 
@@ -181,13 +219,14 @@ take(struct fetch *f, struct read *rd)
 	default:
 		break;
 	}
+	if (f->head.type == RECORD_MANIFEST)
+		return found_manifest(f);
 	if (f->whole) {
 		f->buf = &rd->page->buf;
 		f->value = at + RECORD_HEAD + f->head.keylen;
 		rd->page = NULL;
 	}
-	index_hit(f->fetcher->store->index, f->khash, &f->entry.place);
-	return ends(f, FETCH_HIT, IO_OK);
+	return hit(f);
 }
 
 static void
@@ -228,12 +267,12 @@ read_new(struct fetch *f)
 
 	if (rd == NULL)
 		return NULL;
-	if (f->whole)
+	if (f->all)
 		to = from + (uint64_t)size_class_chunks(p->size) * g->chunk;
 	to = (to + IO_ALIGN - 1) / IO_ALIGN * IO_ALIGN;
 	if (to > g->segment)
 		to = g->segment;
-	if (to <= from || (rd->page = page_new(f->fetcher->buffers, to - first)) == NULL) {
+	if (to <= from || (rd->page = page_new(f->fetcher->buffers, f->fetcher->shelf, to - first)) == NULL) {
 		free(rd);
 		return NULL;
 	}
@@ -268,32 +307,58 @@ read_disk(struct fetch *f)
 
 /* ---- all of it ---- */
 
+/*
+ * Where it is, and the image that it is in, held; NULL: the disk.  What the index leads to while its image is held was copied whole, and stays:
+ * so it is looked for again then.  Each time around somebody else has written it anew.
+ */
+static bool
+locate(struct fetch *f, struct image **im)
+{
+	struct store *s = f->fetcher->store;
+
+	if (!store_find(s, f->khash, f->wall, &f->entry))
+		return false;
+	for (;;) {
+		uint32_t segment = f->entry.place.seg;
+
+		f->seq = atomic_load(&s->segments[segment].seq);
+		*im = fetch_hold_image(&s->segments[segment]);
+		if (*im == NULL)
+			return true;
+		if (!store_find(s, f->khash, f->wall, &f->entry)) {
+			fetch_let_go(*im);
+			return false;
+		}
+		if (f->entry.place.seg == segment) {
+			f->seq = (*im)->seq;
+			return true;
+		}
+		fetch_let_go(*im);
+	}
+}
+
 /* true: that is the end. */
 static bool
 attempt(struct fetch *f)
 {
-	struct store *s = f->fetcher->store;
-	enum looks looks = LOOKS_WRONG;
+	enum looks looks;
 	struct image *im;
 
-	if (!store_find(s, f->khash, f->wall, &f->entry))
+	if (!locate(f, &im))
 		return ends(f, FETCH_MISS, IO_OK);
-	f->seq = atomic_load(&s->segments[f->entry.place.seg].seq);
-	im = hold_image(s, &f->entry.place, &f->seq);
 	if (im == NULL)
 		return read_disk(f);
-	if (f->seq != 0) {
-		looks = copy_out(f, im);
-		atomic_fetch_sub(&im->readers, 1);
-	}
+	looks = copy_out(f, im);
+	fetch_let_go(im);
 	if (looks == LOOKS_OTHER)
 		return ends(f, FETCH_MISS, IO_OK);
 	if (looks == LOOKS_WRONG)
 		return again(f);
+	if (f->head.type == RECORD_MANIFEST)
+		return found_manifest(f);
 	if (f->whole && f->buf == NULL)
 		return ends(f, FETCH_FAILED, IO_NO_MEMORY);
-	index_hit(s->index, f->khash, &f->entry.place);
-	return ends(f, FETCH_HIT, IO_OK);
+	return hit(f);
 }
 
 bool
@@ -301,7 +366,10 @@ fetch_begin(struct fetcher *fetcher, struct fetch *f)
 {
 	f->fetcher = fetcher;
 	f->tries = 0;
+	f->all = f->whole;
 	f->buf = NULL;
 	f->value = NULL;
+	f->gather = NULL;
+	f->pieces = (struct rend_value){ 0 };
 	return attempt(f);
 }

@@ -2,9 +2,10 @@
  * One record, read: out of an image if its segment is still in RAM, else with one read of the disk.
  *
  *	store_find ── no ──► MISS
- *	    │ image ──► copied out, at once
+ *	    │ image ──► held, looked for again ──► copied out, at once
  *	    └ disk ──► io_request ──► is it what the index meant? ── yes ──► HIT, without a copy
- *	                                  └── no: look again; twice the same: the record is broken, and erased
+ *	    │                             └── no: look again; twice the same: the record is broken, and erased
+ *	    └ a manifest ──► gather.h: its pieces, with one deadline for all of them
  */
 #ifndef SSD_FETCH_H
 #define SSD_FETCH_H
@@ -24,8 +25,11 @@ struct fetcher {
 	struct store *store;
 	struct io_queue *queue;
 	struct buffers *buffers;
-	uint64_t time; /* ns, of one read */
+	unsigned shelf; /* the worker's, in buffers */
+	uint64_t time;	/* ns, of one read */
 };
+
+struct gather;
 
 struct fetch {
 	/* The question. */
@@ -41,13 +45,17 @@ struct fetch {
 	enum io_status status;
 	struct entry entry; /* with its exptime */
 	struct record_head head;
-	struct rend_buf *buf; /* whole: the caller's reference */
+	uint64_t len;	      /* of the value, bytes */
+	struct rend_buf *buf; /* whole: the caller's reference; NULL: the value is in pieces */
 	const char *value;    /* in it */
+	struct rend_value pieces;
 
 	/* Its own. */
 	struct fetcher *fetcher;
 	unsigned tries;
-	uint64_t seq; /* of the segment, when it was looked for */
+	bool all;	       /* of the record is read */
+	uint64_t seq;	       /* of the segment, when it was looked for */
+	struct gather *gather; /* the record is a manifest */
 };
 
 /* true: answered, done() is not called.  false: done() will be.  The queue's thread, which calls io_flush() afterwards. */

@@ -62,7 +62,7 @@ format_super_sound(const struct super *s, struct geometry *g)
 {
 	uint64_t segments;
 
-	if (s->magic != SUPER_MAGIC || s->format != FORMAT_VERSION ||
+	if (s->magic != SUPER_MAGIC || s->format < FORMAT_OLDEST || s->format > FORMAT_VERSION ||
 	    (s->state != SUPER_DIRTY && s->state != SUPER_CLEAN))
 		return false;
 	if (s->chunk < FORMAT_CHUNK_MIN || s->chunk > FORMAT_CHUNK_MAX || (s->chunk & (s->chunk - 1)) != 0)
@@ -74,7 +74,10 @@ format_super_sound(const struct super *s, struct geometry *g)
 	segments = s->bank / s->segment;
 	if (segments > PLACE_SEGS || segments * s->banks > PLACE_SEGS)
 		return false;
-	if (s->buckets == 0 || s->version_limit > FORMAT_VERSION_MAX)
+	if (s->buckets == 0 || s->buckets > FORMAT_BUCKETS_MAX || s->version_limit > FORMAT_VERSION_MAX ||
+	    s->discard_below > FORMAT_VERSION_MAX)
+		return false;
+	if (s->seq_limit > FORMAT_SEQ_MAX || s->flush_seq > FORMAT_SEQ_MAX || s->min_seq > FORMAT_SEQ_MAX)
 		return false;
 	*g = (struct geometry){
 		.chunk = s->chunk,
@@ -87,10 +90,32 @@ format_super_sound(const struct super *s, struct geometry *g)
 	return true;
 }
 
+static bool
+is_blank(const char *p, size_t len)
+{
+	while (len > 0 && *p == 0) {
+		p++;
+		len--;
+	}
+	return len == 0;
+}
+
+enum super_looks
+format_super_look(const void *block, struct super *s, struct geometry *g)
+{
+	if (is_blank(block, FORMAT_BLOCK))
+		return SUPER_BLANK;
+	if (read_block(block, s, sizeof *s) && format_super_sound(s, g))
+		return SUPER_VALID;
+	if (s->magic == SUPER_MAGIC && (s->format < FORMAT_OLDEST || s->format > FORMAT_VERSION))
+		return SUPER_OTHER;
+	return SUPER_BROKEN;
+}
+
 bool
 format_super_read(const void *block, struct super *s, struct geometry *g)
 {
-	return read_block(block, s, sizeof *s) && format_super_sound(s, g);
+	return format_super_look(block, s, g) == SUPER_VALID;
 }
 
 /* ---- segments ---- */
@@ -102,10 +127,15 @@ format_segment_head(void *block, const struct segment_head *h)
 }
 
 bool
+format_segment_head_any(const void *block, struct segment_head *h)
+{
+	return read_block(block, h, sizeof *h) && h->magic == SEGMENT_MAGIC && h->seq != 0;
+}
+
+bool
 format_segment_head_read(const void *block, const uint8_t uuid[FORMAT_UUID], uint32_t number, struct segment_head *h)
 {
-	return read_block(block, h, sizeof *h) && h->magic == SEGMENT_MAGIC && h->seq != 0 && h->number == number &&
-	       memcmp(h->uuid, uuid, FORMAT_UUID) == 0;
+	return format_segment_head_any(block, h) && h->number == number && memcmp(h->uuid, uuid, FORMAT_UUID) == 0;
 }
 
 void
@@ -118,30 +148,48 @@ bool
 format_trailer_read(const void *block, const struct geometry *g, const uint8_t uuid[FORMAT_UUID], uint32_t number,
     struct segment_trailer *t)
 {
-	uint64_t bytes;
+	uint64_t records, rows;
 
 	if (!read_block(block, t, sizeof *t) || t->magic != TRAILER_MAGIC || t->seq == 0 || t->number != number ||
 	    memcmp(t->uuid, uuid, FORMAT_UUID) != 0)
 		return false;
-	bytes = (uint64_t)t->used * g->chunk + (uint64_t)t->rows * sizeof(struct row) + FORMAT_BLOCK;
-	return t->used >= geometry_first(g) && bytes <= g->segment && t->touches <= t->rows;
+	records = format_blocks((uint64_t)t->used * g->chunk);
+	rows = format_blocks((uint64_t)t->rows * sizeof(struct row));
+	return t->used >= geometry_first(g) && records + rows + FORMAT_BLOCK <= g->segment && t->touches <= t->rows &&
+	       t->version_max <= FORMAT_VERSION_MAX;
 }
 
 bool
 format_row_ok(const struct row *r, const struct geometry *g, uint32_t used)
 {
-	if (r->type < RECORD_VALUE || r->type > RECORD_TOUCH || row_version(r) == 0)
+	if (r->type < RECORD_VALUE || r->type > RECORD_PIECE || r->type == RECORD_FILL || row_version(r) == 0)
 		return false;
-	return row_start(r) >= geometry_first(g) && row_start(r) < used && r->size < SIZE_CLASSES;
+	return row_start(r) >= geometry_first(g) && row_start(r) < used && format_size_ok(r->size, g);
+}
+
+bool
+format_size_ok(uint8_t size, const struct geometry *g)
+{
+	return size <= size_class_of(g->segment / g->chunk);
 }
 
 /* ---- records ---- */
 
+#define RECORD_SEED 1 /* of the sum of a head */
+/* What the bytes at p have where a record head has its seq. */
+static uint64_t
+record_seq(const void *p)
+{
+	uint64_t seq;
+
+	memcpy(&seq, (const char *)p + offsetof(struct record_head, seq), sizeof seq);
+	return seq;
+}
+
 static uint32_t
 record_sum(const struct record_head *h)
 {
-	return (uint32_t)XXH3_64bits_withSeed(
-	    (const char *)h + sizeof h->sum, sizeof *h - sizeof h->sum, FORMAT_VERSION);
+	return (uint32_t)XXH3_64bits_withSeed((const char *)h + sizeof h->sum, sizeof *h - sizeof h->sum, RECORD_SEED);
 }
 
 void
@@ -158,9 +206,9 @@ format_record_read(const void *p, const struct geometry *g, uint64_t seq, size_t
 	memcpy(h, p, sizeof *h);
 	if (h->sum != record_sum(h) || h->seq != seq)
 		return false;
-	if (h->type < RECORD_VALUE || h->type > RECORD_FILL || h->version > FORMAT_VERSION_MAX)
+	if (h->type < RECORD_VALUE || h->type > RECORD_PIECE || h->version > FORMAT_VERSION_MAX)
 		return false;
-	if (h->type != RECORD_VALUE && (h->keylen != 0 || h->len != 0))
+	if (!record_is_value(h->type) && (h->keylen != 0 || (h->len != 0 && h->type != RECORD_PIECE)))
 		return false;
 	if (h->chunks == 0 || (uint64_t)h->chunks * g->chunk > room)
 		return false;
@@ -171,4 +219,82 @@ bool
 format_body_ok(const void *p, const struct record_head *h)
 {
 	return format_sum((const char *)p + RECORD_HEAD, (size_t)h->keylen + h->len) == h->body_sum;
+}
+
+uint64_t
+format_seq_in(const void *p, size_t len, const struct geometry *g, uint64_t least, uint64_t limit)
+{
+	uint64_t highest = 0;
+
+	for (size_t at = 0; at + RECORD_HEAD <= len; at += g->chunk) {
+		const char *here = (const char *)p + at;
+		uint64_t seq = record_seq(here);
+		struct record_head h;
+
+		if (seq >= least && seq < limit && seq > highest && format_record_read(here, g, seq, g->segment, &h))
+			highest = seq;
+	}
+	return highest;
+}
+
+bool
+format_is_hole(const char *segment, uint32_t from, uint32_t to, const struct geometry *g, uint64_t seq)
+{
+	uint32_t block_end = from / FORMAT_BLOCK * FORMAT_BLOCK + FORMAT_BLOCK;
+	struct record_head h;
+
+	if (from + RECORD_HEAD > to)
+		return false;
+	if (record_seq(segment + from) == seq &&
+	    (!format_record_read(segment + from, g, seq, to - from, &h) || from + h.chunks * g->chunk <= block_end))
+		return true;
+	from += g->chunk;
+	return from < to && format_seq_in(segment + from, to - from, g, seq, seq + 1) != 0;
+}
+
+/* ---- manifests ---- */
+
+struct manifest_piece
+format_piece(const void *p, uint32_t nth)
+{
+	struct manifest_piece piece;
+
+	memcpy(&piece, (const char *)p + sizeof(struct manifest) + nth * sizeof piece, sizeof piece);
+	return piece;
+}
+
+static bool
+piece_ok(const struct manifest_piece *piece, const struct geometry *g)
+{
+	uint64_t end = (uint64_t)piece->start * g->chunk + RECORD_HEAD + piece->len;
+
+	return piece->seq != 0 && piece->segment < g->segments && piece->start >= geometry_first(g) && piece->len > 0 &&
+	       piece->len <= FORMAT_PIECE_MOST && end <= g->segment - FORMAT_BLOCK;
+}
+
+bool
+format_manifest_read(const void *p, uint32_t len, const struct geometry *g, struct manifest *m)
+{
+	uint64_t sum = 0;
+
+	if (len < sizeof *m)
+		return false;
+	memcpy(m, p, sizeof *m);
+	if (m->count == 0 || m->version == 0 || len != sizeof *m + (uint64_t)m->count * sizeof(struct manifest_piece))
+		return false;
+	for (uint32_t i = 0; i < m->count; i++) {
+		struct manifest_piece piece = format_piece(p, i);
+
+		if (!piece_ok(&piece, g))
+			return false;
+		sum += piece.len;
+	}
+	return sum == m->len;
+}
+
+bool
+format_is_piece(const struct record_head *h, uint64_t khash, const struct manifest *m, uint32_t nth, uint32_t len)
+{
+	return h->type == RECORD_PIECE && h->khash == khash && h->version == m->version && h->cflags == nth &&
+	       h->len == len;
 }

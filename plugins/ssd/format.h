@@ -1,7 +1,7 @@
 /*
  * What is on the disk, exactly enough for another program to read a store.  All numbers are little-endian; all structs are as they lie there.
  *
- *	folder/	super.a super.b		4 KiB each, written in turn: which store this is, and how it was left
+ *	folder/	super.a super.b		4 KiB each, the same in both: which store this is, and how it was left
  *		index.snap		the index, valid only if the newer super says CLEAN and names its sum
  *		data.000 data.001 ...	banks: `bank` bytes each, of segments one behind the other
  *
@@ -13,13 +13,22 @@
  * the first that is not valid is the end.
  *
  * A record:	[ head 64 | key | value | zeros up to the next chunk ]
- * Of the records with one khash the one with the highest version is the truth; of equal versions, the one of the higher (seq, start).  A TOMB
+ * A value that is too large for one is in several, each with a PIECE of it; a MANIFEST, which is written when they are on the disk, has the key, and
+ * says where they are.  It is the value's record; a PIECE by itself is nothing.  If one of them is not there any more, the value is not.
+ * To the store two records are of one thing if the index takes their khash for one: if both lead to the same pair of buckets with the same tag
+ * (index_state.h: the tag is the lower 17 bits; the first bucket is khash * super.buckets / 2^64, and the other follows from that one, the tag and
+ * super.buckets).  The key says no more than whether what is found is what was asked for.
+ * Of the records of one thing the one with the highest version is the truth; of equal versions, the one of the higher (seq, start).  A TOMB
  * of that version says that there is nothing.  A TOUCH changes the exptime of the record of its version, if it has a higher (seq, start) than that; the
  * last one counts.  What has an exptime that has passed is not there.
  *
+ * A change of the super is written to one file, synced, then to the other, and holds once it is in both: so when one of them cannot be read the other
+ * has all that was relied on since.
+ *
  * A store that has to be read without its index: take the newer valid super.  Of all segments with a valid head of this uuid take those with
  * seq >= both super.flush_seq and super.min_seq.  Those with a valid trailer of that seq have rows; of the others read the records.  Leave out what
- * has a version < super.discard_below.  khash is XXH3-64 of the key with super.seed.
+ * has a version < super.discard_below.  khash is XXH3-64 of the key with super.seed.  What cannot be read may have had something newer than any record
+ * of a version up to the highest that it can have had: trailer.version_max, or else super.version_limit.
  */
 #ifndef SSD_FORMAT_H
 #define SSD_FORMAT_H
@@ -30,7 +39,8 @@
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the structs below are as they lie on the disk");
 
-#define FORMAT_VERSION	   1
+#define FORMAT_VERSION	   2 /* 1 has no MANIFEST and no PIECE: what was made with it is read */
+#define FORMAT_OLDEST	   1
 #define FORMAT_BLOCK	   4096 /* bytes; nothing smaller is written */
 
 #define FORMAT_CHUNK_MIN   64
@@ -39,6 +49,8 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the structs below are
 #define FORMAT_SEGMENT_MAX (64U << 20)
 #define FORMAT_UUID	   16
 #define FORMAT_VERSION_MAX ((1ULL << 48) - 1) /* of records */
+#define FORMAT_SEQ_MAX	   (1ULL << 60)
+#define FORMAT_BUCKETS_MAX (1ULL << 40)
 
 /* ---- super ---- */
 
@@ -51,9 +63,10 @@ enum super_state {
 
 struct super {
 	uint64_t magic;
-	uint32_t format; /* FORMAT_VERSION */
+	uint32_t format; /* FORMAT_OLDEST to FORMAT_VERSION */
 	uint32_t state;
-	uint64_t generation; /* the valid one with the higher counts; even ones are in super.a, odd ones in super.b */
+	uint64_t
+	    generation; /* rises with each write; the higher one counts; even ones are in super.a, odd ones in super.b */
 	uint8_t uuid[FORMAT_UUID];
 	/* What the store was made with. */
 	uint64_t seed;	  /* of khash */
@@ -62,7 +75,7 @@ struct super {
 	uint32_t banks;
 	uint32_t segment; /* bytes; a multiple of FORMAT_BLOCK */
 	uint32_t chunk;	  /* bytes; a power of two */
-	uint32_t reserved;
+	uint32_t boot;	  /* io_boot() when this was written */
 	/* What holds of it. */
 	uint64_t version_limit; /* no record has one as high */
 	uint64_t seq_limit;	/* nor a segment such a seq */
@@ -108,26 +121,36 @@ struct segment_trailer {
 
 enum record_type {
 	RECORD_VALUE = 1,
-	RECORD_TOMB,  /* deleted, or not kept: no older record of this khash is there */
-	RECORD_TOUCH, /* exptime is that of the record with this version now */
-	RECORD_FILL,  /* nothing, up to a block's end; has no row */
+	RECORD_TOMB,	 /* deleted, or not kept: no older record of this khash is there */
+	RECORD_TOUCH,	 /* exptime is that of the record with this version now */
+	RECORD_FILL,	 /* nothing, up to a block's end; has no row */
+	RECORD_MANIFEST, /* a value's, which is in pieces: a struct manifest is where the value would be */
+	RECORD_PIECE,	 /* a part of a value.  It has the khash of the value's key, and never expires by itself */
 };
+
+/* Is it what is there for a key? */
+static inline bool
+record_is_value(unsigned type)
+{
+	return type == RECORD_VALUE || type == RECORD_MANIFEST;
+}
 
 enum {
 	RECORD_OVERWRITES = 1 << 0, /* there may be an older one */
 	RECORD_MOVED = 1 << 1,	    /* a copy of an older record, whose segment was to be freed */
+	RECORD_SENT = 1 << 2,	    /* a get left it, empty: its client was sent to fill it */
 };
 
 #define RECORD_HEAD 64
 
 struct record_head {
-	uint32_t sum; /* lower half of XXH3-64, seeded with FORMAT_VERSION, of the rest of the head */
+	uint32_t sum; /* lower half of XXH3-64, seeded with 1, of the rest of the head */
 	uint8_t type;
 	uint8_t flags;
 	uint8_t reserved;
-	uint8_t keylen;	  /* only VALUE has a key and a value */
-	uint32_t len;	  /* of the value, bytes */
-	uint32_t cflags;  /* the client's */
+	uint8_t keylen;	  /* only VALUE and MANIFEST have a key */
+	uint32_t len;	  /* of what follows the key, bytes; only these and PIECE have any */
+	uint32_t cflags;  /* the client's; of a PIECE, which one it is, from 0 on */
 	uint32_t exptime; /* unix seconds; 0 never */
 	uint32_t chunks;  /* of the whole record */
 	uint64_t khash;
@@ -135,6 +158,25 @@ struct record_head {
 	uint64_t cas;	   /* what the client knows as its version */
 	uint64_t seq;	   /* of the segment it was written to */
 	uint64_t body_sum; /* XXH3-64 of key and value */
+};
+
+/* Bytes of a value in one PIECE at most: with its head, and up to whole blocks at both ends, it is read into a MiB. */
+#define FORMAT_PIECE_MOST ((1U << 20) - 2 * FORMAT_BLOCK)
+
+/* In a MANIFEST, and not aligned there; `count` manifest_pieces follow, in the order of the value. */
+struct manifest {
+	uint64_t len;	  /* of the value, bytes */
+	uint64_t version; /* that its pieces have */
+	uint32_t count;
+	uint32_t reserved;
+};
+
+struct manifest_piece {
+	uint64_t seq;	  /* of the segment */
+	uint32_t segment; /* its number */
+	uint32_t start;	  /* chunk in it */
+	uint32_t len;	  /* of the piece, bytes */
+	uint32_t reserved;
 };
 
 /* What a trailer's rows say of each record; a record that is not a VALUE counts, too. */
@@ -153,6 +195,8 @@ _Static_assert(sizeof(struct segment_head) == 56, "segment_head");
 _Static_assert(sizeof(struct segment_trailer) == 72, "segment_trailer");
 _Static_assert(sizeof(struct record_head) == RECORD_HEAD, "record_head");
 _Static_assert(sizeof(struct row) == 24, "row");
+_Static_assert(sizeof(struct manifest) == 24, "manifest");
+_Static_assert(sizeof(struct manifest_piece) == 24, "manifest_piece");
 
 /* ---- the index in a file ---- */
 
@@ -162,7 +206,7 @@ _Static_assert(sizeof(struct row) == 24, "row");
 struct snap_head {
 	uint64_t magic;
 	uint8_t uuid[FORMAT_UUID];
-	uint64_t generation; /* of the super that says CLEAN */
+	uint64_t generation; /* of the first super that says CLEAN; that of the second is higher by one */
 	uint64_t buckets;
 	uint32_t segments;
 	uint32_t reserved;
@@ -214,6 +258,13 @@ geometry_first(const struct geometry *g)
 	return FORMAT_BLOCK / g->chunk;
 }
 
+/* Bytes of whole blocks for so many. */
+static inline uint64_t
+format_blocks(uint64_t bytes)
+{
+	return (bytes + FORMAT_BLOCK - 1) / FORMAT_BLOCK * FORMAT_BLOCK;
+}
+
 /* ---- writing: each fills a block (but for records), sums included ---- */
 
 void format_super(void *block, const struct super *s);
@@ -232,27 +283,62 @@ uint64_t format_sum_on(const void *p, size_t len, uint64_t before); /* seeded */
 
 /* ---- reading: what the bytes say is believed only when their sum and all that follows from it is right ---- */
 
-/* false: that is no super, or one of another format. */
+enum super_looks {
+	SUPER_BLANK, /* zeros: none was ever written */
+	SUPER_BROKEN,
+	SUPER_OTHER, /* of another format, by what it says: s->format.  Its sum is not known how to make */
+	SUPER_VALID,
+};
+
+/* Fills *s, but for BLANK, and *g, if VALID. */
+enum super_looks format_super_look(const void *block, struct super *s, struct geometry *g);
+
+/* Is it VALID? */
 bool format_super_read(const void *block, struct super *s, struct geometry *g);
 
 /* Not its sum, but numbers that a store can be made with?  Fills *g. */
 bool format_super_sound(const struct super *s, struct geometry *g);
 
+/* A whole head, of whatever store and segment. */
+bool format_segment_head_any(const void *block, struct segment_head *h);
+
+/* Of this one. */
 bool format_segment_head_read(
     const void *block, const uint8_t uuid[FORMAT_UUID], uint32_t number, struct segment_head *h);
 
-/* Also checks that rows and records do not overlap.  The rows lie at g->segment - FORMAT_BLOCK - rows * sizeof(struct row). */
+/* Also checks that rows and records share no block.  The rows lie at g->segment - FORMAT_BLOCK - rows * sizeof(struct row). */
 bool format_trailer_read(const void *block, const struct geometry *g, const uint8_t uuid[FORMAT_UUID], uint32_t number,
     struct segment_trailer *t);
 
 /* Does a valid record head of this segment begin at p, where `room` bytes are left in the segment?  Lengths and chunks are then consistent. */
 bool format_record_read(const void *p, const struct geometry *g, uint64_t seq, size_t room, struct record_head *h);
 
+/* The highest seq in [least, limit) of the valid record heads in `len` bytes of a segment, where chunks begin at p.  0: there are none. */
+uint64_t format_seq_in(const void *p, size_t len, const struct geometry *g, uint64_t least, uint64_t limit);
+
+/*
+ * At byte `from` of a segment no whole record begins.  Is that a hole, and not the end of what was written?  It is if there is one of this seq behind
+ * it, or if there was one whose block was written: only what reaches into the next block may have been cut there.  All up to byte `to` can be looked at.
+ */
+bool format_is_hole(const char *segment, uint32_t from, uint32_t to, const struct geometry *g, uint64_t seq);
+
 /* Key and value are as they were written?  p: the record's begin; all of it is there. */
 bool format_body_ok(const void *p, const struct record_head *h);
 
+/* A MANIFEST's `len` bytes say what is possible in such a store?  The pieces are then read by format_piece(). */
+bool format_manifest_read(const void *p, uint32_t len, const struct geometry *g, struct manifest *m);
+
+/* The nth of a manifest at p. */
+struct manifest_piece format_piece(const void *p, uint32_t nth);
+
+/* Is this valid record head that of the manifest's nth piece? */
+bool format_is_piece(const struct record_head *h, uint64_t khash, const struct manifest *m, uint32_t nth, uint32_t len);
+
 /* A row, and is it possible in this segment?  version and start out of it. */
 bool format_row_ok(const struct row *r, const struct geometry *g, uint32_t used);
+
+/* A class of sizes (size_class.h) that a record of such a segment can be of? */
+bool format_size_ok(uint8_t size, const struct geometry *g);
 
 static inline uint64_t
 row_version(const struct row *r)

@@ -29,6 +29,21 @@ fsck_wrong(struct fsck *f, const char *fmt, ...)
 }
 
 void
+fsck_doubt(struct fsck *f, const char *fmt, ...)
+{
+	char what[256];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(what, sizeof(what), fmt, args);
+	va_end(args);
+	if (f->same_boot)
+		fsck_wrong(f, "%s", what);
+	else
+		fsck_note(f, "%s, as after a power cut", what);
+}
+
+void
 fsck_note(struct fsck *f, const char *fmt, ...)
 {
 	va_list args;
@@ -71,7 +86,14 @@ read_super(struct fsck *f, int which, struct super *super, struct geometry *g)
 			fsck_wrong(f, "%s cannot be read: %s", name, io_status_text(status));
 		return false;
 	}
-	return status == IO_OK && format_super_read(block, super, g) && super->generation % 2 == (uint64_t)which;
+	if (status != IO_OK || !format_super_read(block, super, g) || super->generation % 2 != (uint64_t)which)
+		return false;
+	for (size_t i = sizeof(*super); i < FORMAT_BLOCK; i++)
+		if (block[i] != 0) {
+			fsck_wrong(f, "%s has something behind its end", name);
+			break;
+		}
+	return true;
 }
 
 static enum fsck_ended
@@ -91,11 +113,11 @@ identify(struct fsck *f)
 	newer = valid[1] && (!valid[0] || super[1].generation > super[0].generation);
 	f->found->super = super[newer];
 	f->found->g = g[newer];
-	/* When it is written the other one is there.  A power cut may tear the one that is written, which would have been the newer. */
-	if (!valid[!newer] && super[newer].state == SUPER_CLEAN)
-		fsck_wrong(f, "super.%c is not valid", newer ? 'a' : 'b');
-	else if (!valid[!newer])
-		fsck_note(f, "super.%c is not valid, as after a power cut", newer ? 'a' : 'b');
+	f->same_boot = super[newer].boot == 0 || super[newer].boot == io_boot(f->io);
+	if (!valid[!newer])
+		fsck_doubt(f, "super.%c is not valid", newer ? 'a' : 'b');
+	else if (super[newer].generation - super[!newer].generation != 1)
+		fsck_wrong(f, "super.%c is older than it can be", newer ? 'a' : 'b');
 	return FSCK_LOOKED;
 }
 
@@ -151,7 +173,8 @@ look(struct fsck *f)
 	free(f->segment);
 	f->segment = aligned_alloc(IO_ALIGN, g->segment);
 	f->seqs = calloc(g->segments, sizeof(f->seqs[0]));
-	if (f->segment == NULL || f->seqs == NULL || fsck_index(f) != 0)
+	f->sealed = calloc(g->segments, sizeof(f->sealed[0]));
+	if (f->segment == NULL || f->seqs == NULL || f->sealed == NULL || fsck_index(f) != 0)
 		return FSCK_NO_MEMORY;
 	/* One file at a time: there may be more than a process may have open. */
 	for (uint32_t bank = 0; bank < g->banks; bank++) {
@@ -160,6 +183,7 @@ look(struct fsck *f)
 			fsck_segment(f, bank * g->per_bank + i);
 		io_close(&f->bank);
 	}
+	fsck_pieces(f);
 	check_seqs(f);
 	f->found->has_index = f->index != NULL;
 	if (f->index == NULL)
@@ -184,6 +208,7 @@ fsck(struct io *io, const char *dir, fsck_say_f *sayer, void *arg, struct fsck_f
 	io_close(&f.supers[0]);
 	io_close(&f.supers[1]);
 	index_free(&f.index);
+	fsck_pieces_free(&f);
 	free(f.seqs);
 	free(f.snap);
 	free(f.segment);

@@ -17,6 +17,7 @@ struct fsck_found {
 	uint32_t sealed, unsealed, free; /* segments */
 	uint64_t values,
 	    value_bytes; /* records of values, older ones and those that have expired too; bytes of their keys and values */
+	uint64_t pieces;	 /* of values that are too large for one record */
 	uint64_t tombs, touches; /* records of these types */
 	uint64_t discarded;	 /* records that do not count any more */
 	uint64_t objects;	 /* entries of the index; only of a store that was left clean */

@@ -62,7 +62,7 @@ take_piece(struct fsck *f, const char *piece, size_t len, uint64_t offset)
 
 		memcpy(&head, piece, sizeof(head));
 		if (head.magic != SNAP_MAGIC || memcmp(head.uuid, super->uuid, FORMAT_UUID) != 0 ||
-		    head.generation != super->generation || head.buckets != super->buckets ||
+		    super->generation - head.generation > 1 || head.buckets != super->buckets ||
 		    head.segments != f->found->g.segments)
 			return false;
 	}
@@ -106,21 +106,29 @@ fsck_index(struct fsck *f)
 	uint64_t bytes = FORMAT_BLOCK + blocks(f->found->g.segments * sizeof(struct snap_segment)) +
 			 blocks(super->buckets * INDEX_BUCKET_BYTES);
 	struct io_file *file = NULL;
+	uint64_t is = 0;
 	char *piece;
 	bool sound;
 
 	if (super->state != SUPER_CLEAN)
 		return 0;
+	/* So that no more memory is asked for than there is a file for. */
+	if (super->snap_bytes != bytes || fsck_open(f, "index.snap", 0, &file) != IO_OK ||
+	    io_size(file, &is) != IO_OK || is < bytes) {
+		io_close(&file);
+		fsck_wrong(f, "index.snap is not the index that was kept: the next start rebuilds it");
+		return 0;
+	}
 	piece = aligned_alloc(IO_ALIGN, PIECE);
 	f->snap = calloc(f->found->g.segments, sizeof(f->snap[0]));
 	f->index = index_new(super->buckets, NULL, NULL);
 	if (piece == NULL || f->snap == NULL || f->index == NULL) {
+		io_close(&file);
 		free(piece);
 		forget(f);
 		return -1;
 	}
-	sound = super->snap_bytes == bytes && fsck_open(f, "index.snap", 0, &file) == IO_OK &&
-		read_pieces(f, file, piece, sum_up) && f->live == super->snap_sum &&
+	sound = read_pieces(f, file, piece, sum_up) && f->live == super->snap_sum &&
 		read_pieces(f, file, piece, take_piece);
 	f->live = 0;
 	io_close(&file);

@@ -57,9 +57,9 @@ print(const char *folder, const struct fsck_found *f)
 	    f->g.banks, f->g.bank >> 20, f->g.segment >> 10, f->g.chunk);
 	printf("  segments  %" PRIu32 " sealed, %" PRIu32 " not sealed, %" PRIu32 " free\n", f->sealed, f->unsealed,
 	    f->free);
-	printf("  records   %" PRIu64 " values (%" PRIu64 " MiB), %" PRIu64 " deletions, %" PRIu64 " touches, %" PRIu64
-	       " that do not count\n",
-	    f->values, f->value_bytes >> 20, f->tombs, f->touches, f->discarded);
+	printf("  records   %" PRIu64 " values (%" PRIu64 " MiB), %" PRIu64 " pieces of them, %" PRIu64
+	       " deletions, %" PRIu64 " touches, %" PRIu64 " that do not count\n",
+	    f->values, f->value_bytes >> 20, f->pieces, f->tombs, f->touches, f->discarded);
 	if (f->has_index)
 		printf("  objects   %" PRIu64 "\n", f->objects);
 }

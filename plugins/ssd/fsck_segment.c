@@ -50,7 +50,7 @@ count(struct looked *l, const struct record_head *h)
 		found->discarded++;
 		return;
 	}
-	found->values += h->type == RECORD_VALUE;
+	found->values += record_is_value(h->type);
 	found->tombs += h->type == RECORD_TOMB;
 	found->touches += h->type == RECORD_TOUCH;
 	if (h->type == RECORD_VALUE)
@@ -81,8 +81,12 @@ check_record(struct looked *l, uint32_t chunk, const struct record_head *h)
 	if (h->version >= f->found->super.version_limit)
 		fsck_wrong(f, WHERE "chunk %u: version %" PRIu64 " is not below the limit", AT(f, l->number), chunk,
 		    (uint64_t)h->version);
-	if (h->type == RECORD_VALUE && format_khash(key, h->keylen, f->found->super.seed) != h->khash)
+	if (record_is_value(h->type) && format_khash(key, h->keylen, f->found->super.seed) != h->khash)
 		fsck_wrong(f, WHERE "chunk %u: the record's hash is not its key's", AT(f, l->number), chunk);
+	if (h->type == RECORD_PIECE)
+		fsck_piece(f, l->number, chunk, h);
+	if (h->type == RECORD_MANIFEST && !fsck_manifest(f, h, key + h->keylen))
+		fsck_wrong(f, WHERE "chunk %u: there is no manifest in a record of that type", AT(f, l->number), chunk);
 }
 
 /* ---- rows ---- */
@@ -92,7 +96,7 @@ static bool
 is_led_to(struct looked *l, const struct row *row, struct entry *e)
 {
 	struct fsck *f = l->f;
-	bool led = f->index != NULL && row->type == RECORD_VALUE && index_find(f->index, row->khash, e) &&
+	bool led = f->index != NULL && record_is_value(row->type) && index_find(f->index, row->khash, e) &&
 		   e->place.seg == l->number && e->place.start == row_start(row);
 
 	f->live += led;
@@ -181,7 +185,8 @@ rows_ok(const struct looked *l)
 static void
 walk(struct looked *l)
 {
-	uint32_t at = geometry_first(&l->f->found->g);
+	const struct geometry *g = &l->f->found->g;
+	uint32_t at = geometry_first(g);
 	struct record_head h;
 
 	l->trailer = (struct segment_trailer){ 0 };
@@ -190,24 +195,45 @@ walk(struct looked *l)
 			check_record(l, at, &h);
 		at += h.chunks;
 	}
+	if (format_is_hole(l->f->segment, at * g->chunk, g->segment - FORMAT_BLOCK, g, l->seq))
+		fsck_doubt(l->f, WHERE "chunk %u: no valid record, and others behind it", AT(l->f, l->number), at);
 }
 
 /* ---- the segment ---- */
+
+#define BEHIND (64U << 10)
+
+/* Its head is not valid.  Was there one?  What is behind it says so. */
+static void
+check_lost_head(struct fsck *f, uint32_t number, const struct segment_head *head, bool is_whole)
+{
+	const struct super *super = &f->found->super;
+	const struct geometry *g = &f->found->g;
+	uint64_t least = super->min_seq > super->flush_seq ? super->min_seq : super->flush_seq;
+	bool ours = memcmp(head->uuid, super->uuid, FORMAT_UUID) == 0;
+
+	if (is_whole && !ours)
+		return; /* of a store before this one */
+	if (is_whole || head->magic == SEGMENT_MAGIC || ours) {
+		fsck_doubt(f, WHERE "its head is not valid", AT(f, number));
+		return;
+	}
+	if (io_read(f->bank, f->segment, BEHIND, geometry_offset(g, number), NULL) == IO_OK &&
+	    format_seq_in(f->segment + FORMAT_BLOCK, BEHIND - FORMAT_BLOCK, g, least, super->seq_limit) != 0)
+		fsck_doubt(f, WHERE "its head is gone", AT(f, number));
+}
 
 /* Is it in use, by its head and what is known of the store? */
 static bool
 in_use(struct fsck *f, uint32_t number, const char *block, struct segment_head *head)
 {
 	const struct super *super = &f->found->super;
-	uint64_t magic;
 
 	if (!format_segment_head_read(block, super->uuid, number, head)) {
-		memcpy(&magic, block, sizeof(magic));
-		if (f->snap != NULL && f->snap[number].seq != 0)
+		if (f->snap == NULL)
+			check_lost_head(f, number, head, format_segment_head_any(block, head));
+		else if (f->snap[number].seq != 0)
 			fsck_wrong(f, WHERE "its head is not valid", AT(f, number));
-		else if (f->snap == NULL && magic == SEGMENT_MAGIC &&
-			 memcmp(block + offsetof(struct segment_head, uuid), super->uuid, FORMAT_UUID) == 0)
-			fsck_note(f, WHERE "its head is not valid, as after a power cut", AT(f, number));
 		return false;
 	}
 	if (f->snap != NULL && f->snap[number].seq != 0 && f->snap[number].seq != head->seq)
@@ -233,7 +259,21 @@ check_sealed(struct looked *l)
 	if (snap != NULL && (snap->rows != l->trailer.rows || snap->used != l->trailer.used ||
 				snap->touches != l->trailer.touches || snap->version_max != l->trailer.version_max))
 		fsck_wrong(f, WHERE "its trailer and the index do not say the same", AT(f, l->number));
+	f->sealed[l->number] = l->seq;
 	check_rows(l);
+}
+
+/* What is where its trailer should be is not valid.  Was it one?  Two of three things that it says are enough. */
+static bool
+was_trailer(const struct looked *l)
+{
+	const struct fsck *f = l->f;
+	struct segment_trailer t;
+
+	memcpy(&t, f->segment + f->found->g.segment - FORMAT_BLOCK, sizeof(t));
+	return (t.magic == TRAILER_MAGIC) + (t.seq == l->seq) +
+		   (memcmp(t.uuid, f->found->super.uuid, FORMAT_UUID) == 0) >=
+	       2;
 }
 
 void
@@ -245,6 +285,7 @@ fsck_segment(struct fsck *f, uint32_t number)
 	struct looked l = { .f = f, .number = number };
 	struct segment_head head;
 	enum io_status status;
+	bool valid;
 
 	if (bank == NULL)
 		return;
@@ -262,12 +303,15 @@ fsck_segment(struct fsck *f, uint32_t number)
 	l.seq = f->seqs[number] = head.seq;
 	if (head.seq >= f->found->super.seq_limit)
 		fsck_wrong(f, WHERE "seq %" PRIu64 " is not below the limit", AT(f, number), (uint64_t)head.seq);
-	if (format_trailer_read(f->segment + g->segment - FORMAT_BLOCK, g, f->found->super.uuid, number, &l.trailer) &&
-	    l.trailer.seq == head.seq) {
+	valid = format_trailer_read(
+	    f->segment + g->segment - FORMAT_BLOCK, g, f->found->super.uuid, number, &l.trailer);
+	if (valid && l.trailer.seq == head.seq) {
 		check_sealed(&l);
 		return;
 	}
 	f->found->unsealed++;
+	if (f->snap == NULL && !valid && was_trailer(&l))
+		fsck_doubt(f, WHERE "its trailer is not valid", AT(f, number));
 	if (f->snap != NULL)
 		fsck_wrong(f, WHERE "it has no valid trailer, though the store was left clean", AT(f, number));
 	walk(&l);

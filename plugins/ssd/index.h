@@ -89,17 +89,24 @@ int index_rebuild_begin(struct index *ix);
 
 /*
  * Offers what lies at e->place, or, if dead, that nothing does: it stays if there is nothing newer.  An equal version is newer than the one
- * before it, and a dead one is newer than a record.  false: no memory, or the index was made for far fewer objects.
+ * before it, and a dead one is newer than a record.  What has no place is remembered, in as much memory as the index has at most; of more than that the
+ * oldest are forgotten, and nothing that is no newer than those gets a place any more.
  */
-bool index_rebuild_offer(struct index *ix, uint64_t hash, uint64_t version, bool dead, const struct entry *e);
+void index_rebuild_offer(struct index *ix, uint64_t hash, uint64_t version, bool dead, const struct entry *e);
 
 /* Is this the version that stands, and where?  *e may be NULL. */
 bool index_rebuild_stands(const struct index *ix, uint64_t hash, uint64_t version, struct entry *e);
 
+/* What has a lower version is dead. */
+void index_rebuild_discard(struct index *ix, uint64_t below);
+
 /* Removes the dead, and forgets versions. */
 void index_rebuild_end(struct index *ix);
 
-/* Then, once: names the records that would stand if there had been place for them, each by a hash that leads there. */
+/* The highest version of a record that would stand if it had not been forgotten: the next rebuild must believe none up to it.  0: none was. */
+uint64_t index_rebuild_forgotten(const struct index *ix);
+
+/* Then, once: names the other records that would stand if there had been place for them, each by a hash that leads there; the newest first. */
 typedef void index_lost_f(void *arg, uint64_t hash, uint64_t version);
 void index_rebuild_lost(struct index *ix, index_lost_f *lost, void *arg);
 

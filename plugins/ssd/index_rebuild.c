@@ -3,11 +3,15 @@
 
 #include "index_state.h"
 
+#define LOST_LEAST 256 /* entries of the room that there is for them; twice as many as are in it */
+#define LOST_BINS  256 /* of versions, to find the older half */
+
 /* ---- rebuilding ---- */
 
 int
 index_rebuild_begin(struct index *ix)
 {
+	ix->forgotten = ix->forgotten_alive = 0;
 	ix->versions = calloc(ix->count * INDEX_SLOTS, VERSION_BYTES);
 	return ix->versions == NULL ? -1 : 0;
 }
@@ -25,21 +29,86 @@ lost_seat(const struct index *ix, uint64_t pair, uint32_t tag)
 	}
 }
 
-static int
+/* Into one of that room, which is empty. */
+static void
+lost_put_all(struct index *ix, const struct lost *from, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (from[i].version != 0)
+			*lost_seat(ix, from[i].pair, from[i].tag) = from[i];
+}
+
+static bool
 lost_grow(struct index *ix)
 {
-	struct index bigger = { .lost_room = ix->lost_room == 0 ? 256 : ix->lost_room * 2 };
+	struct index bigger = { .lost_room = ix->lost_room == 0 ? LOST_LEAST : ix->lost_room * 2 };
 
+	if (ix->lost_room >= LOST_LEAST && bigger.lost_room * sizeof *ix->lost > ix->count * INDEX_BUCKET_BYTES)
+		return false;
 	bigger.lost = calloc(bigger.lost_room, sizeof *bigger.lost);
 	if (bigger.lost == NULL)
-		return -1;
-	for (size_t i = 0; i < ix->lost_room; i++)
-		if (ix->lost[i].version != 0)
-			*lost_seat(&bigger, ix->lost[i].pair, ix->lost[i].tag) = ix->lost[i];
+		return false;
+	lost_put_all(&bigger, ix->lost, ix->lost_room);
 	free(ix->lost);
 	ix->lost = bigger.lost;
 	ix->lost_room = bigger.lost_room;
-	return 0;
+	return true;
+}
+
+static void
+forget(struct index *ix, const struct lost *l)
+{
+	if (l->version > ix->forgotten)
+		ix->forgotten = l->version;
+	if (!l->dead && l->version > ix->forgotten_alive)
+		ix->forgotten_alive = l->version;
+}
+
+/* A version that half of them, at least, do not exceed. */
+static uint64_t
+lost_middle(const struct index *ix)
+{
+	size_t bins[LOST_BINS] = { 0 }, below = 0;
+	uint64_t least = UINT64_MAX, most = 0, width;
+	unsigned bin = 0;
+
+	for (size_t i = 0; i < ix->lost_room; i++) {
+		uint64_t version = ix->lost[i].version;
+
+		if (version != 0 && version < least)
+			least = version;
+		if (version > most)
+			most = version;
+	}
+	width = (most - least) / LOST_BINS + 1;
+	for (size_t i = 0; i < ix->lost_room; i++)
+		if (ix->lost[i].version != 0)
+			bins[(ix->lost[i].version - least) / width]++;
+	while ((below += bins[bin]) * 2 < ix->lost_count && bin + 1 < LOST_BINS)
+		bin++;
+	return least + (bin + 1) * width - 1;
+}
+
+/* There is no more room: the older half goes, or, without memory to sort them out, all do. */
+static void
+lost_halve(struct index *ix)
+{
+	struct lost *kept = malloc((ix->lost_count / 2 + 1) * sizeof *kept);
+	uint64_t middle = kept == NULL ? UINT64_MAX : lost_middle(ix);
+	size_t count = 0;
+
+	for (size_t i = 0; i < ix->lost_room; i++) {
+		const struct lost *l = &ix->lost[i];
+
+		if (l->version > middle)
+			kept[count++] = *l;
+		else if (l->version != 0)
+			forget(ix, l);
+	}
+	memset(ix->lost, 0, ix->lost_room * sizeof *ix->lost);
+	lost_put_all(ix, kept, count);
+	ix->lost_count = count;
+	free(kept);
 }
 
 static uint64_t
@@ -50,24 +119,26 @@ pair_name(const struct index *ix, uint64_t bucket, uint32_t tag)
 	return bucket < other ? bucket : other;
 }
 
-static bool
+static void
 lose(struct index *ix, struct seat s)
 {
 	uint32_t tag = word_at(ix, s) & TAG_MASK;
-	uint64_t version = version_at(ix, s);
-	struct lost *l;
+	struct lost *l, is = { .pair = pair_name(ix, s.bucket, tag),
+		.version = version_at(ix, s),
+		.tag = tag,
+		.dead = (word_at(ix, s) & DEAD_BIT) != 0 };
 
-	if (ix->lost_count * 2 >= ix->lost_room && lost_grow(ix) != 0)
-		return false;
-	l = lost_seat(ix, pair_name(ix, s.bucket, tag), tag);
+	if (ix->lost_count * 2 >= ix->lost_room && !lost_grow(ix) && ix->lost_room != 0)
+		lost_halve(ix);
+	if (ix->lost_room == 0) {
+		forget(ix, &is);
+		return;
+	}
+	l = lost_seat(ix, is.pair, tag);
 	if (l->version == 0)
 		ix->lost_count++;
-	if (version > l->version)
-		*l = (struct lost){ .pair = pair_name(ix, s.bucket, tag),
-			.version = version,
-			.tag = tag,
-			.dead = (word_at(ix, s) & DEAD_BIT) != 0 };
-	return true;
+	if (is.version > l->version)
+		*l = is;
 }
 
 static void
@@ -86,14 +157,14 @@ is_lost(const struct index *ix, uint64_t bucket, uint32_t tag, uint64_t version)
 }
 
 /* One thread runs here, but moving entries takes locks, and so do we. */
-bool
+void
 index_rebuild_offer(struct index *ix, uint64_t hash, uint64_t version, bool dead, const struct entry *e)
 {
 	struct place nowhere = { 0 };
 	uint64_t word;
 	struct pair p;
 	struct seat s;
-	bool ok = true, takes = true;
+	bool takes = true;
 
 	pair_lock(&p, ix, hash);
 	word = dead ? pack(p.tag, &nowhere) | DEAD_BIT : pack(p.tag, &e->place);
@@ -103,19 +174,22 @@ index_rebuild_offer(struct index *ix, uint64_t hash, uint64_t version, bool dead
 		takes = version > is || (version == is && (dead || (word_at(ix, s) & DEAD_BIT) == 0));
 	} else if (is_lost(ix, p.first, p.tag, version)) {
 		takes = false;
+	} else if (version <= ix->forgotten) {
+		/* It may be older than one of those. */
+		forget(ix, &(struct lost){ .version = version, .dead = dead });
+		takes = false;
 	} else {
 		lost_is_old(ix, p.first, p.tag);
 		if (pair_seat_for(&p, &s))
-			ok = lose(ix, s);
+			lose(ix, s);
 		else
 			atomic_fetch_add_explicit(&ix->entries, 1, memory_order_relaxed);
 	}
-	if (takes && ok) {
+	if (takes) {
 		set_at(ix, s, word, dead ? 0 : e->exptime);
 		set_version(ix, s, version);
 	}
 	pair_unlock(&p);
-	return ok;
 }
 
 bool
@@ -133,6 +207,19 @@ index_rebuild_stands(const struct index *ix, uint64_t hash, uint64_t version, st
 }
 
 void
+index_rebuild_discard(struct index *ix, uint64_t below)
+{
+	for (uint64_t n = 0; n < ix->count * INDEX_SLOTS; n++) {
+		struct seat s = { n / INDEX_SLOTS, n % INDEX_SLOTS };
+
+		if (word_at(ix, s) != 0 && version_at(ix, s) < below)
+			set_at(ix, s, word_at(ix, s) | DEAD_BIT, 0);
+	}
+	for (size_t i = 0; i < ix->lost_room; i++)
+		ix->lost[i].dead |= ix->lost[i].version < below;
+}
+
+void
 index_rebuild_end(struct index *ix)
 {
 	for (uint64_t n = 0; n < ix->count * INDEX_SLOTS; n++) {
@@ -145,15 +232,32 @@ index_rebuild_end(struct index *ix)
 	ix->versions = NULL;
 }
 
+uint64_t
+index_rebuild_forgotten(const struct index *ix)
+{
+	return ix->forgotten_alive;
+}
+
+static int
+newest_first(const void *a, const void *b)
+{
+	const struct lost *la = a, *lb = b;
+
+	return la->version > lb->version ? -1 : la->version < lb->version;
+}
+
 void
 index_rebuild_lost(struct index *ix, index_lost_f *lost, void *arg)
 {
-	for (size_t i = 0; i < ix->lost_room; i++) {
-		const struct lost *l = &ix->lost[i];
+	size_t count = 0;
 
-		if (l->version != 0 && !l->dead)
-			lost(arg, hash_for(ix, l->pair, l->tag), l->version);
-	}
+	for (size_t i = 0; i < ix->lost_room; i++)
+		if (ix->lost[i].version != 0 && !ix->lost[i].dead)
+			ix->lost[count++] = ix->lost[i];
+	if (count > 1)
+		qsort(ix->lost, count, sizeof *ix->lost, newest_first);
+	for (size_t i = 0; i < count; i++)
+		lost(arg, hash_for(ix, ix->lost[i].pair, ix->lost[i].tag), ix->lost[i].version);
 	free(ix->lost);
 	ix->lost = NULL;
 	ix->lost_count = ix->lost_room = 0;

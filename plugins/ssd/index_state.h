@@ -60,6 +60,9 @@ struct index {
 	uint8_t (*versions)[VERSION_BYTES]; /* NULL but while it is rebuilt */
 	struct lost *lost;		    /* hashed by pair and tag, open addressing; room is a power of two */
 	size_t lost_count, lost_room;
+	uint64_t
+	    forgotten; /* the highest version of those that had no room among them: what is not higher, and has no seat, must not come */
+	uint64_t forgotten_alive; /* and of those that would have stood */
 };
 
 /* An entry's seat. */

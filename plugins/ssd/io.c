@@ -26,6 +26,12 @@ io_name(const struct io *io)
 	return io->ops->name;
 }
 
+uint32_t
+io_boot(struct io *io)
+{
+	return io->ops->boot(io);
+}
+
 uint64_t
 io_now(struct io *io)
 {
@@ -196,6 +202,12 @@ enum io_status
 io_make_dir(struct io *io, const char *path)
 {
 	return status(io->ops->make_dir(io, path));
+}
+
+enum io_status
+io_own_dir(struct io *io, const char *path)
+{
+	return status(io->ops->own_dir(io, path));
 }
 
 enum io_status

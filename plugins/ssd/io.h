@@ -44,6 +44,9 @@ void io_free(struct io **io);
 /* "uring", "threads", "sim". */
 const char *io_name(const struct io *io);
 
+/* Which boot of the machine this is: what was written in the same one is there, synced or not.  0: it is not known. */
+uint32_t io_boot(struct io *io);
+
 /* Monotonic ns: rend_now(), or the simulator's clock.  Any thread. */
 uint64_t io_now(struct io *io);
 
@@ -57,9 +60,9 @@ enum {
 };
 
 /*
- * Opens a file.  It may be used by all threads and queues of this io at once.  breaker, which may be NULL, gets to know how each request on
- * this file ends, and refuses them with DOWN (breaker.h); several files of one disk share one, and it outlives them.  The calls that wait do
- * not ask it.
+ * Opens a file; DENIED: it is a link, or neither a file nor a disk.  It may be used by all threads and queues of this io at once.  breaker, which may be
+ * NULL, gets to know how each request on this file ends, and refuses them with DOWN (breaker.h); several files of one disk share one, and it outlives
+ * them.  The calls that wait do not ask it.
  */
 enum io_status io_open(struct io *io, const char *path, int flags, struct breaker *breaker, struct io_file **file);
 
@@ -102,6 +105,9 @@ enum io_status io_discard(struct io_file *file, uint64_t offset, uint64_t length
 enum io_status io_rename(struct io *io, const char *from, const char *to);
 enum io_status io_unlink(struct io *io, const char *path);
 enum io_status io_make_dir(struct io *io, const char *path); /* mode 0700; EXISTS */
+
+/* A folder (or a link to one) of this process's user, or root's, in which nobody else may make or rename files?  DENIED: others may. */
+enum io_status io_own_dir(struct io *io, const char *path);
 enum io_status io_sync_dir(struct io *io, const char *path);
 
 /* Calls each(arg, name) for what is in a folder, but . and .., in no particular order, until that returns false.  name is each's only while it runs. */

@@ -19,7 +19,7 @@
 	/* Names and rights. */                                                    \
 	X(MISSING, "there is no such file") /* ENOENT, ENOTDIR */                  \
 	X(EXISTS, "it exists already")	    /* EEXIST */                           \
-	X(DENIED, "not permitted")	    /* EACCES, EPERM, EROFS */             \
+	X(DENIED, "not permitted")	    /* EACCES, EPERM, EROFS, ELOOP */      \
 	X(LOCKED, "another process has it")                                        \
 	X(UNSUPPORTED, "this file system cannot do that") /* EOPNOTSUPP, ENOSYS */ \
 	X(INVALID, "an offset, length or buffer that may not be")

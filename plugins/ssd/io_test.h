@@ -142,8 +142,12 @@ set(struct io_request *r, enum io_kind kind, struct io_file *f, int block, void 
 static void
 await(unsigned wanted)
 {
-	while (releases < wanted)
+	while (releases < wanted) {
+		unsigned seen = dones + releases;
+
 		io_wait(queue, LONG);
+		assert_true(dones + releases > seen); /* else it slept although something had ended */
+	}
 	assert_int_equal(dones, wanted);
 	assert_int_equal(io_pending(queue), 0);
 }

@@ -1,6 +1,7 @@
 /* Ops on their way: see job.h. */
 #include "job.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 _Static_assert(sizeof(struct job) <= REND_SCRATCH_MAX, "a job lies in the op's scratch");
@@ -8,7 +9,7 @@ _Static_assert(sizeof(struct job) <= REND_SCRATCH_MAX, "a job lies in the op's s
 static bool
 changes(const struct rend_op *op)
 {
-	return op->verb != REND_GET || (op->ask.mode & REND_ALSO_TOUCH);
+	return op->verb != REND_GET || (op->ask.mode & (REND_ALSO_TOUCH | REND_VIVIFY));
 }
 
 static void
@@ -20,6 +21,7 @@ finish(struct job *j, enum rend_status status)
 	bool locked = j->locked;
 
 	rend_buf_drop(&j->fetch.buf);
+	rend_value_drop(&j->fetch.pieces);
 	rend_done(op, status);
 	/* Behind the answer: whoever is next may be on another thread. */
 	if (locked)
@@ -44,12 +46,27 @@ failed(const struct job *j)
 }
 
 static void
+run(struct job *j)
+{
+	enum rend_status status;
+
+	do
+		status = verb_run(j);
+	while (status == VERB_AGAIN); /* once: what is made of nothing waits for no flush_all */
+	if (status != VERB_LATER)
+		finish(j, status);
+}
+
+static void
 fetched(struct fetch *f)
 {
 	struct job *j = (struct job *)(void *)((char *)f - offsetof(struct job, fetch));
 
 	REND_CHECK(j, JOB_MAGIC);
-	finish(j, f->result == FETCH_FAILED ? failed(j) : verb_run(j));
+	if (f->result == FETCH_FAILED)
+		finish(j, failed(j));
+	else
+		run(j);
 }
 
 /* The key is the job's, if it needs that. */
@@ -61,7 +78,7 @@ go_on(struct job *j)
 		return;
 	}
 	if (verb_is_blind(j->op)) {
-		finish(j, verb_run(j));
+		run(j);
 		return;
 	}
 	j->flushes = store_flushes(j->inst->ssd->store);
@@ -70,6 +87,27 @@ go_on(struct job *j)
 	j->fetch.done = fetched;
 	if (fetch_begin(&j->inst->fetcher, &j->fetch))
 		fetched(&j->fetch);
+}
+
+/* ---- large values ---- */
+
+/* The tearer's thread, or a worker that ends. */
+void
+job_stored(struct tear *tear)
+{
+	struct job *j = tear->job;
+	enum rend_status status;
+
+	REND_CHECK(j, JOB_MAGIC);
+	status = verb_stored(j, tear->stored, tear->cas, tear->pieces.item.value->len);
+	pieces_end(&tear->pieces);
+	rend_value_drop(&tear->joined);
+	free(tear);
+	/* It may be torn once more, and is the tearer's again then. */
+	if (status == VERB_AGAIN)
+		run(j);
+	else
+		finish(j, status);
 }
 
 /* ---- waiting for the lock ---- */
@@ -158,7 +196,10 @@ void
 job_end_all(struct instance *inst)
 {
 	struct keys *keys = store_keys(inst->ssd->store);
+	struct tear *tear;
 
+	while ((tear = tearer_leave(&inst->ssd->tearer, inst)) != NULL)
+		job_stored(tear);
 	while (inst->jobs != NULL) {
 		struct job *j = inst->jobs;
 

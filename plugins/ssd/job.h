@@ -3,13 +3,17 @@
  *
  *	get		fetch ──► answer
  *	all others	key's lock (perhaps later) ──► fetch, unless it is a plain set ──► decide ──► change ──► unlock, answer
+ *									                └─ large: tearer.h ─┘
  */
 #ifndef SSD_JOB_H
 #define SSD_JOB_H
 
+#include "breaker.h"
 #include "fetch.h"
 #include "keeper.h"
+#include "probe.h"
 #include "rend/plugin.h"
+#include "tearer.h"
 
 /* Made once per block of rend.conf. */
 struct ssd {
@@ -18,14 +22,18 @@ struct ssd {
 	struct io *io;
 	struct store *store;
 	struct buffers *buffers;
+	struct breaker *breaker;
 	struct keeper keeper;
+	struct tearer tearer;
 	const struct ssd_conf *conf;
+	char *path; /* conf's, absolute: in the background rend leaves the folder where it was started */
 	bool stuck; /* the disk has not let go of memory: it stays */
 	bool left;  /* it was written, or given up, for the next start */
 
 	pthread_mutex_t lock;	    /* of what follows */
 	struct instance *instances; /* all there ever were: a call may be on its way to one */
 	struct store_counts told;   /* to the counters */
+	bool told_down;		    /* to people */
 	struct {
 #define STORE_COUNT(name, doc) struct rend_counter *name;
 		STORE_COUNTS(STORE_COUNT)
@@ -41,6 +49,7 @@ struct instance {
 	struct instance *next;
 	struct rend_worker *worker;
 	struct fetcher fetcher;
+	struct probe probe;
 	struct job *jobs; /* that wait for a lock */
 	bool ends;
 
@@ -81,7 +90,17 @@ bool verb_is_blind(const struct rend_op *op);
 /* Does it need the value? */
 bool verb_wants_value(const struct rend_op *op);
 
-/* What was found is in j->fetch, unless the verb is blind.  With the key's lock, if it changes anything. */
+/*
+ * What was found is in j->fetch, unless the verb is blind.  With the key's lock, if it changes anything.  VERB_LATER: the tearer has it, and
+ * it may have been answered already.
+ */
 enum rend_status verb_run(struct job *j);
+#define VERB_LATER ((enum rend_status)255)
+
+/* A flush_all came in between: nothing is there now (j->fetch says so), and the verb is to be asked once more. */
+#define VERB_AGAIN ((enum rend_status)254)
+
+/* It has ended like this, with a value of so many bytes. */
+enum rend_status verb_stored(struct job *j, enum stored stored, uint64_t cas, uint64_t len);
 
 #endif

@@ -61,15 +61,19 @@ run(void *arg)
 {
 	struct keeper *k = arg;
 	uint64_t flush_at = rend_now() + k->interval;
+	bool more = false, left;
 
-	while (wait_until(k, flush_at)) {
+	/* A step does a share of what there is to do. */
+	while (wait_until(k, more ? 0 : flush_at)) {
 		bool flush = rend_now() >= flush_at;
 
-		store_step(k->store, flush, rend_wall());
+		more = store_step(k->store, flush, rend_wall());
 		if (flush)
 			flush_at = rend_now() + k->interval;
 	}
+	left = k->leaves && store_leave(k->store, k->leave_until);
 	pthread_mutex_lock(&k->lock);
+	k->left = left;
 	k->ended = true;
 	pthread_cond_broadcast(&k->changed);
 	pthread_mutex_unlock(&k->lock);
@@ -87,15 +91,13 @@ keeper_start(struct keeper *k, struct store *store)
 	return 0;
 }
 
-bool
-keeper_stop(struct keeper *k, uint64_t deadline)
+/* The lock is held, and given back. */
+static bool
+end(struct keeper *k, uint64_t deadline)
 {
 	struct timespec at = { .tv_sec = (time_t)(deadline / NS_PER_S), .tv_nsec = (long)(deadline % NS_PER_S) };
 	bool ended;
 
-	if (!k->runs)
-		return true;
-	pthread_mutex_lock(&k->lock);
 	k->ends = true;
 	pthread_cond_broadcast(&k->changed);
 	while (!k->ended && pthread_cond_timedwait(&k->changed, &k->lock, &at) == 0)
@@ -107,4 +109,24 @@ keeper_stop(struct keeper *k, uint64_t deadline)
 		k->runs = false;
 	}
 	return ended;
+}
+
+bool
+keeper_stop(struct keeper *k, uint64_t deadline)
+{
+	if (!k->runs)
+		return true;
+	pthread_mutex_lock(&k->lock);
+	return end(k, deadline);
+}
+
+bool
+keeper_leave(struct keeper *k, uint64_t deadline)
+{
+	if (!k->runs)
+		return store_leave(k->store, deadline);
+	pthread_mutex_lock(&k->lock);
+	k->leaves = true;
+	k->leave_until = deadline;
+	return end(k, deadline) && k->left;
 }

@@ -14,6 +14,8 @@ struct keeper {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	bool wanted, ends, runs, ended;
+	bool leaves, left;    /* store_leave() is to be called at the end; it said so */
+	uint64_t leave_until; /* ns */
 };
 
 /* Before store_open(): keeper_wake() may be called from then on. */
@@ -25,6 +27,12 @@ int keeper_start(struct keeper *k, struct store *store);
 
 /* Waits until it has ended, or rend_now() is `deadline`.  false: it waits for the disk, and uses the store still. */
 bool keeper_stop(struct keeper *k, uint64_t deadline);
+
+/*
+ * The same, and the store is left as it should before that (store_leave()): by the keeper, so that a disk that hangs keeps nobody else.  Once.
+ * false: it was not, or not by `deadline`.
+ */
+bool keeper_leave(struct keeper *k, uint64_t deadline);
 
 /* Any thread.  arg: the keeper. */
 void keeper_wake(void *arg);

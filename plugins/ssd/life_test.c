@@ -9,8 +9,7 @@
 
 #include <cmocka.h>
 
-#include "state.h"
-#include "world.h"
+#include "world_words.h"
 
 #define KIB 1024
 
@@ -19,43 +18,6 @@ random_next(uint64_t *state)
 {
 	*state = *state * 6364136223846793005ULL + 1442695040888963407ULL;
 	return *state >> 33;
-}
-
-static void
-has(struct world *w, unsigned key, uint64_t should)
-{
-	uint64_t n = 0;
-
-	if (!world_get(w, key, &n, NULL))
-		fail_msg("key %u is not there, write %llu should be", key, (unsigned long long)should);
-	assert_int_equal(n, should);
-}
-
-static void
-has_not(struct world *w, unsigned key)
-{
-	uint64_t n = 0;
-
-	if (world_get(w, key, &n, NULL))
-		fail_msg("key %u is there: write %llu", key, (unsigned long long)n);
-}
-
-static void
-opened(struct world *w)
-{
-	if (!world_open(w))
-		fail_msg("%s", w->opened.sentence);
-}
-
-/* Nothing is left in RAM only: every open segment is closed and sealed. */
-static void
-seal(struct world *w)
-{
-	pthread_mutex_lock(&w->store->lock);
-	for (unsigned i = 0; i < STREAMS; i++)
-		log_close_stream(w->store, i);
-	pthread_mutex_unlock(&w->store->lock);
-	world_settle(w, true);
 }
 
 /* I4: what was deleted, has expired or was flushed does not come back, whatever is freed in which order. */
@@ -129,6 +91,15 @@ random_exptime(const struct world *w, uint64_t *rnd)
 	}
 }
 
+/* Some are in pieces. */
+static size_t
+random_length(uint64_t *rnd)
+{
+	if (random_next(rnd) % 24 == 0)
+		return 115 * KIB + random_next(rnd) % (200 * KIB);
+	return 32 + random_next(rnd) % 2000;
+}
+
 static unsigned
 check_lives(struct world *w, const struct life *is)
 {
@@ -157,7 +128,7 @@ live(struct world *w, struct life *is, uint64_t *n, uint64_t *rnd)
 	case 0:
 	case 1:
 		is[key] = (struct life){ *n, exptime, false };
-		if (world_set(w, key, (*n)++, 32 + random_next(rnd) % 2000, exptime) != STORED)
+		if (world_set(w, key, (*n)++, random_length(rnd), exptime) != STORED)
 			is[key].gone = true;
 		break;
 	case 2:
@@ -271,6 +242,177 @@ flush_during_a_move(void **state)
 	assert_true(moved > 0);
 }
 
+/* Who sets a key between the removal of what could not be read and its tomb, which finds no room at first. */
+static void
+set_in_between(void *arg)
+{
+	struct world *w = arg;
+
+	w->store->options.wake = NULL;
+	world_settle(w, true);
+	assert_int_equal(world_set(w, 1, 2, 100, 0), STORED);
+}
+
+static void
+tomb_of_what_was(void **state)
+{
+	struct world w;
+	struct entry e;
+	uint64_t khash;
+
+	world_init(&w, 32);
+	opened(&w);
+	khash = store_khash(w.store, "key-1", 5);
+	assert_int_equal(world_set(&w, 1, 1, 100, 0), STORED);
+	world_settle(&w, true);
+	for (unsigned n = 0; w.store->tomb_count == 0; n++)
+		if (world_set(&w, 1000 + n % 100, 2, 20 * KIB, 0) == STORE_NOT_ADMITTED)
+			log_tomb(w.store, n, 0, 0);
+	assert_true(store_find(w.store, khash, w.wall, &e));
+	w.store->options.wake = set_in_between;
+	w.store->options.wake_arg = &w;
+	store_erase(w.store, khash, &e.place);
+	assert_null(w.store->options.wake);
+	world_settle(&w, true);
+	world_crash(&w, SIM_KILL);
+	opened(&w);
+	has(&w, 1, 2);
+	world_fini(&w);
+}
+
+struct toucher {
+	struct world *w;
+	uint64_t khash, version;
+};
+
+static void
+touch_now(void *arg, struct io *io, uint64_t n)
+{
+	const struct toucher *t = arg;
+	struct store *s = t->w->store;
+	struct entry e;
+
+	if (!s->leaving.active || s->leaving.how != GOES_EXPIRED)
+		return;
+	sim_watch(io, NULL, NULL);
+	assert_true(index_find(s->index, t->khash, &e));
+	assert_true(store_touch(s, t->khash, &e, t->version, WORLD_WALL + 5000));
+}
+
+/* A touch that was too late for the look at its segment: what it was of lives on, elsewhere. */
+static void
+touched_while_expiring(void **state)
+{
+	struct world w;
+	struct toucher t = { .w = &w };
+	struct record_head head;
+	uint64_t n;
+
+	world_init(&w, 32);
+	opened(&w);
+	t.khash = store_khash(w.store, "key-1", 5);
+	assert_int_equal(world_set(&w, 900, 1, 100, 0), STORED);
+	for (unsigned key = 1; key < 40; key++)
+		assert_int_equal(world_set(&w, key, 1, 100, WORLD_WALL + 10), STORED);
+	seal(&w);
+	assert_true(world_get(&w, 1, &n, &head));
+	w.wall += 11;
+	t.version = head.version;
+	sim_watch(w.io, touch_now, &t);
+	world_settle(&w, true);
+	assert_int_equal(world_counts(&w).expired_segments, 1);
+	has(&w, 1, 1);
+	world_crash(&w, SIM_KILL);
+	opened(&w);
+	has(&w, 1, 1);
+	has_not(&w, 2);
+	world_fini(&w);
+}
+
+/* ---- in the middle of a segment that goes in shares ---- */
+
+enum { LEAVE = 60 };
+
+/* Some of the first keys have left the index, others not yet; all are on the disk.  Returns how many are gone: those from LEAVE - that on. */
+static unsigned
+half_left(struct world *w)
+{
+	unsigned gone = 0;
+	uint64_t n;
+
+	world_init(w, 32);
+	w->options.moves = 0;
+	w->options.share = 4;
+	opened(w);
+	for (unsigned key = 0; key < LEAVE; key++)
+		assert_int_equal(world_set(w, key, 1, 1000, 0), STORED);
+	seal(w);
+	for (unsigned i = 0; i < 1000 && w->store->segments[w->store->leaving.segment].left < 8; i++) {
+		assert_int_equal(world_set(w, 1000 + i, 1, 30 * KIB, 0), STORED);
+		store_step(w->store, false, w->wall);
+	}
+	assert_true(w->store->leaving.active);
+	while (gone < LEAVE && !world_get(w, LEAVE - 1 - gone, &n, NULL))
+		gone++;
+	assert_in_range(gone, 4, LEAVE - 4);
+	has(w, 0, 1);
+	return gone;
+}
+
+/* What a client did to a key of which nothing was found any more holds after the next flush: the value that left does not come back. */
+static void
+changed_while_leaving(void **state)
+{
+	struct world w;
+	struct record_head head;
+	uint64_t n, before;
+	unsigned refused = LEAVE - 2, set = LEAVE - 3;
+
+	half_left(&w);
+	assert_false(world_delete(&w, LEAVE - 1));
+	store_refuse(w.store, store_khash(w.store, "key-58", 6));
+	assert_int_equal(world_set(&w, set, 2, 100, WORLD_WALL + 10), STORED);
+	assert_true(world_get(&w, set, &n, &head));
+	assert_true(head.flags & RECORD_OVERWRITES);
+	before = store_flushed(w.store);
+	sim_advance(w.io, 1);
+	store_step(w.store, true, w.wall);
+	assert_true(store_flushed(w.store) > before);
+	assert_true(w.store->leaving.active);
+	world_crash(&w, SIM_KILL);
+	opened(&w);
+	assert_int_equal(w.opened.how, STORE_REBUILT);
+	has_not(&w, LEAVE - 1);
+	has_not(&w, refused);
+	has(&w, set, 2);
+	w.wall += 11;
+	has_not(&w, set);
+	world_audit(&w);
+	world_fini(&w);
+}
+
+/* An end in between leaves nothing half gone: what was not found before it is not found after it and a crash. */
+static void
+ended_while_leaving(void **state)
+{
+	struct world w;
+	unsigned gone = half_left(&w);
+
+	assert_true(world_close(&w));
+	opened(&w);
+	assert_int_equal(w.opened.how, STORE_CLEAN);
+	world_audit(&w);
+	for (unsigned key = LEAVE - gone; key < LEAVE; key++)
+		assert_false(world_delete(&w, key));
+	store_step(w.store, true, w.wall);
+	world_crash(&w, SIM_KILL);
+	opened(&w);
+	assert_int_equal(w.opened.how, STORE_REBUILT);
+	for (unsigned key = LEAVE - gone; key < LEAVE; key++)
+		has_not(&w, key);
+	world_fini(&w);
+}
+
 int
 main(void)
 {
@@ -278,6 +420,10 @@ main(void)
 		cmocka_unit_test(no_resurrection),
 		cmocka_unit_test(no_resurrection_random),
 		cmocka_unit_test(flush_during_a_move),
+		cmocka_unit_test(touched_while_expiring),
+		cmocka_unit_test(tomb_of_what_was),
+		cmocka_unit_test(changed_while_leaving),
+		cmocka_unit_test(ended_while_leaving),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

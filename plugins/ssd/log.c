@@ -26,6 +26,10 @@ segment_expires(struct segment *g, uint32_t exptime)
 		continue;
 }
 
+#ifndef TOMBS_ARE_WRITTEN /* tests/faults has others, to see that they are found out */
+#define TOMBS_ARE_WRITTEN true
+#endif
+
 /* ---- room ---- */
 
 static uint64_t
@@ -34,7 +38,7 @@ blocks(uint64_t bytes)
 	return (bytes + FORMAT_BLOCK - 1) / FORMAT_BLOCK * FORMAT_BLOCK;
 }
 
-/* What values leave for tombs, bytes. */
+/* What values, and what they are made of, leave for tombs, bytes. */
 static uint32_t
 tomb_room(const struct store *s)
 {
@@ -48,6 +52,12 @@ fits(const struct store *s, const struct image *im, uint32_t chunks, bool value)
 	uint64_t records = blocks(((uint64_t)im->used + chunks) * s->g.chunk + (value ? tomb_room(s) : 0));
 
 	return records + blocks((im->rows + 1) * sizeof(struct row)) + FORMAT_BLOCK <= s->g.segment;
+}
+
+static bool
+leaves_room(const struct append *a)
+{
+	return record_is_value(a->head.type) || a->head.type == RECORD_PIECE;
 }
 
 uint32_t
@@ -95,7 +105,7 @@ open_stream(struct store *s, unsigned stream)
 	};
 	struct segment *g;
 
-	if (im == NULL || s->free_count == 0 || s->next_seq >= s->seq_limit)
+	if (im == NULL || s->next_seq >= s->seq_limit)
 		return NULL;
 	s->free_images = im->next;
 	im->segment = s->free[s->free_first];
@@ -103,20 +113,46 @@ open_stream(struct store *s, unsigned stream)
 	s->free_count--;
 	im->seq = head.seq = s->next_seq++;
 	im->used = geometry_first(&s->g);
-	im->rows = im->touches = im->written = 0;
+	im->rows = im->touches = im->written = im->safe = 0;
 	im->version_max = 0;
 	memcpy(head.uuid, s->super.uuid, FORMAT_UUID);
 	head.number = im->segment;
 	format_segment_head(im->data, &head);
 	g = &s->segments[im->segment];
-	g->state = SEGMENT_OPEN;
-	g->image = im;
-	g->rows = g->used = g->touches = 0;
+	g->rows = g->used = g->touches = g->left = 0;
 	g->version_max = 0;
+	g->owes = false;
 	atomic_store(&g->exptime_max, 0);
+	/* In this order, for who looks without the lock: an open one has its seq, and its image is of that. */
 	atomic_store(&g->seq, im->seq);
+	atomic_store(&g->image, im);
+	atomic_store(&g->state, SEGMENT_OPEN);
 	s->open[stream] = im;
 	return im;
+}
+
+/*
+ * Is there a segment for it to begin, and an image?  The last one is for what is noted of others; who asks for many leaves some more.
+ */
+static bool
+can_open(const struct store *s, const struct append *a)
+{
+	uint32_t images = a->modest ? s->image_count / 4 : 0;
+	uint32_t segments = a->modest ? FREE_MODEST : leaves_room(a) ? FREE_KEPT : 0;
+	const struct image *im = s->free_images;
+
+	for (; im != NULL && images > 0; images--)
+		im = im->next;
+	return im != NULL && s->free_count > segments;
+}
+
+bool
+log_takes_tombs(const struct store *s)
+{
+	const struct append tomb = { .head = { .type = RECORD_TOMB } };
+	const struct image *im = newest_open(s);
+
+	return (im != NULL && fits(s, im, geometry_chunks(&s->g, RECORD_HEAD), false)) || can_open(s, &tomb);
 }
 
 /* The image that the record goes to. */
@@ -128,10 +164,10 @@ choose(struct store *s, const struct append *a, uint32_t chunks)
 
 	if (im != NULL && im->seq < a->after_seq)
 		im = newest;
-	if (im != NULL && im->seq >= a->after_seq && fits(s, im, chunks, a->head.type == RECORD_VALUE))
+	if (im != NULL && im->seq >= a->after_seq && fits(s, im, chunks, leaves_room(a)))
 		return im;
 	/* A new segment is newer than any.  Only if there is one is the old one closed: what has room for tombs is not given up for nothing. */
-	if (s->free_images == NULL || s->free_count == 0)
+	if (!can_open(s, a))
 		return NULL;
 	if (im != NULL && im->seq >= a->after_seq)
 		close_image(s, im);
@@ -165,16 +201,48 @@ put_row(struct store *s, struct image *im, const struct append *a)
 	memcpy(im->data + s->g.segment - FORMAT_BLOCK - im->rows * sizeof row, &row, sizeof row);
 }
 
+static uint32_t
+chunks_of(const struct store *s, const struct append *a)
+{
+	return geometry_chunks(&s->g, (uint64_t)RECORD_HEAD + a->head.keylen + a->head.len);
+}
+
+/* What is left of an open segment is not left empty, if a part of it would do. */
+static void
+shorten(const struct store *s, struct append *a)
+{
+	const struct image *im = s->open[a->stream];
+	uint32_t least = a->least, most = a->head.len;
+
+	if (im == NULL || least == 0 || fits(s, im, chunks_of(s, a), true))
+		return;
+	a->head.len = least;
+	if (!fits(s, im, chunks_of(s, a), true)) {
+		a->head.len = most;
+		return;
+	}
+	while (most - least > s->g.chunk) {
+		a->head.len = least + (most - least) / 2;
+		if (fits(s, im, chunks_of(s, a), true))
+			least = a->head.len;
+		else
+			most = a->head.len;
+	}
+	a->head.len = least;
+}
+
 static bool
 reserve(struct store *s, struct append *a)
 {
-	uint32_t chunks = geometry_chunks(&s->g, (uint64_t)RECORD_HEAD + a->head.keylen + a->head.len);
+	uint32_t chunks;
 	struct image *im;
 	int writer;
 
 	a->flushed = a->flush_seq != 0 && a->flush_seq != atomic_load(&s->flush_seq);
 	if (a->flushed)
 		return false;
+	shorten(s, a);
+	chunks = chunks_of(s, a);
 	im = choose(s, a, chunks);
 	if (im == NULL || (writer = free_writer(im)) < 0)
 		return false;
@@ -198,7 +266,7 @@ reserve(struct store *s, struct append *a)
 		im->version_max = a->head.version;
 	im->touches += a->head.type == RECORD_TOUCH;
 	put_row(s, im, a);
-	if (a->head.type == RECORD_VALUE)
+	if (leaves_room(a))
 		segment_expires(&s->segments[im->segment], a->head.exptime);
 	return true;
 }
@@ -260,16 +328,35 @@ append_empty(struct store *s, struct append *a)
 	return true;
 }
 
-/* Keeps it until there is room; when there are too many, all that is on the disk is given up instead, should it ever have to be rebuilt. */
+/* Above all that the tombs in RAM are for, and this one. */
+static uint64_t
+above_tombs(const struct store *s, uint64_t version)
+{
+	uint64_t above = version == 0 ? s->next_version : version + 1;
+
+	for (uint32_t i = 0; i < s->tomb_count; i++)
+		if (s->tombs[i].version >= above)
+			above = s->tombs[i].version + 1;
+	return above;
+}
+
+/*
+ * Keeps it until there is room; when there are too many, all that is on the disk and no newer than what they are for is given up instead, should it
+ * ever have to be rebuilt.
+ */
 static void
 tomb_later(struct store *s, uint64_t khash, uint64_t version)
 {
+	uint64_t above;
+
 	pthread_mutex_lock(&s->lock);
 	if (s->tomb_count < TOMBS_MAX && (version != 0 || s->next_version < s->version_limit)) {
 		s->tombs[s->tomb_count++] = (struct tomb){ .khash = khash,
 			.version = version != 0 ? version : s->next_version++ };
 	} else {
-		s->discard_below = s->next_version;
+		above = above_tombs(s, version);
+		if (above > s->discard_below)
+			s->discard_below = above;
 		s->tomb_count = 0;
 		s->super_due = true;
 		COUNT(s, discards, 1);
@@ -277,17 +364,30 @@ tomb_later(struct store *s, uint64_t khash, uint64_t version)
 	pthread_mutex_unlock(&s->lock);
 }
 
-void
+uint64_t
+log_version(struct store *s)
+{
+	uint64_t version;
+
+	pthread_mutex_lock(&s->lock);
+	version = s->next_version < s->version_limit ? s->next_version++ : 0;
+	pthread_mutex_unlock(&s->lock);
+	return version;
+}
+
+bool
 log_tomb(struct store *s, uint64_t khash, uint64_t version, uint64_t after_seq)
 {
 	struct append a = { .newest = true,
 		.after_seq = after_seq,
 		.head = { .type = RECORD_TOMB, .khash = khash, .version = version } };
 
-	if (append_empty(s, &a))
+	if (!TOMBS_ARE_WRITTEN || append_empty(s, &a)) {
 		COUNT(s, tombs, 1);
-	else
-		tomb_later(s, khash, version);
+		return true;
+	}
+	tomb_later(s, khash, version);
+	return false;
 }
 
 bool

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -38,6 +39,7 @@ struct race {
 	atomic_ullong hits, misses, failed;
 	atomic_uint steps; /* of the keeper */
 	bool flushes;
+	bool large; /* some values are in pieces */
 };
 
 struct runner {
@@ -61,6 +63,14 @@ knows(struct race *r, unsigned key, uint64_t n)
 		continue;
 }
 
+static size_t
+length(const struct race *r, uint64_t *rnd)
+{
+	if (r->large && random_next(rnd) % 16 == 0)
+		return (115 << 10) + random_next(rnd) % (250 << 10);
+	return 32 + random_next(rnd) % 3000;
+}
+
 static enum stored
 write_key(struct race *r, struct world *w, unsigned key, uint64_t *rnd)
 {
@@ -73,7 +83,7 @@ write_key(struct race *r, struct world *w, unsigned key, uint64_t *rnd)
 	while (!keys_try(store_keys(w->store), khash))
 		sched_yield();
 	n = atomic_fetch_add(&r->next, 1);
-	stored = world_set(w, key, n, 32 + random_next(rnd) % 3000, random_next(rnd) % 3 == 0 ? WORLD_WALL + 100 : 0);
+	stored = world_set(w, key, n, length(r, rnd), random_next(rnd) % 3 == 0 ? WORLD_WALL + 100 : 0);
 	knows(r, key, n);
 	keys_give(store_keys(w->store), khash);
 	return stored;
@@ -140,7 +150,8 @@ run(void *arg)
 	struct world w;
 
 	world_join(&w, &r->w);
-	for (unsigned i = 0; i < STEPS; i++) {
+	w.kept = true;
+	for (unsigned i = 0; i < (r->large ? STEPS / 4 : STEPS); i++) {
 		unsigned key = random_next(&rnd) % KEYS;
 
 		switch (random_next(&rnd) % 16) {
@@ -225,12 +236,14 @@ race(struct race *r)
 	/* How many there are is the scheduler's: the keeper may come late, and stores are refused then. */
 	assert_true(r->hits > STEPS / 100);
 	assert_int_equal(r->failed, 0);
+	r->large = false; /* nobody would wait with them */
 	fill(r);
 	world_settle(&r->w, true);
 	world_audit(&r->w);
 	assert_true(r->flushes || world_counts(&r->w).freed_segments > 0);
 	/* Nothing of it was broken: what is read is what was written, or gone. */
 	assert_int_equal(world_counts(&r->w).read_errors, 0);
+	assert_int_equal(world_counts(&r->w).check_errors, 0);
 	world_crash(&r->w, SIM_KILL);
 	if (!world_open(&r->w))
 		fail_msg("%s", r->w.opened.sentence);
@@ -253,6 +266,72 @@ and_flushes(void **state)
 	static struct race r = { .flushes = true };
 
 	race(&r);
+}
+
+/* What is read while its pieces are freed, and others written there, is whole, or a miss. */
+static void
+and_pieces(void **state)
+{
+	static struct race r = { .large = true };
+
+	race(&r);
+}
+
+static void
+and_pieces_and_flushes(void **state)
+{
+	static struct race r = { .large = true, .flushes = true };
+
+	race(&r);
+}
+
+/* ---- gets: they wait for nobody ---- */
+
+static void *
+get_both(void *arg)
+{
+	struct world w;
+	uint64_t n = 0;
+	void *found = NULL;
+
+	world_join(&w, arg);
+	if (world_get(&w, 1, &n, NULL) && world_get(&w, 2, &n, NULL) && !world_get(&w, 3, &n, NULL))
+		found = arg;
+	world_leave(&w);
+	return found;
+}
+
+/* Somebody has the store's lock for as long as he likes: keys are found, on the disk and in RAM. */
+static void
+gets_take_no_lock(void **state)
+{
+	struct world w;
+	pthread_t thread;
+	struct timespec until;
+	void *found = NULL;
+	int ended;
+
+	world_init(&w, 20);
+	if (!world_open(&w))
+		fail_msg("%s", w.opened.sentence);
+	assert_int_equal(world_set(&w, 1, 1, 1000, 0), STORED);
+	pthread_mutex_lock(&w.store->lock);
+	for (unsigned i = 0; i < STREAMS; i++)
+		log_close_stream(w.store, i);
+	pthread_mutex_unlock(&w.store->lock);
+	world_settle(&w, true);
+	assert_int_equal(world_set(&w, 2, 1, 1000, 0), STORED);
+	pthread_mutex_lock(&w.store->lock);
+	assert_int_equal(pthread_create(&thread, NULL, get_both, &w), 0);
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += 20;
+	ended = pthread_timedjoin_np(thread, &found, &until);
+	pthread_mutex_unlock(&w.store->lock);
+	if (ended != 0)
+		pthread_join(thread, NULL);
+	assert_int_equal(ended, 0);
+	assert_non_null(found);
+	world_fini(&w);
 }
 
 /* ---- keys: who waits is called, in turn ---- */
@@ -303,8 +382,11 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(turns),
+		cmocka_unit_test(gets_take_no_lock),
 		cmocka_unit_test(readers_and_writers),
 		cmocka_unit_test(and_flushes),
+		cmocka_unit_test(and_pieces),
+		cmocka_unit_test(and_pieces_and_flushes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -138,6 +138,23 @@ sim_sync_dir(struct io *io, const char *path)
 
 /* ---- what is no operation ---- */
 
+static uint32_t
+sim_boot(struct io *io)
+{
+	struct sim *s = sim_enter(io);
+	uint32_t boot = s->boot;
+
+	sim_leave(s);
+	return boot;
+}
+
+/* Nobody else is there. */
+static int
+sim_own_dir(struct io *io, const char *path)
+{
+	return 0;
+}
+
 static uint64_t
 sim_now(struct io *io)
 {
@@ -288,6 +305,7 @@ static const struct io_ops sim_ops = {
 	.name = "sim",
 	.free = sim_free,
 	.now = sim_now,
+	.boot = sim_boot,
 	.open = sim_open,
 	.close = sim_close,
 	.lock = sim_lock,
@@ -301,6 +319,7 @@ static const struct io_ops sim_ops = {
 	.rename = sim_rename,
 	.unlink = sim_unlink,
 	.make_dir = sim_make_dir,
+	.own_dir = sim_own_dir,
 	.sync_dir = sim_sync_dir,
 	.list = sim_list,
 	.queue_new = sim_queue_new,
@@ -324,6 +343,7 @@ sim_new(uint64_t seed, uint64_t space)
 	pthread_mutex_init(&s->lock, NULL);
 	s->random.state = seed;
 	s->now = START_NS;
+	s->boot = 1;
 	sim_disk_init(&s->disk, space);
 	return &s->io;
 }

@@ -93,6 +93,9 @@ void sim_order(struct io *io, enum sim_order order);
 bool sim_complete(struct io_queue *queue, unsigned n);
 
 /* ---- what is on the disk, past everything above; whole files, from outside the process so to speak ---- */
+/* Reads of any of these bytes end with EIO, also after sim_after(), until they are written from either end on.  One place in each file. */
+enum io_status sim_bad(struct io *io, const char *path, uint64_t offset, uint64_t length);
+enum io_status sim_zero(struct io *io, const char *path, uint64_t offset, uint64_t length);
 enum io_status sim_flip(struct io *io, const char *path, uint64_t bit);
 enum io_status sim_truncate(struct io *io, const char *path, uint64_t bytes);
 

@@ -37,6 +37,7 @@ sim_after(struct io *io, enum sim_crash how, uint64_t seed)
 		return NULL;
 	s = sim_enter(io);
 	to->now = s->now;
+	to->boot = s->boot + (how != SIM_KILL);
 	copied = sim_disk_copy(&to->disk, &s->disk);
 	if (copied && how != SIM_POWER_CUT_NONE && how != SIM_POWER_CUT_ALL)
 		copied = tear_requests(s, to);
@@ -188,6 +189,36 @@ sim_flip(struct io *io, const char *path, uint64_t bit)
 	struct sim_inode *f = sim_disk_find(&s->disk, path);
 	int error = f == NULL ? -ENOENT : sim_disk_flip(f, bit);
 
+	sim_leave(s);
+	return io_status_of(-error);
+}
+
+enum io_status
+sim_bad(struct io *io, const char *path, uint64_t offset, uint64_t length)
+{
+	struct sim *s = sim_enter(io);
+	struct sim_inode *f = sim_disk_find(&s->disk, path);
+	int error = f == NULL ? -ENOENT : 0;
+
+	if (f != NULL) {
+		f->bad_from = offset;
+		f->bad_to = offset + length;
+	}
+	sim_leave(s);
+	return io_status_of(-error);
+}
+
+enum io_status
+sim_zero(struct io *io, const char *path, uint64_t offset, uint64_t length)
+{
+	struct sim *s = sim_enter(io);
+	struct sim_inode *f = sim_disk_find(&s->disk, path);
+	int error = f == NULL ? -ENOENT : 0;
+
+	if (f != NULL) {
+		sim_data_discard(&f->now, offset, length);
+		sim_data_discard(&f->durable, offset, length);
+	}
 	sim_leave(s);
 	return io_status_of(-error);
 }

@@ -38,6 +38,7 @@ struct sim_inode {
 	const void *locked_by;
 	struct sim_data now, durable;
 	struct sim_change *first, *last;
+	uint64_t bad_from, bad_to; /* what cannot be read */
 };
 
 struct sim_name {

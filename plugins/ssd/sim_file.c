@@ -139,6 +139,8 @@ sim_inode_copy(const struct sim_inode *f)
 		return NULL;
 	copy->number = f->number;
 	copy->is_dir = f->is_dir;
+	copy->bad_from = f->bad_from;
+	copy->bad_to = f->bad_to;
 	if (!sim_data_copy(&copy->now, &f->now) || !sim_data_copy(&copy->durable, &f->durable))
 		goto out;
 	for (const struct sim_change *c = f->first; c != NULL; c = c->next) {
@@ -157,6 +159,8 @@ out:
 int64_t
 sim_disk_read(const struct sim_inode *f, void *data, size_t length, uint64_t offset)
 {
+	if (f->bad_from < f->bad_to && offset < f->bad_to && offset + length > f->bad_from)
+		return -EIO;
 	return (int64_t)sim_data_read(&f->now, data, length, offset);
 }
 
@@ -193,6 +197,10 @@ sim_disk_write(struct sim_disk *d, struct sim_inode *f, const void *data, size_t
 		error = extend(d, f, offset + length);
 	if (error == 0)
 		error = note(d, f, SIM_WRITTEN, offset, length, data);
+	if (offset <= f->bad_from && offset + length >= f->bad_from)
+		f->bad_from = offset + length;
+	else if (offset <= f->bad_to && offset + length >= f->bad_to)
+		f->bad_to = offset;
 	return error < 0 ? error : (int64_t)length;
 }
 

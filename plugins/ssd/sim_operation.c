@@ -100,7 +100,7 @@ sim_carry_out(struct sim *s, struct operation op, uint64_t mark)
 	switch (op.kind) {
 	case IO_READ:
 		n = sim_disk_read(op.inode, op.data, op.length, op.offset);
-		if (flip != UINT64_MAX && flip / 8 < (uint64_t)n)
+		if (n > 0 && flip != UINT64_MAX && flip / 8 < (uint64_t)n)
 			turn_bit(op.data, flip);
 		return n;
 	case IO_WRITE:

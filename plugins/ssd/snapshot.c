@@ -5,6 +5,7 @@
 
 #include "state.h"
 
+#define NAME	       "index.snap"
 #define PIECE	       ((size_t)1 << 20)
 #define BUCKETS_ATONCE 256
 
@@ -14,6 +15,8 @@ struct tape {
 	char *piece;
 	size_t at, have;
 	uint64_t offset, sum;
+	struct io *io;
+	uint64_t deadline; /* io_now(); 0: none */
 	bool failed;
 };
 
@@ -33,7 +36,7 @@ tape_open(struct tape *st, struct store *s, const char *name, int flags)
 {
 	char *path = path_of(s, name);
 
-	*st = (struct tape){ .piece = aligned_alloc(IO_ALIGN, PIECE) };
+	*st = (struct tape){ .piece = aligned_alloc(IO_ALIGN, PIECE), .io = s->io };
 	st->failed = path == NULL || st->piece == NULL || io_open(s->io, path, flags, NULL, &st->file) != IO_OK;
 	free(path);
 	return !st->failed;
@@ -55,7 +58,8 @@ write_piece(struct tape *st)
 	if (st->at == 0 || st->failed)
 		return;
 	st->sum = format_sum_on(st->piece, st->at, st->sum);
-	st->failed = io_write(st->file, st->piece, st->at, st->offset, NULL) != IO_OK;
+	st->failed = (st->deadline != 0 && io_now(st->io) >= st->deadline) ||
+		     io_write(st->file, st->piece, st->at, st->offset, NULL) != IO_OK;
 	st->offset += st->at;
 	st->at = 0;
 }
@@ -91,7 +95,7 @@ pad(struct tape *st)
 static void
 put_all(struct store *s, struct tape *st, uint64_t generation)
 {
-	static _Alignas(64) char buckets[BUCKETS_ATONCE * INDEX_BUCKET_BYTES];
+	_Alignas(64) char buckets[BUCKETS_ATONCE * INDEX_BUCKET_BYTES];
 	struct snap_head head = { .magic = SNAP_MAGIC,
 		.generation = generation,
 		.buckets = index_buckets(s->index),
@@ -102,7 +106,9 @@ put_all(struct store *s, struct tape *st, uint64_t generation)
 	pad(st);
 	for (uint32_t i = 0; i < s->g.segments; i++) {
 		const struct segment *g = &s->segments[i];
-		struct snap_segment seg = { .seq = g->state == SEGMENT_SEALED ? atomic_load(&g->seq) : 0,
+		uint64_t seq = atomic_load(&g->seq);
+		bool in_use = g->state == SEGMENT_SEALED && seq >= atomic_load(&s->flush_seq);
+		struct snap_segment seg = { .seq = in_use ? seq : 0,
 			.version_max = g->version_max,
 			.rows = g->rows,
 			.used = g->used,
@@ -112,7 +118,7 @@ put_all(struct store *s, struct tape *st, uint64_t generation)
 		put(st, &seg, sizeof seg);
 	}
 	pad(st);
-	for (uint64_t b = 0; b < head.buckets; b += BUCKETS_ATONCE) {
+	for (uint64_t b = 0; b < head.buckets && !st->failed; b += BUCKETS_ATONCE) {
 		uint64_t n = head.buckets - b < BUCKETS_ATONCE ? head.buckets - b : BUCKETS_ATONCE;
 
 		index_save(s->index, b, n, buckets);
@@ -122,24 +128,45 @@ put_all(struct store *s, struct tape *st, uint64_t generation)
 	write_piece(st);
 }
 
+/* Over the last one: that is of no use since the store was opened, as no super has its sum any more. */
 bool
-snapshot_write(struct store *s, uint64_t generation, uint64_t *bytes, uint64_t *sum)
+snapshot_write(struct store *s, uint64_t generation, uint64_t deadline, uint64_t *bytes, uint64_t *sum)
 {
-	char *from = path_of(s, "index.new"), *to = path_of(s, "index.snap");
 	struct tape st;
-	bool ok = from != NULL && to != NULL && tape_open(&st, s, "index.new", IO_CREATE);
+	bool ok = tape_open(&st, s, NAME, IO_CREATE);
 
 	if (ok) {
+		st.deadline = deadline;
 		put_all(s, &st, generation);
 		*bytes = st.offset;
 		*sum = st.sum;
-		ok = !st.failed && io_resize(st.file, st.offset) == IO_OK && io_sync(st.file) == IO_OK;
-		tape_close(&st);
-		ok = ok && io_rename(s->io, from, to) == IO_OK && io_sync_dir(s->io, s->dir) == IO_OK;
+		ok = !st.failed && io_resize(st.file, st.offset) == IO_OK && io_sync(st.file) == IO_OK &&
+		     io_sync_dir(s->io, s->dir) == IO_OK;
 	}
-	free(from);
-	free(to);
+	tape_close(&st);
 	return ok;
+}
+
+static uint64_t
+blocks(uint64_t bytes)
+{
+	return (bytes + FORMAT_BLOCK - 1) / FORMAT_BLOCK * FORMAT_BLOCK;
+}
+
+enum io_status
+snapshot_reserve(struct store *s)
+{
+	uint64_t bytes = FORMAT_BLOCK + blocks(s->g.segments * sizeof(struct snap_segment)) +
+			 blocks(index_buckets(s->index) * INDEX_BUCKET_BYTES);
+	char *path = path_of(s, NAME);
+	struct io_file *file = NULL;
+	enum io_status status = path == NULL ? IO_NO_MEMORY : io_open(s->io, path, IO_CREATE, NULL, &file);
+
+	if (status == IO_OK)
+		status = io_preallocate(file, 0, bytes);
+	io_close(&file);
+	free(path);
+	return status == IO_UNSUPPORTED ? IO_OK : status;
 }
 
 /* ---- reading ---- */
@@ -193,7 +220,8 @@ is_bad(void *arg, const struct entry *e)
 	if (e->place.seg >= s->g.segments)
 		return true;
 	g = &s->segments[e->place.seg];
-	return g->state != SEGMENT_SEALED || e->place.start >= g->used || e->place.start < geometry_first(&s->g);
+	return g->state != SEGMENT_SEALED || e->place.start >= g->used || e->place.start < geometry_first(&s->g) ||
+	       !format_size_ok(e->place.size, &s->g);
 }
 
 static bool
@@ -207,7 +235,7 @@ get_segments(struct store *s, struct tape *st, uint64_t bytes)
 		if (st->failed || seg.seq >= s->next_seq || seg.used > s->g.segment / s->g.chunk ||
 		    seg.rows * sizeof(struct row) + FORMAT_BLOCK > s->g.segment)
 			return false;
-		if (seg.seq == 0)
+		if (seg.seq < s->super.flush_seq || seg.seq == 0)
 			continue;
 		g->state = SEGMENT_SEALED;
 		atomic_store(&g->seq, seg.seq);
@@ -223,13 +251,13 @@ get_segments(struct store *s, struct tape *st, uint64_t bytes)
 static bool
 load(struct store *s, struct tape *st)
 {
-	static _Alignas(64) char buckets[BUCKETS_ATONCE * INDEX_BUCKET_BYTES];
+	_Alignas(64) char buckets[BUCKETS_ATONCE * INDEX_BUCKET_BYTES];
 	uint64_t bytes = s->super.snap_bytes;
 	struct snap_head head = { 0 };
 
 	get(st, bytes, &head, sizeof head);
 	if (st->failed || head.magic != SNAP_MAGIC || memcmp(head.uuid, s->super.uuid, FORMAT_UUID) != 0 ||
-	    head.generation != s->super.generation || head.buckets != index_buckets(s->index) ||
+	    s->super.generation - head.generation > 1 || head.buckets != index_buckets(s->index) ||
 	    head.segments != s->g.segments)
 		return false;
 	skip_pad(st);
@@ -249,33 +277,12 @@ load(struct store *s, struct tape *st)
 	return !st->failed && st->sum == s->super.snap_sum;
 }
 
-static bool
-all(void *arg, const struct entry *e)
-{
-	return true;
-}
-
-static void
-forget(struct store *s)
-{
-	index_sweep(s->index, 0, UINT64_MAX, all, NULL);
-	for (uint32_t i = 0; i < s->g.segments; i++) {
-		struct segment *g = &s->segments[i];
-
-		g->state = SEGMENT_FREE;
-		g->rows = g->used = g->touches = 0;
-		g->version_max = 0;
-		atomic_store(&g->seq, 0);
-		atomic_store(&g->exptime_max, 0);
-	}
-}
-
 int
 snapshot_load(struct store *s)
 {
 	struct tape st;
 	bool ok = s->super.state == SUPER_CLEAN && s->super.snap_bytes % FORMAT_BLOCK == 0 &&
-		  tape_open(&st, s, "index.snap", IO_READ_ONLY);
+		  tape_open(&st, s, NAME, IO_READ_ONLY);
 
 	if (s->super.state != SUPER_CLEAN || s->super.snap_bytes % FORMAT_BLOCK != 0)
 		return -1;
@@ -283,6 +290,6 @@ snapshot_load(struct store *s)
 	tape_close(&st);
 	if (ok)
 		return 0;
-	forget(s);
+	recover_nothing(s);
 	return -1;
 }

@@ -1,6 +1,9 @@
 /* ssd: keeps values on a disk, and knows in RAM where.  This file has the descriptor, the options, and what is counted; job.h says how an op goes. */
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "disk.h"
 #include "job.h"
@@ -20,6 +23,21 @@ struct ssd_conf {
 /* Reads that may wait for their turn at the disk: as many as the core has in flight at one node. */
 #define READS_WAITING 16384
 
+/* Bytes of buffers for a manifest, and for what pieces are rounded up by. */
+#define BUFFERS_SPARE (4ULL << 20)
+
+#define NS_PER_US     1000ULL
+/*
+ * After so many reads in a row of seconds that failed or were late, gets are answered at once, and a worker looks whether the disk is back once
+ * a second.
+ */
+#define BREAKER_ERRORS 5
+#define BREAKER_WINDOW 10000000000ULL /* ns, and the time that so many late ones take */
+#define BREAKER_PAUSE  1000000000ULL
+
+/* Bytes of a read beside the value: its head, its key, and what rounding adds. */
+#define READ_MORE 16384
+
 /* An object for each so many bytes, if nothing else is said. */
 #define OBJECT_BYTES 2048
 
@@ -31,11 +49,11 @@ static const struct rend_option options[] = {
 	REND_OPTION("objects", REND_INT, ssd_conf, objects, "0", "0..",
 	    "How many objects the index has room for, at 14 bytes of RAM each; 0: one for each 2 KiB of size."),
 	REND_OPTION("segment", REND_SIZE, ssd_conf, segment, "0", "0..64MiB",
-	    "What is freed at once; a value is smaller than that.  0: by size, 4 MiB to 64 MiB.  Nine of them are in "
-	    "RAM, 17 up to 8 MiB."),
+	    "What is freed at once.  0: by size, 4 MiB to 64 MiB.  Nine of them are in RAM, 17 up to 8 MiB."),
 	REND_OPTION("chunk", REND_SIZE, ssd_conf, chunk, "64", "64..4KiB",
 	    "What a record's length is rounded up to; a power of two."),
-	REND_OPTION("buffers", REND_SIZE, ssd_conf, buffers, "64MiB", "1MiB..", "RAM for values that are being read."),
+	REND_OPTION("buffers", REND_SIZE, ssd_conf, buffers, "64MiB", "1MiB..",
+	    "RAM for values that are being read; at least twice item_size_max, if that is more than 1 MiB."),
 	REND_OPTION("reinsert", REND_INT, ssd_conf, moves, "30", "0..90",
 	    "Percent of a segment that may be written again when it is freed, because it was read since."),
 	REND_OPTION("sync", REND_CHOICE, ssd_conf, sync, "seal", "none|seal|flush",
@@ -73,12 +91,53 @@ tell(struct ssd *d)
 }
 
 static void
+tell_state(struct ssd *d)
+{
+	bool down = breaker_state(d->breaker) != BREAKER_CLOSED;
+
+	pthread_mutex_lock(&d->lock);
+	if (down && !d->told_down)
+		rend_log(REND_LOG_WARN,
+		    "ssd: the disk of %s fails or is late: what has to be read from it is answered at once, as down, "
+		    "until it is well",
+		    d->conf->path);
+	if (!down && d->told_down)
+		rend_log(REND_LOG_INFO, "ssd: the disk of %s is well again", d->conf->path);
+	d->told_down = down;
+	pthread_mutex_unlock(&d->lock);
+}
+
+static void
 tick(void *arg)
+{
+	struct instance *inst = arg;
+
+	REND_CHECK(inst, INSTANCE_MAGIC);
+	probe_tick(&inst->probe, &inst->fetcher);
+	io_flush(inst->fetcher.queue);
+	tell(inst->ssd);
+	tell_state(inst->ssd);
+}
+
+static bool
+up(void *arg)
 {
 	const struct instance *inst = arg;
 
 	REND_CHECK(inst, INSTANCE_MAGIC);
-	tell(inst->ssd);
+	return breaker_state(inst->ssd->breaker) == BREAKER_CLOSED;
+}
+
+static uint64_t
+gauge_down(void *arg)
+{
+	return breaker_state(((const struct ssd *)arg)->breaker) != BREAKER_CLOSED;
+}
+
+static uint64_t
+gauge_refused(void *arg)
+{
+	return breaker_counts(((const struct ssd *)arg)->breaker).refused;
 }
 
 static uint64_t
@@ -109,6 +168,32 @@ gauge_bytes(void *arg)
 }
 
 static uint64_t
+gauge_free(void *arg)
+{
+	struct store_sizes sizes;
+
+	store_sizes(((const struct ssd *)arg)->store, &sizes);
+	return sizes.free;
+}
+
+static uint64_t
+gauge_bad(void *arg)
+{
+	struct store_sizes sizes;
+
+	store_sizes(((const struct ssd *)arg)->store, &sizes);
+	return sizes.bad;
+}
+
+static uint64_t
+gauge_flush_age(void *arg)
+{
+	uint64_t flushed = store_flushed(((const struct ssd *)arg)->store), now = rend_now();
+
+	return now > flushed ? (now - flushed) / NS_PER_US : 0;
+}
+
+static uint64_t
 memory(void *arg)
 {
 	const struct ssd *d = arg;
@@ -127,6 +212,14 @@ show(struct ssd *d, struct rend_node *self)
 	    gauge_objects, d);
 	rend_gauge_new(self, "bytes", "Bytes of segments in use.", gauge_bytes, d);
 	rend_gauge_new(self, "limit_maxbytes", "Bytes of all segments.", gauge_capacity, d);
+	rend_gauge_new(self, "segments_free", "Segments that can be written to.", gauge_free, d);
+	rend_gauge_new(self, "segments_bad", "Segments that could not be written, and are not used.", gauge_bad, d);
+	rend_gauge_new(self, "flush_age",
+	    "Microseconds since a flush began that left nothing over: what was answered before that is on the disk.",
+	    gauge_flush_age, d);
+	rend_gauge_new(
+	    self, "disk_down", "1 while the disk is not asked, because it failed or was late.", gauge_down, d);
+	rend_gauge_new(self, "disk_refused", "Reads that were answered at once because of that.", gauge_refused, d);
 #define STORE_COUNT(name, doc) d->counters.name = rend_counter_new(self, #name, doc);
 	STORE_COUNTS(STORE_COUNT)
 #undef STORE_COUNT
@@ -167,6 +260,17 @@ check(const void *conf, struct rend_error *err)
 	return 0;
 }
 
+/* A value is handed out whole, so there is room for the largest.  Memory of one size is at worst half used. */
+static size_t
+buffers_for(const struct ssd_conf *c)
+{
+	uint64_t most = rend_item_size_max() < PIECES_MOST ? rend_item_size_max() : PIECES_MOST;
+
+	if (most <= PIECES_LARGE || 2 * most + BUFFERS_SPARE < c->buffers)
+		return c->buffers;
+	return 2 * most + BUFFERS_SPARE;
+}
+
 static int
 open_io(struct ssd *d, const struct ssd_conf *c, struct rend_error *err)
 {
@@ -176,8 +280,35 @@ open_io(struct ssd *d, const struct ssd_conf *c, struct rend_error *err)
 	if (status != IO_OK)
 		return rend_error(err, "cannot use the disk by %s: %s", c->engine == 1 ? "io_uring" : "threads",
 		    io_status_text(status));
-	d->buffers = buffers_new(c->buffers);
-	return d->buffers == NULL ? rend_error(err, "no memory") : 0;
+	d->buffers = buffers_new(buffers_for(c));
+	d->breaker = breaker_new(&(struct breaker_limits){
+	    .errors = BREAKER_ERRORS, .window = BREAKER_WINDOW + BREAKER_ERRORS * c->timeout, .pause = BREAKER_PAUSE });
+	return d->buffers == NULL || d->breaker == NULL ? rend_error(err, "no memory") : 0;
+}
+
+/* Bytes that reading one record may take: a quarter more than it has at worst, and no more than a segment. */
+static uint64_t
+longest_read(const struct ssd *d)
+{
+	struct store_sizes sizes;
+	uint64_t segment, value = rend_item_size_max() < PIECES_LARGE ? rend_item_size_max() : PIECES_LARGE;
+
+	store_sizes(d->store, &sizes);
+	segment = sizes.capacity / sizes.segments;
+	return value >= segment || value + value / 4 + READ_MORE > segment ? segment : value + value / 4 + READ_MORE;
+}
+
+/* NULL: no memory, or the folder where we are is gone. */
+static char *
+absolute(const char *path)
+{
+	char folder[PATH_MAX], *whole = NULL;
+
+	if (path[0] == '/')
+		return strdup(path);
+	if (getcwd(folder, sizeof folder) == NULL || asprintf(&whole, "%s/%s", folder, path) < 0)
+		return NULL;
+	return whole;
 }
 
 static int
@@ -186,14 +317,25 @@ open_disk(struct ssd *d, const struct ssd_conf *c, struct rend_error *err)
 	struct store_options o = options_of(c);
 	struct store_opened opened;
 
-	o.wake = keeper_wake;
-	o.wake_arg = &d->keeper;
+	d->path = absolute(c->path);
+	if (d->path == NULL)
+		return rend_error(err, "cannot tell where %s is", c->path);
+	o.dir = d->path;
 	if (open_io(d, c, err) != 0)
 		return -1;
+	o.wake = keeper_wake;
+	o.wake_arg = &d->keeper;
+	o.breaker = d->breaker;
 	if (store_open(&d->store, d->io, &o, rend_wall(), &opened) != 0)
 		return rend_error(err, "%s", opened.sentence);
-	rend_log(REND_LOG_INFO, "ssd: %s, by %s", opened.sentence, io_name(d->io));
-	return keeper_start(&d->keeper, d->store) == 0 ? 0 : rend_error(err, "no thread");
+	if (c->buffers < longest_read(d))
+		return rend_error(err, "buffers is %llu bytes, and reading one value may take %llu",
+		    (unsigned long long)c->buffers, (unsigned long long)longest_read(d));
+	rend_log(opened.damaged ? REND_LOG_WARN : REND_LOG_INFO, "ssd: %s, by %s", opened.sentence, io_name(d->io));
+	/* The keeper last: nobody would stop it. */
+	if (tearer_start(&d->tearer, d->store, c->timeout) != 0 || keeper_start(&d->keeper, d->store) != 0)
+		return rend_error(err, "no thread");
+	return 0;
 }
 
 static void
@@ -204,6 +346,8 @@ free_ssd(struct ssd *d)
 		buffers_free(&d->buffers);
 	if (d->io != NULL && !d->stuck)
 		io_free(&d->io);
+	if (!d->stuck)
+		breaker_free(&d->breaker);
 	while (d->instances != NULL) {
 		struct instance *inst = d->instances;
 
@@ -212,6 +356,7 @@ free_ssd(struct ssd *d)
 		free(inst);
 	}
 	pthread_mutex_destroy(&d->lock);
+	free(d->path);
 	free(d);
 }
 
@@ -222,10 +367,9 @@ drain(void *store, uint64_t deadline, struct rend_error *err)
 
 	REND_CHECK(d, SSD_MAGIC);
 	d->left = true;
-	if (keeper_stop(&d->keeper, deadline) && store_leave(d->store, deadline))
+	if (keeper_leave(&d->keeper, deadline))
 		return 0;
-	return rend_error(
-	    err, "%s could not be left as it should: the next start has to rebuild the index", d->conf->path);
+	return rend_error(err, "%s could not be left as it should: the next start has to rebuild the index", d->path);
 }
 
 static void
@@ -234,13 +378,16 @@ close_store(void *store)
 	struct ssd *d = store;
 
 	REND_CHECK(d, SSD_MAGIC);
+	tearer_stop(&d->tearer);
+	if (!d->left)
+		d->left = keeper_leave(&d->keeper, rend_now() + LET_GO);
 	if (!keeper_stop(&d->keeper, rend_now() + LET_GO)) {
-		rend_log(REND_LOG_ERROR, "ssd: the disk of %s does not answer a write", d->conf->path);
+		rend_log(REND_LOG_ERROR, "ssd: the disk of %s does not answer a write", d->path);
 		return; /* with all that the thread may use yet */
 	}
-	if (!d->left && !store_leave(d->store, 0))
+	if (!d->left)
 		rend_log(REND_LOG_WARN,
-		    "ssd: %s could not be left as it should: the next start has to rebuild the index", d->conf->path);
+		    "ssd: %s could not be left as it should: the next start has to rebuild the index", d->path);
 	store_abandon(&d->store);
 	free_ssd(d);
 }
@@ -256,7 +403,9 @@ open_store(void **store, const void *conf, struct rend_node *self, struct rend_e
 	d->conf = conf;
 	pthread_mutex_init(&d->lock, NULL);
 	keeper_init(&d->keeper, d->conf->flush);
+	tearer_init(&d->tearer);
 	if (open_disk(d, conf, err) != 0) {
+		tearer_stop(&d->tearer);
 		if (d->store != NULL)
 			store_abandon(&d->store);
 		free_ssd(d);
@@ -291,6 +440,7 @@ attach(void **instp, void *store, struct rend_worker *worker, struct rend_error 
 	inst->fetcher.store = d->store;
 	inst->fetcher.buffers = d->buffers;
 	inst->fetcher.time = d->conf->timeout;
+	inst->fetcher.shelf = (unsigned)rend_worker_index(worker);
 	inst->call.fn = job_granted;
 	inst->granted_end = &inst->granted;
 	pthread_mutex_init(&inst->lock, NULL);
@@ -338,6 +488,7 @@ static const struct rend_handler ssd = {
 	.conf_size = sizeof(struct ssd_conf),
 	.options = options,
 	.scratch_size = sizeof(struct job),
+	.modes = REND_VIVIFY,
 	.check = check,
 	.open = open_store,
 	.close = close_store,
@@ -346,6 +497,7 @@ static const struct rend_handler ssd = {
 	.any = job_begin,
 	.flush = flush,
 	.tick = tick,
+	.up = up,
 	.claims = claims,
 	.memory = memory,
 	.drain = drain,

@@ -14,6 +14,8 @@ enum stream { STREAM_HOUR, STREAM_DAY, STREAM_LONG, STREAM_MOVED };
 
 #define IMAGE_WRITERS 64   /* records that are being copied into one image at once */
 #define TOMBS_MAX     4096 /* that wait for room in the log */
+#define FREE_MODEST   3	   /* that no piece of a value gets */
+#define FREE_KEPT     1	   /* free segments that no value gets: so that what is gone can be noted, and segments freed */
 #define EXPTIME_NEVER UINT32_MAX
 
 /*
@@ -30,7 +32,10 @@ struct segment {
 	uint32_t rows, used, touches;
 	uint64_t version_max;
 	uint64_t since; /* io_now(): BAD */
+	uint32_t left;	/* rows that have gone: of one that leaves */
+	bool owes;	/* tombs for what it hid may be in RAM only: it cannot be FREE before those */
 	bool leaving;	/* the checkpoint under way makes it FREE */
+	bool untold;	/* some of it is not in the index any more; the disk has it all, until it is FREE */
 	_Atomic(struct image *) image;
 };
 
@@ -44,8 +49,11 @@ struct image {
 	uint32_t rows, touches;
 	uint64_t version_max;
 	uint32_t written; /* bytes, from the begin */
+	uint32_t safe;	  /* bytes of these that no crash takes that `sync` is for; under the lock */
 	bool failed;	  /* the disk does not take it */
-	_Atomic uint32_t readers;
+	bool parted;	  /* off its segment, and free when the last reader has gone */
+	/* Who reads out of it just now; others than the keeper look for it by segment.image (fetch.c). */
+	_Atomic uint32_t readers __attribute__((aligned(64)));
 	struct { /* records that are being copied; from 0: none */
 		uint32_t from, to;
 	} busy[IMAGE_WRITERS];
@@ -53,6 +61,25 @@ struct image {
 
 struct tomb {
 	uint64_t khash, version;
+};
+
+enum goes { GOES_OLDEST, GOES_EXPIRED, GOES_BAD };
+
+/* A segment whose rows go, some in each step (leave.c). */
+struct leaving {
+	bool active;
+	uint32_t segment;
+	enum goes how;
+	bool hides;		/* it may have hidden something that is still there */
+	uint64_t flush_seq;	/* it is no older than that: nothing is moved over a later one */
+	int64_t budget;		/* bytes that may be moved */
+	const struct row *rows; /* as in an image, the last one first; NULL: they cannot be read */
+	uint32_t count;
+	uint64_t swept; /* bucket; without rows */
+	/* What of the segment is in scratch, where it would be in an image; rows are behind it. */
+	uint32_t have_from, have_to;
+	uint32_t rows_left, bytes_left; /* of this step's share */
+	int64_t wall;
 };
 
 struct store {
@@ -64,7 +91,9 @@ struct store {
 	uint64_t seed;	    /* that of super, which does not change */
 	struct io_file *supers[2];
 	struct io_file **banks;
-	bool *unsynced; /* banks; the keeper's */
+	bool *unsynced;	       /* banks; the keeper's */
+	bool banks_cut;	       /* files were not there, or shorter than they were made */
+	uint32_t banks_before; /* that the super had that was found; 0: none was */
 	struct index *index;
 	struct keys *keys;
 	struct segment *segments;
@@ -81,17 +110,29 @@ struct store {
 	uint64_t version_limit, seq_limit; /* as the disk knows them */
 	uint64_t discard_below;
 	_Atomic uint64_t flush_seq;
-	_Atomic bool super_due; /* something in it has changed */
+	_Atomic bool super_due;	 /* something in it has changed */
+	_Atomic uint32_t untold; /* segments that are; written by the keeper */
 	struct tomb *tombs;
-	uint32_t tomb_count;
+	_Atomic uint32_t tomb_count;
+	uint64_t steps;		/* store_step() ended so often */
+	pthread_cond_t stepped; /* by io_now() */
+	_Atomic bool write_due; /* somebody waits for what was stored to be on the disk */
 
 	/* The keeper's. */
-	char *scratch;			      /* a segment's bytes, aligned */
+	char *scratch; /* a segment's bytes, aligned */
+	char *block;   /* for a super */
+	struct leaving leaving;
+	uint32_t freeing, bad;		      /* segments in that state */
+	bool refills;			      /* until there are some more free ones than there have to be */
+	bool ends;			      /* no segment begins to leave that need not */
 	uint64_t swept;			      /* bucket */
 	uint64_t flush_swept, flush_sweeping; /* bucket; the flush_seq it is for, 0 none */
 	int64_t ttl_looked;		      /* wall: when segments were asked whether they have expired */
+	uint32_t ttl_next;		      /* segment, of those that are to be asked yet */
 	uint64_t flush_done;		      /* the flush_seq that was swept last */
 	_Atomic int64_t wall;		      /* as of the last step */
+	bool behind;			      /* this flush leaves something over */
+	_Atomic uint64_t flushed;	      /* io_now() when the last one began that did not */
 
 #define STORE_COUNT(name, doc) _Atomic uint64_t name;
 	struct {
@@ -123,7 +164,10 @@ void segment_expires(struct segment *g, uint32_t exptime); /* no earlier than th
 struct append {
 	struct record_head head; /* type, flags, keylen, len, cflags, exptime, khash; version and cas, 0: new ones */
 	enum stream stream;
-	bool newest;	    /* into the newest open segment instead */
+	bool newest; /* into the newest open segment instead */
+	bool modest; /* leaves some images and segments to the others */
+	uint32_t
+	    least; /* so many bytes would do, if that is what has room: head.len says then how many it are.  0: all of them */
 	uint64_t after_seq; /* in no segment older than this */
 	/* It is made of what was there under this flush_seq: not after another flush_all.  0: it is not. */
 	uint64_t flush_seq;
@@ -141,8 +185,12 @@ void log_seal_record(struct store *s, struct append *a);
 void log_done(struct store *s, struct append *a);
 struct place log_place(const struct append *a);
 
-/* Notes that what this hash leads to is gone: version 0 is a new one, higher than all.  after_seq as above. */
-void log_tomb(struct store *s, uint64_t khash, uint64_t version, uint64_t after_seq);
+/* Notes that what this hash leads to is gone: version 0 is a new one, higher than all.  after_seq as above.  false: in RAM only, for now. */
+bool log_tomb(struct store *s, uint64_t khash, uint64_t version, uint64_t after_seq);
+
+/* A new version, higher than all: for the tomb of what is removed next, so that it is not of what the key becomes after that.  0: there is none now. */
+uint64_t log_version(struct store *s);
+
 bool log_touch(struct store *s, uint64_t khash, uint64_t version, uint32_t exptime, uint64_t after_seq);
 
 /* Bytes of the longest record. */
@@ -151,19 +199,63 @@ uint32_t log_longest(const struct store *s);
 /* Under the lock: the stream's segment takes no more. */
 void log_close_stream(struct store *s, unsigned stream);
 
+/* Under the lock: is there room for a tomb? */
+bool log_takes_tombs(const struct store *s);
+
 /* Under the lock: up to which byte an image may be written; flush: a FILL closes its last block. */
 uint32_t log_settled(struct store *s, struct image *im, bool flush);
 
-/* ---- free.c: segments that go ---- */
+/* ---- store.c ---- */
 
-enum goes { GOES_OLDEST, GOES_EXPIRED, GOES_BAD };
+/* A record of this type, VALUE or MANIFEST, with item->value behind the key.  false: there is no room, and nothing was done; or *flushed. */
+bool store_append(
+    struct store *s, const struct store_item *item, enum record_type type, int64_t wall, uint64_t *cas, bool *flushed);
 
-/* What becomes of the records of a segment, whose rows lie as in an image, the last one first. */
-void free_rows(struct store *s, uint32_t segment, enum goes how, const struct row *rows, uint32_t count);
+/* ---- pieces.c ---- */
+
+/*
+ * This PIECE's segment goes: the value, if it is that of its key still, does too.  The seq of its manifest's segment, and the version of its tomb, if it
+ * gets one; 0: it is not.  The keeper.
+ */
+uint64_t pieces_leave(struct store *s, const struct row *r, uint64_t *version);
+
+/* store_step() has ended: who waits looks again. */
+void pieces_stepped(struct store *s);
+
+/* Before anybody can wait. */
+void pieces_init(struct store *s);
+
+/* ---- fetch.c: who reads out of an image that others may let go ---- */
+
+struct image *fetch_hold_image(struct segment *g);
+void fetch_let_go(struct image *im);
+
+/* ---- free.c: which segments go, and when ---- */
+
 bool free_step(struct store *s, bool flush, int64_t wall);
 
 /* How many free segments there are to be. */
 uint32_t free_wanted(const struct store *s);
+
+/* All that is on the disk is given up, should the index ever have to be rebuilt. */
+void free_discard(struct store *s);
+
+/* ---- leave.c: what becomes of what is in one that goes ---- */
+
+/* SEALED, or, if BAD, with its image still. */
+void leave_begin(struct store *s, uint32_t segment, enum goes how);
+
+/* A share of it.  true: it is over, and the segment FREEING, or BAD as before; or, if it cannot go as EXPIRED, SEALED. */
+bool leave_step(struct store *s, int64_t wall);
+
+/* It goes on with where it was when it is begun again. */
+void leave_put_off(struct store *s);
+
+/* Nothing leads to it any more. */
+void leave_over(struct store *s, uint32_t segment);
+
+/* The rows of a sealed segment, at their place in s->scratch.  NULL: they cannot be read. */
+const struct row *leave_read_rows(struct store *s, uint32_t segment);
 
 /* ---- write.c: what reaches the disk ---- */
 
@@ -180,19 +272,84 @@ enum io_status write_super(struct store *s, enum super_state state);
 /* The rows of an image, and its trailer. */
 enum io_status write_rows(struct store *s, struct image *im);
 
+/* ---- open.c ---- */
+
+/* A sentence about why it cannot be opened.  -1. */
+int opened_fails(struct store_opened *o, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- files.c ---- */
+
+struct supers_found {
+	enum super_looks looks[2];
+	struct super super; /* the newer one that is valid, if one is */
+	struct geometry g;
+	bool valid;
+	bool lost;	 /* there was one, but it cannot be read */
+	uint32_t format; /* it is of that one; 0: it is not */
+};
+
+/* The folder, and the supers in it, locked.  0, or -1 with a sentence. */
+int files_open_supers(struct store *s, struct store_opened *opened);
+void files_read_supers(struct store *s, struct supers_found *found);
+
+/* As many as s->g says, as long as they should be; or else, if there is a store already, banks_cut. */
+int files_open_banks(struct store *s, struct store_opened *opened);
+
+/* When the super says that nothing in them counts: those that were cut get their length.  Not before, as that is what tells that something was lost. */
+int files_lengthen_banks(struct store *s, struct store_opened *opened);
+
+/* Is something in a file that is called like a bank?  Also if that cannot be known. */
+bool files_have_data(struct store *s);
+
+/* Removes banks beyond those that the store before this one had, as its super says.  Others' files of such names stay. */
+void files_remove_others(struct store *s);
+
 /* ---- at the start and the end ---- */
 
 /* Fills index and segments from what the segments say.  0, or -1: no memory. */
 int recover(struct store *s, int64_t wall, struct store_opened *opened);
+
+/* As if nothing was there. */
+void recover_nothing(struct store *s);
+
+/* ---- recover_rows.c: what one segment says it has ---- */
+
+struct found {
+	uint64_t seq;
+	uint32_t segment;
+	bool sealed;
+	struct segment_trailer trailer;
+};
+
+enum found_rows {
+	ROWS_ALL,  /* that there ever were */
+	ROWS_SOME, /* there may have been others, whose versions are at most trailer.version_max */
+	ROWS_LOST, /* there may have been any */
+};
+
+/*
+ * The rows of a segment, as in an image in s->scratch, the last one first: those that it was sealed with, or else made of its records.  im is filled in
+ * but for next, failed and busy; made: they are not on the disk as they should be.
+ */
+enum found_rows recover_rows(struct store *s, const struct found *f, struct image *im, bool *made);
+
+enum found_head {
+	HEAD_FREE, /* nothing of it counts */
+	HEAD_FOUND,
+	HEAD_LOST, /* it cannot be known */
+};
+
+/* Whose segment is it, and of which seq?  Fills *f. */
+enum found_head recover_head(struct store *s, uint32_t segment, struct found *f);
 
 /* Later, when records can be written: what the index had no place for is noted as gone. */
 void recover_lost(struct store *s);
 
 /* From index.snap.  0, or -1: it is not to be trusted, and nothing has changed. */
 int snapshot_load(struct store *s);
-bool snapshot_write(struct store *s, uint64_t generation, uint64_t *bytes, uint64_t *sum);
+bool snapshot_write(struct store *s, uint64_t generation, uint64_t deadline, uint64_t *bytes, uint64_t *sum);
 
-/* The rows of a sealed segment, at their place in s->scratch.  NULL: they cannot be read. */
-const struct row *free_read_rows(struct store *s, uint32_t segment);
+/* Gets the room that snapshot_write() is going to need. */
+enum io_status snapshot_reserve(struct store *s);
 
 #endif

@@ -90,14 +90,16 @@ publish(struct store *s, const struct append *a)
 		index_evicted(s, other_hash, &other);
 }
 
-enum stored
-store_put(struct store *s, const struct store_item *item, int64_t wall, uint64_t *cas)
+bool
+store_append(
+    struct store *s, const struct store_item *item, enum record_type type, int64_t wall, uint64_t *cas, bool *flushed)
 {
 	struct append a = {
 		.stream = stream_for(item->exptime, wall),
 		.flush_seq = item->flushes,
 		.head = {
-			.type = RECORD_VALUE,
+			.type = (uint8_t)type,
+			.flags = item->sent ? RECORD_SENT : 0,
 			.keylen = item->keylen,
 			.len = (uint32_t)item->value->len,
 			.cflags = item->cflags,
@@ -108,18 +110,15 @@ store_put(struct store *s, const struct store_item *item, int64_t wall, uint64_t
 	};
 	struct entry old;
 
-	if (!store_fits(s, item->keylen, item->value->len))
-		return STORE_TOO_BIG;
 	if (index_find(s->index, item->khash, &old)) {
-		a.head.flags = RECORD_OVERWRITES;
+		a.head.flags |= RECORD_OVERWRITES;
 		a.after_seq = seq_of(s, &old.place);
+	} else if (atomic_load(&s->untold) > 0) {
+		a.head.flags |= RECORD_OVERWRITES; /* what has just left */
 	}
 	if (!log_reserve(s, &a)) {
-		if (a.flushed)
-			return STORE_FLUSHED;
-		COUNT(s, not_admitted, 1);
-		store_remove(s, item->khash);
-		return STORE_NOT_ADMITTED;
+		*flushed = a.flushed;
+		return false;
 	}
 	memcpy(a.at + RECORD_HEAD, item->key, item->keylen);
 	rend_value_copy_out(item->value, 0, a.at + RECORD_HEAD + item->keylen, a.head.len);
@@ -128,25 +127,66 @@ store_put(struct store *s, const struct store_item *item, int64_t wall, uint64_t
 	log_done(s, &a);
 	COUNT(s, user_bytes, RECORD_HEAD + item->keylen + a.head.len);
 	*cas = a.head.cas;
-	return STORED;
+	return true;
+}
+
+enum stored
+store_put(struct store *s, const struct store_item *item, int64_t wall, uint64_t *cas)
+{
+	bool flushed = false;
+
+	if (!store_fits(s, item->keylen, item->value->len))
+		return STORE_TOO_BIG;
+	if (store_append(s, item, RECORD_VALUE, wall, cas, &flushed))
+		return STORED;
+	if (flushed)
+		return STORE_FLUSHED;
+	store_refuse(s, item->khash);
+	return STORE_NOT_ADMITTED;
+}
+
+void
+store_refuse(struct store *s, uint64_t khash)
+{
+	COUNT(s, not_admitted, 1);
+	store_remove(s, khash);
+}
+
+/* false: it is not there. */
+static bool
+erase(struct store *s, uint64_t khash, const struct place *at)
+{
+	uint64_t seq = seq_of(s, at), version = log_version(s);
+
+	if (!index_remove(s->index, khash, at))
+		return false;
+	log_tomb(s, khash, version, seq);
+	return true;
 }
 
 void
 store_erase(struct store *s, uint64_t khash, const struct place *at)
 {
-	uint64_t seq = seq_of(s, at);
+	erase(s, khash, at);
+}
 
-	if (index_remove(s->index, khash, at))
-		log_tomb(s, khash, 0, seq);
+void
+store_is_gone(struct store *s, uint64_t khash)
+{
+	if (!index_find(s->index, khash, NULL) && atomic_load(&s->untold) > 0)
+		log_tomb(s, khash, 0, 0);
 }
 
 void
 store_remove(struct store *s, uint64_t khash)
 {
 	struct entry e;
+	bool erased = false;
 
 	while (index_find(s->index, khash, &e))
-		store_erase(s, khash, &e.place);
+		erased |= erase(s, khash, &e.place);
+	if (!erased)
+		store_is_gone(s, khash);
 }
 
 bool
@@ -174,6 +214,12 @@ store_flush_all(struct store *s)
 	pthread_mutex_unlock(&s->lock);
 }
 
+uint64_t
+store_flushed(const struct store *s)
+{
+	return atomic_load(&s->flushed);
+}
+
 /* ---- for people ---- */
 
 void
@@ -194,14 +240,13 @@ store_sizes(struct store *s, struct store_sizes *sizes)
 		       ((uint64_t)s->image_count + 1) * s->g.segment,
 		.segments = s->g.segments,
 	};
-	pthread_mutex_lock(&s->lock);
+	/* As they come: nobody is kept waiting for it. */
 	for (uint32_t i = 0; i < s->g.segments; i++) {
-		enum segment_state state = s->segments[i].state;
+		enum segment_state state = atomic_load(&s->segments[i].state);
 
 		sizes->free += state == SEGMENT_FREE;
 		sizes->open += state == SEGMENT_OPEN || state == SEGMENT_SEALING;
 		sizes->sealed += state == SEGMENT_SEALED;
 		sizes->bad += state == SEGMENT_BAD;
 	}
-	pthread_mutex_unlock(&s->lock);
 }

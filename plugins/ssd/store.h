@@ -22,6 +22,7 @@
 #include "keys.h"
 #include "rend/value.h"
 
+struct breaker;
 struct store;
 
 enum store_sync {
@@ -35,14 +36,16 @@ struct store_options {
 	uint64_t capacity; /* bytes of segments */
 	uint32_t chunk;	   /* bytes; 0: 64 */
 	uint32_t segment;  /* bytes; 0: by capacity, 4 to 64 MiB */
-	uint64_t bank;	   /* bytes of one file at most; 0: 4 GiB */
+	uint64_t bank;	   /* bytes of one file at most; 0: 4 GiB, or more: there are at most 16 files */
 	uint64_t objects;  /* that the index has room for */
 	uint32_t images;   /* segments in RAM at once; 0: 16 of up to 8 MiB, or 8 */
 	uint32_t moves;	   /* percent of a segment that may be written again when it is freed, because it was hit */
+	uint32_t share;	   /* rows of segments that go in one step; 0: 8192 */
 	enum store_sync sync;
-	uint64_t seed; /* of khash, and uuid; 0: random */
-	bool empty;    /* begin empty if what is there was made with other sizes; else that is an error */
-	bool fresh;    /* begin empty, whatever is there */
+	uint64_t seed;		 /* of khash, and uuid; 0: random */
+	bool empty;		 /* begin empty if what is there was made with other sizes; else that is an error */
+	bool fresh;		 /* begin empty, whatever is there */
+	struct breaker *breaker; /* of requests that read, and does not end before the store; NULL: none */
 	/* There is something that store_step() should do soon.  Any thread, which holds none of the store's locks; NULL: nobody wants to know. */
 	void (*wake)(void *arg);
 	void *wake_arg;
@@ -51,7 +54,9 @@ struct store_options {
 /* How it was found.  sentence: what is to be said about it, or why it failed. */
 struct store_opened {
 	enum { STORE_NEW, STORE_CLEAN, STORE_REBUILT } how;
+	bool damaged; /* something could not be read; what may be older than what was there is gone, too */
 	uint64_t objects, rows;
+	uint32_t files; /* that it keeps open */
 	char sentence[256];
 };
 
@@ -92,6 +97,7 @@ struct store_item {
 	uint32_t cflags;
 	uint32_t exptime; /* store_exptime() */
 	uint64_t cas;	  /* 0: the store's own */
+	bool sent;	  /* RECORD_SENT */
 	const struct rend_value *value;
 	/* Made of what was found under this: store_flushes().  0: not. */
 	uint64_t flushes;
@@ -102,18 +108,25 @@ enum stored {
 	STORE_TOO_BIG,	    /* never; nothing was done */
 	STORE_NOT_ADMITTED, /* the disk is behind; an older one was removed */
 	STORE_FLUSHED,	    /* what it was made of is gone since; nothing was done */
+	STORE_WAITS,	    /* for store_step(): only a value in pieces does (pieces.h) */
 };
 
 /* Unix seconds as they are kept: 0 is never; what has passed is 1. */
 uint32_t store_exptime(int64_t exptime);
 
-/* Can a record of so many bytes be kept at all? */
+/* Can a value of so many bytes be in one record? */
 bool store_fits(const struct store *s, size_t keylen, size_t len);
 
 enum stored store_put(struct store *s, const struct store_item *item, int64_t wall, uint64_t *cas);
 
-/* Removes what the hash leads to, whatever it is. */
+/* What cannot be stored leaves nothing older. */
+void store_refuse(struct store *s, uint64_t khash);
+
+/* Removes what the hash leads to, whatever it is; if it leads to nothing, as store_is_gone(). */
 void store_remove(struct store *s, uint64_t khash);
+
+/* Somebody was told that there is nothing.  What left the index, and is on the disk for some more steps, does not come back then, either. */
+void store_is_gone(struct store *s, uint64_t khash);
 
 /* Gives the record of this version at this place another exptime.  false: it is not there, or cannot be noted now; then it was removed. */
 bool store_touch(struct store *s, uint64_t khash, const struct entry *e, uint64_t version, uint32_t exptime);
@@ -132,6 +145,12 @@ void store_erase(struct store *s, uint64_t khash, const struct place *at);
  */
 bool store_step(struct store *s, bool flush, int64_t wall);
 
+/*
+ * io_now() of a moment: all that was answered before it is on the disk, as far as `sync` says.  When the last flush began that left nothing over; at
+ * first when the store was opened.  Any thread.
+ */
+uint64_t store_flushed(const struct store *s);
+
 /* ---- for people ---- */
 
 #define STORE_COUNTS(X)                                                                             \
@@ -142,6 +161,7 @@ bool store_step(struct store *s, bool flush, int64_t wall);
 	X(tombs, "Records written because something is gone.")                                      \
 	X(touches, "Records written because an exptime changed.")                                   \
 	X(read_errors, "Reads of the disk that failed.")                                            \
+	X(lost_segments, "Segments of which, when the index was rebuilt, not all could be read.")   \
 	X(check_errors, "Records that were not what was written.")                                  \
 	X(write_errors, "Writes to the disk that failed twice.")                                    \
 	X(bad_segments, "Segments that were given up because they could not be written.")           \

@@ -9,47 +9,10 @@
 
 #include <cmocka.h>
 
-#include "state.h"
-#include "world.h"
+#include "world_words.h"
 
 #define KIB 1024
-
-static void
-has(struct world *w, unsigned key, uint64_t should)
-{
-	uint64_t n = 0;
-
-	if (!world_get(w, key, &n, NULL))
-		fail_msg("key %u is not there, write %llu should be", key, (unsigned long long)should);
-	assert_int_equal(n, should);
-}
-
-static void
-has_not(struct world *w, unsigned key)
-{
-	uint64_t n = 0;
-
-	if (world_get(w, key, &n, NULL))
-		fail_msg("key %u is there: write %llu", key, (unsigned long long)n);
-}
-
-static void
-opened(struct world *w)
-{
-	if (!world_open(w))
-		fail_msg("%s", w->opened.sentence);
-}
-
-/* Nothing is left in RAM only: every open segment is closed and sealed. */
-static void
-seal(struct world *w)
-{
-	pthread_mutex_lock(&w->store->lock);
-	for (unsigned i = 0; i < STREAMS; i++)
-		log_close_stream(w->store, i);
-	pthread_mutex_unlock(&w->store->lock);
-	world_settle(w, true);
-}
+#define MIB (1024 * 1024)
 
 /* Everything that is there is written over, several times. */
 static void
@@ -122,7 +85,8 @@ changes(void **state)
 		has_not(&w, 1);
 		w.wall = WORLD_WALL;
 	}
-	assert_int_equal(world_set(&w, 2, 1, 200 * KIB, 0), STORE_TOO_BIG);
+	/* More than a quarter of the store: see pieces_test. */
+	assert_int_equal(world_set(&w, 2, 1, MIB + 1, 0), STORE_TOO_BIG);
 	world_fini(&w);
 }
 

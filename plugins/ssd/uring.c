@@ -161,6 +161,16 @@ uring_flush(struct io_queue *queue)
 		;
 }
 
+/*
+ * Is there something that the kernel leaves to our next call?  It signals that when it begins to, and not again: neither for what it adds, nor for what
+ * is left over when a call does some of it.
+ */
+static bool
+is_left(struct io_uring *r)
+{
+	return (IO_URING_READ_ONCE(*r->sq.kflags) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
+}
+
 static void
 uring_reap(struct io_queue *queue)
 {
@@ -172,7 +182,10 @@ uring_reap(struct io_queue *queue)
 	if (read(queue->fd, &wakes, sizeof(wakes)) < 0)
 		REND_ASSERT(errno == EAGAIN);
 	uring_flush(queue);
-	/* Not until nothing comes any more: the disk would run dry while it is waited for its last answers. */
+	/*
+	 * Not until nothing comes any more: the disk would run dry while it is waited for its last answers.  But until nothing is left: where there are
+	 * completions already, looking for some does not call the kernel.
+	 */
 	do {
 		n = io_uring_peek_batch_cqe(ring(queue), cqes, REAP);
 		for (unsigned i = 0; i < n; i++) {
@@ -183,7 +196,11 @@ uring_reap(struct io_queue *queue)
 			if (r != NULL) /* else a cancellation's own */
 				queue_ended(queue, r, result);
 		}
-	} while (n == REAP);
+	} while (n == REAP || (n > 0 && is_left(ring(queue))));
+	/* The call failed: it is tried again with the next turn. */
+	wakes = 1;
+	if (is_left(ring(queue)) && write(queue->fd, &wakes, sizeof(wakes)) < 0)
+		REND_ASSERT(errno == EAGAIN);
 }
 
 static void

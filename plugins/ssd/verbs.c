@@ -42,9 +42,63 @@ fits(const struct job *j)
 
 /* ---- storing ---- */
 
+enum rend_status
+verb_stored(struct job *j, enum stored stored, uint64_t cas, uint64_t len)
+{
+	struct rend_op *op = j->op;
+
+	switch (stored) {
+	case STORE_TOO_BIG:
+		if (verb_is_blind(op))
+			store_remove(j->inst->ssd->store, j->fetch.khash);
+		return REND_TOO_BIG;
+	case STORE_NOT_ADMITTED:
+		return REND_NOT_ADMITTED;
+	case STORE_FLUSHED:
+		/* Then there is nothing, and so it is answered. */
+		j->fetch.result = FETCH_MISS;
+		return VERB_AGAIN;
+	case STORE_WAITS:
+		return REND_BUSY; /* it was not begun */
+	case STORED:
+		break;
+	}
+	op->item.cas = cas;
+	op->item.have = op->ask.want & (REND_WANT_CAS | REND_WANT_SIZE);
+	op->item.size = len;
+	return REND_OK;
+}
+
+/* In pieces, which may have to wait.  What is joined is moved there: the op's own stays as long as the job. */
+static enum rend_status
+put_large(struct job *j, struct store_item *item, struct rend_value *value)
+{
+	struct ssd *d = j->inst->ssd;
+	struct tear *tear;
+
+	if (!pieces_fit(d->store, item->keylen, value->len))
+		return verb_stored(j, STORE_TOO_BIG, 0, 0);
+	tear = calloc(1, sizeof *tear);
+	if (tear == NULL) {
+		store_refuse(d->store, item->khash);
+		return REND_NOT_ADMITTED;
+	}
+	*tear = (struct tear){ .job = j, .inst = j->inst, .until = j->op->deadline, .stored = STORE_WAITS };
+	if (value != &j->op->item.value) {
+		rend_value_move(&tear->joined, value);
+		item->value = &tear->joined;
+	}
+	pieces_begin(&tear->pieces, d->store, item);
+	if (tearer_take(&d->tearer, tear))
+		return VERB_LATER;
+	rend_value_drop(&tear->joined);
+	free(tear);
+	return REND_BUSY;
+}
+
 /* A set that cannot be kept leaves nothing older. */
 static enum rend_status
-put(struct job *j, const struct rend_value *value, uint32_t flags, int64_t exptime)
+put(struct job *j, struct rend_value *value, uint32_t flags, int64_t exptime)
 {
 	struct rend_op *op = j->op;
 	struct store *s = j->inst->ssd->store;
@@ -55,35 +109,30 @@ put(struct job *j, const struct rend_value *value, uint32_t flags, int64_t expti
 		.cflags = flags,
 		.exptime = store_exptime(exptime),
 		.cas = op->ask.cas_new,
+		.sent = op->verb == REND_GET,
 		.flushes = !verb_is_blind(op) && is_there(j) ? j->flushes : 0,
 		.value = value,
 	};
-	uint64_t cas;
+	uint64_t cas = 0;
+	enum stored stored;
 
-	switch (store_put(s, &item, rend_wall(), &cas)) {
-	case STORE_TOO_BIG:
-		if (verb_is_blind(op))
-			store_remove(s, item.khash);
-		return REND_TOO_BIG;
-	case STORE_NOT_ADMITTED:
-		return REND_NOT_ADMITTED;
-	case STORE_FLUSHED:
-		/* A flush_all came in between: then there is nothing, and so it is answered. */
-		j->fetch.result = FETCH_MISS;
-		return verb_run(j);
-	case STORED:
-		break;
-	}
-	op->item.cas = cas;
-	op->item.have = op->ask.want & (REND_WANT_CAS | REND_WANT_SIZE);
-	op->item.size = value->len;
-	return REND_OK;
+	if (pieces_wanted(s, op->keylen, value->len))
+		return put_large(j, &item, value);
+	stored = store_put(s, &item, rend_wall(), &cas);
+	return verb_stored(j, stored, cas, value->len);
+}
+
+/* On a miss: does the op leave something? */
+static bool
+vivifies(const struct job *j)
+{
+	return (j->op->ask.mode & REND_VIVIFY) != 0;
 }
 
 static enum rend_status
 run_store(struct job *j)
 {
-	const struct rend_op *op = j->op;
+	struct rend_op *op = j->op;
 
 	if (!verb_is_blind(op)) {
 		if ((op->ask.mode & REND_IF_CAS) && !is_there(j))
@@ -96,33 +145,42 @@ run_store(struct job *j)
 	return put(j, &op->item.value, op->item.flags, op->item.exptime);
 }
 
+static bool
+add(struct rend_value *to, const struct rend_value *from)
+{
+	const struct rend_seg *segs = rend_value_segs(from);
+
+	for (unsigned i = 0; i < from->nsegs; i++) {
+		rend_buf_ref(segs[i].buf);
+		if (rend_value_add(to, segs[i].buf, segs[i].p, segs[i].len) != 0)
+			return false;
+	}
+	return true;
+}
+
+static bool
+add_old(struct rend_value *to, const struct fetch *f)
+{
+	if (f->buf == NULL || f->len == 0)
+		return add(to, &f->pieces);
+	rend_buf_ref(f->buf);
+	return rend_value_add(to, f->buf, f->value, f->len) == 0;
+}
+
 /* The old value and the new one, one behind the other. */
 static enum rend_status
 join(const struct job *j, struct rend_value *joined)
 {
-	const struct fetch *f = &j->fetch;
-	struct rend_buf *old = f->buf;
 	const struct rend_value *more = &j->op->item.value;
-	bool behind = j->op->verb == REND_APPEND;
-	const struct rend_seg *segs = rend_value_segs(more);
-	int failed = 0;
+	bool behind = j->op->verb == REND_APPEND, all;
 
-	if (f->head.len + more->len > rend_item_size_max())
+	if (j->fetch.len + more->len > rend_item_size_max())
 		return REND_TOO_BIG;
-	for (unsigned n = 0; n < 2 && failed == 0; n++) {
-		if ((n == 0) == behind) {
-			if (f->head.len == 0)
-				continue;
-			rend_buf_ref(old);
-			failed = rend_value_add(joined, old, f->value, f->head.len);
-			continue;
-		}
-		for (unsigned i = 0; i < more->nsegs && failed == 0; i++) {
-			rend_buf_ref(segs[i].buf);
-			failed = rend_value_add(joined, segs[i].buf, segs[i].p, segs[i].len);
-		}
-	}
-	return failed == 0 ? REND_OK : REND_NO_MEMORY;
+	if (behind)
+		all = add_old(joined, &j->fetch) && add(joined, more);
+	else
+		all = add(joined, more) && add_old(joined, &j->fetch);
+	return all ? REND_OK : REND_NO_MEMORY;
 }
 
 static enum rend_status
@@ -131,6 +189,8 @@ run_join(struct job *j)
 	struct rend_value joined = { 0 };
 	enum rend_status status;
 
+	if (!is_there(j) && vivifies(j))
+		return put(j, &j->op->item.value, j->op->item.flags, j->op->ask.vivify);
 	if (!is_there(j))
 		return (j->op->ask.mode & REND_IF_CAS) ? REND_MISS : REND_NOT_STORED;
 	if (!fits(j))
@@ -142,42 +202,30 @@ run_join(struct job *j)
 	return status;
 }
 
-/* The digits replace the value; a shorter number keeps its length, with spaces, as in memcached. */
+/* The digits, and spaces up to so many letters. */
+static bool
+print_number(struct rend_value *value, uint64_t number, size_t least)
+{
+	char digits[DIGITS_MAX], spaces[64];
+	size_t n = digits_write(digits, number);
+	bool room = rend_value_copy_in(value, digits, n) == 0;
+
+	memset(spaces, ' ', sizeof spaces);
+	while (room && value->len < least) {
+		size_t left = least - value->len;
+
+		room = rend_value_copy_in(value, spaces, left < sizeof spaces ? left : sizeof spaces) == 0;
+	}
+	return room;
+}
+
 static enum rend_status
-run_count(struct job *j)
+put_number(struct job *j, uint64_t number, size_t least, uint32_t flags, int64_t exptime)
 {
 	struct rend_op *op = j->op;
-	const struct fetch *f = &j->fetch;
-	char digits[DIGITS_MAX], spaces[64];
 	struct rend_value value = { 0 };
-	uint64_t number;
-	size_t n;
-	int64_t exptime = (op->ask.mode & REND_ALSO_TOUCH) ? op->ask.exptime : f->entry.exptime;
-	enum rend_status status = REND_NO_MEMORY;
+	enum rend_status status = print_number(&value, number, least) ? put(j, &value, flags, exptime) : REND_NO_MEMORY;
 
-	if (!is_there(j))
-		return REND_MISS;
-	if (!fits(j))
-		return REND_EXISTS;
-	if (!digits_read(f->value, f->head.len, &number))
-		return REND_NOT_A_NUMBER;
-	if (op->verb == REND_INCR)
-		number += op->ask.delta;
-	else
-		number = op->ask.delta > number ? 0 : number - op->ask.delta;
-	n = digits_write(digits, number);
-	memset(spaces, ' ', sizeof spaces);
-	if (rend_value_copy_in(&value, digits, n) == 0) {
-		bool room = true;
-
-		while (room && value.len < f->head.len) {
-			size_t left = f->head.len - value.len;
-
-			room = rend_value_copy_in(&value, spaces, left < sizeof spaces ? left : sizeof spaces) == 0;
-		}
-		if (room)
-			status = put(j, &value, f->head.cflags, exptime);
-	}
 	rend_value_drop(&value);
 	if (status != REND_OK)
 		return status;
@@ -189,13 +237,39 @@ run_count(struct job *j)
 	return REND_OK;
 }
 
+/* The digits replace the value; a shorter number keeps its length, with spaces, as in memcached. */
+static enum rend_status
+run_count(struct job *j)
+{
+	struct rend_op *op = j->op;
+	const struct fetch *f = &j->fetch;
+	uint64_t number;
+
+	if (!is_there(j) && vivifies(j))
+		return put_number(j, op->ask.initial, 0, 0, op->ask.vivify);
+	if (!is_there(j))
+		return REND_MISS;
+	if (!fits(j))
+		return REND_EXISTS;
+	if (f->head.type != RECORD_VALUE || !digits_read(f->value, f->head.len, &number))
+		return REND_NOT_A_NUMBER;
+	if (op->verb == REND_INCR)
+		number += op->ask.delta;
+	else
+		number = op->ask.delta > number ? 0 : number - op->ask.delta;
+	return put_number(j, number, f->head.len, f->head.cflags,
+	    (op->ask.mode & REND_ALSO_TOUCH) ? op->ask.exptime : f->entry.exptime);
+}
+
 /* ---- the others ---- */
 
 static enum rend_status
 run_delete(struct job *j)
 {
-	if (!is_there(j))
+	if (!is_there(j)) {
+		store_is_gone(j->inst->ssd->store, j->fetch.khash);
 		return REND_MISS;
+	}
 	if (!fits(j))
 		return REND_EXISTS;
 	store_remove(j->inst->ssd->store, j->fetch.khash);
@@ -227,11 +301,30 @@ give_value(struct job *j)
 	struct fetch *f = &j->fetch;
 	struct rend_buf *buf = f->buf;
 
-	rend_value_drop(&op->item.value);
-	if (f->head.len == 0)
+	if (buf == NULL || f->len == 0) {
+		rend_value_move(&op->item.value, &f->pieces);
 		return REND_OK;
+	}
+	rend_value_drop(&op->item.value);
 	f->buf = NULL;
-	return rend_value_add(&op->item.value, buf, f->value, f->head.len) == 0 ? REND_OK : REND_NO_MEMORY;
+	return rend_value_add(&op->item.value, buf, f->value, f->len) == 0 ? REND_OK : REND_NO_MEMORY;
+}
+
+/* Leaves an empty item, for this client to fill. */
+static enum rend_status
+leave_empty(struct job *j)
+{
+	struct rend_op *op = j->op;
+	struct rend_value empty = { 0 };
+	enum rend_status status = put(j, &empty, 0, op->ask.vivify);
+
+	if (status != REND_OK)
+		return status;
+	op->item.have |= op->ask.want & (REND_WANT_VALUE | REND_WANT_EXPTIME);
+	op->item.flags = 0;
+	op->item.signs = REND_WON;
+	op->item.exptime = op->ask.vivify;
+	return REND_OK;
 }
 
 static enum rend_status
@@ -242,7 +335,7 @@ run_get(struct job *j)
 	enum rend_status status = REND_OK;
 
 	if (!is_there(j))
-		return REND_MISS;
+		return vivifies(j) ? leave_empty(j) : REND_MISS;
 	if (op->ask.mode & REND_ALSO_TOUCH)
 		status = touch(j);
 	op->item.have = op->ask.want & (REND_WANT_VALUE | REND_WANT_EXPTIME | REND_WANT_CAS | REND_WANT_SIZE);
@@ -251,9 +344,10 @@ run_get(struct job *j)
 	if (status == REND_OK && (op->item.have & REND_WANT_VALUE))
 		status = give_value(j);
 	op->item.flags = f->head.cflags;
+	op->item.signs = (f->head.flags & RECORD_SENT) ? REND_SENT : 0;
 	op->item.exptime = (op->ask.mode & REND_ALSO_TOUCH) ? op->ask.exptime : f->entry.exptime;
 	op->item.cas = f->head.cas;
-	op->item.size = f->head.len;
+	op->item.size = f->len;
 	return status;
 }
 

@@ -12,8 +12,12 @@
 
 #include <cmocka.h>
 
-#define VALUE_MOST (2U << 20)
+#include "rend/worker.h"
+
+#define VALUE_MOST (8U << 20)
+#define WAIT_NS	   10000000000ULL
 #define STEPS_MOST 100000
+#define WAITS_MOST 1000
 
 struct stamp {
 	uint64_t key, n, len, seed;
@@ -153,6 +157,37 @@ lock_key(struct world *w, uint64_t khash)
 		sched_yield();
 }
 
+static void
+wait_for_pieces(struct world *w, struct pieces *p)
+{
+	if (!w->kept)
+		store_step(w->store, false, w->wall);
+	else
+		assert_true(pieces_wait(p, rend_now() + WAIT_NS));
+}
+
+static enum stored
+put(struct world *w, const struct store_item *item)
+{
+	struct pieces p;
+	enum stored stored;
+	uint64_t cas;
+	unsigned n = 0;
+
+	if (!pieces_wanted(w->store, item->keylen, item->value->len))
+		return store_put(w->store, item, w->wall, &cas);
+	if (!pieces_fit(w->store, item->keylen, item->value->len))
+		return STORE_TOO_BIG;
+	pieces_begin(&p, w->store, item);
+	while ((stored = pieces_go(&p, w->wall, &cas)) == STORE_WAITS && ++n < WAITS_MOST)
+		wait_for_pieces(w, &p);
+	pieces_end(&p);
+	if (stored != STORE_WAITS)
+		return stored;
+	store_refuse(w->store, item->khash);
+	return STORE_NOT_ADMITTED;
+}
+
 enum stored
 world_set(struct world *w, unsigned key, uint64_t n, size_t len, uint32_t exptime)
 {
@@ -168,12 +203,11 @@ world_set(struct world *w, unsigned key, uint64_t n, size_t len, uint32_t exptim
 		.value = &value,
 	};
 	enum stored stored;
-	uint64_t cas;
 
 	make_value(w->buf, key, n, len);
 	assert_int_equal(rend_value_copy_in(&value, w->buf, len), 0);
 	lock_key(w, item.khash);
-	stored = store_put(w->store, &item, w->wall, &cas);
+	stored = put(w, &item);
 	keys_give(store_keys(w->store), item.khash);
 	rend_value_drop(&value);
 	return stored;
@@ -205,12 +239,17 @@ world_fetch(struct world *w, unsigned key, bool whole, uint64_t *n, struct fetch
 			io_wait(w->queue, 10000000000ULL);
 	}
 	f->key = NULL;
-	if (f->result == FETCH_HIT && whole) {
-		*n = check_value(f->value, key, f->head.len);
-		if (f->head.len != 0)
-			assert_int_equal(f->head.cflags, (uint32_t)*n);
-		rend_buf_drop(&f->buf);
+	if (f->result != FETCH_HIT || !whole)
+		return f->result;
+	if (f->pieces.nsegs > 0) {
+		assert_int_equal(rend_value_copy_out(&f->pieces, 0, w->buf, VALUE_MOST), f->len);
+		f->value = w->buf;
 	}
+	*n = check_value(f->value, key, f->len);
+	if (f->len != 0)
+		assert_int_equal(f->head.cflags, (uint32_t)*n);
+	rend_buf_drop(&f->buf);
+	rend_value_drop(&f->pieces);
 	return f->result;
 }
 
@@ -231,13 +270,17 @@ world_delete(struct world *w, unsigned key)
 {
 	uint64_t n;
 	struct fetch f;
+	enum fetched how = world_fetch(w, key, false, &n, &f);
 
-	if (world_fetch(w, key, false, &n, &f) != FETCH_HIT)
+	if (how == FETCH_FAILED)
 		return false;
 	lock_key(w, f.khash);
-	store_remove(w->store, f.khash);
+	if (how == FETCH_HIT)
+		store_remove(w->store, f.khash);
+	else
+		store_is_gone(w->store, f.khash);
 	keys_give(store_keys(w->store), f.khash);
-	return true;
+	return how == FETCH_HIT;
 }
 
 bool

@@ -6,6 +6,7 @@
 #define SSD_WORLD_H
 
 #include "fetch.h"
+#include "pieces.h"
 #include "sim.h"
 
 struct world {
@@ -18,6 +19,7 @@ struct world {
 	struct store_opened opened;
 	int64_t wall;
 	char *buf; /* for values */
+	bool kept; /* another thread calls store_step() */
 	uint64_t crashes;
 };
 
@@ -36,7 +38,7 @@ bool world_close(struct world *w);
 /* As it should not. */
 void world_crash(struct world *w, enum sim_crash how);
 
-/* Value n of a key, of len bytes (at least 32, or 0). */
+/* Value n of a key, of len bytes (at least 32, or 0).  One in pieces is waited for; with nobody else to, the store is stepped, without a flush. */
 enum stored world_set(struct world *w, unsigned key, uint64_t n, size_t len, uint32_t exptime);
 
 /* true: found, *n and *head (if not NULL) say what.  Fails the test if it is not a value of that key. */

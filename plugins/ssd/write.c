@@ -70,22 +70,27 @@ in_doubt(struct store *s, uint32_t bank)
 	}
 }
 
+static bool
+sync_bank(struct store *s, uint32_t bank)
+{
+	if (s->options.sync == STORE_SYNC_NONE || !s->unsynced[bank])
+		return true;
+	if (io_sync(s->banks[bank]) == IO_OK) {
+		s->unsynced[bank] = false;
+		return true;
+	}
+	COUNT(s, write_errors, 1);
+	in_doubt(s, bank);
+	return false;
+}
+
 bool
 write_sync(struct store *s)
 {
 	bool ok = true;
 
-	for (uint32_t i = 0; s->options.sync != STORE_SYNC_NONE && i < s->g.banks; i++) {
-		if (!s->unsynced[i])
-			continue;
-		if (io_sync(s->banks[i]) == IO_OK) {
-			s->unsynced[i] = false;
-			continue;
-		}
-		COUNT(s, write_errors, 1);
-		in_doubt(s, i);
-		ok = false;
-	}
+	for (uint32_t i = 0; i < s->g.banks; i++)
+		ok &= sync_bank(s, i);
 	return ok;
 }
 
@@ -113,54 +118,86 @@ write_rows(struct store *s, struct image *im)
 
 /* ---- the super ---- */
 
+/* The least seq of what is in use, or `next`: what opens meanwhile has that or more.  What is FREEING and stays so counts, too. */
 static uint64_t
-min_seq(const struct store *s)
+min_seq(const struct store *s, uint64_t next)
 {
-	uint64_t min = s->next_seq;
+	uint64_t min = next;
 
 	for (uint32_t i = 0; i < s->g.segments; i++) {
 		const struct segment *g = &s->segments[i];
+		enum segment_state state = atomic_load(&g->state);
 		uint64_t seq = atomic_load(&g->seq);
 
-		if (g->state >= SEGMENT_OPEN && g->state <= SEGMENT_SEALED && seq < min)
+		if (((state >= SEGMENT_OPEN && state <= SEGMENT_SEALED) || (state == SEGMENT_FREEING && !g->leaving)) &&
+		    seq < min)
 			min = seq;
 	}
 	return min;
 }
 
+/* Into the file of its generation.  OK: s->super is what is there. */
+static enum io_status
+put_super(struct store *s, const struct super *next)
+{
+	struct io_file *file = s->supers[next->generation % 2];
+	enum io_status status;
+
+	format_super(s->block, next);
+	status = io_write(file, s->block, FORMAT_BLOCK, 0, NULL);
+	if (status == IO_OK)
+		status = io_sync(file);
+	if (status != IO_OK)
+		return status;
+	pthread_mutex_lock(&s->lock);
+	s->super = *next;
+	pthread_mutex_unlock(&s->lock);
+	return IO_OK;
+}
+
+/*
+ * Into both files, one after the other.  Until it is in both nothing is done that relies on it, so whichever can be read tells the truth.  When one
+ * fails the other still holds, and the next try goes where this one went: it may be torn, the other may not become so.
+ */
 enum io_status
 write_super(struct store *s, enum super_state state)
 {
 	struct super next = s->super;
-	char *block = s->scratch;
-	struct io_file *file;
 	enum io_status status;
+	uint64_t next_seq;
 
 	pthread_mutex_lock(&s->lock);
+	next_seq = s->next_seq;
+	pthread_mutex_unlock(&s->lock);
+	next.min_seq = min_seq(s, next_seq);
+	/* What was free before does not count again, although a bad segment of that age is to be freed only now. */
+	if (next.min_seq < s->super.min_seq)
+		next.min_seq = s->super.min_seq;
+	pthread_mutex_lock(&s->lock);
+	next.format = FORMAT_VERSION;
 	next.state = state;
-	next.generation++;
-	next.version_limit = s->next_version + VERSIONS_AHEAD;
+	next.boot = io_boot(s->io);
+	next.version_limit = s->next_version + (state == SUPER_CLEAN ? 0 : VERSIONS_AHEAD);
 	if (next.version_limit > FORMAT_VERSION_MAX)
 		next.version_limit = FORMAT_VERSION_MAX;
-	next.seq_limit = s->next_seq + SEQS_AHEAD;
+	next.seq_limit = s->next_seq + (state == SUPER_CLEAN ? 0 : SEQS_AHEAD);
+	if (next.seq_limit > FORMAT_SEQ_MAX)
+		next.seq_limit = FORMAT_SEQ_MAX;
 	next.flush_seq = atomic_load(&s->flush_seq);
-	next.min_seq = min_seq(s);
 	next.discard_below = s->discard_below;
 	s->super_due = false;
 	pthread_mutex_unlock(&s->lock);
 
-	file = s->supers[next.generation % 2];
-	format_super(block, &next);
-	status = io_write(file, block, FORMAT_BLOCK, 0, NULL);
-	if (status == IO_OK)
-		status = io_sync(file);
+	status = IO_OK;
+	for (unsigned i = 0; i < 2 && status == IO_OK; i++) {
+		next.generation++;
+		status = put_super(s, &next);
+	}
 	pthread_mutex_lock(&s->lock);
 	if (status == IO_OK) {
-		s->super = next;
 		s->version_limit = next.version_limit;
 		s->seq_limit = next.seq_limit;
 	} else {
-		/* The other one still holds.  The next try has to go where this one went: it may be torn, the other may not become so. */
 		s->super_due = true;
 		COUNT(s, write_errors, 1);
 	}
@@ -194,45 +231,51 @@ became(struct store *s, struct image *im, enum segment_state state)
 	pthread_mutex_unlock(&s->lock);
 }
 
+/* The trailer is believed: so what it is of is on the disk before it. */
+static bool
+write_seal(struct store *s, struct image *im)
+{
+	uint32_t bank = geometry_bank(&s->g, im->segment);
+
+	return sync_bank(s, bank) && write_rows(s, im) == IO_OK && sync_bank(s, bank);
+}
+
 static void
 seal(struct store *s, struct image *im)
 {
-	enum io_status status = write_rows(s, im);
-
-	if (status == IO_OK && s->options.sync != STORE_SYNC_NONE)
-		status = io_sync(write_bank(s, im->segment));
-	if (status == IO_OK)
+	if (write_seal(s, im))
 		became(s, im, SEGMENT_SEALED);
 	else
 		give_up(s, im);
 }
 
+/* Its records are given up by and by (leave.c): its image stays until then. */
 static void
 go_bad(struct store *s, struct image *im)
 {
-	const char *rows = im->data + s->g.segment - FORMAT_BLOCK - im->rows * sizeof(struct row);
-
 	COUNT(s, bad_segments, 1);
-	/* First: what is noted of its records must not count on it. */
+	/* What is noted of its records must not count on it. */
 	became(s, im, SEGMENT_BAD);
-	free_rows(s, im->segment, GOES_BAD, (const struct row *)(const void *)rows, im->rows);
+	s->bad++;
 }
 
-/* A new reader gets hold of it under the lock only. */
+/* Off its segment it gets no new readers (fetch.c); when the last one has gone, it is free. */
 static bool
 recycle(struct store *s, struct image *im)
 {
 	bool alone;
 
-	pthread_mutex_lock(&s->lock);
+	if (!im->parted)
+		atomic_store(&s->segments[im->segment].image, NULL);
+	im->parted = true;
 	alone = atomic_load(&im->readers) == 0;
 	if (alone) {
-		s->segments[im->segment].image = NULL;
-		im->failed = false;
+		im->failed = im->parted = false;
+		pthread_mutex_lock(&s->lock);
 		im->next = s->free_images;
 		s->free_images = im;
+		pthread_mutex_unlock(&s->lock);
 	}
-	pthread_mutex_unlock(&s->lock);
 	return alone;
 }
 
@@ -244,6 +287,8 @@ write_image(struct store *s, struct image *im, bool flush)
 	struct segment *g;
 	uint32_t settled;
 
+	if (im->parted)
+		return recycle(s, im);
 	pthread_mutex_lock(&s->lock);
 	g = &s->segments[im->segment];
 	if (g->image != im) {
@@ -254,19 +299,23 @@ write_image(struct store *s, struct image *im, bool flush)
 	busy = is_busy(im);
 	flushed = im->seq < atomic_load(&s->flush_seq);
 	settled = log_settled(s, im, flush || state == SEGMENT_SEALING);
+	/* Who copies just now keeps what is behind him from being written. */
+	s->behind |= settled < im->used * s->g.chunk;
 	pthread_mutex_unlock(&s->lock);
 
-	if (state == SEGMENT_SEALED || state == SEGMENT_BAD)
+	if (state == SEGMENT_SEALED || (state == SEGMENT_BAD && !im->failed))
 		return recycle(s, im);
+	if (state == SEGMENT_BAD)
+		return false;
 	if (flushed && !busy && state == SEGMENT_SEALING) {
 		became(s, im, SEGMENT_SEALED); /* nobody will ever look for it on the disk */
 		return recycle(s, im);
 	}
 	if (im->failed) {
+		s->behind = true; /* what says so has to be written, too */
 		if (busy)
 			return false;
 		go_bad(s, im);
-		recycle(s, im);
 		return true;
 	}
 	if (im->written < settled) {
@@ -275,6 +324,7 @@ write_image(struct store *s, struct image *im, bool flush)
 			im->written = settled;
 		else
 			give_up(s, im);
+		s->behind |= im->failed;
 	}
 	if (state == SEGMENT_SEALING && !busy && !im->failed) {
 		did = true;
@@ -283,15 +333,30 @@ write_image(struct store *s, struct image *im, bool flush)
 	return did;
 }
 
+static void
+note_safe(struct store *s)
+{
+	pthread_mutex_lock(&s->lock);
+	for (uint32_t i = 0; i < s->image_count; i++)
+		if (!s->images[i].failed)
+			s->images[i].safe = s->images[i].written;
+	pthread_mutex_unlock(&s->lock);
+}
+
 bool
 write_step(struct store *s, bool flush)
 {
-	bool did = false;
+	bool did = false, safe = s->options.sync != STORE_SYNC_FLUSH;
 
+	flush |= atomic_exchange(&s->write_due, false);
 	for (uint32_t i = 0; i < s->image_count; i++)
 		did |= write_image(s, &s->images[i], flush);
-	if (flush && s->options.sync == STORE_SYNC_FLUSH)
-		write_sync(s);
+	if (flush && s->options.sync == STORE_SYNC_FLUSH) {
+		safe = write_sync(s);
+		s->behind |= !safe;
+	}
+	if (safe)
+		note_safe(s);
 	return did;
 }
 
@@ -341,28 +406,46 @@ all_written(struct store *s)
 	return write_sync(s);
 }
 
+/* What is FREEING is free now, but for what owes tombs that are in RAM only. */
+static void
+mark_leaving(struct store *s)
+{
+	bool owed = atomic_load(&s->tomb_count) > 0;
+
+	for (uint32_t i = 0; s->freeing > 0 && i < s->g.segments; i++) {
+		struct segment *g = &s->segments[i];
+
+		g->leaving = atomic_load(&g->state) == SEGMENT_FREEING && !(owed && g->owes);
+	}
+}
+
+static void
+become_free(struct store *s, uint32_t segment)
+{
+	struct segment *g = &s->segments[segment];
+
+	g->leaving = false;
+	if (g->untold)
+		atomic_fetch_sub(&s->untold, 1);
+	g->untold = false;
+	pthread_mutex_lock(&s->lock);
+	g->state = SEGMENT_FREE;
+	atomic_store(&g->seq, 0);
+	atomic_store(&g->exptime_max, 0);
+	s->free[(s->free_first + s->free_count) % s->g.segments] = segment;
+	s->free_count++;
+	pthread_mutex_unlock(&s->lock);
+	s->freeing--;
+}
+
 bool
 write_checkpoint(struct store *s)
 {
-	pthread_mutex_lock(&s->lock);
-	for (uint32_t i = 0; i < s->g.segments; i++)
-		s->segments[i].leaving = s->segments[i].state == SEGMENT_FREEING;
-	pthread_mutex_unlock(&s->lock);
+	mark_leaving(s);
 	if (!all_written(s) || write_super(s, SUPER_DIRTY) != IO_OK)
 		return false;
-	pthread_mutex_lock(&s->lock);
-	for (uint32_t i = 0; i < s->g.segments; i++) {
-		struct segment *g = &s->segments[i];
-
-		if (!g->leaving)
-			continue;
-		g->leaving = false;
-		g->state = SEGMENT_FREE;
-		atomic_store(&g->seq, 0);
-		atomic_store(&g->exptime_max, 0);
-		s->free[(s->free_first + s->free_count) % s->g.segments] = i;
-		s->free_count++;
-	}
-	pthread_mutex_unlock(&s->lock);
+	for (uint32_t i = 0; s->freeing > 0 && i < s->g.segments; i++)
+		if (s->segments[i].leaving)
+			become_free(s, i);
 	return true;
 }

@@ -11,8 +11,11 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t len);
 
-#define WALL  1700000000
-#define TOKEN 7
+#define WALL 1700000000
+#define TOKEN          \
+	{              \
+		"1007" \
+	}
 
 #define MUST(cond)                                                                                \
 	do {                                                                                      \

@@ -200,8 +200,9 @@ def test_what_it_cannot_judge():
 class Trouble:
     """What happens to a memcached while a load goes on: it is killed and started again, it is stopped and goes on."""
 
-    def __init__(self, run, rend, l2):
-        self.run, self.rend, self.l2 = run, rend, l2
+    def __init__(self, run, rend, l2, pause=400 if SLOW_REND else 2000):
+        """pause: so many requests are answered between two of them."""
+        self.run, self.rend, self.l2, self.pause = run, rend, l2, pause
         self.killed = self.stopped = 0
 
     def _over(self):
@@ -217,16 +218,17 @@ class Trouble:
         wait_for("the load to go on", lambda: self._over() or answered() >= begun + requests)
 
     def once(self):
-        self._go_on(2000)
+        """What the load did not go on under is not counted."""
+        self._go_on(self.pause)
         self.l2.end(signal.SIGKILL)
-        self._go_on(200)
+        self._go_on(self.pause // 10)
+        self.killed += not self._over()
         self.l2.restart()
-        self.killed += 1
-        self._go_on(2000)
+        self._go_on(self.pause)
         self.l2.send_signal(signal.SIGSTOP)
-        self._go_on(100)
+        self._go_on(self.pause // 20)
+        self.stopped += not self._over()
         self.l2.send_signal(signal.SIGCONT)
-        self.stopped += 1
 
     def go_on(self):
         while not self._over():
@@ -259,7 +261,7 @@ def test_two_tiers_in_trouble():
 
 
 def test_two_tiers_that_evict_in_trouble():
-    stats = troubled("l1l2 and l1l2batch, evicting, in trouble", ("--keys", 2000, "--size", "2KiB-8KiB", "--dist", "zipf:0.5", "--mix",
+    stats = troubled("l1l2 and l1l2batch, evicting, in trouble", ("--keys", 2000, "--size", "8KiB-32KiB", "--dist", "zipf:0.5", "--mix",
                       "get:20,gets:4,gat:2,set:10,add:4,cas:2,delete:2,touch:2,flush_all:0.01"), l1="1MiB")
     assert int(stats["evictions"]) > 0, stats
 
@@ -381,7 +383,7 @@ SEEDS = 6
 
 
 def find_faults(seen):
-    assert glob.glob(os.path.join(FAULTS, "[0-9]")), FAULTS
+    assert glob.glob(os.path.join(FAULTS, "[0-9]*")), FAULTS
     for number, (workload, kinds) in seen.items():
         with variant(number):
             for seed in range(1, SEEDS + 1):
@@ -403,12 +405,13 @@ def find_nothing(seen):
         tell(workload.__name__, run)
 
 
-def test_each_fault_is_found():
-    find_faults(SEEN)
+# A sanitizer looks for another kind of fault, and is so slow that these may not come about.
+if not SLOW_REND:
+    def test_each_fault_is_found():
+        find_faults(SEEN)
 
-
-def test_without_a_fault_none_is_found():
-    find_nothing(SEEN)
+    def test_without_a_fault_none_is_found():
+        find_nothing(SEEN)
 
 
 if __name__ == "__main__":

@@ -407,6 +407,21 @@ listeners = ( {{ policy = "main"; }} );
                 assert said is None or re.search(rf"a.conf:\d+: {re.escape(said)}\n", got.stderr), got.stderr
 
 
+def test_a_server_is_exclusive_to_one_block():
+    with Folder() as f:
+        for other, refused in (("exclusive = true;", True), ("", False)):
+            f.write("a.conf", f"""handlers = {{
+    own = {{ plugin = "memcached"; servers = [ "127.0.0.1:1" ]; exclusive = true; }};
+    too = {{ plugin = "memcached"; servers = [ "127.0.0.1:1" ]; {other} }}; all = {{ plugin = "inmem"; }}; }};
+policies = {{ main = {{ plugin = "l1l2"; l1 = "own"; l2 = "all"; }}; other = {{ plugin = "l1l2"; l1 = "too"; l2 = "all"; }}; }};
+listeners = ( {{ policy = "main"; }}, {{ port = 5; policy = "other"; }} );
+""")
+            got = f.run("-t", "-c", "a.conf")
+            said = "a.conf:3: handlers.too: wants 127.0.0.1:1 for itself, which handlers.own has: two stores cannot share it\n"
+            exits(got, CONFIG if refused else 0)
+            assert (said in got.stderr) == refused, got.stderr
+
+
 def test_who_writes_to_an_l2_behind_its_l1_is_warned_of():
     with Folder() as f:
         handlers = 'handlers = { mem = { plugin = "inmem"; }; own = { plugin = "inmem"; }; disk = { plugin = "inmem"; }; };\n'

@@ -105,14 +105,28 @@ def test_through_locked():
 
 def test_large_answers_are_not_put_off():
     """A client is owed no more because its commands are looked at together: who gets large values gets them one by one."""
-    with Rend(conf("l1only"), workers=1) as rend, rend.client() as c:
+    large = b"x" * 500_000
+    two, misses = b"get a\r\nget b\r\n", b"END\r\n" * 2
+    with Rend(conf("l1l2"), workers=1) as rend, rend.client() as c:
+        c.ask(b"set large 0 0 %d\r\n%s\r\n" % (len(large), large), b"STORED\r\n")
         counts = Counts(rend)
-        c.ask(b"get a\r\nget b\r\n", b"END\r\nEND\r\n")  # how large they are is not known yet
+        with rend.client() as unknown:  # how large its answers are is not known yet
+            unknown.ask(two, misses)
         assert counts()["hinted"] == 0
         learned(c)
         counts()
-        c.ask(b"get a\r\nget b\r\n", b"END\r\nEND\r\n")
+        c.ask(two, misses)
         assert counts()["hinted"] == 2
+        for _ in range(8):
+            c.ask(b"get large\r\n", b"VALUE large 0 %d\r\n%s\r\nEND\r\n" % (len(large), large))
+        counts()
+        c.ask(two, misses)
+        assert counts()["hinted"] == 0
+        learned(c)
+        learned(c)
+        counts()
+        c.ask(two, misses)
+        assert counts()["hinted"] == 2  # and small ones again
 
 
 if __name__ == "__main__":

@@ -1,13 +1,21 @@
 #!/usr/bin/python3
-"""Values on a disk: they are there again after an end of whatever kind, and clients see a memcached."""
+"""Values on a disk: they are there again after an end of whatever kind, and clients see a memcached.
+
+Where a few hundred keys are stored two of them may look alike to the index, once in some thousand runs; then the later one takes the place of the
+earlier, and that is a miss.  So misses are counted here, a few of them are no fault, and an older value always is.
+"""
 import os
-import signal
+import re
 import tempfile
+import time
 
 import harness
+from conf_test import TOP
 from harness import Rend, wait_for
+from watcher import Watched, promtool
 
 KEYS = 300
+ALIKE = 3  # keys that may be missed, for what the index is
 
 
 def conf(path, more="", policy='main = { plugin = "l1only"; l1 = "disk"; };', others=""):
@@ -52,15 +60,24 @@ def found(c, keys=range(KEYS)):
     return got
 
 
-def written(rend):
-    """All that was stored by now is on the disk: something that came later is."""
-    def more(name="bytes_written"):
-        return int(rend.stats("nodes").get("disk." + name, 0))
+def right(got, want):
+    """What is found is what should be there; want: by key the write, or a tuple of those that may be."""
+    for key, n in got.items():
+        may = want[key] if isinstance(want[key], tuple) else (want[key],)
+        assert n is None or n in may, f"key{key}: write {n} is there, not {may}"
+    missed = [key for key, n in got.items() if n is None and want[key] is not None]
+    assert len(missed) <= ALIKE, f"missed: {missed}"
 
-    with rend.client() as c:
-        before = more()
-        c.ask(b"set last 0 0 4\r\nlast\r\n", b"STORED\r\n")
-    wait_for("a flush", lambda: more() > before)
+
+def written(rend):
+    """All that was answered by now is on the disk: a flush that left nothing over began later."""
+    begun = time.monotonic()
+
+    def flushed():
+        asked = time.monotonic()
+        return asked - int(rend.stats("node disk")["disk.flush_age"]) / 1e6 > begun
+
+    wait_for("a flush", flushed)
 
 
 def test_after_a_proper_end_everything_is_there():
@@ -76,7 +93,7 @@ def test_after_a_proper_end_everything_is_there():
         with rend.client() as c:
             want = {key: 1 for key in range(KEYS)}
             want[7] = want[8] = None
-            assert found(c) == want
+            right(found(c), want)
             c.say(b"gets key9\r\n")
             assert int(c.line().split()[4]) == cas
             c.until(b"END\r\n")
@@ -88,8 +105,7 @@ def test_after_a_proper_end_everything_is_there():
 
 def test_after_kill_9_what_was_flushed_is_there():
     path = folder()
-    rend = Rend(conf(path))
-    with rend:
+    with Rend(conf(path)) as rend:
         with rend.client() as c:
             put(c, 1)
             put(c, 2, range(100))
@@ -97,16 +113,70 @@ def test_after_kill_9_what_was_flushed_is_there():
         written(rend)
         with rend.client() as c:
             put(c, 3, range(50))
-        rend.end(signal.SIGKILL)
-        rend.child = None
-        rend.end = lambda: 0
+        rend.kill()
     with Rend(conf(path)) as rend:
         assert rend.said("rebuilt"), rend.tail()
         with rend.client() as c:
-            got = found(c)
-            assert got.pop(200) is None
-            for key, n in got.items():
-                assert n in ((2, 3) if key < 50 else (2,) if key < 100 else (1,)), (key, n)
+            want = {key: (2, 3) if key < 50 else 2 if key < 100 else 1 for key in range(KEYS)}
+            want[200] = None
+            right(found(c), want)
+
+
+def overwrite(path, what):
+    """Somebody, or the disk, has changed the bytes of what was stored."""
+    places = 0
+    for name in sorted(os.listdir(path)):
+        if not name.startswith("data."):
+            continue
+        with open(os.path.join(path, name), "r+b") as f:
+            data = f.read()
+            at = data.find(what)
+            while at >= 0:
+                f.seek(at)
+                f.write(b"?" * len(what))
+                places += 1
+                at = data.find(what, at + len(what))
+    return places
+
+
+def test_what_was_damaged_hides_nothing_that_is_served():
+    path = folder()
+    with Rend(conf(path)) as rend, rend.client() as c:
+        put(c, 1)
+    with Rend(conf(path)) as rend:
+        with rend.client() as c:
+            put(c, 2, range(200))
+            for key in range(200, KEYS):
+                c.ask(b"delete key%d\r\n" % key, b"DELETED\r\n")
+        written(rend)
+        rend.kill()
+    # In a segment that was open: nobody knows what else was in there.
+    assert overwrite(path, value(70, 2)[:40]) == 1
+    with Rend(conf(path)) as rend:
+        assert rend.said("not all could be read"), rend.tail()
+        assert int(rend.stats("nodes")["disk.lost_segments"]) == 1
+        with rend.client() as c:
+            assert all(n in (None, 2) for n in found(c).values())
+            put(c, 3)
+        written(rend)
+        rend.kill()
+    # One of the two that say which store it is.
+    with open(os.path.join(path, "super.b"), "r+b") as f:
+        f.write(b"?" * 64)
+    with Rend(conf(path)) as rend, rend.client() as c:
+        right(found(c), {key: 3 for key in range(KEYS)})
+
+
+def test_a_folder_that_others_may_write_to_is_refused():
+    path = folder()
+    os.mkdir(path)
+    os.chmod(path, 0o777)
+    rend = Rend(conf(path))
+    rend.start()
+    assert rend.child.wait(harness.PATIENCE) != 0
+    rend.reader.join(harness.PATIENCE)
+    assert rend.said("others may change what is in the folder"), rend.tail()
+    rend.remove()
 
 
 def test_two_processes_cannot_have_one_folder():
@@ -138,21 +208,84 @@ def test_other_sizes_are_refused_or_begin_empty():
 
 
 def test_behind_a_cache_in_memory():
-    """Far more than fits in memory, and all of it is found; also by threads instead of io_uring."""
+    """Far more than fits in memory, and it is found; also by threads instead of io_uring."""
     for engine in ("auto", "threads"):
         with Rend(conf(folder(), f'engine = "{engine}"; objects = 20000;', **TIERS)) as rend:
             with rend.client() as c:
                 for n in (1, 2):
                     put(c, n, range(2000))
-                got = found(c, range(2000))
-                assert all(n == 2 for n in got.values()), [key for key, n in got.items() if n != 2]
-                c.ask(b"incr key1 1\r\n", b"CLIENT_ERROR cannot increment or decrement non-numeric value\r\n")
+                right(found(c, range(2000)), dict.fromkeys(range(2000), 2))
+                c.ask(b"set key1 0 0 1\r\nx\r\nincr key1 1\r\n", b"STORED\r\nCLIENT_ERROR cannot increment or decrement non-numeric value\r\n")
                 c.ask(b"set n 0 0 2\r\n99\r\nincr n 1\r\nget n\r\n", b"STORED\r\n100\r\nVALUE n 0 3\r\n100\r\nEND\r\n")
                 c.ask(b"append n 0 0 1\r\n5\r\nget n\r\n", b"STORED\r\nVALUE n 0 4\r\n1005\r\nEND\r\n")
                 c.ask(b"flush_all\r\n", b"OK\r\n")
                 assert all(n is None for n in found(c, range(0, 2000, 100)).values())
                 put(c, 3, range(10))
                 assert found(c, range(10)) == {key: 3 for key in range(10)}
+
+
+def test_what_a_miss_leaves():
+    """An empty item for the first who asks, and what an incr, or an append, brings for when nothing is there; after a restart, too."""
+    path = folder()
+    for policy in ({}, TIERS):
+        with Rend(conf(path, "keep = false;", **policy)) as rend:
+            with rend.client() as c:
+                c.ask(b"mg new N60 v\r\nmg new N60 v\r\nmg new v\r\n", b"VA 0 W\r\n\r\nVA 0 Z\r\n\r\nVA 0 Z\r\n\r\n")
+                c.ask(b"ms new 3\r\nabc\r\nmg new N60 v\r\n", b"HD\r\nVA 3\r\nabc\r\n")
+                c.ask(b"ma n N60 J41 v\r\nma n N60 J41 v\r\nmg n v\r\n", b"VA 2\r\n41\r\nVA 2\r\n42\r\nVA 2\r\n42\r\n")
+                c.ask(b"ms a 1 MA N0\r\nx\r\nms a 1 MA N0\r\ny\r\nmg a v\r\n", b"HD\r\nHD\r\nVA 2\r\nxy\r\n")
+                c.ask(b"ma gone v\r\n", b"NF\r\n")
+    with Rend(conf(path)) as rend:
+        with rend.client() as c:
+            c.ask(b"mg left N0 v\r\n", b"VA 0 W\r\n\r\n")
+    with Rend(conf(path)) as rend:
+        with rend.client() as c:
+            c.ask(b"mg left N0 v\r\n", b"VA 0 Z\r\n\r\n")
+
+
+# ---- what is seen of it ----
+
+def test_what_is_counted():
+    """/metrics and `stats` say the same, and Prometheus's own tool has nothing to say about it."""
+    with Watched(conf(folder())) as rend:
+        with rend.client() as c:
+            put(c, 1)
+            c.ask(b"touch key1 1000\r\ndelete key2\r\n", b"TOUCHED\r\nDELETED\r\n")
+            written(rend)
+
+            def told():
+                return int(rend.stats("node disk")["disk.tombs"]) >= 1
+
+            # Once a second.
+            wait_for("the counters", told)
+            before = rend.stats("node disk")
+            m = rend.scrape()
+            promtool(m.text)
+            assert m.get("rend_ssd_touches_total", node="disk") == 1
+            assert m.get("rend_ssd_user_bytes_total", node="disk") > sum(len(value(key, 1)) for key in range(KEYS))
+            assert m.get("rend_ssd_bytes_written_total", node="disk") > 0
+            assert KEYS - 1 - ALIKE <= m.get("rend_ssd_curr_items", node="disk") <= KEYS - 1
+            assert m.get("rend_ssd_limit_maxbytes", node="disk") == 24 << 20
+            assert m.get("rend_ssd_bytes", node="disk") == (24 - m.get("rend_ssd_segments_free", node="disk")) * (1 << 20)
+            assert m.get("rend_node_memory_bytes", node="disk") > 17 << 20
+            assert m.get("rend_node_up", node="disk") == 1
+            for name in ("read_errors", "check_errors", "write_errors", "bad_segments", "index_evictions", "not_admitted", "discards"):
+                assert m.get(f"rend_ssd_{name}_total", node="disk") == int(before["disk." + name]) == 0, name
+            assert m.get("rend_ssd_segments_bad", node="disk") == 0
+            # What was answered a while ago is on the disk.
+            assert m.get("rend_ssd_flush_age", node="disk") < harness.PATIENCE * 1e6
+            stats = rend.stats()
+            assert int(stats["curr_items"]) == int(before["disk.curr_items"]) and int(stats["limit_maxbytes"]) == 24 << 20
+            assert {"in_flight", "late", "refused"} <= {name.split(".")[1] for name in before}, before
+
+
+def test_all_that_is_counted_is_in_the_papers():
+    with open(os.path.join(TOP, "plugins", "ssd", "README.md")) as f:
+        table = f.read().split("## What is counted", 1)[1].split("\n## ", 1)[0]
+    listed = {name for row in re.findall(r"^\| (`.*?`) \|", table, re.M) for name in re.findall(r"`(\w+)`", row)}
+    with Watched(conf(folder())) as rend:
+        told = {re.sub("^rend_ssd_|_total$", "", name) for name in rend.scrape().help if name.startswith("rend_ssd_")}
+    assert listed == told, (listed - told, told - listed)
 
 
 if __name__ == "__main__":

@@ -106,6 +106,49 @@ test_every_byte_at_every_place_of_a_key(void **state)
 		}
 }
 
+/* What words_are_keys() is short for. */
+static bool
+are_keys_one_by_one(const char *p, const char *end)
+{
+	for (struct word w = word_first(p, end); w.len > 0; w = word_next(&w, end))
+		if (!word_is_key(&w))
+			return false;
+	return true;
+}
+
+/* Words of lengths about the limit and below eight, and now and then a byte that no key may have. */
+static void
+test_a_line_of_keys_is_one_key_after_the_other(void **state)
+{
+	static const char odd[] = { '\x1f', '\x7f', '\t', '\r', '\0', '\x80' };
+	static const size_t lengths[] = { 0, 1, 2, 3, 7, 8, 9, 20, 240, 249, 250, 251, 252, 300 };
+	unsigned seed = 1, good = 0, bad = 0;
+
+	for (int i = 0; i < 20000; i++) {
+		char line[2000], *p;
+		size_t len = 0, words = (size_t)rand_r(&seed) % 7;
+
+		for (size_t w = 0; w < words; w++) {
+			size_t n = lengths[(size_t)rand_r(&seed) % (i % 2 ? 8 : 14)];
+
+			memset(line + len, 'k', n);
+			if (n > 0 && rand_r(&seed) % 12 == 0)
+				line[len + (size_t)rand_r(&seed) % n] = odd[(size_t)rand_r(&seed) % sizeof(odd)];
+			len += n;
+			line[len++] = ' ';
+		}
+		len -= len > 0 && rand_r(&seed) % 2;
+		p = malloc(len + (len == 0));
+		assert_non_null(p);
+		memcpy(p, line, len);
+		if (words_are_keys(p, p + len) != are_keys_one_by_one(p, p + len))
+			fail_msg("<%.*s>", (int)len, p);
+		*(words_are_keys(p, p + len) ? &good : &bad) += 1;
+		free(p);
+	}
+	assert_true(good > 1000 && bad > 1000);
+}
+
 static void
 test_what_a_word_is(void **state)
 {
@@ -131,6 +174,7 @@ main(void)
 		cmocka_unit_test(test_what_a_word_is),
 		cmocka_unit_test(test_keys_have_1_to_250_bytes),
 		cmocka_unit_test(test_every_byte_at_every_place_of_a_key),
+		cmocka_unit_test(test_a_line_of_keys_is_one_key_after_the_other),
 	};
 
 	return cmocka_run_group_tests_name("proto/words", tests, NULL, NULL);

@@ -1,0 +1,290 @@
+/*
+ * The files of a store: which there are, whether they are right, and which super counts.
+ *
+ *	super.a, super.b ── both are written, one after the other, for each change (write.c) ──► the newer one that is valid is what holds
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "state.h"
+
+#define DATA_BEGIN (64U << 10) /* bytes of a bank that are looked at when no super says what it is */
+
+static char *
+path_of(const struct store *s, const char *name)
+{
+	size_t size = strlen(s->dir) + strlen(name) + 2;
+	char *path = malloc(size);
+
+	if (path != NULL)
+		snprintf(path, size, "%s/%s", s->dir, name);
+	return path;
+}
+
+static enum io_status
+open_file(struct store *s, const char *name, int flags, struct breaker *breaker, struct io_file **file)
+{
+	char *path = path_of(s, name);
+	enum io_status status = path == NULL ? IO_NO_MEMORY : io_open(s->io, path, flags, breaker, file);
+
+	free(path);
+	return status;
+}
+
+/* ---- the folder ---- */
+
+/* So that the folder is there after a power cut, too. */
+static enum io_status
+sync_parent(struct store *s)
+{
+	char *parent = strdup(s->dir), *slash = parent == NULL ? NULL : strrchr(parent, '/');
+	enum io_status status = IO_NO_MEMORY;
+
+	if (slash != NULL)
+		slash[slash == parent] = '\0'; /* of "/x" the slash stays */
+	if (parent != NULL)
+		status = io_sync_dir(s->io, slash == NULL ? "." : parent);
+	free(parent);
+	return status;
+}
+
+static int
+make_folder(struct store *s, struct store_opened *opened)
+{
+	enum io_status status = io_make_dir(s->io, s->dir);
+
+	if (status == IO_OK)
+		status = sync_parent(s);
+	if (status != IO_OK && status != IO_EXISTS)
+		return opened_fails(opened, "cannot make the folder %s: %s", s->dir,
+		    status == IO_MISSING ? "the one that it belongs in is not there" : io_status_text(status));
+	status = io_own_dir(s->io, s->dir);
+	if (status == IO_DENIED)
+		return opened_fails(opened,
+		    "others may change what is in the folder %s: it has to be this user's, or root's, and nobody else "
+		    "may "
+		    "write to it (chown, chmod go-w)",
+		    s->dir);
+	if (status != IO_OK)
+		return opened_fails(opened, "cannot look at the folder %s: %s", s->dir, io_status_text(status));
+	return 0;
+}
+
+/* ---- supers ---- */
+
+int
+files_open_supers(struct store *s, struct store_opened *opened)
+{
+	if (make_folder(s, opened) != 0)
+		return -1;
+	for (unsigned i = 0; i < 2; i++) {
+		enum io_status status = open_file(s, i == 0 ? "super.a" : "super.b", IO_CREATE, NULL, &s->supers[i]);
+
+		if (status == IO_OK && i == 0)
+			status = io_lock(s->supers[0]);
+		if (status != IO_OK)
+			return opened_fails(opened, "cannot open super.%c in %s: %s", i == 0 ? 'a' : 'b', s->dir,
+			    io_status_text(status));
+	}
+	return 0;
+}
+
+static enum super_looks
+read_super(struct store *s, unsigned i, struct super *super, struct geometry *g)
+{
+	_Alignas(IO_ALIGN) char block[FORMAT_BLOCK]; /* no memory must not look like a broken one */
+	enum super_looks looks = SUPER_BROKEN;
+	size_t got = 0;
+	enum io_status status;
+
+	status = io_read(s->supers[i], block, FORMAT_BLOCK, 0, &got);
+	if (status == IO_SHORT && got == 0)
+		looks = SUPER_BLANK;
+	else if (status == IO_OK)
+		looks = format_super_look(block, super, g);
+	if (looks == SUPER_VALID && super->generation % 2 != i)
+		looks = SUPER_BROKEN; /* of the other file */
+	return looks;
+}
+
+void
+files_read_supers(struct store *s, struct supers_found *found)
+{
+	struct super super[2] = { 0 };
+	struct geometry g[2];
+	unsigned newer;
+
+	for (unsigned i = 0; i < 2; i++)
+		found->looks[i] = read_super(s, i, &super[i], &g[i]);
+	newer = found->looks[0] != SUPER_VALID ||
+		(found->looks[1] == SUPER_VALID && super[1].generation > super[0].generation);
+	found->valid = found->looks[newer] == SUPER_VALID;
+	found->super = found->valid ? super[newer] : (struct super){ 0 };
+	found->g = g[newer];
+	/* While the first of both was made the other one was empty. */
+	found->lost = !found->valid && found->looks[0] != SUPER_BLANK && found->looks[1] != SUPER_BLANK;
+	found->format = 0;
+	for (unsigned i = 0; i < 2 && !found->valid; i++)
+		if (found->looks[i] == SUPER_OTHER)
+			found->format = super[i].format;
+}
+
+/* ---- banks ---- */
+
+static enum io_status
+make_long(struct store *s, struct io_file *file, bool longer)
+{
+	enum io_status status = io_preallocate(file, 0, s->g.bank);
+
+	if (status == IO_UNSUPPORTED || (status == IO_OK && longer))
+		status = io_resize(file, s->g.bank);
+	/* Then whoever finds it shorter knows that something was lost. */
+	return status == IO_OK ? io_sync(file) : status;
+}
+
+static int
+bank_fails(const struct store *s, uint32_t bank, enum io_status status, struct store_opened *opened)
+{
+	return opened_fails(opened, "cannot open data.%03u in %s, or make it %llu bytes: %s", bank, s->dir,
+	    (unsigned long long)s->g.bank, io_status_text(status));
+}
+
+static int
+open_bank(struct store *s, uint32_t bank, struct store_opened *opened)
+{
+	char name[32];
+	enum io_status status;
+	uint64_t is = 0;
+
+	snprintf(name, sizeof name, "data.%03u", bank);
+	status = open_file(s, name, IO_CREATE | IO_DIRECT, s->options.breaker, &s->banks[bank]);
+	if (status == IO_OK)
+		status = io_size(s->banks[bank], &is);
+	if (status == IO_OK && is < s->g.bank && opened->how != STORE_NEW)
+		s->banks_cut = true;
+	else if (status == IO_OK && is != s->g.bank)
+		status = make_long(s, s->banks[bank], is > s->g.bank);
+	return status == IO_OK ? 0 : bank_fails(s, bank, status, opened);
+}
+
+int
+files_open_banks(struct store *s, struct store_opened *opened)
+{
+	enum io_status status;
+
+	s->banks = calloc(s->g.banks, sizeof *s->banks);
+	s->unsynced = calloc(s->g.banks, sizeof *s->unsynced);
+	if (s->banks == NULL || s->unsynced == NULL)
+		return opened_fails(opened, "no memory");
+	for (uint32_t i = 0; i < s->g.banks; i++)
+		if (open_bank(s, i, opened) != 0)
+			return -1;
+	status = io_sync_dir(s->io, s->dir);
+	if (status != IO_OK)
+		return opened_fails(opened, "cannot sync the folder %s: %s", s->dir, io_status_text(status));
+	return 0;
+}
+
+int
+files_lengthen_banks(struct store *s, struct store_opened *opened)
+{
+	for (uint32_t i = 0; s->banks_cut && i < s->g.banks; i++) {
+		uint64_t is = 0;
+		enum io_status status = io_size(s->banks[i], &is);
+
+		if (status == IO_OK && is != s->g.bank)
+			status = make_long(s, s->banks[i], false);
+		if (status != IO_OK)
+			return bank_fails(s, i, status, opened);
+	}
+	return 0;
+}
+
+/* ---- what is there besides ---- */
+
+/* The number in the name of a bank.  false: it is not one. */
+static bool
+is_bank(const char *name, uint32_t *number)
+{
+	const char *digits = name + strlen("data.");
+
+	if (strncmp(name, "data.", strlen("data.")) != 0 || strlen(digits) < 3 || strlen(digits) > 6 ||
+	    strspn(digits, "0123456789") != strlen(digits))
+		return false;
+	*number = (uint32_t)strtoul(digits, NULL, 10);
+	return true;
+}
+
+/* At its begin, where a store writes first, there are zeros only: what the first start leaves, if it does not come further. */
+static bool
+begins_blank(struct io_file *file)
+{
+	_Alignas(IO_ALIGN) char block[FORMAT_BLOCK];
+
+	for (uint64_t at = 0; at < DATA_BEGIN; at += sizeof block) {
+		size_t got = 0;
+		enum io_status status = io_read(file, block, sizeof block, at, &got);
+
+		if (status != IO_OK && status != IO_SHORT)
+			return false;
+		for (size_t i = 0; i < got; i++)
+			if (block[i] != 0)
+				return false;
+		if (status == IO_SHORT)
+			break;
+	}
+	return true;
+}
+
+struct data_found {
+	struct store *s;
+	bool is;
+};
+
+static bool
+look_for_data(void *arg, const char *name)
+{
+	struct data_found *found = arg;
+	struct io_file *file = NULL;
+	enum io_status status;
+	uint32_t number;
+
+	if (!is_bank(name, &number))
+		return true;
+	status = open_file(found->s, name, IO_READ_ONLY, NULL, &file);
+	found->is = status != IO_MISSING && (status != IO_OK || !begins_blank(file));
+	io_close(&file);
+	return !found->is;
+}
+
+bool
+files_have_data(struct store *s)
+{
+	struct data_found found = { .s = s };
+
+	return io_list(s->io, s->dir, look_for_data, &found) != IO_OK || found.is;
+}
+
+static bool
+remove_other_bank(void *arg, const char *name)
+{
+	struct store *s = arg;
+	uint32_t number;
+	char *path;
+
+	if (!is_bank(name, &number) || number < s->g.banks || number >= s->banks_before)
+		return true;
+	path = path_of(s, name);
+	if (path != NULL)
+		io_unlink(s->io, path);
+	free(path);
+	return true;
+}
+
+/* What cannot be removed only takes room. */
+void
+files_remove_others(struct store *s)
+{
+	io_list(s->io, s->dir, remove_other_bank, s);
+}

@@ -1,0 +1,41 @@
+/*
+ * Preloaded into a server, is a disk that hangs: as long as the file is there which HANG names, no read of a file and no write to one comes back.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+static void
+hang(void)
+{
+	const char *path = getenv("HANG");
+
+	while (path != NULL && access(path, F_OK) == 0)
+		usleep(5000);
+}
+
+/* Each has a name of its own for 64 bits, which is the same here. */
+#define HANGS(name, buffer, length)                                 \
+	ssize_t name(int fd, buffer b, length n, off_t offset)      \
+	{                                                           \
+		static ssize_t (*next)(int, buffer, length, off_t); \
+		ssize_t (*is)(int, buffer, length, off_t);          \
+                                                                    \
+		is = __atomic_load_n(&next, __ATOMIC_RELAXED);      \
+		if (is == NULL)                                     \
+			*(void **)&is = dlsym(RTLD_NEXT, #name);    \
+		__atomic_store_n(&next, is, __ATOMIC_RELAXED);      \
+		hang();                                             \
+		return is(fd, b, n, offset);                        \
+	}
+
+HANGS(pread, void *, size_t)
+HANGS(pread64, void *, size_t)
+HANGS(pwrite, const void *, size_t)
+HANGS(pwrite64, const void *, size_t)
+HANGS(preadv, const struct iovec *, int)
+HANGS(preadv64, const struct iovec *, int)
+HANGS(pwritev, const struct iovec *, int)
+HANGS(pwritev64, const struct iovec *, int)

@@ -1,21 +1,23 @@
 /* Growth of the index: see growth.h. */
 #include "growth.h"
 
+#include <string.h>
+
 /* A bucket that is being sorted, and the new page. */
 struct sorting {
 	struct bucket *page, *home;
 	struct home there;	/* in the new page */
 	unsigned number, pages; /* of the bucket in its page; the set has had so many pages */
+	uint64_t (*stray)[INDEX_BUCKETS / 64];
 	growth_dropped_f *dropped;
 	void *arg;
 };
 
-/* Does this entry, which stands in that bucket of the old page, belong to the bucket being sorted, and into the new page? */
+/* Does this entry of the bucket being sorted belong into the new page? */
 static bool
-moves(const struct sorting *s, unsigned bucket, uint64_t entry)
+moves(const struct sorting *s, uint64_t entry)
 {
-	return entry != 0 && index_home_of(bucket, entry) == s->number &&
-	       index_page_of(s->pages + 1, (uint32_t)(entry >> ENTRY_TAG_SHIFT) << INDEX_TAG_SHIFT) == s->pages;
+	return index_page_of(s->pages + 1, (uint32_t)(entry >> ENTRY_TAG_SHIFT) << INDEX_TAG_SHIFT) == s->pages;
 }
 
 static void
@@ -25,20 +27,57 @@ copy(struct sorting *s, uint64_t *slot, uint64_t entry)
 	index_place(&s->there, &entry);
 }
 
+/*
+ * Where the entries of each home are that are not at home: a bit for each bucket of the page.  It is noted without their locks when the page's
+ * turn comes; under the lock of a home its count of them says whether that is still all.
+ */
+static void
+note_strays(struct index *ix, struct bucket *page)
+{
+	memset(ix->stray, 0, sizeof ix->stray);
+	for (unsigned b = 0; b < INDEX_BUCKETS; b++)
+		for (unsigned i = 0; i < INDEX_SLOTS; i++) {
+			uint64_t entry = __atomic_load_n(&page[b].slots[i], __ATOMIC_RELAXED);
+
+			if ((entry & ENTRY_WHERE) != 0)
+				ix->stray[index_home_of(b, entry)][b / 64] |= 1ULL << b % 64;
+		}
+}
+
+typedef void entry_f(struct sorting *s, uint64_t *slot, uint64_t entry);
+
+/* Calls each() for those of a bucket that move.  Returns how many of the home it has. */
+static unsigned
+those_of(struct sorting *s, unsigned b, entry_f *each)
+{
+	unsigned found = 0;
+
+	for (unsigned i = 0; i < INDEX_SLOTS; i++) {
+		uint64_t *slot = &s->page[b].slots[i], entry = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+
+		if (entry == 0 || index_home_of(b, entry) != s->number)
+			continue;
+		found++;
+		if (moves(s, entry))
+			each(s, slot, entry);
+	}
+	return found;
+}
+
 /* Calls each() for all that move: at home, and elsewhere if any are away. */
 static void
-all_that_move(struct sorting *s, void (*each)(struct sorting *s, uint64_t *slot, uint64_t entry))
+all_that_move(struct sorting *s, entry_f *each)
 {
-	for (unsigned b = 0; b < INDEX_BUCKETS; b++) {
-		if (b != s->number && s->home->away == 0)
-			continue;
-		for (unsigned i = 0; i < INDEX_SLOTS; i++) {
-			uint64_t *slot = &s->page[b].slots[i], entry = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+	const uint64_t *stray = s->stray[s->number];
+	unsigned away = s->home->away, found = 0;
 
-			if (moves(s, b, entry))
-				each(s, slot, entry);
-		}
-	}
+	those_of(s, s->number, each);
+	for (unsigned word = 0; found < away && word < INDEX_BUCKETS / 64; word++)
+		for (uint64_t bits = stray[word]; bits != 0; bits &= bits - 1)
+			found += those_of(s, word * 64 + (unsigned)__builtin_ctzll(bits), each);
+	for (unsigned b = 0; found < away && b < INDEX_BUCKETS; b++)
+		if (b != s->number && (stray[b / 64] >> b % 64 & 1) == 0)
+			found += those_of(s, b, each);
 }
 
 /* An entry of the old page goes, and if it has found no place in the new one it is gone. */
@@ -62,7 +101,10 @@ sort_bucket(struct sorting *s, struct index *ix, uint32_t set, unsigned pages, u
 	s->pages = pages;
 	s->page = arena_page(ix->arena, set, (uint32_t)(turn / INDEX_BUCKETS));
 	s->home = &s->page[s->number];
+	s->stray = ix->stray;
 	s->there = (struct home){ .index = ix, .page = new_page, .bucket = &new_page[s->number] };
+	if (s->number == 0)
+		note_strays(ix, s->page);
 	/* Nobody else ever has two locks, so this waits for nobody who waits. */
 	bucket_lock(s->home);
 	bucket_lock(s->there.bucket);

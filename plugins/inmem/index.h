@@ -40,6 +40,7 @@ struct index {
 	    growing; /* atomic, changed under grow_lock: bucket whose turn it is, in the set whose turn it is; INDEX_RESTS */
 	uint64_t displaced; /* atomic; evicted because their home was full */
 	pthread_mutex_t grow_lock;
+	uint64_t stray[INDEX_BUCKETS][INDEX_BUCKETS / 64]; /* growth.c's, under grow_lock */
 };
 #define INDEX_RESTS UINT64_MAX
 

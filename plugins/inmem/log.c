@@ -178,6 +178,8 @@ open_one(struct log *l, uint32_t *open, unsigned queue, bool cleaner)
 
 			*seg =
 			    (struct segment){ .state = SEGMENT_OPEN, .queue = (uint8_t)queue, .opened = l->opened++ };
+			if (l->touched <= s)
+				l->touched = s + 1;
 			add_bytes(l, queue, arena_segment_size(l->arena));
 			__atomic_store_n(open, s, __ATOMIC_RELEASE);
 		}
@@ -307,10 +309,10 @@ deadest(struct log *l, bool any)
 {
 	uint32_t best = LOG_NONE, most = 0, looks = any ? LOOKS_MOST : LOOKS;
 
-	for (uint32_t i = 0; i < looks && i < l->arena->segments; i++) {
+	for (uint32_t i = 0; i < looks && i < l->touched; i++) {
 		uint32_t s = l->hand, dead = dead_of(l, s);
 
-		l->hand = (l->hand + 1) % l->arena->segments;
+		l->hand = (l->hand + 1) % l->touched;
 		if (dead == UINT32_MAX || dead <= most || (!any && dead < l->segments[s].end / DEAD_PART))
 			continue;
 		most = dead;

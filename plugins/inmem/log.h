@@ -56,6 +56,7 @@ struct log {
 	uint32_t reserve;    /* free segments that only the cleaner may open */
 	uint32_t target;     /* below so many the cleaner works */
 	uint32_t hand;	     /* where the next look for dead bytes begins */
+	uint32_t touched;    /* segments before this one were opened once; none behind it was */
 	uint64_t weight_max; /* a segment that has so much of large values is full */
 	uint64_t opened;
 	uint64_t flushed;			  /* segments opened before so many have little that is alive */

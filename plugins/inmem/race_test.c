@@ -19,7 +19,7 @@
 #define MIB	(1024 * 1024)
 #define WORKERS 4
 #define KEYS	6000
-#define ROUNDS	30000
+#define ROUNDS	100000
 #define LEN_MAX 3000
 
 static struct store *store;
@@ -172,14 +172,14 @@ work(void *arg)
 		dice = dice * 6364136223846793005ULL + 1442695040888963407ULL;
 		/* Some keys more often than others. */
 		key = (uint32_t)(dice >> 33) % (dice >> 60 < 8 ? KEYS / 20 : KEYS);
-		turn = (uint32_t)(dice >> 20) % 1000;
-		if (turn < 500)
+		turn = (uint32_t)(dice >> 20) % 10000;
+		if (turn < 5000)
 			get(sh, key);
-		else if (turn < 950)
+		else if (turn < 9500)
 			set(sh, (key / WORKERS * WORKERS + sh->worker) % KEYS);
-		else if (turn < 998)
+		else if (turn < 9990)
 			drop(sh, (key / WORKERS * WORKERS + sh->worker) % KEYS);
-		else if (turn < 999)
+		else if (turn < 9991)
 			flush(sh, sh->worker);
 		else
 			store_tick(sh);
@@ -211,7 +211,7 @@ i2_i3_i13_what_is_read_was_written_and_is_not_stale(void **state)
 	for (unsigned w = 0; w < WORKERS; w++)
 		pthread_join(threads[w], NULL);
 	print_message("%u hits: %u stale, %u foreign, %u torn\n", hits, stale, foreign, torn);
-	assert_true(hits > 1000);
+	assert_true(hits > ROUNDS / 10);
 	assert_int_equal(stale, 0);
 	assert_int_equal(foreign, 0);
 	assert_int_equal(torn, 0);

@@ -104,6 +104,22 @@ copy_out(struct fetch *f, const struct image *im)
 
 /* ---- once more ---- */
 
+/*
+ * What is there is no good.  Who changes the key just now may have a version already, which the tomb's would be higher than: then the next one who reads
+ * it erases it.
+ */
+static void
+erase(const struct fetch *f, const struct place *at)
+{
+	struct store *s = f->fetcher->store;
+
+	if (!f->locked && !keys_try(s->keys, f->khash))
+		return;
+	store_erase(s, f->khash, at);
+	if (!f->locked)
+		keys_give(s->keys, f->khash);
+}
+
 static bool attempt(struct fetch *f);
 
 /* Nothing useful was there.  true: that is the end. */
@@ -115,7 +131,7 @@ again(struct fetch *f)
 	if (++f->tries < TRIES)
 		return attempt(f);
 	COUNT(f->fetcher->store, check_errors, 1);
-	store_erase(f->fetcher->store, f->khash, &was);
+	erase(f, &was);
 	return ends(f, FETCH_MISS, IO_OK);
 }
 
@@ -132,7 +148,7 @@ hit(struct fetch *f)
 static bool
 fell_apart(struct fetch *f)
 {
-	store_erase(f->fetcher->store, f->khash, &f->entry.place);
+	erase(f, &f->entry.place);
 	return ++f->tries < TRIES ? attempt(f) : ends(f, FETCH_MISS, IO_OK);
 }
 
@@ -153,7 +169,7 @@ gathered(struct fetch *f)
 	case GATHER_WRONG:
 		return again(f);
 	case GATHER_UNREADABLE:
-		store_erase(f->fetcher->store, f->khash, &f->entry.place);
+		erase(f, &f->entry.place);
 		return ends(f, FETCH_MISS, status);
 	case GATHER_FAILED:
 		break;
@@ -244,7 +260,7 @@ read_done(struct io_request *r)
 	case IO_SHORT:
 	case IO_FAILED:
 		COUNT(s, read_errors, 1);
-		store_erase(s, f->khash, &f->entry.place);
+		erase(f, &f->entry.place);
 		end = ends(f, FETCH_MISS, r->status);
 		break;
 	default:

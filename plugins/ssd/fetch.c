@@ -9,8 +9,9 @@
 #include "size_class.h"
 #include "state.h"
 
-#define KEY_MOST 255
-#define TRIES	 4
+#define KEY_MOST     255
+#define TRIES	     4 /* at the disk */
+#define LOCATE_TRIES 100
 
 struct read {
 	struct io_request request;
@@ -135,6 +136,20 @@ again(struct fetch *f)
 	return ends(f, FETCH_MISS, IO_OK);
 }
 
+/* A good record, of another key.  Either the index takes both keys for one, or the entry was moved, and its place is used again.  true: that is the end. */
+static bool
+is_of_another(struct fetch *f)
+{
+	struct store *s = f->fetcher->store;
+	struct entry e;
+
+	if (++f->tries < TRIES && store_find(s, f->khash, f->wall, &e) &&
+	    (e.place.seg != f->entry.place.seg || e.place.start != f->entry.place.start ||
+		atomic_load(&s->segments[e.place.seg].seq) != f->seq))
+		return attempt(f);
+	return ends(f, FETCH_MISS, IO_OK);
+}
+
 /* ---- in pieces ---- */
 
 static bool
@@ -229,7 +244,7 @@ take(struct fetch *f, struct read *rd)
 
 	switch (judge(f, at, rd->room, &f->head)) {
 	case LOOKS_OTHER:
-		return ends(f, FETCH_MISS, IO_OK);
+		return is_of_another(f);
 	case LOOKS_WRONG:
 		return again(f);
 	default:
@@ -325,7 +340,7 @@ read_disk(struct fetch *f)
 
 /*
  * Where it is, and the image that it is in, held; NULL: the disk.  What the index leads to while its image is held was copied whole, and stays:
- * so it is looked for again then.  Each time around somebody else has written it anew.
+ * so it is looked for again then.  Each time around somebody else has written it anew; after too many of these the disk is asked, which says no more.
  */
 static bool
 locate(struct fetch *f, struct image **im)
@@ -334,11 +349,11 @@ locate(struct fetch *f, struct image **im)
 
 	if (!store_find(s, f->khash, f->wall, &f->entry))
 		return false;
-	for (;;) {
+	for (unsigned n = 0;; n++) {
 		uint32_t segment = f->entry.place.seg;
 
 		f->seq = atomic_load(&s->segments[segment].seq);
-		*im = fetch_hold_image(&s->segments[segment]);
+		*im = n < LOCATE_TRIES ? fetch_hold_image(&s->segments[segment]) : NULL;
 		if (*im == NULL)
 			return true;
 		if (!store_find(s, f->khash, f->wall, &f->entry)) {
@@ -367,7 +382,7 @@ attempt(struct fetch *f)
 	looks = copy_out(f, im);
 	fetch_let_go(im);
 	if (looks == LOOKS_OTHER)
-		return ends(f, FETCH_MISS, IO_OK);
+		return is_of_another(f);
 	if (looks == LOOKS_WRONG)
 		return again(f);
 	if (f->head.type == RECORD_MANIFEST)

@@ -36,12 +36,20 @@ seq_of(const struct store *s, const struct place *p)
 	return p->seg < s->g.segments ? atomic_load(&s->segments[p->seg].seq) : 0;
 }
 
+/* Free since the index was asked, its segment says nothing: the entry may be elsewhere now.  How often that is looked up. */
+#define FIND_TRIES 4
+
 bool
 store_find(struct store *s, uint64_t khash, int64_t wall, struct entry *e)
 {
-	if (!index_find(s->index, khash, e))
-		return false;
-	return !exptime_passed(e->exptime, wall) && seq_of(s, &e->place) >= atomic_load(&s->flush_seq);
+	for (unsigned n = 0; n < FIND_TRIES && index_find(s->index, khash, e) && !exptime_passed(e->exptime, wall);
+	     n++) {
+		uint64_t seq = seq_of(s, &e->place);
+
+		if (seq != 0)
+			return seq >= atomic_load(&s->flush_seq);
+	}
+	return false;
 }
 
 bool

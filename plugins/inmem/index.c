@@ -227,6 +227,14 @@ bucket_lock(struct bucket *b)
 	}
 }
 
+static bool
+bucket_trylock(struct bucket *b)
+{
+	uint32_t open = 0;
+
+	return __atomic_compare_exchange_n(&b->lock, &open, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
 void
 bucket_unlock(struct bucket *b)
 {
@@ -401,36 +409,75 @@ index_place(struct home *h, uint64_t *entry)
 	return slot != NULL ? slot : displace(h, *entry);
 }
 
-/* The one at home that was asked for least has to go. */
+/* The one at home that was asked for least has to go.  NULL: none is at home. */
 static uint64_t *
-replace(struct home *h, uint64_t entry, uint64_t *evicted)
+coldest_at_home(struct home *h)
 {
-	uint64_t *coldest = NULL;
+	uint64_t *coldest = NULL, least = 0;
 
 	for (unsigned i = 0; i < INDEX_SLOTS; i++) {
 		uint64_t its = __atomic_load_n(&h->bucket->slots[i], __ATOMIC_RELAXED);
 
-		if (its != 0 && entry_where(its) == 0 && (coldest == NULL || entry_hits(its) < entry_hits(*evicted))) {
+		if (its != 0 && entry_where(its) == 0 && (coldest == NULL || entry_hits(its) < entry_hits(least))) {
 			coldest = &h->bucket->slots[i];
-			*evicted = its;
+			least = its;
 		}
 	}
-	if (coldest != NULL) {
-		store(coldest, entry);
-		__atomic_add_fetch(&h->index->displaced, 1, __ATOMIC_RELAXED);
-	}
 	return coldest;
+}
+
+/*
+ * One that lives here goes, of another home: with its lock, which this worker must not wait for, since somebody may hold that and wait for this
+ * one.  Returns the entry it was; 0: none of their locks was to be had.
+ */
+static uint64_t
+replace_guest(struct home *h, uint64_t entry)
+{
+	unsigned here = (unsigned)(h->bucket - h->page);
+
+	for (unsigned i = 0; i < INDEX_SLOTS; i++) {
+		uint64_t its = __atomic_load_n(&h->bucket->slots[i], __ATOMIC_RELAXED);
+		struct bucket *home = &h->page[index_home_of(here, its)];
+
+		if (its == 0 || home == h->bucket || !bucket_trylock(home))
+			continue;
+		/* Has it stayed? */
+		if (__atomic_load_n(&h->bucket->slots[i], __ATOMIC_RELAXED) == its) {
+			store(&h->bucket->slots[i], entry);
+			h->slot = &h->bucket->slots[i];
+			bucket_back(home);
+		} else {
+			its = 0;
+		}
+		bucket_unlock(home);
+		if (its != 0)
+			return its;
+	}
+	return 0;
+}
+
+static uint64_t
+replace(struct home *h, uint64_t entry)
+{
+	uint64_t *coldest = coldest_at_home(h), its;
+
+	if (coldest == NULL)
+		return replace_guest(h, entry);
+	its = __atomic_load_n(coldest, __ATOMIC_RELAXED);
+	store(coldest, entry);
+	h->slot = coldest;
+	return its;
 }
 
 bool
 index_insert(struct home *h, uint64_t location, unsigned hits, uint64_t *evicted)
 {
-	uint64_t entry = tag_of(h->hash) << ENTRY_TAG_SHIFT | hits * ENTRY_HIT | location;
-
-	*evicted = 0;
-	h->entry = entry;
+	h->entry = tag_of(h->hash) << ENTRY_TAG_SHIFT | hits * ENTRY_HIT | location;
 	h->slot = index_place(h, &h->entry);
-	if (h->slot == NULL)
-		h->slot = replace(h, entry, evicted);
+	if (evicted == NULL)
+		return h->slot != NULL;
+	*evicted = h->slot == NULL ? replace(h, h->entry) : 0;
+	if (*evicted != 0)
+		__atomic_add_fetch(&h->index->displaced, 1, __ATOMIC_RELAXED);
 	return h->slot != NULL;
 }

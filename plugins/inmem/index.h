@@ -135,8 +135,8 @@ void index_move(struct home *h, uint64_t location, unsigned hits);
 void index_clear(struct home *h);
 
 /*
- * A new entry; it is the one that was found, then.  The home may be so full that another of its entries has to go: *evicted is that one, else 0.
- * false: there is no place, not even so.
+ * A new entry; it is the one that was found, then.  The home may be so full that another one has to go: *evicted is that, else 0.  NULL: none
+ * may go.  false: there is no place; where one may go that is all but impossible, since others would have to hold seven locks just now.
  */
 bool index_insert(struct home *h, uint64_t location, unsigned hits, uint64_t *evicted);
 

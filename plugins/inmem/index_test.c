@@ -93,6 +93,55 @@ an_index_that_is_full_evicts(void **state)
 	shelves_end();
 }
 
+static unsigned
+home_of(int key)
+{
+	struct op o;
+
+	return index_hash(op_of(&o, key)->hash) % INDEX_BUCKETS;
+}
+
+/* Of the only page. */
+static bool
+is_full_of_guests(unsigned home)
+{
+	const struct bucket *b = index_bucket(&store->index, home);
+
+	for (unsigned i = 0; i < INDEX_SLOTS; i++)
+		if (b->slots[i] == 0 || index_home_of(home, b->slots[i]) == home)
+			return false;
+	return true;
+}
+
+/* Some homes have no key yet when all others are more than full: what lives there is theirs.  Then their own come. */
+static void
+a_home_full_of_guests_takes_its_own(void **state)
+{
+	unsigned taken = 0;
+	int stored = 0, key = 0;
+
+	shelves_make(4 * MIB, true);
+	store->index.growing = 0; /* somebody else is at it, for ever */
+	pthread_mutex_lock(&store->index.grow_lock);
+	for (; stored < 3000; key++)
+		if (home_of(key) >= 8) {
+			assert_true(put(shelves[0], key, 10));
+			stored++;
+		}
+	for (; taken < 5 && key < 20000; key++)
+		if (home_of(key) < 8) {
+			taken += is_full_of_guests(home_of(key));
+			assert_true(put(shelves[0], key, 10));
+			assert_non_null(find(key));
+		}
+	assert_true(taken >= 5);
+	pthread_mutex_unlock(&store->index.grow_lock);
+	store->index.growing = INDEX_RESTS;
+	settle();
+	assert_true(audit(store) > 1600);
+	shelves_end();
+}
+
 int
 main(void)
 {
@@ -100,6 +149,7 @@ main(void)
 		cmocka_unit_test(i9_growth_loses_nothing),
 		cmocka_unit_test(i9_growth_that_sorts_wrongly_is_found),
 		cmocka_unit_test(an_index_that_is_full_evicts),
+		cmocka_unit_test(a_home_full_of_guests_takes_its_own),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -63,7 +63,7 @@ count_in(struct visit *v)
 static bool
 publish(struct visit *v, struct draft *d)
 {
-	uint64_t old = v->home.entry, evicted;
+	uint64_t old = v->home.entry, evicted = 0;
 
 	if (v->found != NULL) {
 		index_move(&v->home, d->location, entry_hits(old));
@@ -72,7 +72,7 @@ publish(struct visit *v, struct draft *d)
 		v->inserted = false;
 		return true;
 	}
-	if (!index_insert(&v->home, d->location, d->hits, &evicted))
+	if (!index_insert(&v->home, d->location, d->hits, v->store->evict ? &evicted : NULL))
 		return false;
 	count_in(v);
 	if (evicted != 0)

@@ -56,12 +56,13 @@ static const struct rend_option options[] = {
 	    "RAM for values that are being read; at least twice item_size_max, if that is more than 1 MiB."),
 	REND_OPTION("reinsert", REND_INT, ssd_conf, moves, "30", "0..90",
 	    "Percent of a segment that may be written again when it is freed, because it was read since."),
-	REND_OPTION("sync", REND_CHOICE, ssd_conf, sync, "seal", "none|seal|flush",
-	    "What is on the disk for certain, should the power fail: nothing, full segments, or all that was flushed."),
+	REND_OPTION("sync", REND_CHOICE, ssd_conf, sync, "seal", "none|seal|flush|always",
+	    "What is on the disk for certain, should the power fail: nothing, full segments, all that was flushed, or "
+	    "all that was answered."),
 	REND_OPTION("flush", REND_DURATION, ssd_conf, flush, "50ms", "1ms..10s",
 	    "How long what was stored may be in RAM only: that much is lost if the process is killed."),
 	REND_OPTION("timeout", REND_DURATION, ssd_conf, timeout, "500ms", "1ms..1min",
-	    "How long one read of the disk may take."),
+	    "How long one read of the disk may take; with sync = always, the same of what a change waits for."),
 	REND_OPTION("engine", REND_CHOICE, ssd_conf, engine, "auto", "auto|uring|threads",
 	    "How the disk is asked: io_uring, or threads where the kernel has none."),
 	REND_OPTION("mismatch", REND_CHOICE, ssd_conf, mismatch, "refuse", "refuse|empty",
@@ -325,6 +326,8 @@ open_disk(struct ssd *d, const struct ssd_conf *c, struct rend_error *err)
 		return -1;
 	o.wake = keeper_wake;
 	o.wake_arg = &d->keeper;
+	o.flushed = commit_flushed;
+	o.flushed_arg = d;
 	o.breaker = d->breaker;
 	if (store_open(&d->store, d->io, &o, rend_wall(), &opened) != 0)
 		return rend_error(err, "%s", opened.sentence);
@@ -352,6 +355,7 @@ free_ssd(struct ssd *d)
 		struct instance *inst = d->instances;
 
 		d->instances = inst->next;
+		commits_fini(&inst->commits);
 		pthread_mutex_destroy(&inst->lock);
 		free(inst);
 	}
@@ -437,6 +441,11 @@ attach(void **instp, void *store, struct rend_worker *worker, struct rend_error 
 	inst->magic = INSTANCE_MAGIC;
 	inst->ssd = d;
 	inst->worker = worker;
+	if (commits_open(&inst->commits, inst) != 0) {
+		io_queue_close(&inst->fetcher.queue, LET_GO);
+		free(inst);
+		return rend_error(err, "no memory");
+	}
 	inst->fetcher.store = d->store;
 	inst->fetcher.buffers = d->buffers;
 	inst->fetcher.time = d->conf->timeout;
@@ -465,6 +474,7 @@ detach(void *arg)
 		pthread_mutex_unlock(&inst->ssd->lock);
 	}
 	job_end_all(inst);
+	commits_close(&inst->commits);
 }
 
 static void

@@ -134,6 +134,13 @@ struct store {
 	bool behind;			      /* this flush leaves something over */
 	_Atomic uint64_t flushed;	      /* io_now() when the last one began that did not */
 
+	/* Flushes, counted: SYNC_ALWAYS. */
+	_Atomic uint64_t commit_begun; /* by the keeper */
+	_Atomic uint64_t commit_done;  /* the last one that left nothing over */
+	_Atomic uint64_t commit_asked; /* for the highest one */
+	_Atomic bool commit_due;
+	_Atomic uint64_t given_up; /* images, so far */
+
 #define STORE_COUNT(name, doc) _Atomic uint64_t name;
 	struct {
 		STORE_COUNTS(STORE_COUNT)

@@ -26,9 +26,10 @@ struct breaker;
 struct store;
 
 enum store_sync {
-	STORE_SYNC_NONE,  /* the system writes when it likes: a power cut may take anything */
-	STORE_SYNC_SEAL,  /* each full segment is synced: a power cut takes what the open ones have */
-	STORE_SYNC_FLUSH, /* whatever is flushed is synced, too */
+	STORE_SYNC_NONE,   /* the system writes when it likes: a power cut may take anything */
+	STORE_SYNC_SEAL,   /* each full segment is synced: a power cut takes what the open ones have */
+	STORE_SYNC_FLUSH,  /* whatever is flushed is synced, too */
+	STORE_SYNC_ALWAYS, /* and who changes something is told so after that: store_commit_at() */
 };
 
 struct store_options {
@@ -49,6 +50,9 @@ struct store_options {
 	/* There is something that store_step() should do soon.  Any thread, which holds none of the store's locks; NULL: nobody wants to know. */
 	void (*wake)(void *arg);
 	void *wake_arg;
+	/* SYNC_ALWAYS: a flush has ended.  The keeper's thread, which holds none of the store's locks; NULL: nobody wants to know. */
+	void (*flushed)(void *arg);
+	void *flushed_arg;
 };
 
 /* How it was found.  sentence: what is to be said about it, or why it failed. */
@@ -125,8 +129,11 @@ void store_refuse(struct store *s, uint64_t khash);
 /* Removes what the hash leads to, whatever it is; if it leads to nothing, as store_is_gone(). */
 void store_remove(struct store *s, uint64_t khash);
 
-/* Somebody was told that there is nothing.  What left the index, and is on the disk for some more steps, does not come back then, either. */
-void store_is_gone(struct store *s, uint64_t khash);
+/*
+ * Somebody was told that there is nothing.  What left the index, and is on the disk for some more steps, does not come back then, either.
+ * true: that had to be noted.
+ */
+bool store_is_gone(struct store *s, uint64_t khash);
 
 /* Gives the record of this version at this place another exptime.  false: it is not there, or cannot be noted now; then it was removed. */
 bool store_touch(struct store *s, uint64_t khash, const struct entry *e, uint64_t version, uint32_t exptime);
@@ -137,6 +144,26 @@ void store_flush_all(struct store *s);
 /* What is at this place turned out to be unreadable. */
 void store_erase(struct store *s, uint64_t khash, const struct place *at);
 
+/* ---- what is told only when it is on the disk (SYNC_ALWAYS) ---- */
+
+/* Is it asked for? */
+bool store_commits(const struct store *s);
+
+/* The flush after which all is on the disk that this thread has changed so far: when store_committed() is no less.  Any thread. */
+uint64_t store_commit_at(const struct store *s);
+
+/* ... which is to begin soon. */
+void store_commit_ask(struct store *s);
+
+/* The last flush that left nothing over. */
+uint64_t store_committed(const struct store *s);
+
+/*
+ * Rises when the disk did not take something, and what was written with it is given up.  If it did between a change and the flush that it waited
+ * for, that change may be gone, although the flush left nothing over.
+ */
+uint64_t store_given_up(const struct store *s);
+
 /* ---- the keeper ---- */
 
 /*
@@ -144,6 +171,12 @@ void store_erase(struct store *s, uint64_t khash, const struct place *at);
  * takes nothing, or all images are in use, does that wait for the next flush.  Waits for the disk.  true: there was something to do.
  */
 bool store_step(struct store *s, bool flush, int64_t wall);
+
+/* Is a flush asked for?  Once for each store_commit_ask(), or for several. */
+bool store_commit_due(struct store *s);
+
+/* Is there one that somebody waits for still, because it left something over? */
+bool store_commit_missed(const struct store *s);
 
 /*
  * io_now() of a moment: all that was answered before it is on the disk, as far as `sync` says.  When the last flush began that left nothing over; at
@@ -168,6 +201,7 @@ uint64_t store_flushed(const struct store *s);
 	X(expired_segments, "Segments that were freed because all in them had expired.")            \
 	X(freed_segments, "Segments that were freed because they were the oldest.")                 \
 	X(bytes_written, "Bytes written to segments.")                                              \
+	X(syncs, "Times that a file of segments was synced.")                                       \
 	X(user_bytes, "Bytes of records as they came.")                                             \
 	X(discards, "Times that what is on the disk was given up for the next rebuild.")
 

@@ -49,10 +49,13 @@ verb_stored(struct job *j, enum stored stored, uint64_t cas, uint64_t len)
 
 	switch (stored) {
 	case STORE_TOO_BIG:
-		if (verb_is_blind(op))
+		if (verb_is_blind(op)) {
 			store_remove(j->inst->ssd->store, j->fetch.khash);
+			j->changed = true;
+		}
 		return REND_TOO_BIG;
 	case STORE_NOT_ADMITTED:
+		j->changed = true;
 		return REND_NOT_ADMITTED;
 	case STORE_FLUSHED:
 		/* Then there is nothing, and so it is answered. */
@@ -61,6 +64,7 @@ verb_stored(struct job *j, enum stored stored, uint64_t cas, uint64_t len)
 	case STORE_WAITS:
 		return REND_BUSY; /* it was not begun */
 	case STORED:
+		j->changed = true;
 		break;
 	}
 	op->item.cas = cas;
@@ -81,7 +85,7 @@ put_large(struct job *j, struct store_item *item, struct rend_value *value)
 	tear = calloc(1, sizeof *tear);
 	if (tear == NULL) {
 		store_refuse(d->store, item->khash);
-		return REND_NOT_ADMITTED;
+		return verb_stored(j, STORE_NOT_ADMITTED, 0, 0);
 	}
 	*tear = (struct tear){ .job = j, .inst = j->inst, .until = j->op->deadline, .stored = STORE_WAITS };
 	if (value != &j->op->item.value) {
@@ -267,12 +271,13 @@ static enum rend_status
 run_delete(struct job *j)
 {
 	if (!is_there(j)) {
-		store_is_gone(j->inst->ssd->store, j->fetch.khash);
+		j->changed = store_is_gone(j->inst->ssd->store, j->fetch.khash);
 		return REND_MISS;
 	}
 	if (!fits(j))
 		return REND_EXISTS;
 	store_remove(j->inst->ssd->store, j->fetch.khash);
+	j->changed = true;
 	return REND_OK;
 }
 
@@ -282,6 +287,7 @@ touch(struct job *j)
 	struct fetch *f = &j->fetch;
 	uint32_t exptime = store_exptime(j->op->ask.exptime);
 
+	j->changed = true;
 	if (!store_touch(j->inst->ssd->store, f->khash, &f->entry, f->head.version, exptime))
 		return REND_NOT_ADMITTED;
 	f->entry.exptime = exptime;

@@ -122,6 +122,50 @@ def test_after_kill_9_what_was_flushed_is_there():
             right(found(c), want)
 
 
+def test_with_sync_always_what_was_answered_is_there():
+    """Nothing is flushed by itself here, so it is there because it was answered."""
+    path = folder()
+    always = lambda path: conf(path, 'sync = "always";').replace('flush = "5ms"', 'flush = "10s"')
+    with Rend(always(path)) as rend:
+        with rend.client() as c, rend.client() as other:
+            put(c, 1)
+            c.ask(b"delete key7\r\ntouch key8 -1\r\nset n 0 0 1\r\n1\r\nincr n 6\r\n", b"DELETED\r\nTOUCHED\r\nSTORED\r\n7\r\n")
+            c.ask(b"mg new N60 v\r\n", b"VA 0 W\r\n\r\n")
+            many = range(2000, 3000)
+            c.say(b"".join(b"set key%d 2 0 %d\r\n%s\r\n" % (key, len(value(key, 2)), value(key, 2)) for key in many))
+            c.hear(b"STORED\r\n" * len(many))
+            put(c, 3, range(20, 25))
+            put(other, 3, range(25, 30))
+            rend.kill()
+    with Rend(always(path)) as rend:
+        assert rend.said("rebuilt"), rend.tail()
+        with rend.client() as c:
+            want = {key: 3 if key in range(20, 30) else 1 for key in range(KEYS)}
+            want[7] = want[8] = None
+            right(found(c), want)
+            right(found(c, many), dict.fromkeys(many, 2))
+            c.ask(b"get n\r\n", b"VALUE n 0 1\r\n7\r\nEND\r\n").ask(b"mg new v\r\n", b"VA 0 Z\r\n\r\n")
+            c.ask(b"flush_all\r\n", b"OK\r\n")
+        rend.kill()
+    with Rend(always(path)) as rend, rend.client() as c:
+        assert all(n is None for n in found(c).values())
+
+
+def test_what_is_stored_together_shares_a_sync():
+    with Rend(conf(folder(), 'sync = "always"; size = "64MiB";').replace('size = "24MiB"; ', "")) as rend, rend.client() as c:
+        count = lambda name: int(rend.stats("node disk")["disk." + name])
+        put(c, 1, range(20))
+        wait_for("the counters", lambda: count("syncs") >= 20)
+        before, so_far, many = count("syncs"), count("user_bytes"), 3000
+        c.say(b"".join(b"set key%d 0 0 1\r\nx\r\n" % key for key in range(many)))
+        c.hear(b"STORED\r\n" * many)
+        # All are counted at one moment, once a second.
+        wait_for("the counters", lambda: count("user_bytes") - so_far > many * 68)
+        shared = count("syncs") - before
+        print(f"{many} stores, {shared} syncs", flush=True)
+        assert 0 < shared < many / 4, shared
+
+
 def overwrite(path, what):
     """Somebody, or the disk, has changed the bytes of what was stored."""
     places = 0

@@ -336,7 +336,8 @@ open_disk(struct ssd *d, const struct ssd_conf *c, struct rend_error *err)
 		    (unsigned long long)c->buffers, (unsigned long long)longest_read(d));
 	rend_log(opened.damaged ? REND_LOG_WARN : REND_LOG_INFO, "ssd: %s, by %s", opened.sentence, io_name(d->io));
 	/* The keeper last: nobody would stop it. */
-	if (tearer_start(&d->tearer, d->store, c->timeout) != 0 || keeper_start(&d->keeper, d->store) != 0)
+	if (tearer_start(&d->tearer, d->store, c->timeout, buffers_for(c)) != 0 ||
+	    keeper_start(&d->keeper, d->store) != 0)
 		return rend_error(err, "no thread");
 	return 0;
 }

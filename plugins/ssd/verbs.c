@@ -97,7 +97,8 @@ put_large(struct job *j, struct store_item *item, struct rend_value *value)
 		return VERB_LATER;
 	rend_value_drop(&tear->joined);
 	free(tear);
-	return REND_BUSY;
+	store_refuse(d->store, item->khash);
+	return verb_stored(j, STORE_NOT_ADMITTED, 0, 0);
 }
 
 /* A set that cannot be kept leaves nothing older. */

@@ -13,6 +13,7 @@ struct ssd_conf {
 	uint64_t size, segment, chunk, buffers;
 	int64_t objects, moves;
 	uint64_t flush, timeout;
+	uint64_t write_budget, min_ttl, max_value;
 	int sync, engine, mismatch;
 	bool keep;
 };
@@ -27,6 +28,11 @@ struct ssd_conf {
 #define BUFFERS_SPARE (4ULL << 20)
 
 #define NS_PER_US     1000ULL
+#define NS_PER_S      1000000000ULL
+
+/* Less is a slip: somebody has left the unit out. */
+#define BUDGET_LEAST (64U << 10)
+
 /*
  * After so many reads in a row of seconds that failed or were late, gets are answered at once, and a worker looks whether the disk is back once
  * a second.
@@ -63,6 +69,12 @@ static const struct rend_option options[] = {
 	    "How long what was stored may be in RAM only: that much is lost if the process is killed."),
 	REND_OPTION("timeout", REND_DURATION, ssd_conf, timeout, "500ms", "1ms..1min",
 	    "How long one read of the disk may take; with sync = always, the same of what a change waits for."),
+	REND_OPTION("write_budget", REND_SIZE, ssd_conf, write_budget, "0", NULL,
+	    "Bytes per second that are written at most; more is not stored.  0: no bound."),
+	REND_OPTION("min_ttl", REND_DURATION, ssd_conf, min_ttl, "0", NULL,
+	    "What expires sooner is not stored.  0: all that is sent."),
+	REND_OPTION("max_value", REND_SIZE, ssd_conf, max_value, "0", NULL,
+	    "What is longer is not stored.  0: up to item_size_max."),
 	REND_OPTION("engine", REND_CHOICE, ssd_conf, engine, "auto", "auto|uring|threads",
 	    "How the disk is asked: io_uring, or threads where the kernel has none."),
 	REND_OPTION("mismatch", REND_CHOICE, ssd_conf, mismatch, "refuse", "refuse|empty",
@@ -238,6 +250,9 @@ options_of(const struct ssd_conf *c)
 		.segment = (uint32_t)c->segment,
 		.objects = c->objects != 0 ? (uint64_t)c->objects : c->size / OBJECT_BYTES,
 		.moves = (uint32_t)c->moves,
+		.write_budget = c->write_budget,
+		.min_ttl = (int64_t)(c->min_ttl / NS_PER_S),
+		.max_value = c->max_value,
 		.sync = (enum store_sync)c->sync,
 		.empty = c->mismatch == 1,
 		.fresh = !c->keep,
@@ -255,6 +270,11 @@ check(const void *conf, struct rend_error *err)
 		return rend_error(err, "path is empty");
 	if ((c->chunk & (c->chunk - 1)) != 0)
 		return rend_error(err, "chunk is %llu, which is no power of two", (unsigned long long)c->chunk);
+	if (c->write_budget != 0 && c->write_budget < BUDGET_LEAST)
+		return rend_error(err, "write_budget is %llu bytes a second: at least \"64KiB\", or 0 for no bound",
+		    (unsigned long long)c->write_budget);
+	if (c->min_ttl % NS_PER_S != 0)
+		return rend_error(err, "min_ttl has a part of a second, and values expire by whole ones");
 	o = options_of(c);
 	if (store_plan(&o, &opened) != 0)
 		return rend_error(err, "%s", opened.sentence);

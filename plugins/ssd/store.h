@@ -34,14 +34,17 @@ enum store_sync {
 
 struct store_options {
 	const char *dir;
-	uint64_t capacity; /* bytes of segments */
-	uint32_t chunk;	   /* bytes; 0: 64 */
-	uint32_t segment;  /* bytes; 0: by capacity, 4 to 64 MiB */
-	uint64_t bank;	   /* bytes of one file at most; 0: 4 GiB, or more: there are at most 16 files */
-	uint64_t objects;  /* that the index has room for */
-	uint32_t images;   /* segments in RAM at once; 0: 16 of up to 8 MiB, or 8 */
-	uint32_t moves;	   /* percent of a segment that may be written again when it is freed, because it was hit */
-	uint32_t share;	   /* rows of segments that go in one step; 0: 8192 */
+	uint64_t capacity;     /* bytes of segments */
+	uint32_t chunk;	       /* bytes; 0: 64 */
+	uint32_t segment;      /* bytes; 0: by capacity, 4 to 64 MiB */
+	uint64_t bank;	       /* bytes of one file at most; 0: 4 GiB, or more: there are at most 16 files */
+	uint64_t objects;      /* that the index has room for */
+	uint32_t images;       /* segments in RAM at once; 0: 16 of up to 8 MiB, or 8 */
+	uint32_t moves;	       /* percent of a segment that may be written again when it is freed, because it was hit */
+	uint64_t write_budget; /* bytes per second that store_admit() lets be written; 0: no bound */
+	int64_t min_ttl;       /* seconds; it refuses what is gone sooner */
+	uint64_t max_value;    /* bytes; and what is longer.  0: no bound */
+	uint32_t share;	       /* rows of segments that go in one step; 0: 8192 */
 	enum store_sync sync;
 	uint64_t seed;		 /* of khash, and uuid; 0: random */
 	bool empty;		 /* begin empty if what is there was made with other sizes; else that is an error */
@@ -105,6 +108,9 @@ struct store_item {
 	const struct rend_value *value;
 	/* Made of what was found under this: store_flushes().  0: not. */
 	uint64_t flushes;
+	/* For store_admit(). */
+	bool keeps_time; /* its exptime is that of what was there before */
+	bool needed;	 /* it is not refused */
 };
 
 enum stored {
@@ -120,6 +126,9 @@ uint32_t store_exptime(int64_t exptime);
 
 /* Can a value of so many bytes be in one record? */
 bool store_fits(const struct store *s, size_t keylen, size_t len);
+
+/* false: the options say that it is not to be stored, and it was refused (store_refuse()).  Once, before it is put, in pieces or not. */
+bool store_admit(struct store *s, const struct store_item *item, int64_t wall);
 
 enum stored store_put(struct store *s, const struct store_item *item, int64_t wall, uint64_t *cas);
 
@@ -190,7 +199,10 @@ uint64_t store_flushed(const struct store *s);
 	X(evictions, "Records that were freed with their segment before they expired.")             \
 	X(moves, "Records that were written again when their segment was freed, because of a hit.") \
 	X(index_evictions, "Objects that were evicted because the index had no place.")             \
-	X(not_admitted, "Stores that were refused because the disk was behind.")                    \
+	X(not_admitted, "Stores that were refused, for whatever reason.")                           \
+	X(refused_budget, "Those of them that write_budget had nothing left for.")                  \
+	X(refused_ttl, "Those of them that would have lived for less than min_ttl.")                \
+	X(refused_size, "Those of them that were longer than max_value.")                           \
 	X(tombs, "Records written because something is gone.")                                      \
 	X(touches, "Records written because an exptime changed.")                                   \
 	X(read_errors, "Reads of the disk that failed.")                                            \

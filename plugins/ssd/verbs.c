@@ -80,8 +80,6 @@ put_large(struct job *j, struct store_item *item, struct rend_value *value)
 	struct ssd *d = j->inst->ssd;
 	struct tear *tear;
 
-	if (!pieces_fit(d->store, item->keylen, value->len))
-		return verb_stored(j, STORE_TOO_BIG, 0, 0);
 	tear = calloc(1, sizeof *tear);
 	if (tear == NULL) {
 		store_refuse(d->store, item->khash);
@@ -116,12 +114,19 @@ put(struct job *j, struct rend_value *value, uint32_t flags, int64_t exptime)
 		.cas = op->ask.cas_new,
 		.sent = op->verb == REND_GET,
 		.flushes = !verb_is_blind(op) && is_there(j) ? j->flushes : 0,
+		.keeps_time = (op->verb == REND_APPEND || op->verb == REND_PREPEND) && is_there(j),
+		.needed = !rend_verb_stores(op->verb),
 		.value = value,
 	};
+	bool large = pieces_wanted(s, op->keylen, value->len);
 	uint64_t cas = 0;
 	enum stored stored;
 
-	if (pieces_wanted(s, op->keylen, value->len))
+	if (large && !pieces_fit(s, op->keylen, value->len))
+		return verb_stored(j, STORE_TOO_BIG, 0, 0);
+	if (!store_admit(s, &item, rend_wall()))
+		return verb_stored(j, STORE_NOT_ADMITTED, 0, 0);
+	if (large)
 		return put_large(j, &item, value);
 	stored = store_put(s, &item, rend_wall(), &cas);
 	return verb_stored(j, stored, cas, value->len);

@@ -287,6 +287,76 @@ def test_what_a_miss_leaves():
             c.ask(b"mg left N0 v\r\n", b"VA 0 Z\r\n\r\n")
 
 
+# ---- what is not stored, because the options say so ----
+
+REFUSED = b"SERVER_ERROR out of memory storing object\r\n"
+
+
+def test_what_is_too_long_or_gone_too_soon():
+    """It is refused by each verb that brings a value, and nothing older is there then, in no tier."""
+    for policy in ({}, TIERS):
+        with Rend(conf(folder(), 'min_ttl = "60s"; max_value = 100;', **policy)) as rend, rend.client() as c:
+            ok, long = b"set k 0 0 2\r\n10\r\n", b"x" * 101
+            for said, heard in (
+                    (b"set k 0 0 101\r\n%s\r\n" % long, REFUSED),
+                    (b"replace k 0 0 101\r\n%s\r\n" % long, REFUSED),
+                    (b"append k 0 0 99\r\n%s\r\n" % long[:99], REFUSED),
+                    (b"prepend k 0 0 99\r\n%s\r\n" % long[:99], REFUSED),
+                    (b"ms k 101\r\n%s\r\n" % long, REFUSED),
+                    (b"set k 0 59 1\r\nx\r\n", REFUSED),
+                    (b"set k 0 %d 1\r\nx\r\n" % (time.time() + 20), REFUSED),
+                    (b"ms k 1 T30\r\nx\r\n", REFUSED)):
+                c.ask(ok, b"STORED\r\n").ask(b"get k\r\n", b"VALUE k 0 2\r\n10\r\nEND\r\n")
+                c.ask(said, heard).ask(b"get k\r\n", b"END\r\n")
+            # What would not be stored anyway, is answered so.
+            c.ask(ok, b"STORED\r\n").ask(b"add k 0 0 101\r\n%s\r\n" % long, b"NOT_STORED\r\n").ask(b"cas k 0 0 101 1\r\n%s\r\n" % long, b"EXISTS\r\n")
+            c.ask(b"incr k 1\r\n", b"11\r\n")
+            # A time of its own: what comes later, and what is a delete, and what clients leave for each other.
+            c.ask(b"touch k 5\r\nincr k 1\r\nappend k 0 0 1\r\n0\r\nget k\r\n", b"TOUCHED\r\n12\r\nSTORED\r\nVALUE k 0 3\r\n120\r\nEND\r\n")
+            c.ask(b"set k 0 -1 1\r\nx\r\nget k\r\n", b"STORED\r\nEND\r\n")
+            c.ask(b"mg k N5\r\nmg k v\r\n", b"HD W\r\nVA 0 Z\r\n\r\n")
+            c.ask(b"set l 0 90 100\r\n%s\r\n" % long[:100], b"STORED\r\n")
+            wait_for("it to be counted", lambda: int(rend.stats("node disk")["disk.refused_ttl"]) == 3)
+            assert int(rend.stats("node disk")["disk.refused_size"]) == 5
+            assert int(rend.stats("node disk")["disk.not_admitted"]) == 8
+
+
+def test_what_is_beyond_the_budget():
+    with Rend(conf(folder(), 'write_budget = "1MiB";', **TIERS)) as rend, rend.client() as c:
+        v, answers = b"v" * 4000, []
+        begun = time.monotonic()
+        for n in range(2000):
+            answers.append(c.say(b"set key%d 0 0 4000\r\n%s\r\n" % (n % 700, v)).line() + b"\r\n")
+        took = time.monotonic() - begun
+        stored = answers.count(b"STORED\r\n")
+        print(f"{stored} of 2000 stored in {took:.1f} s", flush=True)
+        assert set(answers) == {b"STORED\r\n", REFUSED}
+        assert 250 <= stored <= (took + 1) * (1 << 20) / 4096 + 2, (stored, took)
+        # The last answer of each key is what is there.
+        for key in range(600):
+            last = answers[(1999 - key) // 700 * 700 + key]
+            c.say(b"get key%d\r\n" % key)
+            if c.line() != b"END":
+                c.hear(v + b"\r\nEND\r\n")
+                assert last == b"STORED\r\n", key
+            else:
+                assert last == REFUSED, key
+        wait_for("it to be counted", lambda: int(rend.stats("node disk")["disk.refused_budget"]) == 2000 - stored)
+        # After a while there is some again.
+        wait_for("a store to be taken", lambda: c.say(b"set key1 0 0 1\r\nx\r\n").line() == b"STORED")
+
+
+def test_options_that_make_no_sense():
+    for option, said in (('write_budget = 50;', 'write_budget is 50 bytes a second: at least "64KiB", or 0 for no bound'),
+            ('min_ttl = "1500ms";', "min_ttl has a part of a second, and values expire by whole ones")):
+        rend = Rend(conf(folder(), option))
+        rend.start()
+        assert rend.child.wait(harness.PATIENCE) != 0
+        rend.reader.join(harness.PATIENCE)
+        assert rend.said(said), rend.tail()
+        rend.remove()
+
+
 # ---- what is seen of it ----
 
 def test_what_is_counted():

@@ -113,6 +113,7 @@ copy_record(struct store *s, const struct row *r, const struct entry *e)
 	log_done(s, &a);
 	if (moved) {
 		s->leaving.budget -= (int64_t)a.head.chunks * s->g.chunk;
+		admit_written(s, (uint64_t)a.head.chunks * s->g.chunk);
 		COUNT(s, moves, 1);
 	} else {
 		bury(s, r->khash, a.head.version, a.head.seq); /* evicted from the index meanwhile */

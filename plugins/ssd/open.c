@@ -324,6 +324,7 @@ store_open(
 	pieces_init(s);
 	s->io = io;
 	s->options = *options;
+	admit_init(s);
 	s->dir = strdup(options->dir);
 	atomic_store(&s->wall, wall);
 	atomic_store(&s->flushed, io_now(io));
@@ -363,6 +364,7 @@ store_abandon(struct store **sp)
 	free(s->tombs);
 	free(s->dir);
 	pthread_cond_destroy(&s->stepped);
+	admit_fini(s);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
 }

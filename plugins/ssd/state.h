@@ -64,6 +64,12 @@ struct tomb {
 	uint64_t khash, version;
 };
 
+struct admission {
+	pthread_mutex_t lock;
+	int64_t left;	/* bytes of write_budget that may be spent; below 0: owed */
+	uint64_t since; /* io_now(): counted up to then */
+};
+
 enum goes { GOES_OLDEST, GOES_EXPIRED, GOES_BAD };
 
 /* A segment whose rows go, some in each step (leave.c). */
@@ -136,6 +142,15 @@ struct store {
 	_Atomic int64_t wall;		      /* as of the last step */
 	bool behind;			      /* this flush leaves something over */
 	_Atomic uint64_t flushed;	      /* io_now() when the last one began that did not */
+
+	/* Flushes, counted: SYNC_ALWAYS. */
+	_Atomic uint64_t commit_begun; /* by the keeper */
+	_Atomic uint64_t commit_done;  /* the last one that left nothing over */
+	_Atomic uint64_t commit_asked; /* for the highest one */
+	_Atomic bool commit_due;
+	_Atomic uint64_t given_up; /* images, so far */
+
+	struct admission admission;
 
 #define STORE_COUNT(name, doc) _Atomic uint64_t name;
 	struct {
@@ -216,6 +231,14 @@ bool store_append(
 
 /* index_may_go_f of a store: takes the key's lock, so that nobody changes it before its tomb is noted. */
 bool store_may_evict(void *arg, uint64_t khash);
+
+/* ---- admit.c ---- */
+
+void admit_init(struct store *s);
+void admit_fini(struct store *s);
+
+/* Something that nobody asked admit for has been written. */
+void admit_written(struct store *s, uint64_t bytes);
 
 /* ---- pieces.c ---- */
 

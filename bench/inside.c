@@ -235,7 +235,7 @@ say(const struct driver *d, const struct used *before)
 	getrusage(RUSAGE_SELF, &u);
 	printf("{\"done\": %" PRIu64 ", \"seconds\": %.6f, \"missed\": %" PRIu64 ", \"refused\": %" PRIu64
 	       ", \"wrong\": %" PRIu64 ", \"p50_us\": %.1f, \"p99_us\": %.1f, \"p99_9_us\": %.1f, \"user_seconds\": "
-				       "%.6f, \"kernel_seconds\": %.6f, "
+	       "%.6f, \"kernel_seconds\": %.6f, "
 	       "\"rss_kb\": %ld}\n",
 	    d->done, seconds, d->missed, d->refused, d->wrong, percentile(d, 0.5), percentile(d, 0.99),
 	    percentile(d, 0.999), now.user - before->user, now.kernel - before->kernel, u.ru_maxrss);

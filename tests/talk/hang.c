@@ -1,5 +1,6 @@
 /*
- * Preloaded into a server, is a disk that hangs: as long as the file is there which HANG names, no read of a file and no write to one comes back.
+ * Preloaded into a server, is a disk that hangs: as long as the file is there which HANG names, no read of a file, no write to one and no sync of
+ * one comes back.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -39,3 +40,17 @@ HANGS(preadv, const struct iovec *, int)
 HANGS(preadv64, const struct iovec *, int)
 HANGS(pwritev, const struct iovec *, int)
 HANGS(pwritev64, const struct iovec *, int)
+
+int
+fdatasync(int fd)
+{
+	static int (*next)(int);
+	int (*is)(int);
+
+	is = __atomic_load_n(&next, __ATOMIC_RELAXED);
+	if (is == NULL)
+		*(void **)&is = dlsym(RTLD_NEXT, "fdatasync");
+	__atomic_store_n(&next, is, __ATOMIC_RELAXED);
+	hang();
+	return is(fd);
+}

@@ -6,12 +6,13 @@ what a feature costs.
 from dataclasses import dataclass
 
 from askers import Fio, Inside, IoDriver
-from claims import CALLS, CPU, IDLE_BYTES, INSTRUCTIONS, OBJECT_BYTES, P50, P99, RECOVERY, WALL, WRITTEN, Claim
+from caches import MemcachedCache, RendCache
+from claims import CALLS, CPU, IDLE_BYTES, INSTRUCTIONS, MISSED, OBJECT_BYTES, P50, P99, RECOVERY, SHIFTED, WALL, WRITTEN, Claim
 from stores import Extstore, RendSsd
 from systems import EchoFloor, Memcached, MuxFloor, Nutcracker, Rend, Tiers
 
 # What can be done with a case: rounds in pairs, two ways of counting, and memory.
-PAIRS, COUNT_CALLS, COUNT_INSTRUCTIONS, MEMORY, WRITES, OBJECTS = "pairs", CALLS, INSTRUCTIONS, "memory", "writes", "objects"
+PAIRS, COUNT_CALLS, COUNT_INSTRUCTIONS, MEMORY, WRITES, OBJECTS, HITS = "pairs", CALLS, INSTRUCTIONS, "memory", "writes", "objects", "hits"
 TIMED = (PAIRS, COUNT_CALLS, COUNT_INSTRUCTIONS)
 
 INSIDE = ""
@@ -53,6 +54,7 @@ class Case:
     claims: tuple = ()
     passes: tuple = TIMED
     keys: int = 0            # so many; 0: as bench/run says
+    traffic: str = ""        # that is replayed; then a server begins empty
 
 
 IN_MEMORY = {"rend": Rend(), "memcached": Memcached(), "memcached again": Memcached(), "echo floor": EchoFloor()}
@@ -131,6 +133,12 @@ def beside_text(name, about, workload):
                 (Claim("rend", "rend in text", INSTRUCTIONS, 1.0), Claim("rend", "rend in text", CPU, 1.15)))
 
 
+def replayed(traffic, about, limit, *claims):
+    """limit: of memcached's misses.  It is what the simulation of both foretold, and two points of a hundred gets on top."""
+    return Case(f"hits-{traffic}", f"hits of a cache of 128 MiB, {about}", {"rend": RendCache(), "memcached": MemcachedCache()}, (), Workload(),
+                (Claim("rend", "memcached", MISSED, limit), *claims), (HITS,), traffic=traffic)
+
+
 def on_disk(connections, protocol="text"):
     return Workload(protocol, connections, value_bytes=4096, get_percent=100, misses=MISSES_GRANTED, fill_rate=SETS_A_SECOND)
 
@@ -194,6 +202,16 @@ CASES = (
          {"rend": Rend(), "memcached": Memcached(), "memcached again": Memcached(), "nutcracker": Nutcracker(), "echo floor": EchoFloor()},
          MEMCACHED_TWICE, Workload(connections=10000),
          (Claim("rend", None, IDLE_BYTES, 512),), (MEMORY,)),
+    replayed("zipf-0.99", "skewed as usual", 0.88),
+    replayed("zipf-0.8", "less skewed", 0.86),
+    replayed("zipf-1.2", "more skewed", 1.0),
+    replayed("scan", "now and then somebody goes through much that nobody else asks for", 0.92),
+    replayed("ttl", "most of it lives for some seconds", 1.0),
+    replayed("shift", "values of 1 KB, and after half of the time of 3 KB", 0.75, Claim("rend", "memcached", SHIFTED, 0.73)),
+    replayed("writes", "half of it sets, of other lengths each time", 0.85),
+    replayed("deletes", "one request in five a delete", 1.0),
+    replayed("once", "most of it asked for once", 0.99),
+    replayed("loop", "most of it asked for in turn, again and again", 0.53),
     from_disk("ssd-50", "values on a disk, 50 connections", 50,
               Claim("rend", "extstore", WALL, 0.5),
               Claim("rend", "extstore", CPU, 0.55)),

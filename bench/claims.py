@@ -24,16 +24,19 @@ INSTRUCTIONS = "instructions"        # the program's own instructions per reques
 IDLE_BYTES = "idle_bytes"            # RSS per idle connection
 WRITTEN = "written"                  # bytes written to the disk per byte of keys and values
 OBJECT_BYTES = "object_bytes"        # RSS per object that is on the disk
+MISSED = "misses"                    # percent of gets, in traffic that is replayed
+SHIFTED = "shifted"                  # the same, right after values of another size came
 RECOVERY = "recovery"                # seconds from the start after a kill -9 to the first right answer
 
 WORDS = {CPU: "CPU time", WALL: "time between two answers", CALLS: "system calls per request", INSTRUCTIONS: "user instructions",
          P50: "p50", P99: "µs at p99",
          IDLE_BYTES: "bytes of RSS per idle connection", WRITTEN: "bytes written to the disk per byte of keys and values",
+         MISSED: "misses", SHIFTED: "misses right after the shift",
          OBJECT_BYTES: "bytes of RSS per object", RECOVERY: "seconds from the start after a kill -9 to the first right answer"}
 TIMED = (CPU, WALL, P50, P99)
 
-# Counted once: with so many objects there is nothing that would make it another figure the next time.
-ONCE = (OBJECT_BYTES,)
+# Counted once: with so many objects, or requests, there is nothing that would make it another figure the next time.
+ONCE = (OBJECT_BYTES, MISSED, SHIFTED)
 
 
 @dataclass(frozen=True)
@@ -177,4 +180,4 @@ def _judge_once(claim, ours, theirs):
     if theirs is None:
         return Verdict(HOLDS if ours[0] <= claim.limit else FAILS, f"{ours[0]:.4g}")
     share = ours[0] / theirs[0]
-    return Verdict(HOLDS if share <= claim.limit else FAILS, f"{share:.2f} × ({ours[0]:.0f} and {theirs[0]:.0f})")
+    return Verdict(HOLDS if share <= claim.limit else FAILS, f"{share:.2f} × ({ours[0]:.3g} and {theirs[0]:.3g})")

@@ -330,7 +330,8 @@ write_set(char *p, const struct request *r)
 static void
 note(uint64_t i, const struct request *r, bool hit)
 {
-	struct count *c[2] = { &windows[i * WINDOWS / play.requests], (double)i >= WARM * (double)play.requests ? &counted : NULL };
+	struct count *c[2] = { &windows[i * WINDOWS / play.requests],
+		(double)i >= WARM * (double)play.requests ? &counted : NULL };
 
 	for (int n = 0; n < 2 && c[n] != NULL; n++) {
 		c[n]->gets++;
@@ -364,7 +365,8 @@ play_batch(uint64_t from, unsigned count)
 		if (batch[n].verb == SET)
 			len += write_set(out + len, &batch[n]);
 		else
-			len += (size_t)sprintf(out + len, "%s key-%015u\r\n", batch[n].verb == GET ? "get" : "delete", batch[n].key);
+			len += (size_t)sprintf(
+			    out + len, "%s key-%015u\r\n", batch[n].verb == GET ? "get" : "delete", batch[n].key);
 	}
 	send_all(out, len);
 	for (unsigned n = 0; n < count; n++) {
@@ -425,9 +427,10 @@ main(int argc, char **argv)
 		play_batch(i, play.requests - i < BATCH ? (unsigned)(play.requests - i) : BATCH);
 		keep_pace(i + BATCH, &began);
 	}
-	printf("{\"traffic\": \"%s\", \"requests\": %llu, \"gets\": %llu, \"refused\": %llu, \"hit_ratio\": %.5f, \"byte_hit_ratio\": %.5f, \"windows\": [",
-	    play.traffic->name, (unsigned long long)play.requests, (unsigned long long)counted.gets, (unsigned long long)refused,
-	    ratio(counted.hits, counted.gets), ratio(counted.hit_bytes, counted.bytes));
+	printf("{\"traffic\": \"%s\", \"requests\": %llu, \"gets\": %llu, \"refused\": %llu, \"hit_ratio\": %.5f, "
+	       "\"byte_hit_ratio\": %.5f, \"windows\": [",
+	    play.traffic->name, (unsigned long long)play.requests, (unsigned long long)counted.gets,
+	    (unsigned long long)refused, ratio(counted.hits, counted.gets), ratio(counted.hit_bytes, counted.bytes));
 	for (int w = 0; w < WINDOWS; w++)
 		printf("%s%.4f", w == 0 ? "" : ", ", ratio(windows[w].hits, windows[w].gets));
 	printf("]}\n");

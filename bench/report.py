@@ -2,9 +2,10 @@
 import os
 
 import chart
+import curves
 import interval
 from cases import CASES
-from claims import (CALLS, CPU, IDLE_BYTES, INSTRUCTIONS, OBJECT_BYTES, RECOVERY, WORDS, WRITTEN, compare, compare_claimed, compare_counts, counted,
+from claims import (CALLS, CPU, IDLE_BYTES, INSTRUCTIONS, MISSED, OBJECT_BYTES, RECOVERY, SHIFTED, WORDS, WRITTEN, compare, compare_claimed, compare_counts, counted,
                     figures, judge, middle)
 from results import claims_of, merged, read, taken, write
 
@@ -12,7 +13,7 @@ from results import claims_of, merged, read, taken, write
 BEGIN, END = "<!-- measured: from here -->", "<!-- measured: to here -->"
 
 # What a case weighs instead of timing it, and how a figure of it is written.
-WEIGHED = {IDLE_BYTES: "{:.0f}", WRITTEN: "{:.3f}", OBJECT_BYTES: "{:.1f}", RECOVERY: "{:.2f}"}
+WEIGHED = {IDLE_BYTES: "{:.0f}", WRITTEN: "{:.3f}", OBJECT_BYTES: "{:.1f}", RECOVERY: "{:.2f}", MISSED: "{:.2f} %", SHIFTED: "{:.2f} %"}
 
 COLUMNS = (
     ("system", "---"),
@@ -53,6 +54,10 @@ def svgs(result):
         rows = _bars(case)
         if rows:
             found[f"{case['name']}.svg"] = chart.bars(f"{case['name']}: {case['about']}", _axis(case), rows)
+        if SHIFTED in case["counted"]:
+            found[f"{case['name']}-course.svg"] = curves.lines(
+                f"{case['name']}: {case['about']}", "percent of hits; from left to right all requests",
+                [(name, case["systems"][name], said["windows"]) for name, said in case["counted"][MISSED].items()])
     return found
 
 
@@ -143,6 +148,8 @@ def _case(case, pictures):
         text = _timed(case)
     if _bars(case):
         text += f"\n![{case['name']}]({pictures}/{case['name']}.svg)\n"
+    if SHIFTED in case["counted"]:
+        text += f"\n![{case['name']} from beginning to end]({pictures}/{case['name']}-course.svg)\n"
     return failed + text
 
 
@@ -163,6 +170,8 @@ def _beside(case, what):
             text += f"\nWritten to the whole device meanwhile, by whomever, for {name}: {' '.join(f'{value:.3f}' for value in found['of_the_device'])}.\n"
         if "objects" in found:
             text += f"\n{name} had {found['objects']:,} objects.\n"
+        if "bytes_missed" in found:
+            text += f"\n{name} missed {found['bytes_missed']:.2f} % of the bytes, and had an RSS of {found['rss_kb'] / 1024:.0f} MiB at the end.\n"
         if "misses" in found:
             text += f"\nAfter the last of these starts {found['misses']:,} of the gets of {name} were misses.\n"
     return text + "\n" if text else ""

@@ -92,7 +92,7 @@ class Stage:
             self.actors[name] = Actor(name, system, self.case.workload)
             return
         actor = self.actors[name] = Actor(name, system, self.case.workload, *system.start(name, place), place)
-        if actor.verified:
+        if actor.verified and not self.case.traffic:
             self.load.fill(actor, self.keys)
         if system.idle:
             self.crowds.append(Crowd(actor.address).gather(system.idle))

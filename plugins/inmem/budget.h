@@ -1,6 +1,6 @@
 /*
- * The bytes one store may use: what items and hash arrays take from malloc, counted when they are made and when they
- * are really freed.  An item that was replaced while a slow client still reads it counts until that client is done.
+ * The bytes one store may use: segments, pages of the index, and what is taken from malloc, counted when it is made and when it
+ * is really freed.  An item that was replaced while a slow client still reads it counts until that client is done.
  *
  * The budget ends by itself when it is closed and all bytes are back: items may outlive the store that made them.
  */

@@ -2,6 +2,7 @@
 #include "cleaner.h"
 
 #include <sched.h>
+#include <time.h>
 
 #include "store.h"
 
@@ -9,7 +10,7 @@
 #define PAY_RECORDS 32
 
 /* Records and bytes gone through in one go where there is no room at all. */
-#define ROOM_RECORDS 256
+#define ROOM_RECORDS 2048
 #define ROOM_BYTES   (64 * 1024)
 
 /* So often, until a store is refused; before it evicts what is worth keeping; and where nothing may be evicted. */
@@ -17,9 +18,17 @@
 #define CLEANS_SOFT 8
 #define CLEANS_DEAD 3
 
-/* Waits for others to come to the end of their ops, until a store is refused; and so many without letting them run. */
-#define WAITS 200
-#define SPINS 4
+/* Buckets looked through for what has expired, where nothing may be evicted. */
+#define ROOM_BUCKETS 64
+
+/*
+ * Waits for others to come to the end of their ops, until a store is refused: so many without letting them run, so many that let them, and then
+ * naps, which are over in 5 ms.  Somebody whose turn is interrupted comes to its end in that time.
+ */
+#define SPINS  4
+#define YIELDS 200
+#define WAITS  (YIELDS + 50)
+#define NAP_NS 100000
 
 /* Once a second. */
 #define TICK_RECORDS  4096
@@ -54,7 +63,7 @@ static bool
 relocate(struct shelf *sh, struct home *h, const struct record *r, unsigned queue, unsigned hits)
 {
 	struct log *log = &sh->store->log;
-	uint64_t to = log_alloc(log, sh->worker, queue, record_footprint(r), true);
+	uint64_t to = log_alloc(log, sh->worker, queue, record_footprint(r), true), from;
 	struct large *l = large_of(r);
 
 	if (to == 0)
@@ -64,8 +73,9 @@ relocate(struct shelf *sh, struct home *h, const struct record *r, unsigned queu
 		log_weigh(log, entry_location(h->entry), -(int64_t)l->cost);
 		log_weigh(log, to, (int64_t)l->cost);
 	}
-	log_dead(log, entry_location(h->entry), record_footprint(r));
+	from = entry_location(h->entry);
 	index_move(h, to, hits);
+	log_dead(log, from, record_footprint(r));
 	return true;
 }
 
@@ -212,7 +222,9 @@ static void
 wait_for_others(struct shelf *sh, unsigned waits)
 {
 	grace_leave(&sh->store->grace, sh->worker);
-	if (waits >= SPINS)
+	if (waits >= YIELDS)
+		nanosleep(&(struct timespec){ .tv_nsec = NAP_NS }, NULL);
+	else if (waits >= SPINS)
 		sched_yield();
 	shelf_enter(sh);
 	log_reclaim(&sh->store->log);
@@ -257,6 +269,8 @@ cleaner_room(struct shelf *sh, unsigned queue, size_t size)
 		}
 		if (cleans == (s->evict ? CLEANS : CLEANS_DEAD))
 			return 0;
+		if (!s->evict)
+			store_sweep(sh, ROOM_BUCKETS);
 		met = clean(sh, ROOM_BYTES, ROOM_RECORDS, s->evict ? LOG_OLDEST : LOG_DEAD_ANY, cleans >= CLEANS_SOFT);
 		if (met == 0 && !is_coming(sh))
 			return 0;
@@ -275,6 +289,13 @@ cleaner_bytes(struct shelf *sh, size_t bytes)
 	while (!budget_take(s->arena.budget, bytes)) {
 		if (log_give_back(&s->log, s->log.reserve))
 			continue;
+		/* As in cleaner_room(). */
+		if (__atomic_load_n(&s->log.limbo.count, __ATOMIC_RELAXED) != 0) {
+			if (idle++ == WAITS)
+				return false;
+			wait_for_others(sh, idle);
+			continue;
+		}
 		one = clean(sh, bytes, ROOM_RECORDS, s->evict ? LOG_OLDEST : LOG_DEAD_ANY, met > bytes);
 		met += one;
 		/* What is held by those who read it frees nothing, however often it is met; nor does what may not be evicted. */

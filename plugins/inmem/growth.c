@@ -105,7 +105,7 @@ sort_bucket(struct sorting *s, struct index *ix, uint32_t set, unsigned pages, u
 	s->there = (struct home){ .index = ix, .page = new_page, .bucket = &new_page[s->number] };
 	if (s->number == 0)
 		note_strays(ix, s->page);
-	/* Nobody else ever has two locks, so this waits for nobody who waits. */
+	/* Nobody else ever waits for a second lock, so this waits for nobody who waits. */
 	bucket_lock(s->home);
 	bucket_lock(s->there.bucket);
 	all_that_move(s, copy);

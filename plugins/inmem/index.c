@@ -172,6 +172,18 @@ find_around(const struct index *ix, struct bucket *page, const struct index_key 
 	return entry;
 }
 
+/*
+ * Where a hash has gone that left its page, which had been sorted for so many pages: the number of pages with which it left.  One step at a time:
+ * the page it went to may have been left by nobody yet, even if it is no more where the hash belongs in the end.
+ */
+static unsigned
+left_with(const struct index *ix, uint32_t hash, const struct bucket *page, unsigned pages, unsigned sorted)
+{
+	while (pages < sorted && page_for(ix, hash, pages) == page)
+		pages++;
+	return pages;
+}
+
 uint64_t
 index_find(const struct index *ix, const struct index_key *key, uint64_t **slot)
 {
@@ -186,9 +198,9 @@ index_find(const struct index *ix, const struct index_key *key, uint64_t **slot)
 			return entry;
 		/* Has what we look for gone to a newer page meanwhile? */
 		sorted = __atomic_load_n(&page[key->hash % INDEX_BUCKETS].pages, __ATOMIC_ACQUIRE);
-		if (sorted <= pages || page_for(ix, key->hash, sorted) == page)
+		pages = left_with(ix, key->hash, page, pages, sorted);
+		if (page_for(ix, key->hash, pages) == page)
 			return 0;
-		pages = sorted;
 	}
 }
 
@@ -254,10 +266,10 @@ index_lock(struct home *h, struct index *ix, uint32_t hash)
 		h->bucket = &h->page[hash % INDEX_BUCKETS];
 		bucket_lock(h->bucket);
 		sorted = __atomic_load_n(&h->bucket->pages, __ATOMIC_RELAXED);
-		if (sorted <= pages || page_for(ix, hash, sorted) == h->page)
+		pages = left_with(ix, hash, h->page, pages, sorted);
+		if (page_for(ix, hash, pages) == h->page)
 			return;
 		bucket_unlock(h->bucket);
-		pages = sorted;
 	}
 }
 

@@ -69,6 +69,52 @@ i9_growth_that_sorts_wrongly_is_found(void **state)
 	shelves_end();
 }
 
+static void
+nothing_is_dropped(void *arg, uint64_t entry)
+{
+	fail_msg("growth dropped an entry");
+}
+
+/* A page more for the only set: all of its buckets sorted, or only those of the first page. */
+static void
+grow_once(bool whole)
+{
+	assert_true(budget_take(store->arena.budget, ARENA_PAGE));
+	assert_true(growth_begin(&store->index));
+	growth_step(&store->index, whole ? 128 * INDEX_BUCKETS : INDEX_BUCKETS, nothing_is_dropped, NULL);
+	assert_int_equal(growth_runs(&store->index), !whole);
+}
+
+/* Who counted the pages before the last two were added finds what is there, and stores nothing twice. */
+static void
+i9_who_is_late_by_two_pages_misses_nothing(void **state)
+{
+	uint64_t late, now;
+
+	shelves_make(8 * MIB, true);
+	for (int i = 0; i < 1200; i++)
+		put(shelves[0], i, 10);
+	settle();
+	late = store->index.grown;
+	grow_once(true);
+	grow_once(false);
+	now = store->index.grown;
+	assert_int_equal(now >> 32, (late >> 32) + 1);
+	store->index.grown = late;
+	for (int i = 0; i < 1200; i++)
+		assert_true(is_whole(find(i), i, 10));
+	pthread_mutex_lock(&store->index.grow_lock); /* it grows no further for these */
+	for (int i = 0; i < 1200; i++)
+		put(shelves[0], i, 11);
+	pthread_mutex_unlock(&store->index.grow_lock);
+	store->index.grown = now;
+	settle();
+	for (int i = 0; i < 1200; i++)
+		assert_true(is_whole(find(i), i, 11));
+	assert_int_equal(audit(store), 1200);
+	shelves_end();
+}
+
 /* When the index may not grow, what is asked for least goes, and nothing else is lost. */
 static void
 an_index_that_is_full_evicts(void **state)
@@ -148,6 +194,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(i9_growth_loses_nothing),
 		cmocka_unit_test(i9_growth_that_sorts_wrongly_is_found),
+		cmocka_unit_test(i9_who_is_late_by_two_pages_misses_nothing),
 		cmocka_unit_test(an_index_that_is_full_evicts),
 		cmocka_unit_test(a_home_full_of_guests_takes_its_own),
 	};

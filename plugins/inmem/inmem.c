@@ -209,7 +209,8 @@ inmem_open(void **store, const void *conf, struct rend_node *self, struct rend_e
 	struct store *s = store_new(c->memory, c->evict, (unsigned)rend_worker_count());
 
 	if (s == NULL)
-		return rend_error(err, "no memory for the index");
+		return rend_error(err, "there is no memory, or memory = %llu bytes is too little for %u workers",
+		    (unsigned long long)c->memory, (unsigned)rend_worker_count());
 	show(s, self);
 	*store = s;
 	return 0;

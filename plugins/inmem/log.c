@@ -1,6 +1,7 @@
 /* Where records lie: see log.h. */
 #include "log.h"
 
+#include <sched.h>
 #include <string.h>
 
 /* Segments for each lane, at least. */
@@ -193,8 +194,14 @@ static uint64_t
 reserve(struct log *l, uint32_t *open, uint32_t s, size_t size)
 {
 	struct segment *seg = &l->segments[s];
-	uint32_t at = __atomic_fetch_add(&seg->fill, (uint32_t)size, __ATOMIC_RELAXED);
+	uint32_t at = __atomic_load_n(&seg->fill, __ATOMIC_RELAXED);
 
+	if (at > arena_segment_size(l->arena)) {
+		/* Somebody is about to close it.  Were more added meanwhile, it would come around. */
+		sched_yield();
+		return 0;
+	}
+	at = __atomic_fetch_add(&seg->fill, (uint32_t)size, __ATOMIC_RELAXED);
 	if (at + size <= arena_segment_size(l->arena))
 		return arena_segment_start(l->arena, s) + at / ARENA_UNIT;
 	if (at <= arena_segment_size(l->arena)) {
@@ -241,7 +248,7 @@ log_close(struct log *l)
 void
 log_dead(struct log *l, uint64_t location, size_t size)
 {
-	__atomic_add_fetch(&l->segments[arena_segment(l->arena, location)].dead, (uint32_t)size, __ATOMIC_RELAXED);
+	__atomic_add_fetch(&l->segments[arena_segment(l->arena, location)].dead, (uint32_t)size, __ATOMIC_RELEASE);
 }
 
 void

@@ -25,7 +25,7 @@ enum { LOG_SMALL, LOG_MAIN, LOG_QUEUES };
 
 enum segment_state { SEGMENT_VOID, SEGMENT_FREE, SEGMENT_OPEN, SEGMENT_FULL, SEGMENT_VICTIM, SEGMENT_LIMBO };
 
-/* Of the table at the beginning of the arena; under the log's lock but for the atomic ones. */
+/* Of the table at the beginning of the arena; under the log's lock but for the atomic ones; queue and end stay while it is full or a victim. */
 struct segment {
 	uint32_t fill; /* atomic; bytes reserved; beyond the end once it is full */
 	uint32_t dead; /* atomic; bytes of records that are gone */
@@ -77,7 +77,7 @@ void log_fini(struct log *l);
  */
 uint64_t log_alloc(struct log *l, unsigned worker, unsigned queue, size_t size, bool cleaner);
 
-/* The record of this size is gone. */
+/* The record of this size is gone: nobody finds it any more. */
 void log_dead(struct log *l, uint64_t location, size_t size);
 
 /* A large value came to a record there (or went: negative). */

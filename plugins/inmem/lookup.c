@@ -34,7 +34,7 @@ static uint32_t
 signs(const struct rend_op *op, struct record *r, int64_t wall, bool vivified)
 {
 	uint8_t state = record_state(r);
-	uint32_t signs = (state & RECORD_SENT ? REND_SENT : 0) | (state & RECORD_STALE ? REND_STALE : 0);
+	uint32_t signs = (state & RECORD_SENT && !vivified ? REND_SENT : 0) | (state & RECORD_STALE ? REND_STALE : 0);
 
 	if ((op->ask.want & REND_WANT_ACCESS) && (state & RECORD_FETCHED))
 		signs |= REND_HIT_BEFORE;
@@ -136,8 +136,11 @@ vivify(struct visit *v, struct rend_op *op)
 	struct draft d;
 
 	visit_leave(v);
-	if (draft_new(&d, sh, op, 0))
+	if (draft_new(&d, sh, op, 0)) {
 		record_set_exptime(d.record, op->ask.vivify);
+		/* Before others can find it: to them it is no empty value. */
+		record_mark(d.record, RECORD_SENT);
+	}
 	visit_enter(v, sh, op);
 	if (v->found != NULL)
 		status = answer_found(v, op, false);

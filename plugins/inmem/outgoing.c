@@ -51,7 +51,6 @@ void
 outgoing_init(struct outgoing *o, struct budget *budget, size_t size)
 {
 	*o = (struct outgoing){ .budget = budget, .size = size };
-	o->now = o->blocks[0] = block_new(budget, size);
 }
 
 void

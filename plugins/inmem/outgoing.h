@@ -22,7 +22,7 @@ struct outgoing { /* one worker's */
 	size_t used;
 };
 
-/* On the worker.  size: bytes of a block. */
+/* On the worker.  size: bytes of a block, the first of which is made when it is needed. */
 void outgoing_init(struct outgoing *o, struct budget *budget, size_t size);
 void outgoing_fini(struct outgoing *o);
 

@@ -10,6 +10,10 @@
 #define SMALL_SEGMENT_PART 8
 #define SMALL_MAX	   (16 * 1024)
 
+/* Of the limit all workers' blocks for answers take at most a sixteenth: each may have four. */
+#define OUTGOING_PART 64
+#define OUTGOING_MAX  (64 * 1024)
+
 /* Buckets gone through in a second, at most, and the time in which all should have been. */
 #define SWEEP_MOST    8192
 #define SWEEP_SECONDS 30
@@ -105,7 +109,7 @@ struct shelf *
 shelf_new(struct store *s, unsigned worker)
 {
 	struct shelf *sh = calloc(1, sizeof *sh);
-	size_t block = s->arena.limit / 64;
+	size_t block = s->arena.limit / OUTGOING_PART / s->workers;
 
 	if (sh == NULL)
 		return NULL;
@@ -114,7 +118,7 @@ shelf_new(struct store *s, unsigned worker)
 	sh->dice = worker + 1;
 	cleaner_init(&sh->cleaner);
 	rank_init(&sh->rank);
-	outgoing_init(&sh->outgoing, s->arena.budget, block < 65536 ? block : 65536);
+	outgoing_init(&sh->outgoing, s->arena.budget, block < OUTGOING_MAX ? block : OUTGOING_MAX);
 	return sh;
 }
 
@@ -241,6 +245,8 @@ sweep_entry(struct shelf *sh, uint64_t entry, uint16_t epoch, int64_t wall)
 	if (!record_gone(r, epoch, wall))
 		return;
 	index_lock(&h, &s->index, r->hash);
+	/* Somebody may have flushed since, and stored. */
+	epoch = (uint16_t)__atomic_load_n(&s->epoch, __ATOMIC_ACQUIRE);
 	if (index_look_at(&h, entry_location(entry)) && record_gone(r, epoch, wall)) {
 		index_clear(&h);
 		store_reclaim(sh, entry_location(entry), &gone);

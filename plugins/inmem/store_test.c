@@ -29,6 +29,24 @@ __wrap_grace_over(struct grace *g, uint64_t epoch)
 	return no_grace || __real_grace_over(g, epoch);
 }
 
+/* ---- in between: somebody else's turn when this one asks for the time ---- */
+
+static void (*in_between)(void);
+
+int64_t __real_rend_wall(void);
+int64_t __wrap_rend_wall(void);
+
+int64_t
+__wrap_rend_wall(void)
+{
+	void (*does)(void) = in_between;
+
+	in_between = NULL;
+	if (does != NULL)
+		does();
+	return __real_rend_wall();
+}
+
 /* ---- grace: what is read, and what is not published yet, stays ---- */
 
 #define LAPS 4
@@ -246,7 +264,76 @@ i7_a_set_does_bounded_work(void **state)
 	shelves_end();
 }
 
+/* ---- when others are in the middle of a turn, or are many ---- */
+
+/* What was cleaned is free when they are through; until then nothing more is evicted for the same store than it takes. */
+static void
+a_large_value_evicts_no_more_than_it_takes(void **state)
+{
+	uint64_t before;
+
+	shelves_make(16 * MIB, true);
+	for (int i = 0; i < 20000; i++) {
+		put(shelves[0], i, 1000);
+		leave(shelves[0]);
+	}
+	before = store_count(store);
+	shelf_enter(shelves[1]);
+	for (int i = 0; i < 20; i++) {
+		put(shelves[0], 900000 + i, 20000);
+		leave(shelves[0]);
+	}
+	print_message("%llu of %llu stayed\n", (unsigned long long)store_count(store), (unsigned long long)before);
+	assert_true(store_count(store) > before * 9 / 10);
+	shelves_end();
+}
+
+/* What their answers may take leaves room for items. */
+static void
+the_least_memory_is_enough_for_many_workers(void **state)
+{
+	struct shelf *many[64];
+
+	store = store_new(MIB, true, 64);
+	assert_non_null(store);
+	for (unsigned w = 0; w < 64; w++)
+		assert_non_null(many[w] = shelf_new(store, w));
+	for (int i = 0; i < 6400; i++) {
+		assert_true(put(many[i % 64], i, 100));
+		grace_leave(&store->grace, (unsigned)i % 64);
+	}
+	assert_true(store_count(store) > 1000);
+	for (unsigned w = 0; w < 64; w++)
+		shelf_free(&many[w]);
+	store_free(&store);
+}
+
 /* ---- flush: 16 bits of it are in a record ---- */
+
+static void
+flush_and_store(void)
+{
+	shelf_enter(shelves[1]);
+	store_flush(shelves[1]);
+	assert_true(put(shelves[1], 1, 100));
+	leave(shelves[1]);
+}
+
+/* A sweep that began before it, and comes by after it. */
+static void
+i5_what_is_stored_after_a_flush_stays(void **state)
+{
+	shelves_make(4 * MIB, false);
+	put(shelves[0], 2, 100);
+	leave(shelves[0]);
+	shelf_enter(shelves[0]);
+	in_between = flush_and_store;
+	store_sweep(shelves[0], index_buckets(&store->index));
+	assert_null(in_between);
+	assert_null(find(2));
+	assert_non_null(find(1));
+	shelves_end();
+}
 
 static void
 i5_flushed_items_do_not_come_back_when_epochs_come_around(void **state)
@@ -313,6 +400,9 @@ main(void)
 		cmocka_unit_test(i8_memory_goes_to_the_sizes_of_the_day),
 		cmocka_unit_test(overhead_of_an_item),
 		cmocka_unit_test(i7_a_set_does_bounded_work),
+		cmocka_unit_test(a_large_value_evicts_no_more_than_it_takes),
+		cmocka_unit_test(the_least_memory_is_enough_for_many_workers),
+		cmocka_unit_test(i5_what_is_stored_after_a_flush_stays),
 		cmocka_unit_test(i5_flushed_items_do_not_come_back_when_epochs_come_around),
 		cmocka_unit_test(rank_by_hits_and_size),
 		cmocka_unit_test(the_ghost_remembers_for_a_while),

@@ -44,8 +44,10 @@ visit_enter(struct visit *v, struct shelf *sh, const struct rend_op *op)
 		return;
 	v->found = arena_at(&s->arena, entry_location(v->home.entry));
 	if (record_gone(v->found, v->epoch, v->wall)) {
-		store_reclaim(sh, entry_location(v->home.entry), &v->gone);
+		uint64_t location = entry_location(v->home.entry);
+
 		index_clear(&v->home);
+		store_reclaim(sh, location, &v->gone);
 		v->found = NULL;
 	}
 }

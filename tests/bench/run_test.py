@@ -56,6 +56,20 @@ def test_values_in_memory():
     assert run("--report", os.path.join(out, "result.json")).stdout == done.stdout
 
 
+def test_traffic_that_is_replayed():
+    """So few requests that all that was stored is there: what misses is what was not asked for before."""
+    out = tempfile.mkdtemp()
+    done = run("hits-shift", "--requests", "30000", "--out", out)
+    found = results.read(os.path.join(out, "result.json"))["cases"][0]
+    assert found["failed"] == [] and done.returncode in (0, 1), (found["failed"], done)
+    rend, memcached = (found["counted"]["misses"][name] for name in ("rend", "memcached"))
+    assert rend["per_request"] == memcached["per_request"] and 20 < rend["per_request"][0] < 90
+    assert rend["windows"] == memcached["windows"] and len(rend["windows"]) == 60
+    shifted = found["counted"]["shifted"]["rend"]["per_request"][0]
+    assert shifted > rend["per_request"][0]
+    assert os.path.exists(os.path.join(out, "hits-shift-course.svg"))
+
+
 def test_a_memcached_behind():
     out = tempfile.mkdtemp()
     done = run("proxy-binary-1", "--pairs", "--rounds", "2", "--requests", "300", "--keys", "100", "--out", out)

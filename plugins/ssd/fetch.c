@@ -155,7 +155,8 @@ is_of_another(struct fetch *f)
 static bool
 hit(struct fetch *f)
 {
-	index_hit(f->fetcher->store->index, f->khash, &f->entry.place);
+	if (!f->quiet)
+		index_hit(f->fetcher->store->index, f->khash, &f->entry.place);
 	return ends(f, FETCH_HIT, IO_OK);
 }
 

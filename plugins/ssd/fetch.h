@@ -38,6 +38,7 @@ struct fetch {
 	uint8_t keylen;
 	bool whole;  /* with the value; else only the head is known to be right */
 	bool locked; /* the key's lock is the caller's */
+	bool quiet;  /* it is not noted as a hit */
 	int64_t wall;
 	void (*done)(struct fetch *f); /* from io_poll() */
 

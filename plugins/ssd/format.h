@@ -39,7 +39,7 @@
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the structs below are as they lie on the disk");
 
-#define FORMAT_VERSION	   2 /* 1 has no MANIFEST and no PIECE: what was made with it is read */
+#define FORMAT_VERSION	   3 /* 1 has no MANIFEST and no PIECE, 2 no STALE: what was made with them is read */
 #define FORMAT_OLDEST	   1
 #define FORMAT_BLOCK	   4096 /* bytes; nothing smaller is written */
 
@@ -138,7 +138,8 @@ record_is_value(unsigned type)
 enum {
 	RECORD_OVERWRITES = 1 << 0, /* there may be an older one */
 	RECORD_MOVED = 1 << 1,	    /* a copy of an older record, whose segment was to be freed */
-	RECORD_SENT = 1 << 2,	    /* a get left it, empty: its client was sent to fill it */
+	RECORD_SENT = 1 << 2,	    /* a client was sent to fill it: a get left it, empty, or it was so marked before */
+	RECORD_STALE = 1 << 3,	    /* who gets it is told that it is stale */
 };
 
 #define RECORD_HEAD 64

@@ -103,7 +103,7 @@ copy_record(struct store *s, const struct row *r, const struct entry *e)
 	if (from == NULL)
 		return false;
 	a.head.exptime = e->exptime;
-	a.head.flags = RECORD_OVERWRITES | RECORD_MOVED | (a.head.flags & RECORD_SENT);
+	a.head.flags = RECORD_OVERWRITES | RECORD_MOVED | (a.head.flags & (RECORD_SENT | RECORD_STALE));
 	if (!log_reserve(s, &a))
 		return false;
 	memcpy(a.at + RECORD_HEAD, from + RECORD_HEAD, (size_t)a.head.keylen + a.head.len);

@@ -105,6 +105,7 @@ struct store_item {
 	uint32_t exptime; /* store_exptime() */
 	uint64_t cas;	  /* 0: the store's own */
 	bool sent;	  /* RECORD_SENT */
+	bool stale;	  /* RECORD_STALE */
 	const struct rend_value *value;
 	/* Made of what was found under this: store_flushes().  0: not. */
 	uint64_t flushes;
@@ -146,6 +147,9 @@ bool store_is_gone(struct store *s, uint64_t khash);
 
 /* Gives the record of this version at this place another exptime.  false: it is not there, or cannot be noted now; then it was removed. */
 bool store_touch(struct store *s, uint64_t khash, const struct entry *e, uint64_t version, uint32_t exptime);
+
+/* Of what was found there: is it this client's to fill? */
+enum index_win store_win(struct store *s, uint64_t khash, const struct entry *e);
 
 /* Nothing that is there now is found from now on.  Costs the same whatever is there. */
 void store_flush_all(struct store *s);

@@ -200,6 +200,7 @@ world_set(struct world *w, unsigned key, uint64_t n, size_t len, uint32_t exptim
 		.keylen = keylen,
 		.cflags = (uint32_t)n,
 		.exptime = exptime,
+		.stale = w->stale,
 		.value = &value,
 	};
 	enum stored stored;

@@ -18,8 +18,9 @@ struct world {
 	struct store_options options;
 	struct store_opened opened;
 	int64_t wall;
-	char *buf; /* for values */
-	bool kept; /* another thread calls store_step() */
+	char *buf;  /* for values */
+	bool kept;  /* another thread calls store_step() */
+	bool stale; /* world_set() stores it so */
 	uint64_t crashes;
 };
 

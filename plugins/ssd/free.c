@@ -187,8 +187,8 @@ free_bad(struct store *s)
 	bool did = false;
 
 	for (uint32_t i = 0; s->bad > 0 && i < s->g.segments; i++)
-		if (atomic_load(&s->segments[i].state) == SEGMENT_BAD && atomic_load(&s->segments[i].image) == NULL &&
-		    io_now(s->io) - s->segments[i].since >= BAD_PAUSE) {
+		if (atomic_load(&s->segments[i].state) == SEGMENT_BAD && !s->segments[i].lost &&
+		    atomic_load(&s->segments[i].image) == NULL && io_now(s->io) - s->segments[i].since >= BAD_PAUSE) {
 			leave_over(s, i);
 			s->bad--;
 			did = true;

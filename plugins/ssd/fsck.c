@@ -88,7 +88,7 @@ read_super(struct fsck *f, int which, struct super *super, struct geometry *g)
 	}
 	if (status != IO_OK || !format_super_read(block, super, g) || super->generation % 2 != (uint64_t)which)
 		return false;
-	for (size_t i = sizeof(*super); i < FORMAT_BLOCK; i++)
+	for (size_t i = sizeof(*super); i < FORMAT_LOST; i++)
 		if (block[i] != 0) {
 			fsck_wrong(f, "%s has something behind its end", name);
 			break;

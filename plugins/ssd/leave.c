@@ -284,7 +284,8 @@ is_oldest(struct store *s, uint32_t segment)
 	uint64_t seq = atomic_load(&s->segments[segment].seq);
 
 	for (uint32_t i = 0; i < s->g.segments; i++)
-		if (atomic_load(&s->segments[i].state) != SEGMENT_FREE && atomic_load(&s->segments[i].seq) < seq)
+		if (atomic_load(&s->segments[i].state) != SEGMENT_FREE && !s->segments[i].lost &&
+		    atomic_load(&s->segments[i].seq) < seq)
 			return false;
 	return true;
 }

@@ -236,6 +236,7 @@ identify(struct store *s, struct store_opened *opened)
 		return begin_new(s, &planned, &g, opened);
 	if (same_sizes(&planned, is)) {
 		s->g = found.g;
+		s->lost = found.segments;
 		opened->how = STORE_REBUILT;
 		return 0;
 	}
@@ -283,7 +284,6 @@ open_all(struct store *s, int64_t wall, struct store_opened *opened)
 	if (files_open_supers(s, opened) != 0 || identify(s, opened) != 0 || files_open_banks(s, opened) != 0 ||
 	    make_memory(s, opened) != 0 || load(s, wall, opened) != 0)
 		return -1;
-	list_free(s);
 	status = snapshot_reserve(s);
 	if (status != IO_OK)
 		return opened_fails(
@@ -291,10 +291,14 @@ open_all(struct store *s, int64_t wall, struct store_opened *opened)
 	/* While the super that knows of them is there: if it does not come further, the next start finds the rest. */
 	files_remove_others(s);
 	status = write_super(s, SUPER_DIRTY);
+	if (status == IO_OK && lost_mend(s))
+		status = write_super(s, SUPER_DIRTY);
 	if (status != IO_OK)
 		return opened_fails(opened, "cannot write super in %s: %s", s->dir, io_status_text(status));
 	if (files_lengthen_banks(s, opened) != 0)
 		return -1;
+	lost_leave_out(s);
+	list_free(s);
 	recover_lost(s);
 	opened->objects = index_count(s->index);
 	snprintf(opened->sentence, sizeof opened->sentence, "%s: %llu objects, %s%s", s->dir,

@@ -36,6 +36,7 @@ struct segment {
 	bool owes;	/* tombs for what it hid may be in RAM only: it cannot be FREE before those */
 	bool leaving;	/* the checkpoint under way makes it FREE */
 	bool untold;	/* some of it is not in the index any more; the disk has it all, until it is FREE */
+	bool lost;	/* BAD for good: a place of it cannot be read */
 	_Atomic(struct image *) image;
 };
 
@@ -93,8 +94,10 @@ struct store {
 	struct store_options options;
 	char *dir;
 	struct geometry g;
-	struct super super; /* as it was written last: the keeper's */
-	uint64_t seed;	    /* that of super, which does not change */
+	struct super super;	/* as it was written last: the keeper's */
+	struct super_lost lost; /* segments that are not used; from its opening on */
+	uint32_t lost_found;	/* of these, the last ones: when it was opened */
+	uint64_t seed;		/* that of super, which does not change */
 	struct io_file *supers[2];
 	struct io_file **banks;
 	bool *unsynced;	       /* banks; the keeper's */
@@ -316,7 +319,8 @@ struct supers_found {
 	struct super super; /* the newer one that is valid, if one is */
 	struct geometry g;
 	bool valid;
-	bool lost;	 /* there was one, but it cannot be read */
+	bool lost; /* there was one, but it cannot be read */
+	struct super_lost segments;
 	uint32_t format; /* it is of that one; 0: it is not */
 };
 
@@ -335,6 +339,20 @@ bool files_have_data(struct store *s);
 
 /* Removes banks beyond those that the store before this one had, as its super says.  Others' files of such names stay. */
 void files_remove_others(struct store *s);
+
+/* ---- lost.c: segments of which a place cannot be read ---- */
+
+/* Does the super that was found say so? */
+bool lost_is(const struct store *s, uint32_t segment);
+
+/* The store is going to begin empty because of these.  The next super says so, if it is not too many. */
+void lost_note(struct store *s, const uint32_t *segments, uint32_t count);
+
+/* The super is written: those that were noted are tried.  true: some are right, and may be used once the super says so, too. */
+bool lost_mend(struct store *s);
+
+/* The others are BAD. */
+void lost_leave_out(struct store *s);
 
 /* ---- at the start and the end ---- */
 

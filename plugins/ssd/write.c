@@ -147,6 +147,9 @@ put_super(struct store *s, const struct super *next)
 	enum io_status status;
 
 	format_super(s->block, next);
+	s->lost.magic = LOST_MAGIC;
+	s->lost.generation = next->generation;
+	format_lost(s->block, &s->lost);
 	status = io_write(file, s->block, FORMAT_BLOCK, 0, NULL);
 	if (status == IO_OK)
 		status = io_sync(file);

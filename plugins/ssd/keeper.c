@@ -6,6 +6,7 @@
 #include "rend/worker.h"
 
 #define NS_PER_S 1000000000ULL
+#define LET_GO	 200000000ULL /* ns, for each disk that has not answered */
 
 void
 keeper_init(struct keeper *k, uint64_t interval)
@@ -72,6 +73,7 @@ run(void *arg)
 			flush_at = rend_now() + k->interval;
 	}
 	left = k->leaves && store_leave(k->store, k->leave_until);
+	store_stop(k->store, LET_GO);
 	pthread_mutex_lock(&k->lock);
 	k->left = left;
 	k->ended = true;

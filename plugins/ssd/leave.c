@@ -62,8 +62,7 @@ have(struct store *s, uint32_t from, uint32_t to)
 		from = to - WINDOW;
 	l->have_from = l->have_to = 0;
 	l->bytes_left -= to - from < l->bytes_left ? to - from : l->bytes_left;
-	if (io_read(write_bank(s, l->segment), s->scratch + from, to - from, geometry_offset(&s->g, l->segment) + from,
-		NULL) != IO_OK) {
+	if (path_read(s, l->segment, s->scratch + from, to - from, from) != IO_OK) {
 		COUNT(s, read_errors, 1);
 		return false;
 	}
@@ -221,8 +220,7 @@ leave_read_rows(struct store *s, uint32_t segment)
 	struct segment_trailer t;
 
 	l->bytes_left -= bytes < l->bytes_left ? bytes : l->bytes_left;
-	if (io_read(write_bank(s, segment), s->scratch + begin, s->g.segment - begin,
-		geometry_offset(&s->g, segment) + begin, NULL) != IO_OK) {
+	if (path_read(s, segment, s->scratch + begin, s->g.segment - begin, begin) != IO_OK) {
 		COUNT(s, read_errors, 1);
 		return NULL;
 	}

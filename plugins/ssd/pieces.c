@@ -9,7 +9,7 @@
 
 #define NS_PER_S   1000000000ULL
 #define PARTS	   8		      /* of a piece: what is less is not put where a segment ends */
-#define HEAD_BYTES (2 * FORMAT_BLOCK) /* in which a manifest's begin is, wherever the record begins */
+#define HEAD_BYTES PATH_BLOCK	      /* in which a manifest's begin is, wherever the record begins */
 
 /* ---- sizes ---- */
 
@@ -279,7 +279,7 @@ version_in(const struct store *s, const char *p, uint64_t seq, uint64_t khash)
 static uint64_t
 version_at(struct store *s, const struct place *p, uint64_t khash)
 {
-	_Alignas(IO_ALIGN) char block[HEAD_BYTES];
+	char *block = s->paths[path_of(s, p->seg)].block;
 	size_t from = (size_t)p->start * s->g.chunk, first = from / FORMAT_BLOCK * FORMAT_BLOCK;
 	uint64_t seq, version = 0;
 	const struct image *im;
@@ -292,7 +292,7 @@ version_at(struct store *s, const struct place *p, uint64_t khash)
 	pthread_mutex_unlock(&s->lock);
 	if (im != NULL)
 		return version;
-	if (io_read(write_bank(s, p->seg), block, HEAD_BYTES, geometry_offset(&s->g, p->seg) + first, NULL) == IO_OK)
+	if (path_read(s, p->seg, block, HEAD_BYTES, (uint32_t)first) == IO_OK)
 		return version_in(s, block + (from - first), seq, khash);
 	COUNT(s, read_errors, 1);
 	return 0;

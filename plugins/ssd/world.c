@@ -72,7 +72,7 @@ world_open(struct world *w)
 		return false;
 	assert_int_equal(io_queue_open(w->io, NULL, NULL, &w->queue), IO_OK);
 	w->fetcher =
-	    (struct fetcher){ .store = w->store, .queue = w->queue, .buffers = w->buffers, .time = 1000000000 };
+	    (struct fetcher){ .store = w->store, .queues = { w->queue }, .buffers = w->buffers, .time = 1000000000 };
 	return true;
 }
 
@@ -306,7 +306,7 @@ world_join(struct world *w, const struct world *of)
 	assert_non_null(w->buf);
 	w->queue = NULL;
 	assert_int_equal(io_queue_open(w->io, NULL, NULL, &w->queue), IO_OK);
-	w->fetcher.queue = w->queue;
+	w->fetcher.queues[0] = w->queue;
 }
 
 void

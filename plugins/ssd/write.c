@@ -152,14 +152,18 @@ put_super(struct store *s, struct super *next, enum io_status *failed)
 	for (unsigned i = 0; i < s->path_count; i++)
 		next->got[i] = s->path_count > 1 ? s->paths[i].got : 0;
 	for (next->path = 0; next->path < s->path_count; next->path++) {
-		enum io_status status = IO_TIMEOUT;
+		enum io_status status;
 
-		if (path_takes_super(s, next->path, next->generation))
-			status = path_put_super(s, next);
+		if (!path_takes_super(s, next->path, next->generation))
+			continue;
+		status = path_put_super(s, next);
 		if (status == IO_OK)
 			took |= 1U << next->path;
 		else
 			*failed = status;
+		/* At the start all have to take it: of a first one that ends here none has more than half (identify.c). */
+		if (status != IO_OK && !s->opened)
+			return 0;
 	}
 	next->path = 0;
 	if (took == 0)
@@ -189,7 +193,7 @@ enum io_status
 write_super(struct store *s, enum super_state state)
 {
 	struct super next = s->super;
-	enum io_status failed = IO_OK;
+	enum io_status failed = IO_TIMEOUT;
 	uint32_t took = UINT32_MAX;
 	uint64_t next_seq;
 

@@ -187,7 +187,7 @@ static const struct {
 	{ "time = \"61min\";", "handlers.mem.time: must be at most 1h" },
 	{ "name = 5;", "handlers.mem.name: a string is wanted, not a number: put it in quotes" },
 	{ "name = { };", "handlers.mem.name: a string is wanted, not a group { }" },
-	{ "list = 1;", "handlers.mem.list: a list of strings, [ \"a\", \"b\" ] is wanted, not a number" },
+	{ "list = 1;", "handlers.mem.list: a list of strings, [ \"a\", \"b\" ] is wanted, not a number: put it in quotes" },
 	{ "list = [ 1 ];", "handlers.mem.list: a list of strings is wanted, but there is a number in it" },
 	{ "choice = \"lfu\";", "handlers.mem.choice: must be one of lru|fifo, not \"lfu\"; did you mean lru?" },
 	{ "choice = \"\";", "handlers.mem.choice: must be one of lru|fifo, not \"\"" },

@@ -9,8 +9,9 @@
 #include "size_class.h"
 #include "state.h"
 
-#define KEY_MOST 255
-#define TRIES	 4
+#define KEY_MOST     255
+#define TRIES	     4 /* at the disk */
+#define LOCATE_TRIES 100
 
 struct read {
 	struct io_request request;
@@ -105,6 +106,22 @@ copy_out(struct fetch *f, const struct image *im)
 
 /* ---- once more ---- */
 
+/*
+ * What is there is no good.  Who changes the key just now may have a version already, which the tomb's would be higher than: then the next one who reads
+ * it erases it.
+ */
+static void
+erase(const struct fetch *f, const struct place *at)
+{
+	struct store *s = f->fetcher->store;
+
+	if (!f->locked && !keys_try(s->keys, f->khash))
+		return;
+	store_erase(s, f->khash, at);
+	if (!f->locked)
+		keys_give(s->keys, f->khash);
+}
+
 static bool attempt(struct fetch *f);
 
 /* Nothing useful was there.  true: that is the end. */
@@ -116,7 +133,21 @@ again(struct fetch *f)
 	if (++f->tries < TRIES)
 		return attempt(f);
 	COUNT(f->fetcher->store, check_errors, 1);
-	store_erase(f->fetcher->store, f->khash, &was);
+	erase(f, &was);
+	return ends(f, FETCH_MISS, IO_OK);
+}
+
+/* A good record, of another key.  Either the index takes both keys for one, or the entry was moved, and its place is used again.  true: that is the end. */
+static bool
+is_of_another(struct fetch *f)
+{
+	struct store *s = f->fetcher->store;
+	struct entry e;
+
+	if (++f->tries < TRIES && store_find(s, f->khash, f->wall, &e) &&
+	    (e.place.seg != f->entry.place.seg || e.place.start != f->entry.place.start ||
+		atomic_load(&s->segments[e.place.seg].seq) != f->seq))
+		return attempt(f);
 	return ends(f, FETCH_MISS, IO_OK);
 }
 
@@ -133,7 +164,7 @@ hit(struct fetch *f)
 static bool
 fell_apart(struct fetch *f)
 {
-	store_erase(f->fetcher->store, f->khash, &f->entry.place);
+	erase(f, &f->entry.place);
 	return ++f->tries < TRIES ? attempt(f) : ends(f, FETCH_MISS, IO_OK);
 }
 
@@ -154,7 +185,7 @@ gathered(struct fetch *f)
 	case GATHER_WRONG:
 		return again(f);
 	case GATHER_UNREADABLE:
-		store_erase(f->fetcher->store, f->khash, &f->entry.place);
+		erase(f, &f->entry.place);
 		return ends(f, FETCH_MISS, status);
 	case GATHER_FAILED:
 		break;
@@ -214,7 +245,7 @@ take(struct fetch *f, struct read *rd)
 
 	switch (judge(f, at, rd->room, &f->head)) {
 	case LOOKS_OTHER:
-		return ends(f, FETCH_MISS, IO_OK);
+		return is_of_another(f);
 	case LOOKS_WRONG:
 		return again(f);
 	default:
@@ -245,7 +276,7 @@ read_done(struct io_request *r)
 	case IO_SHORT:
 	case IO_FAILED:
 		COUNT(s, read_errors, 1);
-		store_erase(s, f->khash, &f->entry.place);
+		erase(f, &f->entry.place);
 		end = ends(f, FETCH_MISS, r->status);
 		break;
 	default:
@@ -312,7 +343,7 @@ read_disk(struct fetch *f)
 
 /*
  * Where it is, and the image that it is in, held; NULL: the disk.  What the index leads to while its image is held was copied whole, and stays:
- * so it is looked for again then.  Each time around somebody else has written it anew.
+ * so it is looked for again then.  Each time around somebody else has written it anew; after too many of these the disk is asked, which says no more.
  */
 static bool
 locate(struct fetch *f, struct image **im)
@@ -321,11 +352,11 @@ locate(struct fetch *f, struct image **im)
 
 	if (!store_find(s, f->khash, f->wall, &f->entry))
 		return false;
-	for (;;) {
+	for (unsigned n = 0;; n++) {
 		uint32_t segment = f->entry.place.seg;
 
 		f->seq = atomic_load(&s->segments[segment].seq);
-		*im = fetch_hold_image(&s->segments[segment]);
+		*im = n < LOCATE_TRIES ? fetch_hold_image(&s->segments[segment]) : NULL;
 		if (*im == NULL)
 			return true;
 		if (!store_find(s, f->khash, f->wall, &f->entry)) {
@@ -354,7 +385,7 @@ attempt(struct fetch *f)
 	looks = copy_out(f, im);
 	fetch_let_go(im);
 	if (looks == LOOKS_OTHER)
-		return ends(f, FETCH_MISS, IO_OK);
+		return is_of_another(f);
 	if (looks == LOOKS_WRONG)
 		return again(f);
 	if (f->head.type == RECORD_MANIFEST)

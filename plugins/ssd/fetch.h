@@ -36,7 +36,8 @@ struct fetch {
 	uint64_t khash;
 	const char *key; /* has to stay until the answer */
 	uint8_t keylen;
-	bool whole; /* with the value; else only the head is known to be right */
+	bool whole;  /* with the value; else only the head is known to be right */
+	bool locked; /* the key's lock is the caller's */
 	int64_t wall;
 	void (*done)(struct fetch *f); /* from io_poll() */
 

@@ -4,6 +4,8 @@
 #include <sched.h>
 #include <stdlib.h>
 
+#define PAIR_SEATS (2 * INDEX_SLOTS)
+
 /* ---- reading ---- */
 
 static bool
@@ -189,55 +191,77 @@ age_at(const struct index *ix, struct seat s)
 	return ix->age == NULL ? e.exptime : ix->age(ix->arg, &e);
 }
 
-/*
- * Who has to go, of the ten: what nobody got, the oldest first.  While it is rebuilt, what is dead goes before all: its version is kept elsewhere
- * then (lose()), and its seat is for what can be found.
- */
 static struct seat
-coldest(const struct pair *p)
+seat_of_pair(const struct pair *p, unsigned n)
 {
-	const uint64_t buckets[] = { p->first, p->other };
-	struct seat best = { p->first, 0 };
-	uint64_t least = UINT64_MAX;
+	return (struct seat){ n < INDEX_SLOTS ? p->first : p->other, n % INDEX_SLOTS };
+}
 
-	for (unsigned n = 0; n < 2 * INDEX_SLOTS; n++) {
-		struct seat s = { buckets[n / INDEX_SLOTS], n % INDEX_SLOTS };
+/*
+ * Who has to go, of the ten but for those that stay (a bit each): what nobody got, the oldest first.  While it is rebuilt, what is dead goes before
+ * all: its version is kept elsewhere then (lose()), and its seat is for what can be found.  PAIR_SEATS: all stay.
+ */
+static unsigned
+coldest(const struct pair *p, unsigned stay)
+{
+	uint64_t least = UINT64_MAX;
+	unsigned best = PAIR_SEATS;
+
+	for (unsigned n = 0; n < PAIR_SEATS; n++) {
+		struct seat s = seat_of_pair(p, n);
 		uint64_t word = word_at(p->ix, s);
 		uint64_t weight = word & DEAD_BIT ? 0 : (age_at(p->ix, s) >> 2) | (word & HIT_BIT ? 1ULL << 62 : 0) | 1;
 
-		if (weight < least) {
+		if (weight < least && (stay & 1U << n) == 0) {
 			least = weight;
-			best = s;
+			best = n;
 		}
 	}
 	return best;
 }
 
-bool
+static enum seat_is
+seat_of_coldest(const struct pair *p, struct seat *s)
+{
+	const struct index *ix = p->ix;
+	bool asks = ix->may_go != NULL && ix->versions == NULL;
+
+	for (unsigned stay = 0, n; (n = coldest(p, stay)) < PAIR_SEATS; stay |= 1U << n) {
+		*s = seat_of_pair(p, n);
+		if (!asks || ix->may_go(ix->arg, hash_for(ix, s->bucket, word_at(ix, *s) & TAG_MASK)))
+			return SEAT_TAKEN;
+	}
+	return SEAT_NONE;
+}
+
+enum seat_is
 pair_seat_for(const struct pair *p, struct seat *s)
 {
 	struct index *ix = p->ix;
 
 	if (empty_seat(ix, p->first, s) || empty_seat(ix, p->other, s))
-		return false;
+		return SEAT_EMPTY;
 	if (make_room(p, p->first, 2, s) || (p->other != p->first && make_room(p, p->other, 2, s)))
-		return false;
-	*s = coldest(p);
-	return true;
+		return SEAT_EMPTY;
+	return seat_of_coldest(p, s);
 }
 
 enum index_put
 index_put(struct index *ix, uint64_t hash, const struct entry *e, struct entry *other, uint64_t *other_hash)
 {
-	enum index_put what = INDEX_NEW;
+	static const enum index_put by_seat[] = {
+		[SEAT_EMPTY] = INDEX_NEW, [SEAT_TAKEN] = INDEX_EVICTED, [SEAT_NONE] = INDEX_FULL
+	};
+	enum index_put what;
 	struct pair p;
 	struct seat s;
 
 	pair_lock(&p, ix, hash);
-	if (pair_find(&p, &s))
-		what = INDEX_REPLACED;
-	else if (pair_seat_for(&p, &s))
-		what = INDEX_EVICTED;
+	what = pair_find(&p, &s) ? INDEX_REPLACED : by_seat[pair_seat_for(&p, &s)];
+	if (what == INDEX_FULL) {
+		pair_unlock(&p);
+		return what;
+	}
 	if (what != INDEX_NEW)
 		*other = entry_at(ix, s);
 	if (what == INDEX_EVICTED)
@@ -368,6 +392,12 @@ index_new(uint64_t buckets, index_age_f *age, void *arg)
 	ix->age = age;
 	ix->arg = arg;
 	return ix;
+}
+
+void
+index_ask(struct index *ix, index_may_go_f *may_go)
+{
+	ix->may_go = may_go;
 }
 
 void

@@ -7,7 +7,7 @@
  * An entry is known by its two buckets and its tag, not by its key: two keys that have both in common are one to the index, and the later one
  * takes the place of the earlier.  Who finds an entry compares the key that is on the disk.
  *
- * The size is fixed.  When there is no place for an entry even after moving others, one of the ten is evicted, and the caller is told.
+ * The size is fixed.  When there is no place for an entry even after moving others, one of the ten is evicted, if it may be, and the caller is told.
  *
  * Finding takes no lock: a bucket's head is a version, odd while somebody writes.  Who writes locks the two buckets of the hash.
  */
@@ -47,6 +47,13 @@ typedef uint64_t index_age_f(void *arg, const struct entry *e);
 struct index *index_new(uint64_t buckets, index_age_f *age, void *arg);
 void index_free(struct index **ixp);
 
+/*
+ * May what this hash leads to be evicted?  Called under locks, as its age is.  true: it goes, and index_put() says so.  From now on each is asked for,
+ * before it goes; while the index is rebuilt, nobody is.
+ */
+typedef bool index_may_go_f(void *arg, uint64_t hash);
+void index_ask(struct index *ix, index_may_go_f *may_go);
+
 /* How many buckets so many objects need at the working fill, of which nothing is lost for want of place. */
 uint64_t index_buckets_for(uint64_t objects);
 
@@ -61,6 +68,7 @@ enum index_put {
 	INDEX_NEW,
 	INDEX_REPLACED, /* *other is what was there */
 	INDEX_EVICTED,	/* it is new, and *other had to go; *hash is one that leads to where that was */
+	INDEX_FULL,	/* there is no place, and none of those that have one may go: nothing was done */
 };
 
 /* Puts it in, whatever is there.  Any thread. */

@@ -180,7 +180,7 @@ index_rebuild_offer(struct index *ix, uint64_t hash, uint64_t version, bool dead
 		takes = false;
 	} else {
 		lost_is_old(ix, p.first, p.tag);
-		if (pair_seat_for(&p, &s))
+		if (pair_seat_for(&p, &s) == SEAT_TAKEN)
 			lose(ix, s);
 		else
 			atomic_fetch_add_explicit(&ix->entries, 1, memory_order_relaxed);

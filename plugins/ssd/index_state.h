@@ -54,6 +54,7 @@ struct index {
 	struct bucket *buckets;
 	uint64_t count; /* of buckets */
 	index_age_f *age;
+	index_may_go_f *may_go; /* NULL: all may */
 	void *arg;
 	_Atomic int64_t entries;
 
@@ -201,7 +202,13 @@ void pair_unlock(struct pair *p);
 /* The seat of its tag. */
 bool pair_find(const struct pair *p, struct seat *s);
 
-/* A seat for an entry that is not there yet.  true: it was taken from another, who is in it still. */
-bool pair_seat_for(const struct pair *p, struct seat *s);
+enum seat_is {
+	SEAT_EMPTY,
+	SEAT_TAKEN, /* from another, who is in it still */
+	SEAT_NONE,  /* nobody may go */
+};
+
+/* A seat for an entry that is not there yet. */
+enum seat_is pair_seat_for(const struct pair *p, struct seat *s);
 
 #endif

@@ -108,6 +108,8 @@ model_put(struct model *m, uint32_t key, uint32_t until)
 	case INDEX_NEW:
 		assert_int_equal(m->of_key[key], 0);
 		break;
+	case INDEX_FULL: /* nobody is asked */
+		fail();
 	}
 	m->of_id[m->next] = key;
 	m->of_key[key] = m->next++;
@@ -233,7 +235,7 @@ cost(void **state)
 		case INDEX_REPLACED:
 			replaced++;
 			break;
-		case INDEX_NEW:
+		default:
 			break;
 		}
 	}
@@ -277,6 +279,37 @@ evicts_the_cold(void **state)
 	assert_int_equal(hash & 0x1ffff, 3);
 	assert_true(index_find(ix, 4, &e));
 	assert_true(e.place.hit);
+	index_free(&ix);
+}
+
+/* Those that may not go stay, in whatever order they would have to. */
+static bool
+may_go(void *arg, uint64_t hash)
+{
+	return (*(const unsigned *)arg >> (hash & 0x1ffff) & 1) != 0;
+}
+
+static void
+asks_who_is_to_go(void **state)
+{
+	struct entry e = { .place = { .start = 1 } }, other;
+	unsigned may = 1U << 2 | 1U << 4;
+	struct index *ix = index_new(1, NULL, &may);
+	uint64_t hash;
+
+	for (uint32_t i = 0; i < 5; i++) {
+		e.exptime = 100 - 4 * i;
+		assert_int_equal(index_put(ix, i, &e, &other, &hash), INDEX_NEW);
+	}
+	index_ask(ix, may_go);
+	assert_int_equal(index_put(ix, 10, &e, &other, &hash), INDEX_EVICTED);
+	assert_int_equal(hash & 0x1ffff, 4);
+	assert_int_equal(index_put(ix, 11, &e, &other, &hash), INDEX_EVICTED);
+	assert_int_equal(hash & 0x1ffff, 2);
+	assert_int_equal(index_put(ix, 12, &e, &other, &hash), INDEX_FULL);
+	assert_int_equal(index_count(ix), 5);
+	assert_false(index_find(ix, 12, NULL));
+	assert_int_equal(index_put(ix, 11, &e, &other, &hash), INDEX_REPLACED);
 	index_free(&ix);
 }
 
@@ -501,6 +534,7 @@ main(void)
 		cmocka_unit_test(map_crowded),
 		cmocka_unit_test(cost),
 		cmocka_unit_test(evicts_the_cold),
+		cmocka_unit_test(asks_who_is_to_go),
 		cmocka_unit_test(rebuilt),
 		cmocka_unit_test(saved),
 		cmocka_unit_test(threads),

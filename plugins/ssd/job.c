@@ -83,6 +83,7 @@ go_on(struct job *j)
 	}
 	j->flushes = store_flushes(j->inst->ssd->store);
 	j->fetch.whole = verb_wants_value(j->op);
+	j->fetch.locked = j->locked;
 	j->fetch.wall = rend_wall();
 	j->fetch.done = fetched;
 	if (fetch_begin(&j->inst->fetcher, &j->fetch))

@@ -18,8 +18,8 @@ struct keys {
 static struct stripe *
 stripe_of(struct keys *k, uint64_t khash)
 {
-	/* Bits that the index does not begin with: neighbours there need not be neighbours here. */
-	return &k->stripes[(khash >> 20) & k->mask];
+	/* Bits of the tag that the index knows an entry by: what is one to the index has one lock, and who looks there knows which. */
+	return &k->stripes[khash & k->mask];
 }
 
 struct keys *

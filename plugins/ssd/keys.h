@@ -4,7 +4,7 @@
  *	keys_take() ── free ──► it is yours		keys_give() ── nobody waits ──► free
  *	     └─────── taken ──► [ queue ] ◄────────────────┴─ go() of the first: it is his
  *
- * A lock is of all keys with the same few bits of the hash.
+ * A lock is of all keys with the same few bits of the hash: those that are one to the index are among them.
  */
 #ifndef SSD_KEYS_H
 #define SSD_KEYS_H

@@ -16,9 +16,10 @@
 #include "size_class.h"
 #include "state.h"
 
-#define WINDOW	      (1U << 20)      /* bytes read at once for those that are moved */
-#define SWEEP_BUCKETS (1U << 16)      /* in a step */
-#define TOMBS_PAUSE   (TOMBS_MAX / 4) /* as many may wait for room before a segment waits, too */
+#define WINDOW	      (1U << 20)	 /* bytes read at once for those that are moved */
+#define SWEEP_BUCKETS (1U << 16)	 /* in a step */
+#define HEAD_BYTES    PATH_BLOCK /* in which a manifest's begin is, wherever the record begins */
+#define TOMBS_PAUSE   (TOMBS_MAX / 4)	 /* as many may wait for room before a segment waits, too */
 
 static struct segment *
 segment_of(const struct leaving *l, struct store *s)
@@ -133,6 +134,42 @@ move_record(struct store *s, const struct row *r, struct entry *e)
 	return moved;
 }
 
+/* ---- the record that an entry leads to ---- */
+
+static bool
+head_in(const struct store *s, const char *p, uint64_t seq, struct record_head *h, struct manifest *m)
+{
+	*m = (struct manifest){ 0 };
+	if (!format_record_read(p, &s->g, seq, SIZE_MAX, h))
+		return false;
+	if (h->type == RECORD_MANIFEST)
+		memcpy(m, p + RECORD_HEAD + h->keylen, sizeof *m);
+	return true;
+}
+
+bool
+leave_read_head(struct store *s, const struct place *p, struct record_head *h, struct manifest *m)
+{
+	char *block = s->paths[path_of(s, p->seg)].block;
+	size_t from = (size_t)p->start * s->g.chunk, first = from / FORMAT_BLOCK * FORMAT_BLOCK;
+	const struct image *im;
+	bool is = false;
+	uint64_t seq;
+
+	pthread_mutex_lock(&s->lock);
+	seq = s->segments[p->seg].seq;
+	im = s->segments[p->seg].image;
+	if (im != NULL)
+		is = head_in(s, im->data + from, seq, h, m);
+	pthread_mutex_unlock(&s->lock);
+	if (im != NULL)
+		return is;
+	if (path_read(s, p->seg, block, HEAD_BYTES, (uint32_t)first) == IO_OK)
+		return head_in(s, block + (from - first), seq, h, m);
+	COUNT(s, read_errors, 1);
+	return false;
+}
+
 /* ---- rows ---- */
 
 static void
@@ -158,6 +195,8 @@ static void
 touch_leaves(struct store *s, const struct row *r)
 {
 	const struct leaving *l = &s->leaving;
+	struct manifest manifest;
+	struct record_head head;
 	struct entry e;
 	uint64_t seq, version;
 
@@ -172,7 +211,7 @@ touch_leaves(struct store *s, const struct row *r)
 	seq = atomic_load(&s->segments[e.place.seg].seq);
 	if (log_touch(s, r->khash, row_version(r), e.exptime, seq))
 		return;
-	version = log_version(s);
+	version = leave_read_head(s, &e.place, &head, &manifest) ? head.version : log_version(s);
 	if (index_remove(s->index, r->khash, &e.place))
 		bury(s, r->khash, version, seq);
 }

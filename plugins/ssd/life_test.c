@@ -391,6 +391,83 @@ changed_while_leaving(void **state)
 	world_fini(&w);
 }
 
+/* ---- segments that go in order behind one that waits for its tombs ---- */
+
+static uint32_t
+segment_with(struct world *w, const char *name)
+{
+	struct entry e = { 0 };
+
+	assert_true(index_find(w->store->index, store_khash(w->store, name, strlen(name)), &e));
+	return e.place.seg;
+}
+
+static void
+goes(struct world *w, uint32_t segment, enum goes how)
+{
+	leave_begin(w->store, segment, how);
+	assert_true(leave_step(w->store, w->wall));
+	assert_int_equal(w->store->segments[segment].state, SEGMENT_FREEING);
+}
+
+/* Nothing has room for a tomb without the keeper. */
+static void
+no_room_for_tombs(struct world *w)
+{
+	for (unsigned n = 0; world_set(w, 20000 + n, 1, 20 * KIB, 0) == STORED; n++)
+		assert_true(n < 10000);
+	while (w->store->tomb_count == 0)
+		log_tomb(w->store, 0, 0, 0);
+}
+
+/*
+ * The second segment has expired, and is not free before its tombs are written.  The third goes meanwhile, because it is the oldest.  Who deletes what
+ * was in that one, and finds nothing, does not find it after a flush and a crash, either.
+ */
+static void
+in_order_behind_one_that_owes(void **state)
+{
+	struct world w;
+	uint32_t first, second, third;
+	uint64_t before;
+
+	world_init(&w, 64);
+	w.options.moves = 0;
+	opened(&w);
+	assert_int_equal(world_set(&w, 1, 1, 100, 0), STORED);
+	seal(&w);
+	first = segment_with(&w, "key-1");
+	assert_int_equal(world_set(&w, 1, 2, 100, WORLD_WALL + 10), STORED);
+	seal(&w);
+	second = segment_with(&w, "key-1");
+	assert_int_equal(world_set(&w, 3, 1, 100, 0), STORED);
+	seal(&w);
+	third = segment_with(&w, "key-3");
+	w.wall += 11;
+	no_room_for_tombs(&w);
+	goes(&w, second, GOES_EXPIRED);
+	goes(&w, first, GOES_OLDEST);
+	goes(&w, third, GOES_OLDEST);
+	assert_true(w.store->segments[second].owes);
+	assert_true(write_checkpoint(w.store));
+	assert_int_equal(w.store->segments[first].state, SEGMENT_FREE);
+	assert_int_equal(w.store->segments[second].state, SEGMENT_FREEING);
+	/* The tombs find room, and nobody tells the super yet. */
+	store_step(w.store, false, w.wall);
+	assert_int_equal(w.store->tomb_count, 0);
+	assert_false(world_delete(&w, 3));
+	before = store_flushed(w.store);
+	sim_advance(w.io, 1);
+	store_step(w.store, true, w.wall);
+	assert_true(store_flushed(w.store) > before);
+	world_crash(&w, SIM_KILL);
+	opened(&w);
+	has_not(&w, 1);
+	has_not(&w, 3);
+	world_audit(&w);
+	world_fini(&w);
+}
+
 /* An end in between leaves nothing half gone: what was not found before it is not found after it and a crash. */
 static void
 ended_while_leaving(void **state)
@@ -424,6 +501,7 @@ main(void)
 		cmocka_unit_test(tomb_of_what_was),
 		cmocka_unit_test(changed_while_leaving),
 		cmocka_unit_test(ended_while_leaving),
+		cmocka_unit_test(in_order_behind_one_that_owes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

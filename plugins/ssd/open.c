@@ -6,7 +6,7 @@
 
 #include "state.h"
 
-#define KEY_LOCKS	    4096
+#define KEY_LOCKS	    4096 /* no more than the index has tags */
 #define CLOSE_TRIES	    10000
 #define SEGMENTS_MIN	    16
 #define SEGMENTS_PATH_MIN   8 /* in each of several paths */
@@ -155,6 +155,8 @@ make_memory(struct store *s, struct store_opened *opened)
 	s->tombs = calloc(TOMBS_MAX, sizeof *s->tombs);
 	s->keys = keys_new(KEY_LOCKS);
 	s->index = index_new(s->super.buckets, age, s);
+	if (s->index != NULL)
+		index_ask(s->index, store_may_evict);
 	if (s->segments == NULL || s->tombs == NULL || s->keys == NULL || s->index == NULL || !make_free(s) ||
 	    !make_images(s))
 		return opened_fails(opened, "no memory for an index of %llu buckets and images of %u bytes",

@@ -7,9 +7,8 @@
 
 #include "state.h"
 
-#define NS_PER_S   1000000000ULL
-#define PARTS	   8		      /* of a piece: what is less is not put where a segment ends */
-#define HEAD_BYTES PATH_BLOCK	      /* in which a manifest's begin is, wherever the record begins */
+#define NS_PER_S 1000000000ULL
+#define PARTS	 8 /* of a piece: what is less is not put where a segment ends */
 
 /* ---- sizes ---- */
 
@@ -262,42 +261,6 @@ pieces_wait(struct pieces *p, uint64_t until)
 
 /* ---- segments that go ---- */
 
-/* What a manifest says of its pieces' version, out of a record that begins at p; 0: it is none of that key. */
-static uint64_t
-version_in(const struct store *s, const char *p, uint64_t seq, uint64_t khash)
-{
-	struct record_head h;
-	struct manifest m;
-
-	if (!format_record_read(p, &s->g, seq, SIZE_MAX, &h) || h.type != RECORD_MANIFEST || h.khash != khash)
-		return 0;
-	memcpy(&m, p + RECORD_HEAD + h.keylen, sizeof m);
-	return m.version;
-}
-
-/* The same, of the record that an entry leads to. */
-static uint64_t
-version_at(struct store *s, const struct place *p, uint64_t khash)
-{
-	char *block = s->paths[path_of(s, p->seg)].block;
-	size_t from = (size_t)p->start * s->g.chunk, first = from / FORMAT_BLOCK * FORMAT_BLOCK;
-	uint64_t seq, version = 0;
-	const struct image *im;
-
-	pthread_mutex_lock(&s->lock);
-	seq = s->segments[p->seg].seq;
-	im = s->segments[p->seg].image;
-	if (im != NULL)
-		version = version_in(s, im->data + from, seq, khash);
-	pthread_mutex_unlock(&s->lock);
-	if (im != NULL)
-		return version;
-	if (path_read(s, p->seg, block, HEAD_BYTES, (uint32_t)first) == IO_OK)
-		return version_in(s, block + (from - first), seq, khash);
-	COUNT(s, read_errors, 1);
-	return 0;
-}
-
 /*
  * The manifest is in a segment that stays, for it was written later.  It needs no tomb where segments go in order: after a crash it leads to the same
  * pieces, which are not there then either.
@@ -305,13 +268,16 @@ version_at(struct store *s, const struct place *p, uint64_t khash)
 uint64_t
 pieces_leave(struct store *s, const struct row *r, uint64_t *version)
 {
+	struct manifest m;
+	struct record_head h;
 	struct entry e;
 	uint64_t seq;
 
-	if (!index_find(s->index, r->khash, &e) || version_at(s, &e.place, r->khash) != row_version(r))
+	if (!index_find(s->index, r->khash, &e) || !leave_read_head(s, &e.place, &h, &m) || h.type != RECORD_MANIFEST ||
+	    h.khash != r->khash || m.version != row_version(r))
 		return 0;
 	seq = s->segments[e.place.seg].seq;
-	*version = log_version(s);
+	*version = h.version;
 	if (!index_remove(s->index, r->khash, &e.place))
 		return 0;
 	COUNT(s, evictions, 1);

@@ -356,24 +356,25 @@ turns(void **state)
 	struct waiter w[4];
 	unsigned order[4], count = 0;
 
-	assert_true(keys_try(k, 1 << 20));
-	assert_false(keys_try(k, 1 << 20));
-	assert_true(keys_try(k, 2 << 20));
+	assert_true(keys_try(k, 1));
+	assert_false(keys_try(k, 1));
+	assert_false(keys_try(k, 1ULL << 40 | 1)); /* the same tag */
+	assert_true(keys_try(k, 2));
 	for (unsigned i = 0; i < 4; i++) {
 		w[i] = (struct waiter){ { .go = goes }, i, order, &count };
-		assert_false(keys_take(k, 1 << 20, &w[i].turn));
+		assert_false(keys_take(k, 1, &w[i].turn));
 	}
-	assert_true(keys_leave(k, 1 << 20, &w[3].turn));
-	assert_true(keys_leave(k, 1 << 20, &w[1].turn));
-	assert_false(keys_leave(k, 1 << 20, &w[1].turn));
-	keys_give(k, 1 << 20);
-	assert_false(keys_leave(k, 1 << 20, &w[0].turn));
-	keys_give(k, 1 << 20);
-	keys_give(k, 1 << 20);
+	assert_true(keys_leave(k, 1, &w[3].turn));
+	assert_true(keys_leave(k, 1, &w[1].turn));
+	assert_false(keys_leave(k, 1, &w[1].turn));
+	keys_give(k, 1);
+	assert_false(keys_leave(k, 1, &w[0].turn));
+	keys_give(k, 1);
+	keys_give(k, 1);
 	assert_int_equal(count, 2);
 	assert_int_equal(order[0], 0);
 	assert_int_equal(order[1], 2);
-	assert_true(keys_try(k, 1 << 20));
+	assert_true(keys_try(k, 1));
 	keys_free(&k);
 }
 

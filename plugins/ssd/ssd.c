@@ -407,7 +407,8 @@ start(struct ssd *d, const struct ssd_conf *c, struct rend_error *err)
 	rend_log(opened.damaged ? REND_LOG_WARN : REND_LOG_INFO, "ssd: %s, by %s", opened.sentence,
 	    io_name(d->disks[0].io));
 	/* The keeper last: nobody would stop it. */
-	if (tearer_start(&d->tearer, d->store, c->timeout) != 0 || keeper_start(&d->keeper, d->store) != 0)
+	if (tearer_start(&d->tearer, d->store, c->timeout, buffers_for(c)) != 0 ||
+	    keeper_start(&d->keeper, d->store) != 0)
 		return rend_error(err, "no thread");
 	return 0;
 }

@@ -242,6 +242,9 @@ uint32_t log_settled(struct store *s, struct image *im, bool flush);
 bool store_append(
     struct store *s, const struct store_item *item, enum record_type type, int64_t wall, uint64_t *cas, bool *flushed);
 
+/* index_may_go_f of a store: takes the key's lock, so that nobody changes it before its tomb is noted. */
+bool store_may_evict(void *arg, uint64_t khash);
+
 /* ---- pieces.c ---- */
 
 /*
@@ -284,6 +287,12 @@ void leave_put_off(struct store *s);
 
 /* Nothing leads to it any more. */
 void leave_over(struct store *s, uint32_t segment);
+
+/*
+ * The head of the record that an entry leads to, and what it says if it is a MANIFEST (else zeros): out of its image, or with a read of the disk.
+ * false: it cannot be read, or is none.
+ */
+bool leave_read_head(struct store *s, const struct place *p, struct record_head *h, struct manifest *m);
 
 /* The rows of a sealed segment, at their place in s->scratch.  NULL: they cannot be read. */
 const struct row *leave_read_rows(struct store *s, uint32_t segment);

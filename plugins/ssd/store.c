@@ -36,12 +36,20 @@ seq_of(const struct store *s, const struct place *p)
 	return p->seg < s->g.segments ? atomic_load(&s->segments[p->seg].seq) : 0;
 }
 
+/* Free since the index was asked, its segment says nothing: the entry may be elsewhere now.  How often that is looked up. */
+#define FIND_TRIES 4
+
 bool
 store_find(struct store *s, uint64_t khash, int64_t wall, struct entry *e)
 {
-	if (!index_find(s->index, khash, e))
-		return false;
-	return !exptime_passed(e->exptime, wall) && seq_of(s, &e->place) >= atomic_load(&s->flush_seq);
+	for (unsigned n = 0; n < FIND_TRIES && index_find(s->index, khash, e) && !exptime_passed(e->exptime, wall);
+	     n++) {
+		uint64_t seq = seq_of(s, &e->place);
+
+		if (seq != 0)
+			return seq >= atomic_load(&s->flush_seq);
+	}
+	return false;
 }
 
 bool
@@ -71,13 +79,25 @@ would_return(const struct store *s, const struct entry *e)
 	return !exptime_passed(e->exptime, atomic_load(&s->wall)) && seq_of(s, &e->place) >= atomic_load(&s->flush_seq);
 }
 
-/* The index had no place for both. */
+/*
+ * The index had no place for both.  Nobody changes that key just now (store_may_evict()): so the tomb's version is higher than that of all that was
+ * there, and lower than that of all that will be.
+ */
 static void
 index_evicted(struct store *s, uint64_t khash, const struct entry *e)
 {
 	COUNT(s, index_evictions, 1);
 	if (would_return(s, e))
 		log_tomb(s, khash, 0, seq_of(s, &e->place));
+	keys_give(s->keys, khash);
+}
+
+bool
+store_may_evict(void *arg, uint64_t khash)
+{
+	const struct store *s = arg;
+
+	return keys_try(s->keys, khash);
 }
 
 static void
@@ -86,8 +106,17 @@ publish(struct store *s, const struct append *a)
 	struct entry e = { .place = log_place(a), .exptime = a->head.exptime }, other;
 	uint64_t other_hash = 0;
 
-	if (index_put(s->index, a->head.khash, &e, &other, &other_hash) == INDEX_EVICTED)
+	switch (index_put(s->index, a->head.khash, &e, &other, &other_hash)) {
+	case INDEX_EVICTED:
 		index_evicted(s, other_hash, &other);
+		break;
+	case INDEX_FULL: /* it is evicted itself */
+		COUNT(s, index_evictions, 1);
+		log_tomb(s, a->head.khash, a->head.version, a->head.seq);
+		break;
+	default:
+		break;
+	}
 }
 
 bool

@@ -153,7 +153,7 @@ bool store_touch(struct store *s, uint64_t khash, const struct entry *e, uint64_
 /* Nothing that is there now is found from now on.  Costs the same whatever is there. */
 void store_flush_all(struct store *s);
 
-/* What is at this place turned out to be unreadable. */
+/* What is at this place turned out to be unreadable.  With the key's lock, as all changes. */
 void store_erase(struct store *s, uint64_t khash, const struct place *at);
 
 /* ---- the keeper ---- */

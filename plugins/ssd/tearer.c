@@ -7,6 +7,7 @@
 #include "state.h"
 
 #define WAITING_MOST 256
+#define LOOK_NS	     20000000ULL /* so late, at most, those are answered that wait for no more */
 
 void
 tearer_init(struct tearer *t)
@@ -23,12 +24,14 @@ tearer_take(struct tearer *t, struct tear *tear)
 	bool room;
 
 	tear->next = NULL;
+	tear->bytes = tear->pieces.item.value->len;
 	pthread_mutex_lock(&t->lock);
-	room = t->count < WAITING_MOST;
+	room = t->count < WAITING_MOST && (t->bytes == 0 || t->bytes + tear->bytes <= t->room);
 	if (room) {
 		*t->end = tear;
 		t->end = &tear->next;
 		t->count++;
+		t->bytes += tear->bytes;
 		pthread_cond_broadcast(&t->changed);
 	}
 	pthread_mutex_unlock(&t->lock);
@@ -48,6 +51,13 @@ take_out(struct tearer *t, struct tear **at)
 	t->count--;
 }
 
+/* It leaves.  The lock is held. */
+static void
+leaves(struct tearer *t, const struct tear *tear)
+{
+	t->bytes -= tear->bytes;
+}
+
 /* ---- the thread ---- */
 
 static bool
@@ -61,6 +71,48 @@ is_stopped(struct tearer *t)
 	return stopped;
 }
 
+/* Those whose time is over while they wait hold their keys no longer: they were not begun. */
+static void
+answer_late(struct tearer *t)
+{
+	struct tear **at;
+
+	pthread_mutex_lock(&t->lock);
+	for (at = &t->first; *at != NULL;) {
+		struct tear *tear = *at;
+
+		if (rend_now() < tear->until) {
+			at = &tear->next;
+			continue;
+		}
+		take_out(t, at);
+		leaves(t, tear);
+		t->late = tear->inst;
+		pthread_mutex_unlock(&t->lock);
+		job_stored(tear);
+		pthread_mutex_lock(&t->lock);
+		t->late = NULL;
+		pthread_cond_broadcast(&t->changed);
+		at = &t->first; /* others may have left meanwhile */
+	}
+	pthread_mutex_unlock(&t->lock);
+}
+
+/* For the keeper.  false: its time is over. */
+static bool
+waits(struct tearer *t, struct tear *tear, uint64_t until)
+{
+	for (;;) {
+		uint64_t now = rend_now(), look = now + LOOK_NS < until ? now + LOOK_NS : until;
+
+		if (pieces_wait(&tear->pieces, look))
+			return true;
+		if (now >= until)
+			return false;
+		answer_late(t);
+	}
+}
+
 /* Until it is stored, or its time is over: then nothing older is there either. */
 static void
 carry_out(struct tearer *t, struct tear *tear)
@@ -71,9 +123,10 @@ carry_out(struct tearer *t, struct tear *tear)
 		return; /* it has not been begun */
 	if (until > tear->until)
 		until = tear->until;
-	do
+	do {
+		answer_late(t);
 		tear->stored = pieces_go(&tear->pieces, rend_wall(), &tear->cas);
-	while (tear->stored == STORE_WAITS && !is_stopped(t) && pieces_wait(&tear->pieces, until));
+	} while (tear->stored == STORE_WAITS && !is_stopped(t) && waits(t, tear, until));
 	if (tear->stored != STORE_WAITS)
 		return;
 	store_refuse(t->store, tear->pieces.item.khash);
@@ -84,6 +137,7 @@ carry_out(struct tearer *t, struct tear *tear)
 static void
 hand_back(struct tearer *t, struct tear *tear)
 {
+	leaves(t, tear);
 	if (t->stops_now) {
 		t->stops_now = false;
 		t->back = tear;
@@ -116,7 +170,8 @@ run(void *arg)
 		if (tear == NULL)
 			break;
 		take_out(t, &t->first);
-		t->now = tear;
+		t->now = tear->inst;
+		t->turn++;
 		pthread_mutex_unlock(&t->lock);
 		carry_out(t, tear);
 		pthread_mutex_lock(&t->lock);
@@ -127,10 +182,11 @@ run(void *arg)
 }
 
 int
-tearer_start(struct tearer *t, struct store *store, uint64_t time)
+tearer_start(struct tearer *t, struct store *store, uint64_t time, uint64_t room)
 {
 	t->store = store;
 	t->time = time;
+	t->room = room;
 	t->runs = pthread_create(&t->thread, NULL, run, t) == 0;
 	if (!t->runs)
 		return -1;
@@ -159,7 +215,8 @@ tearer_stop(struct tearer *t)
 static struct tear *
 take_back(struct tearer *t)
 {
-	struct tear *tear = t->now;
+	struct tear *tear = NULL;
+	uint64_t turn = t->turn;
 
 	if (!t->answers) {
 		t->stops_now = true;
@@ -167,8 +224,10 @@ take_back(struct tearer *t)
 		pieces_stepped(t->store);
 		pthread_mutex_lock(&t->lock);
 	}
-	while (t->now == tear && t->back == NULL)
+	while (t->turn == turn && t->now != NULL && t->back == NULL)
 		pthread_cond_wait(&t->changed, &t->lock);
+	if (t->turn != turn)
+		return NULL; /* what is in t->back is another's */
 	tear = t->back;
 	t->back = NULL;
 	pthread_cond_broadcast(&t->changed);
@@ -186,11 +245,15 @@ tearer_leave(struct tearer *t, const struct instance *inst)
 		for (at = &t->first; *at != NULL && (*at)->inst != inst;)
 			at = &(*at)->next;
 		tear = *at;
-		any = tear != NULL || (t->now != NULL && t->now->inst == inst);
-		if (tear != NULL)
+		any = tear != NULL || t->now == inst || t->late == inst;
+		if (tear != NULL) {
 			take_out(t, at);
-		else if (any)
+			leaves(t, tear);
+		} else if (t->late == inst) {
+			pthread_cond_wait(&t->changed, &t->lock);
+		} else if (any) {
 			tear = take_back(t);
+		}
 		/* What was answered meanwhile may be in the queue again. */
 	} while (any && tear == NULL);
 	pthread_mutex_unlock(&t->lock);

@@ -93,7 +93,8 @@ put_large(struct job *j, struct store_item *item, struct rend_value *value)
 		return VERB_LATER;
 	rend_value_drop(&tear->joined);
 	free(tear);
-	return REND_BUSY;
+	store_refuse(d->store, item->khash);
+	return REND_NOT_ADMITTED;
 }
 
 /* A set that cannot be kept leaves nothing older. */

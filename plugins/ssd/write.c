@@ -438,17 +438,26 @@ all_written(struct store *s)
 	return write_sync(s);
 }
 
-/* What is FREEING is free now, but for what owes tombs that are in RAM only. */
+/*
+ * What is FREEING is free now, but for what owes tombs that are in RAM only.  One that stays for that keeps min_seq down, so what is newer would count
+ * again after a crash: of those, what went without a tomb (untold) stays, too.
+ */
 static void
 mark_leaving(struct store *s)
 {
 	bool owed = atomic_load(&s->tomb_count) > 0;
+	uint64_t stays = UINT64_MAX;
 
 	for (uint32_t i = 0; s->freeing > 0 && i < s->g.segments; i++) {
 		struct segment *g = &s->segments[i];
 
 		g->leaving = atomic_load(&g->state) == SEGMENT_FREEING && !(owed && g->owes);
+		if (atomic_load(&g->state) == SEGMENT_FREEING && !g->leaving && atomic_load(&g->seq) < stays)
+			stays = atomic_load(&g->seq);
 	}
+	for (uint32_t i = 0; stays != UINT64_MAX && i < s->g.segments; i++)
+		if (s->segments[i].leaving && s->segments[i].untold && atomic_load(&s->segments[i].seq) > stays)
+			s->segments[i].leaving = false;
 }
 
 static void

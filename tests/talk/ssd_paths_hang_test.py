@@ -38,13 +38,11 @@ def test_while_one_hangs_the_other_goes_on():
             assert answers.count(True) > KEYS / 4 and answers.count(DOWN) > KEYS / 4, Counter(answers)
             wait_for("it not to be written to", lambda: rend.stats("node disk")["disk.disk_out"] == "1")
             # More than there is RAM for goes to the other one, and can be read there.
-            said = []
+            def taken(n):
+                return [put(c, key, n) for key in range(KEYS)].count(b"STORED") == KEYS
 
-            def taken():
-                said.extend(put(c, key, 2) for key in range(KEYS))
-                return len(said) > 20 * KEYS and said[-KEYS:].count(b"STORED") == KEYS
-
-            wait_for("what is stored to be taken", taken)
+            for _ in range(20):
+                wait_for("what is stored to be taken", lambda: taken(2))
             answers = [get(c, key, 2) for key in range(KEYS)]
             assert set(answers) <= {True, None} and answers.count(None) <= MISSED, Counter(answers)
             written(rend)
@@ -56,12 +54,11 @@ def test_while_one_hangs_the_other_goes_on():
             # Again, and it ends so: the next start has both.
             rend.hang_at(paths[which])
             wait_for("it not to be written to", lambda: [put(c, key, 4) for key in range(KEYS)] and rend.stats("node disk")["disk.disk_out"] == "1")
-            assert all(put(c, key, 4) in (b"STORED", b"SERVER_ERROR out of memory storing object") for key in range(KEYS))
+            wait_for("what is stored to be taken", lambda: taken(4))
             written(rend)
-            assert [get(c, key, 4) for key in range(KEYS)].count(True) > KEYS / 2
             rend.kill()
         with Rend(text) as rend:
-            right(rend, 4, missed=KEYS / 2)
+            right(rend, 4)
 
 
 if __name__ == "__main__":

@@ -283,7 +283,8 @@ close_all(struct fsck *f)
 }
 
 enum fsck_ended
-fsck_paths(struct io *io, const char *const *dirs, unsigned count, fsck_say_f *sayer, void *arg, struct fsck_found *found)
+fsck_paths(
+    struct io *io, const char *const *dirs, unsigned count, fsck_say_f *sayer, void *arg, struct fsck_found *found)
 {
 	struct fsck f = { .io = io, .path_count = count, .say = sayer, .arg = arg, .found = found };
 	enum fsck_ended ended = FSCK_NO_MEMORY;

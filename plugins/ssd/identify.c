@@ -19,7 +19,7 @@
 /* What there is, path by path. */
 struct all_found {
 	struct supers_found in[STORE_PATHS_MOST];
-	unsigned valid; /* so many have a valid super */
+	unsigned valid;		    /* so many have a valid super */
 	const struct super *newest; /* of those that are */
 	struct geometry g;	    /* its */
 	bool half;		    /* no path has both supers: the first start came no further */
@@ -114,16 +114,18 @@ check_rest(struct store *s, const struct all_found *all, struct store_opened *op
 	for (unsigned i = 0; i < s->path_count; i++)
 		if (all->in[i].lost)
 			return opened_fails(opened,
-			    "neither super.a nor super.b in %s can be read, so nothing that is there can be used: "
-			    BEGINS_EMPTY, s->paths[i].dir);
+			    "neither super.a nor super.b in %s can be read, so nothing that is there can be "
+			    "used: " BEGINS_EMPTY,
+			    s->paths[i].dir);
 	for (unsigned i = 0; i < s->path_count; i++) {
 		bool has = all->valid < s->path_count && files_have_data(&s->paths[i]);
 
 		data |= has;
 		if (has && !all->in[i].valid)
 			return opened_fails(opened,
-			    "%s has files data.NNN, and neither super.a nor super.b says that they are this store's: "
-			    BEGINS_EMPTY ", and writes over them", s->paths[i].dir);
+			    "%s has files data.NNN, and neither super.a nor super.b says that they are this "
+			    "store's: " BEGINS_EMPTY ", and writes over them",
+			    s->paths[i].dir);
 	}
 	if (all->valid == 0 || all->valid == s->path_count || (all->half && !data))
 		return 0;
@@ -131,7 +133,8 @@ check_rest(struct store *s, const struct all_found *all, struct store_opened *op
 		if (!all->in[i].valid)
 			return opened_fails(opened,
 			    "%s is empty, and others of these paths have a store: if its disk is not there, or another "
-			    "one is in its place, put it back; " BEGINS_EMPTY, s->paths[i].dir);
+			    "one is in its place, put it back; " BEGINS_EMPTY,
+			    s->paths[i].dir);
 	return 0;
 }
 
@@ -146,21 +149,25 @@ check_paths(struct store *s, const struct all_found *all, struct store_opened *o
 
 		if (is->paths != s->path_count)
 			return opened_fails(opened,
-			    "%s belongs to a store of %u %s, and there are %u here: give all of that one, and no other; "
-			    BEGINS_EMPTY, s->paths[i].dir, is->paths, is->paths == 1 ? "path" : "paths", s->path_count);
+			    "%s belongs to a store of %u %s, and there are %u here: give all of that one, and no "
+			    "other; " BEGINS_EMPTY,
+			    s->paths[i].dir, is->paths, is->paths == 1 ? "path" : "paths", s->path_count);
 		if (memcmp(is->uuid, all->in[0].super.uuid, FORMAT_UUID) != 0)
-			return opened_fails(opened, "%s and %s belong to two stores: " BEGINS_EMPTY, s->paths[0].dir,
-			    s->paths[i].dir);
+			return opened_fails(
+			    opened, "%s and %s belong to two stores: " BEGINS_EMPTY, s->paths[0].dir, s->paths[i].dir);
 		if (is->path != i)
 			return opened_fails(opened,
-			    "%s is path %u of its store, and here it is path %u: give them in the order that it was made "
-			    "with; " BEGINS_EMPTY, s->paths[i].dir, is->path + 1, i + 1);
+			    "%s is path %u of its store, and here it is path %u: give them in the order that it was "
+			    "made "
+			    "with; " BEGINS_EMPTY,
+			    s->paths[i].dir, is->path + 1, i + 1);
 	}
 	for (unsigned i = 0; i < s->path_count; i++)
 		if (all->in[i].super.generation < newest->got[i])
 			return opened_fails(opened,
 			    "what is in %s is older than what was left there, as a copy of it would be: put back what "
-			    "was left; " BEGINS_EMPTY, s->paths[i].dir);
+			    "was left; " BEGINS_EMPTY,
+			    s->paths[i].dir);
 	return 0;
 }
 
@@ -210,7 +217,8 @@ identify(struct store *s, struct store_opened *opened)
 	for (unsigned i = 0; i < s->path_count; i++)
 		if (all.in[i].format != 0)
 			return opened_fails(opened,
-			    "%s has a store of format %u, and this one reads format %u: give it another path, or remove "
+			    "%s has a store of format %u, and this one reads format %u: give it another path, or "
+			    "remove "
 			    "what is there",
 			    s->paths[i].dir, all.in[i].format, FORMAT_NEWEST);
 	if (s->options.fresh)

@@ -23,7 +23,7 @@ struct ssd {
 		struct io *io;
 		struct breaker *breaker;
 		char *path; /* conf's, absolute: in the background rend leaves the folder where it was started */
-		bool told_down, told_out;	/* to people */
+		bool told_down, told_out; /* to people */
 	} disks[STORE_PATHS_MOST];
 	unsigned disk_count;
 	struct store *store;
@@ -84,6 +84,17 @@ void job_granted(struct rend_call *call);
 
 /* The worker ends: whoever waits for a lock is answered.  Its reads have ended. */
 void job_end_all(struct instance *inst);
+
+/* ---- gauges.c ---- */
+
+/* What the core shows of it.  In open(). */
+void gauges_show(struct ssd *d, struct rend_node *self);
+
+/* Once a second or so, any thread: what was counted, and in the log what has become of the disks. */
+void gauges_tell(struct ssd *d);
+
+/* So many disks are not asked. */
+unsigned gauges_down(const struct ssd *d);
 
 /* ---- verbs.c ---- */
 

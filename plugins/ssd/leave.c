@@ -16,10 +16,10 @@
 #include "size_class.h"
 #include "state.h"
 
-#define WINDOW	      (1U << 20)	 /* bytes read at once for those that are moved */
-#define SWEEP_BUCKETS (1U << 16)	 /* in a step */
-#define HEAD_BYTES    PATH_BLOCK /* in which a manifest's begin is, wherever the record begins */
-#define TOMBS_PAUSE   (TOMBS_MAX / 4)	 /* as many may wait for room before a segment waits, too */
+#define WINDOW	      (1U << 20)      /* bytes read at once for those that are moved */
+#define SWEEP_BUCKETS (1U << 16)      /* in a step */
+#define HEAD_BYTES    PATH_BLOCK      /* in which a manifest's begin is, wherever the record begins */
+#define TOMBS_PAUSE   (TOMBS_MAX / 4) /* as many may wait for room before a segment waits, too */
 
 static struct segment *
 segment_of(const struct leaving *l, struct store *s)

@@ -6,13 +6,13 @@
 
 #include "state.h"
 
-#define KEY_LOCKS	    4096 /* no more than the index has tags */
-#define CLOSE_TRIES	    10000
-#define SEGMENTS_MIN	    16
-#define SEGMENTS_PATH_MIN   8 /* in each of several paths */
-#define SMALL_SEGMENT	    (8U << 20)
-#define BANK_MIN	    (4ULL << 30) /* bytes */
-#define BANKS_MOST	    16		 /* open files, of stores of any size */
+#define KEY_LOCKS	  4096 /* no more than the index has tags */
+#define CLOSE_TRIES	  10000
+#define SEGMENTS_MIN	  16
+#define SEGMENTS_PATH_MIN 8 /* in each of several paths */
+#define SMALL_SEGMENT	  (8U << 20)
+#define BANK_MIN	  (4ULL << 30) /* bytes */
+#define BANKS_MOST	  16	       /* open files, of stores of any size */
 
 #ifndef VERSIONS_GO_ON /* tests/faults has others, to see that they are found out */
 #define VERSIONS_GO_ON true

@@ -1,4 +1,4 @@
-/* ssd: keeps values on a disk, and knows in RAM where.  This file has the descriptor, the options, and what is counted; job.h says how an op goes. */
+/* ssd: keeps values on a disk, and knows in RAM where.  This file has the descriptor and the options; job.h says how an op goes. */
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,8 +25,6 @@ struct ssd_conf {
 
 /* Bytes of buffers for a manifest, and for what pieces are rounded up by. */
 #define BUFFERS_SPARE (4ULL << 20)
-
-#define NS_PER_US     1000ULL
 
 /* Of several disks one gets so many times the time of a read for what is to be written, and at least so many ns, before the others go on without it. */
 #define PATIENCE       10
@@ -75,60 +73,7 @@ static const struct rend_option options[] = {
 	{ .name = NULL },
 };
 
-/* ---- what is counted ---- */
-
-/* The store counts by itself, on any thread; once a second somebody tells the core. */
-static void
-tell(struct ssd *d)
-{
-	struct store_counts now;
-
-	store_counts(d->store, &now);
-	pthread_mutex_lock(&d->lock);
-#define STORE_COUNT(name, doc)                                         \
-	if (now.name > d->told.name) {                                 \
-		rend_count(d->counters.name, now.name - d->told.name); \
-		d->told.name = now.name;                               \
-	}
-	STORE_COUNTS(STORE_COUNT)
-#undef STORE_COUNT
-	pthread_mutex_unlock(&d->lock);
-}
-
-static bool
-is_down(const struct disk *disk)
-{
-	return breaker_state(disk->breaker) != BREAKER_CLOSED;
-}
-
-static void
-tell_disk(struct disk *disk, bool out)
-{
-	bool down = is_down(disk);
-
-	if (down && !disk->told_down)
-		rend_log(REND_LOG_WARN,
-		    "ssd: the disk of %s fails or is late: what has to be read from it is answered at once, as down, "
-		    "until it is well",
-		    disk->path);
-	if (out && !down && !disk->told_out && !disk->told_down)
-		rend_log(REND_LOG_WARN,
-		    "ssd: the disk of %s cannot be written, or is late: what is stored goes to the others until it is well",
-		    disk->path);
-	if (!down && !out && (disk->told_down || disk->told_out))
-		rend_log(REND_LOG_INFO, "ssd: the disk of %s is well again", disk->path);
-	disk->told_down = down;
-	disk->told_out = out;
-}
-
-static void
-tell_state(struct ssd *d)
-{
-	pthread_mutex_lock(&d->lock);
-	for (unsigned i = 0; i < d->disk_count; i++)
-		tell_disk(&d->disks[i], store_path_is_out(d->store, i));
-	pthread_mutex_unlock(&d->lock);
-}
+/* ---- a moment ---- */
 
 static void
 tick(void *arg)
@@ -138,18 +83,7 @@ tick(void *arg)
 	REND_CHECK(inst, INSTANCE_MAGIC);
 	probe_tick(&inst->probe, &inst->fetcher);
 	fetcher_flush(&inst->fetcher);
-	tell(inst->ssd);
-	tell_state(inst->ssd);
-}
-
-static unsigned
-down_count(const struct ssd *d)
-{
-	unsigned count = 0;
-
-	for (unsigned i = 0; i < d->disk_count; i++)
-		count += is_down(&d->disks[i]);
-	return count;
+	gauges_tell(inst->ssd);
 }
 
 /* While one of its disks answers it is asked. */
@@ -159,88 +93,7 @@ up(void *arg)
 	const struct instance *inst = arg;
 
 	REND_CHECK(inst, INSTANCE_MAGIC);
-	return down_count(inst->ssd) < inst->ssd->disk_count;
-}
-
-static uint64_t
-gauge_down(void *arg)
-{
-	return down_count(arg);
-}
-
-static uint64_t
-gauge_out(void *arg)
-{
-	const struct ssd *d = arg;
-	uint64_t count = 0;
-
-	for (unsigned i = 0; i < d->disk_count; i++)
-		count += store_path_is_out(d->store, i);
-	return count;
-}
-
-static uint64_t
-gauge_refused(void *arg)
-{
-	const struct ssd *d = arg;
-	uint64_t count = 0;
-
-	for (unsigned i = 0; i < d->disk_count; i++)
-		count += breaker_counts(d->disks[i].breaker).refused;
-	return count;
-}
-
-static uint64_t
-gauge_objects(void *arg)
-{
-	struct store_sizes sizes;
-
-	store_sizes(((const struct ssd *)arg)->store, &sizes);
-	return sizes.objects;
-}
-
-static uint64_t
-gauge_capacity(void *arg)
-{
-	struct store_sizes sizes;
-
-	store_sizes(((const struct ssd *)arg)->store, &sizes);
-	return sizes.capacity;
-}
-
-static uint64_t
-gauge_bytes(void *arg)
-{
-	struct store_sizes sizes;
-
-	store_sizes(((const struct ssd *)arg)->store, &sizes);
-	return sizes.capacity / sizes.segments * (sizes.open + sizes.sealed);
-}
-
-static uint64_t
-gauge_free(void *arg)
-{
-	struct store_sizes sizes;
-
-	store_sizes(((const struct ssd *)arg)->store, &sizes);
-	return sizes.free;
-}
-
-static uint64_t
-gauge_bad(void *arg)
-{
-	struct store_sizes sizes;
-
-	store_sizes(((const struct ssd *)arg)->store, &sizes);
-	return sizes.bad;
-}
-
-static uint64_t
-gauge_flush_age(void *arg)
-{
-	uint64_t flushed = store_flushed(((const struct ssd *)arg)->store), now = rend_now();
-
-	return now > flushed ? (now - flushed) / NS_PER_US : 0;
+	return gauges_down(inst->ssd) < inst->ssd->disk_count;
 }
 
 static uint64_t
@@ -253,28 +106,6 @@ memory(void *arg)
 	store_sizes(d->store, &sizes);
 	buffers_usage(d->buffers, &out, &kept);
 	return sizes.ram + kept;
-}
-
-static void
-show(struct ssd *d, struct rend_node *self)
-{
-	rend_gauge_new(self, "curr_items", "Objects in the index, and those that have expired and were not swept yet.",
-	    gauge_objects, d);
-	rend_gauge_new(self, "bytes", "Bytes of segments in use.", gauge_bytes, d);
-	rend_gauge_new(self, "limit_maxbytes", "Bytes of all segments.", gauge_capacity, d);
-	rend_gauge_new(self, "segments_free", "Segments that can be written to.", gauge_free, d);
-	rend_gauge_new(self, "segments_bad", "Segments that could not be written, and are not used.", gauge_bad, d);
-	rend_gauge_new(self, "flush_age",
-	    "Microseconds since a flush began that left nothing over: what was answered before that is on the disk.",
-	    gauge_flush_age, d);
-	rend_gauge_new(
-	    self, "disk_down", "Disks that are not asked, because they failed or were late.", gauge_down, d);
-	rend_gauge_new(self, "disk_out",
-	    "Disks of several that are not written to, because they failed, were late, or have not answered.", gauge_out, d);
-	rend_gauge_new(self, "disk_refused", "Reads that were answered at once because of that.", gauge_refused, d);
-#define STORE_COUNT(name, doc) d->counters.name = rend_counter_new(self, #name, doc);
-	STORE_COUNTS(STORE_COUNT)
-#undef STORE_COUNT
 }
 
 /* ---- the store ---- */
@@ -305,7 +136,8 @@ check(const void *conf, struct rend_error *err)
 	struct store_options o;
 
 	if (c->paths.count == 0 || c->paths.count > STORE_PATHS_MOST)
-		return rend_error(err, "path has %zu folders, and there have to be 1 to %d", c->paths.count, STORE_PATHS_MOST);
+		return rend_error(
+		    err, "path has %zu folders, and there have to be 1 to %d", c->paths.count, STORE_PATHS_MOST);
 	for (size_t i = 0; i < c->paths.count; i++)
 		if (c->paths.strings[i][0] == '\0')
 			return rend_error(err, "path is empty");
@@ -404,8 +236,8 @@ start(struct ssd *d, const struct ssd_conf *c, struct rend_error *err)
 	if (c->buffers < longest_read(d))
 		return rend_error(err, "buffers is %llu bytes, and reading one value may take %llu",
 		    (unsigned long long)c->buffers, (unsigned long long)longest_read(d));
-	rend_log(opened.damaged ? REND_LOG_WARN : REND_LOG_INFO, "ssd: %s, by %s", opened.sentence,
-	    io_name(d->disks[0].io));
+	rend_log(
+	    opened.damaged ? REND_LOG_WARN : REND_LOG_INFO, "ssd: %s, by %s", opened.sentence, io_name(d->disks[0].io));
 	/* The keeper last: nobody would stop it. */
 	if (tearer_start(&d->tearer, d->store, c->timeout, buffers_for(c)) != 0 ||
 	    keeper_start(&d->keeper, d->store) != 0)
@@ -446,8 +278,8 @@ drain(void *store, uint64_t deadline, struct rend_error *err)
 	d->left = true;
 	if (keeper_leave(&d->keeper, deadline))
 		return 0;
-	return rend_error(err, "%s could not be left as it should: the next start has to rebuild the index",
-	    d->disks[0].path);
+	return rend_error(
+	    err, "%s could not be left as it should: the next start has to rebuild the index", d->disks[0].path);
 }
 
 static void
@@ -491,7 +323,7 @@ open_store(void **store, const void *conf, struct rend_node *self, struct rend_e
 		free_ssd(d);
 		return -1;
 	}
-	show(d, self);
+	gauges_show(d, self);
 	*store = d;
 	return 0;
 }
@@ -515,8 +347,7 @@ open_queues(struct ssd *d, struct rend_worker *worker, struct fetcher *f, struct
 	struct io_limits limits = { .time = d->conf->timeout, .waiting = READS_WAITING };
 
 	for (unsigned i = 0; i < d->disk_count; i++) {
-		enum io_status status =
-		    io_queue_open(d->disks[i].io, rend_worker_base(worker), &limits, &f->queues[i]);
+		enum io_status status = io_queue_open(d->disks[i].io, rend_worker_base(worker), &limits, &f->queues[i]);
 
 		if (status != IO_OK) {
 			close_queues(f);

@@ -89,22 +89,22 @@ struct path {
 	struct breaker *breaker;
 	struct io_file *supers[2];
 	uint32_t banks_before; /* that the super had that was found; 0: none was */
-	uint32_t *free; /* a ring of free segments; under the lock, as the next two */
+	uint32_t *free;	       /* a ring of free segments; under the lock, as the next two */
 	uint32_t free_first;
 	_Atomic uint32_t free_count;
 	_Atomic bool out; /* no segment of it begins; written by the keeper */
 
 	/* The keeper's. */
-	char *block;	  /* PATH_BLOCK bytes: for a super, or what is read besides */
-	uint64_t got;	  /* the generation of the super that it took last */
-	int torn;	  /* which of its supers may be; -1: none */
-	uint64_t failed;  /* io_now() when a write or sync failed; 0: none has since a super was written */
+	char *block;	 /* PATH_BLOCK bytes: for a super, or what is read besides */
+	uint64_t got;	 /* the generation of the super that it took last */
+	int torn;	 /* which of its supers may be; -1: none */
+	uint64_t failed; /* io_now() when a write or sync failed; 0: none has since a super was written */
 	struct io_queue *queue;
 	struct io_request request;
 	bool done;
-	bool waits; /* the disk has not let go of what it was asked */
+	bool waits;		   /* the disk has not let go of what it was asked */
 	const struct image *image; /* that it may be writing yet */
-	char *spare; /* for s->scratch, should it be reading into that yet */
+	char *spare;		   /* for s->scratch, should it be reading into that yet */
 };
 
 #define PATH_BLOCK (2 * FORMAT_BLOCK)
@@ -361,8 +361,7 @@ enum io_status write_rows(struct store *s, struct image *im);
 int opened_fails(struct store_opened *o, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* What a store of these options is made with; all else is zero.  0, or -1 with a sentence. */
-int store_plan_super(
-    const struct store_options *o, struct super *p, struct geometry *g, struct store_opened *opened);
+int store_plan_super(const struct store_options *o, struct super *p, struct geometry *g, struct store_opened *opened);
 
 /* ---- identify.c ---- */
 

@@ -58,7 +58,8 @@ struct store_options {
 	/* Beside dir, io and breaker; always the same ones, in the same order.  `capacity` is spread over all. */
 	struct store_path others[STORE_PATHS_MOST - 1];
 	unsigned other_count;
-	uint64_t patience; /* ns that store_step() waits for one of several disks; 0: 5 s.  For a single one it waits as long as it takes */
+	uint64_t
+	    patience; /* ns that store_step() waits for one of several disks; 0: 5 s.  For a single one it waits as long as it takes */
 	/* There is something that store_step() should do soon.  Any thread, which holds none of the store's locks; NULL: nobody wants to know. */
 	void (*wake)(void *arg);
 	void *wake_arg;

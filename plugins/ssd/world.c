@@ -91,8 +91,9 @@ world_open(struct world *w)
 	assert_int_equal(io_queue_open(w->io, NULL, NULL, &w->queue), IO_OK);
 	if (w->second != NULL)
 		assert_int_equal(io_queue_open(w->second, NULL, NULL, &w->second_queue), IO_OK);
-	w->fetcher =
-	    (struct fetcher){ .store = w->store, .queues = { w->queue, w->second_queue }, .buffers = w->buffers, .time = 1000000000 };
+	w->fetcher = (struct fetcher){
+		.store = w->store, .queues = { w->queue, w->second_queue }, .buffers = w->buffers, .time = 1000000000
+	};
 	return true;
 }
 

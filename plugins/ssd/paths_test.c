@@ -299,6 +299,122 @@ each_has_a_breaker(void **state)
 	}
 }
 
+/* What the disk may read into yet is not used for anything else. */
+static void
+memory_of_a_read_that_hangs_is_left_alone(void **state)
+{
+	struct usage *u = begin();
+	struct store *s = u->w.store;
+	char *was = s->scratch;
+	uint32_t segment = 0;
+	uint64_t now;
+
+	fill(u);
+	while (path_of(s, segment) != 1 || s->segments[segment].state != SEGMENT_SEALED)
+		segment++;
+	sim_fault_next(u->w.second, IO_READ, 1, SIM_HANG, 0);
+	assert_int_equal(path_read(s, segment, s->scratch, 4096, 0), IO_TIMEOUT);
+	assert_ptr_not_equal(s->scratch, was);
+	now = io_now(u->w.io);
+	assert_int_equal(path_read(s, segment, s->scratch, 4096, 0), IO_TIMEOUT);
+	assert_int_equal(io_now(u->w.io), now);
+	memset(s->scratch, 'x', 4096);
+	sim_release(u->w.second);
+	store_step(s, false, u->w.wall);
+	assert_false(s->paths[1].waits);
+	assert_int_equal(s->scratch[0], 'x');
+	assert_int_not_equal(was[0], 'x');
+	assert_int_equal(path_read(s, segment, s->scratch, 4096, 0), IO_OK);
+	assert_memory_equal(s->scratch, was, 4096);
+	end(u);
+}
+
+/* Of a disk whose reads fail the open segments take no more; what they have can be written still, and is not lost. */
+static void
+open_segments_of_a_disk_that_is_down_are_closed(void **state)
+{
+	struct usage *u = begin();
+	struct breaker *breaker = breaker_new(NULL);
+	struct store *s;
+	unsigned n = 0;
+
+	assert_true(world_close(&u->w));
+	u->w.options.others[0].breaker = breaker;
+	opened(&u->w);
+	s = u->w.store;
+	do {
+		seal(&u->w);
+		set(u, n++, 1000);
+	} while (path_of(s, s->open[STREAM_LONG]->segment) != 1);
+	breaker_ended(breaker, IO_GONE, BREAKER_NO_PROBE, io_now(u->w.io));
+	flush(u);
+	assert_true(store_path_is_out(s, 1));
+	assert_true(s->open[STREAM_LONG] == NULL || path_of(s, s->open[STREAM_LONG]->segment) == 0);
+	world_settle(&u->w, true);
+	assert_int_equal(world_counts(&u->w).bad_segments, 0);
+	assert_int_equal(world_counts(&u->w).write_errors, 0);
+	world_crash(&u->w, SIM_KILL);
+	u->w.options.others[0].breaker = NULL;
+	reopened(u, STORE_REBUILT);
+	has(&u->w, n - 1, u->next - 1);
+	end(u);
+	breaker_free(&breaker);
+}
+
+static uint64_t
+generation_in(struct usage *u, const char *path)
+{
+	_Alignas(IO_ALIGN) char block[FORMAT_BLOCK];
+	struct io_file *f = NULL;
+	struct super super;
+	struct geometry g;
+
+	assert_int_equal(io_open(u->w.second, path, IO_READ_ONLY, NULL, &f), IO_OK);
+	assert_int_equal(io_read(f, block, FORMAT_BLOCK, 0, NULL), IO_OK);
+	io_close(&f);
+	assert_true(format_super_read(block, &super, &g));
+	return super.generation;
+}
+
+/* While one of a path's supers may be torn, the other is not written. */
+static void
+one_super_of_each_path_is_whole(void **state)
+{
+	struct usage *u = begin();
+	struct store *s = u->w.store;
+	uint64_t last = s->super.generation, whole;
+	const char *names[] = { "other/super.a", "other/super.b" };
+
+	fill(u);
+	world_settle(&u->w, true);
+	last = s->super.generation;
+	/* Both take the first one, and the second path not the second. */
+	sim_fault_next(u->w.second, IO_SYNC, 2, SIM_EIO, 0);
+	assert_int_equal(write_super(s, SUPER_DIRTY), IO_OK);
+	assert_int_equal(s->super.generation, last + 2);
+	whole = generation_in(u, names[(last + 1) % 2]);
+	assert_int_equal(whole, last + 1);
+	sim_advance(u->w.io, 6 * S);
+	assert_int_equal(write_super(s, SUPER_DIRTY), IO_OK);
+	assert_int_equal(s->super.generation, last + 4);
+	assert_int_equal(generation_in(u, names[(last + 1) % 2]), whole);
+	assert_int_equal(generation_in(u, names[last % 2]), last + 4);
+	/* And if that is all that can be written, it is. */
+	sim_fault_next(u->w.second, IO_SYNC, 2, SIM_EIO, 0);
+	assert_int_equal(write_super(s, SUPER_DIRTY), IO_OK);
+	sim_advance(u->w.io, 6 * S);
+	let_be(u, 0, DIES);
+	for (unsigned i = 0; i < 3; i++) {
+		write_super(s, SUPER_DIRTY);
+		sim_advance(u->w.io, 6 * S);
+	}
+	assert_int_equal(write_super(s, SUPER_DIRTY), IO_OK);
+	assert_int_equal(generation_in(u, names[s->super.generation % 2]), s->super.generation);
+	mend(u, 0);
+	use(u, 100);
+	end(u);
+}
+
 int
 main(void)
 {
@@ -311,6 +427,9 @@ main(void)
 		cmocka_unit_test(what_hangs_is_left_alone),
 		cmocka_unit_test(a_write_that_fails_costs_no_other_path),
 		cmocka_unit_test(each_has_a_breaker),
+		cmocka_unit_test(memory_of_a_read_that_hangs_is_left_alone),
+		cmocka_unit_test(open_segments_of_a_disk_that_is_down_are_closed),
+		cmocka_unit_test(one_super_of_each_path_is_whole),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

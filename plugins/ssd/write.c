@@ -174,14 +174,28 @@ put_super(struct store *s, struct super *next, enum io_status *failed)
 	return took;
 }
 
-/* The generation before the one to be written: if no path takes that, because it may have torn the other file, that other one is next. */
-static uint64_t
-generation_before(const struct store *s)
+/* Is there a path that takes one of this generation?  A single one has to take each in its turn. */
+static bool
+some_take(const struct store *s, uint64_t generation)
 {
-	for (unsigned i = 0; i < s->path_count; i++)
-		if (path_takes_super(s, i, s->super.generation + 1))
-			return s->super.generation;
-	return s->super.generation + 1;
+	for (unsigned i = 0; s->path_count > 1 && i < s->path_count; i++)
+		if (path_takes_super(s, i, generation))
+			return true;
+	return false;
+}
+
+/* The next one; if no path takes that, because it may have torn the other file, the one after it. */
+static uint32_t
+put_next_super(struct store *s, struct super *next, enum io_status *failed)
+{
+	uint32_t took;
+
+	next->generation++;
+	took = put_super(s, next, failed);
+	if (took != 0 || (!s->opened && *failed != IO_OK) || !some_take(s, next->generation + 1))
+		return took;
+	next->generation++;
+	return put_super(s, next, failed);
 }
 
 /*
@@ -193,7 +207,7 @@ enum io_status
 write_super(struct store *s, enum super_state state)
 {
 	struct super next = s->super;
-	enum io_status failed = IO_TIMEOUT;
+	enum io_status failed = IO_OK; /* none was tried */
 	uint32_t took = UINT32_MAX;
 	uint64_t next_seq;
 
@@ -220,11 +234,8 @@ write_super(struct store *s, enum super_state state)
 	s->super_due = false;
 	pthread_mutex_unlock(&s->lock);
 
-	next.generation = generation_before(s);
-	for (unsigned i = 0; i < 2 && took != 0; i++) {
-		next.generation++;
-		took &= put_super(s, &next, &failed);
-	}
+	for (unsigned i = 0; i < 2 && took != 0; i++)
+		took &= put_next_super(s, &next, &failed);
 	pthread_mutex_lock(&s->lock);
 	if (took != 0) {
 		s->version_limit = next.version_limit;
@@ -234,7 +245,7 @@ write_super(struct store *s, enum super_state state)
 		COUNT(s, write_errors, 1);
 	}
 	pthread_mutex_unlock(&s->lock);
-	return took != 0 ? IO_OK : failed;
+	return took != 0 ? IO_OK : failed != IO_OK ? failed : IO_TIMEOUT;
 }
 
 /* ---- images ---- */

@@ -5,28 +5,36 @@ what a feature costs.
 """
 from dataclasses import dataclass
 
-from claims import CALLS, CPU, IDLE_BYTES, INSTRUCTIONS, WALL, Claim
+from askers import Fio, Inside, IoDriver
+from claims import CALLS, CPU, IDLE_BYTES, INSTRUCTIONS, OBJECT_BYTES, P50, P99, RECOVERY, WALL, WRITTEN, Claim
+from stores import Extstore, RendSsd
 from systems import EchoFloor, Memcached, MuxFloor, Nutcracker, Rend, Tiers
 
 # What can be done with a case: rounds in pairs, two ways of counting, and memory.
-PAIRS, COUNT_CALLS, COUNT_INSTRUCTIONS, MEMORY = "pairs", CALLS, INSTRUCTIONS, "memory"
+PAIRS, COUNT_CALLS, COUNT_INSTRUCTIONS, MEMORY, WRITES, OBJECTS = "pairs", CALLS, INSTRUCTIONS, "memory", "writes", "objects"
 TIMED = (PAIRS, COUNT_CALLS, COUNT_INSTRUCTIONS)
+
+INSIDE = ""
 
 
 @dataclass(frozen=True)
 class Workload:
-    protocol: str = "text"
+    protocol: str = "text"    # INSIDE: there is none, and connections are what is under way
     connections: int = 50
     depth: int = 1           # requests of a connection under way
     width: int = 1           # keys of a get; then a key is what is counted, not a request
     value_bytes: int = 100
     get_percent: int = 90
     keys_asked: str = ""     # as rend-load --dist says it; else each as often as any other
+    misses: float = 0        # such a share of the answers may be misses: of what is short of memory, or may lose one of two keys that look alike
+    fill_rate: int = 0       # so many sets a second when a server is filled; 0: as many as it answers
 
     def unit(self):
         return "key" if self.width > 1 else "request"
 
     def sentence(self):
+        if self.protocol == INSIDE:
+            return f"in one process, {self.connections} under way at a time, blocks or values of {self.value_bytes:,} bytes"
         gets = f"gets of {self.width} keys" if self.width > 1 else "gets"
         under_way = "one request at a time" if self.depth == 1 else f"{self.depth} requests under way at a time"
         mix = {0: "sets", 100: gets}.get(self.get_percent, f"{self.get_percent} % {gets}, the others sets")
@@ -44,10 +52,7 @@ class Case:
     workload: Workload
     claims: tuple = ()
     passes: tuple = TIMED
-
-    @property
-    def base(self):
-        return self.again[1]
+    keys: int = 0            # so many; 0: as bench/run says
 
 
 IN_MEMORY = {"rend": Rend(), "memcached": Memcached(), "memcached again": Memcached(), "echo floor": EchoFloor()}
@@ -81,6 +86,21 @@ IDLE = 15000
 # rend counts for /metrics whether anybody may ask or not; what can be left out is who answers.
 WATCHED = {"rend with metrics": Rend(settings="admin = { port = 0; };"), "rend": Rend(), "rend again": Rend(), "echo floor": EchoFloor()}
 
+# A gigabyte of values on a disk, ten times what there is of RAM.  extstore loses what comes faster than it can write.
+ON_DISK = {"rend": RendSsd(), "extstore": Extstore(), "extstore again": Extstore(), "fio": Fio()}
+EXTSTORE_TWICE = ("extstore again", "extstore")
+KEYS_ON_DISK = 1 << 18
+SETS_A_SECOND = 20_000
+MISSES_GRANTED = 0.01
+
+BY_ITSELF = {"ssd from inside": Inside(), "its reads alone": IoDriver(), "fio": Fio(), "fio again": Fio()}
+SETS_INSIDE = {"ssd": Inside(verb="set", rate=SETS_A_SECOND), "inmem": Inside("inmem", "set", SETS_A_SECOND, role="floor"),
+               "inmem again": Inside("inmem", "set", SETS_A_SECOND, role="floor")}
+
+# Ten million small ones.
+OBJECT_COUNT = 10_000_000
+MANY = {"rend": RendSsd(size="3GiB", objects=OBJECT_COUNT), "extstore": Extstore(ram_mib=1100, more=",ext_item_size=64")}
+
 
 def in_memory(name, about, workload, *claims):
     return Case(name, about, IN_MEMORY, MEMCACHED_TWICE, workload, claims)
@@ -108,6 +128,20 @@ def misses(name, about, workload):
 def beside_text(name, about, workload):
     return Case(name, about, PROXY_PROTOCOLS, TEXT_TWICE, workload,
                 (Claim("rend", "rend in text", INSTRUCTIONS, 1.0), Claim("rend", "rend in text", CPU, 1.15)))
+
+
+def on_disk(connections, protocol="text"):
+    return Workload(protocol, connections, value_bytes=4096, get_percent=100, misses=MISSES_GRANTED, fill_rate=SETS_A_SECOND)
+
+
+def from_disk(name, about, connections, *claims):
+    return Case(name, about, ON_DISK, EXTSTORE_TWICE, on_disk(connections), claims, (PAIRS,), KEYS_ON_DISK)
+
+
+def by_itself(name, depth):
+    return Case(name, f"reads of the disk by a program alone, {depth} under way" if depth > 1 else "reads of the disk by a program alone, one at a time",
+                BY_ITSELF, ("fio again", "fio"), on_disk(depth, INSIDE),
+                (Claim("ssd from inside", "fio", WALL, 1.25), Claim("its reads alone", "fio", WALL, 1.25)), (PAIRS,), KEYS_ON_DISK)
 
 
 CASES = (
@@ -158,6 +192,20 @@ CASES = (
          {"rend": Rend(), "memcached": Memcached(), "memcached again": Memcached(), "nutcracker": Nutcracker(), "echo floor": EchoFloor()},
          MEMCACHED_TWICE, Workload(connections=10000),
          (Claim("rend", None, IDLE_BYTES, 512),), (MEMORY,)),
+    from_disk("ssd-50", "values on a disk, 50 connections", 50,
+              Claim("rend", "extstore", WALL, 0.5),
+              Claim("rend", "extstore", CPU, 0.55)),
+    from_disk("ssd-1", "values on a disk, one connection", 1,
+              Claim("rend", "extstore", P50, 0.85)),
+    by_itself("ssd-io-1", 1),
+    by_itself("ssd-io-32", 32),
+    Case("ssd-set", "a set, from submit to done inside the handler", SETS_INSIDE, ("inmem again", "inmem"),
+         Workload(INSIDE, connections=1, value_bytes=4096), (Claim("ssd", None, P99, 10),), (PAIRS,), KEYS_ON_DISK),
+    Case("ssd-writes", "what a set costs the disk", {"rend": RendSsd(size="512MiB", more="reinsert = 0; ")}, (), on_disk(8),
+         (Claim("rend", None, WRITTEN, 1.05),), (WRITES,), KEYS_ON_DISK // 2),
+    Case("ssd-objects", "memory for ten million objects of 100 bytes on a disk, and a start after kill -9", MANY, (),
+         Workload(get_percent=100, misses=MISSES_GRANTED),
+         (Claim("rend", "extstore", OBJECT_BYTES, 0.5), Claim("rend", None, RECOVERY, 5)), (OBJECTS,), OBJECT_COUNT),
 )
 
 

@@ -18,11 +18,22 @@ OPEN = "not decidable"
 CPU = "cpu_us"                       # CPU microseconds per request, in pairs
 WALL = "wall_us"                     # microseconds until the next answer, in pairs: the inverse of throughput
 CALLS = "calls"                      # system calls per request, counted
+P50 = "p50_us"                       # half of the answers come within so many microseconds, in pairs
+P99 = "p99_us"                       # 99 of 100 do
 INSTRUCTIONS = "instructions"        # the program's own instructions per request, counted
 IDLE_BYTES = "idle_bytes"            # RSS per idle connection
+WRITTEN = "written"                  # bytes written to the disk per byte of keys and values
+OBJECT_BYTES = "object_bytes"        # RSS per object that is on the disk
+RECOVERY = "recovery"                # seconds from the start after a kill -9 to the first right answer
 
 WORDS = {CPU: "CPU time", WALL: "time between two answers", CALLS: "system calls per request", INSTRUCTIONS: "user instructions",
-         IDLE_BYTES: "bytes of RSS per idle connection"}
+         P50: "p50", P99: "µs at p99",
+         IDLE_BYTES: "bytes of RSS per idle connection", WRITTEN: "bytes written to the disk per byte of keys and values",
+         OBJECT_BYTES: "bytes of RSS per object", RECOVERY: "seconds from the start after a kill -9 to the first right answer"}
+TIMED = (CPU, WALL, P50, P99)
+
+# Counted once: with so many objects there is nothing that would make it another figure the next time.
+ONCE = (OBJECT_BYTES,)
 
 
 @dataclass(frozen=True)
@@ -98,9 +109,24 @@ def judge(case, claim):
     """case is one of a result's (see results.py)."""
     if wrong_answers(case) > 0:
         return Verdict(OPEN, f"{wrong_answers(case)} answers were wrong or missing")
-    if claim.what in (CPU, WALL):
-        return _judge_timed(case, claim)
-    return _judge_counted(case, claim)
+    if claim.what not in TIMED:
+        return _judge_counted(case, claim)
+    return _judge_timed(case, claim) if claim.against else _judge_absolute(case, claim)
+
+
+def _judge_absolute(case, claim):
+    found = interval.around(figures(case, claim.ours, claim.what).values())
+    if found is None or found.count < PAIRS_MIN:
+        return Verdict(OPEN, f"{found.count if found else 0} turns, and {PAIRS_MIN} are needed")
+    return _by_limit(found, claim.limit, f"{found.value:.3g} [{found.low:.3g}, {found.high:.3g}] from {found.count} turns")
+
+
+def _by_limit(found, limit, said):
+    if found.high <= limit:
+        return Verdict(HOLDS, said)
+    if found.low > limit:
+        return Verdict(FAILS, said)
+    return Verdict(OPEN, f"{said}: the limit lies within")
 
 
 def _judge_timed(case, claim):
@@ -130,6 +156,8 @@ def _judge_counted(case, claim):
     ours, theirs = counted(case, claim.ours, claim.what), None
     if claim.against is not None:
         theirs = counted(case, claim.against, claim.what)
+    if claim.what in ONCE:
+        return _judge_once(claim, ours, theirs)
     if len(ours) < COUNTS_MIN or (theirs is not None and len(theirs) < COUNTS_MIN):
         return Verdict(OPEN, f"{WORDS[claim.what]} were counted {min(len(each) for each in (ours, theirs) if each is not None)} times, "
                              f"and {COUNTS_MIN} are needed")
@@ -140,8 +168,13 @@ def _judge_counted(case, claim):
         found = compare_counts(case, claim.ours, claim.against, claim.what)
         said = (f"{found.value:.3f} × [{found.low:.3f}, {found.high:.3f}] by {WORDS[claim.what]} "
                 f"({middle(ours):,.0f} and {middle(theirs):,.0f}), from {found.count} counts")
-    if found.high <= claim.limit:
-        return Verdict(HOLDS, said)
-    if found.low > claim.limit:
-        return Verdict(FAILS, said)
-    return Verdict(OPEN, f"{said}: the limit lies within")
+    return _by_limit(found, claim.limit, said)
+
+
+def _judge_once(claim, ours, theirs):
+    if not ours or (theirs is not None and not theirs):
+        return Verdict(OPEN, f"{WORDS[claim.what]} were not counted")
+    if theirs is None:
+        return Verdict(HOLDS if ours[0] <= claim.limit else FAILS, f"{ours[0]:.4g}")
+    share = ours[0] / theirs[0]
+    return Verdict(HOLDS if share <= claim.limit else FAILS, f"{share:.2f} × ({ours[0]:.0f} and {theirs[0]:.0f})")

@@ -14,7 +14,7 @@ class Watch:
     """What others did on this machine while a round ran."""
 
     def __init__(self, stage, actor):
-        self.processes = [actor.process] + ([stage.backend] if stage.backend else [])
+        self.processes = [process for process in (actor.process, stage.backend) if process]
         self.begun = self._now()
 
     def _now(self):
@@ -32,10 +32,9 @@ def measure(stage, load, rounds, **window):
     records = []
     for at, name in interleave(stage.names, rounds):
         actor = stage.actors[name]
-        watch, ticks = Watch(stage, actor), actor.process.check().ticks()
+        watch = Watch(stage, actor)
         record = dict(round=at, system=name, role=actor.system.role)
-        record.update(load.run(actor, stage.keys, seed=at + 1, **window))
-        used = [after - before for before, after in zip(ticks, actor.process.ticks())]
-        record.update(rss_kb=actor.process.rss_kb(), user_ticks=used[0], kernel_ticks=used[1], other_cores=watch.cores_of_others())
+        record.update(actor.take_turn(load, stage.keys, seed=at + 1, **window))
+        record.update(other_cores=watch.cores_of_others())
         records.append(record)
     return records

@@ -21,7 +21,7 @@ class Failed(Exception):
     """Says what could not be measured, and why."""
 
 
-def wait_for(what, condition, patience=PATIENCE):
+def wait_for(what, condition, patience=PATIENCE, pause=0.01):
     end = time.monotonic() + patience
     while True:
         value = condition()
@@ -29,7 +29,7 @@ def wait_for(what, condition, patience=PATIENCE):
             return value
         if time.monotonic() > end:
             raise Failed(f"waited {patience:.0f} s for {what}")
-        time.sleep(0.01)
+        time.sleep(pause)
 
 
 def free_ports(count):

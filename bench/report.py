@@ -3,11 +3,16 @@ import os
 
 import chart
 import interval
-from claims import CALLS, CPU, IDLE_BYTES, INSTRUCTIONS, compare, compare_claimed, compare_counts, counted, figures, judge, middle
-from results import claims_of, write
+from cases import CASES
+from claims import (CALLS, CPU, IDLE_BYTES, INSTRUCTIONS, OBJECT_BYTES, RECOVERY, WORDS, WRITTEN, compare, compare_claimed, compare_counts, counted,
+                    figures, judge, middle)
+from results import claims_of, merged, read, taken, write
 
 # Between these lines docs/performance.md is written by publish().
 BEGIN, END = "<!-- measured: from here -->", "<!-- measured: to here -->"
+
+# What a case weighs instead of timing it, and how a figure of it is written.
+WEIGHED = {IDLE_BYTES: "{:.0f}", WRITTEN: "{:.3f}", OBJECT_BYTES: "{:.1f}", RECOVERY: "{:.2f}"}
 
 COLUMNS = (
     ("system", "---"),
@@ -17,6 +22,7 @@ COLUMNS = (
     ("1,000 {unit}s per second", "--:"),
     ("p50 µs", "--:"),
     ("p99 µs", "--:"),
+    ("cores: server, client", "--:"),
     ("RSS MiB", "--:"),
     ("system calls", "--:"),
     ("user instructions", "--:"),
@@ -30,7 +36,10 @@ def markdown(result, pictures):
     if _summary_rows(result)[0]:
         parts.append(f"![all claims on CPU time]({pictures}/claims.svg)\n")
     for case in result["cases"]:
-        parts += [f"## {case['name']}: {case['about']}\n", _case(case, pictures)]
+        parts += [f"## {case['name']}: {case['about']}\n"]
+        if taken(result, case) != result["taken"]:
+            parts += [_taken(taken(result, case))]
+        parts += [_case(case, pictures)]
     return "\n".join(parts)
 
 
@@ -54,10 +63,13 @@ def published(page, result):
 
 
 def publish(result, source):
-    """Makes it the last full run: in bench/results, docs/performance.md, and its pictures."""
+    """Puts it into bench/results, docs/performance.md, and its pictures; a case that it does not have stays as it was measured last."""
     docs = os.path.join(source, "docs")
     pictures = os.path.join(docs, "performance")
-    write(result, os.path.join(source, "bench", "results", "last.json"))
+    last = os.path.join(source, "bench", "results", "last.json")
+    if os.path.exists(last):
+        result = merged(read(last), result, [case.name for case in CASES])
+    write(result, last)
     with open(os.path.join(docs, "performance.md")) as f:
         page = f.read()
     with open(os.path.join(docs, "performance.md"), "w") as f:
@@ -82,13 +94,14 @@ def _summary_rows(result):
 
 
 def _axis(case):
-    return "bytes of RSS per idle connection" if IDLE_BYTES in case["counted"] else f"CPU microseconds per {case['unit']}"
+    weighed = [WORDS[what] for what in WEIGHED if what in case["counted"]]
+    return weighed[0] if weighed else f"CPU microseconds per {case['unit']}"
 
 
 def _bars(case):
     rows = []
     for name, role in case["systems"].items():
-        values = counted(case, name, IDLE_BYTES) or list(figures(case, name, CPU).values())
+        values = next((counted(case, name, what) for what in WEIGHED if counted(case, name, what)), None) or list(figures(case, name, CPU).values())
         # An idle connection that costs nothing has no logarithm, and no bar.
         found = interval.around(values) if values and min(values) > 0 else None
         if found:
@@ -124,8 +137,8 @@ def _case(case, pictures):
     failed = "".join(f"Could not be measured: {why}\n\n" for why in case["failed"])
     if not case["rounds"] and not case["counted"]:
         return failed
-    if IDLE_BYTES in case["counted"]:
-        text = _memory(case)
+    if any(what in case["counted"] for what in WEIGHED):
+        text = _weighed(case)
     else:
         text = _timed(case)
     if _bars(case):
@@ -133,9 +146,26 @@ def _case(case, pictures):
     return failed + text
 
 
-def _memory(case):
-    rows = [(name, " ".join(f"{value:.0f}" for value in found["per_request"])) for name, found in case["counted"][IDLE_BYTES].items()]
-    return _table((("system", "---"), ("bytes of RSS per idle connection, each time", "--:")), rows)
+def _weighed(case):
+    text = ""
+    for what in WEIGHED:
+        rows = [(name, " ".join(WEIGHED[what].format(value) for value in found["per_request"])) for name, found in case["counted"].get(what, {}).items()]
+        if rows:
+            text += _table((("system", "---"), (f"{WORDS[what]}, each time", "--:")), rows) + _beside(case, what)
+    return text
+
+
+def _beside(case, what):
+    """What else was seen."""
+    text = ""
+    for name, found in case["counted"][what].items():
+        if found.get("of_the_device"):
+            text += f"\nWritten to the whole device meanwhile, by whomever, for {name}: {' '.join(f'{value:.3f}' for value in found['of_the_device'])}.\n"
+        if "objects" in found:
+            text += f"\n{name} had {found['objects']:,} objects.\n"
+        if "misses" in found:
+            text += f"\nAfter the last of these starts {found['misses']:,} of the gets of {name} were misses.\n"
+    return text + "\n" if text else ""
 
 
 def _timed(case):
@@ -177,10 +207,17 @@ def _row(case, name):
             f"{middle([r['per_second'] for r in mine]) / 1000:.1f}" if mine else "",
             f"{middle([r['p50_us'] for r in mine]):.0f}" if mine else "",
             f"{middle([r['p99_us'] for r in mine]):.0f}" if mine else "",
-            f"{max(r['rss_kb'] for r in mine) / 1024:.0f}" if mine else "",
+            _cores(mine),
+            f"{max(r['rss_kb'] for r in mine) / 1024:.0f}" if mine and any(r["rss_kb"] for r in mine) else "",
             f"{middle(calls):.3g}" if calls else "",
             f"{middle(own):,.0f}" if own else "",
             f"{compare_counts(case, name, base, INSTRUCTIONS).value:.2f}" if own and base_own else "")
+
+
+def _cores(turns):
+    if not turns:
+        return ""
+    return ", ".join(f"{middle([r['per_second'] * r[what] / 1e6 for r in turns]):.2f}" for what in ("cpu_us", "client_us"))
 
 
 def _profile(case):

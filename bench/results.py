@@ -1,9 +1,9 @@
 """A result: everything that was measured, as it is kept.
 
-    {"format": 1, "taken": when, with what, on which host,
+    {"format": 1, "taken": when, with what, on which host: the last time; a case that was not measured then has its own,
      "cases": [{"name", "about", "workload", "unit", "again", "systems": {name: role}, "commands": {name: command},
                 "rounds": [one for each turn: see pairs.py],
-                "counted": {"calls" | "instructions" | "idle_bytes": {name: {"per_request": [...], ...}}},
+                "counted": {"calls" | "instructions" | "idle_bytes" | ...: {name: {"per_request": [...], ...}}},
                 "claims": [...], "failed": [why a pass could not be made]}]}
 """
 import json
@@ -22,6 +22,17 @@ def new_case(case):
 
 def claims_of(case):
     return [Claim(**dict(claim, besides=claim.get("besides") and tuple(claim["besides"]))) for claim in case["claims"]]
+
+
+def merged(last, result, order):
+    """The cases of result in place of those of last with the same names; what has no name in order any more goes."""
+    cases = {case["name"]: dict(case, taken=case.get("taken", last["taken"])) for case in last["cases"]}
+    cases.update((case["name"], case) for case in result["cases"])
+    return dict(result, cases=[cases[name] for name in order if name in cases])
+
+
+def taken(result, case):
+    return case.get("taken", result["taken"])
 
 
 def write(result, path):

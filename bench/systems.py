@@ -24,13 +24,14 @@ def user_name():
 class Place:
     """Where a system is started: a folder of its own, the build, and its backend's socket.  wrap() is put before its command.
 
-    aides are the programs that it needs beside itself: they are ended after it."""
+    aides are the programs that it needs beside itself: they are ended after it.  on_disk() makes a folder that is on a disk, and its own."""
     folder: str
     build: str
     backend: str = None
     wrap: callable = None
     files: int = None
     aides: list = field(default_factory=list)
+    on_disk: callable = None
 
     def start(self, name, argv, env=None):
         return Process(name, self.wrap(argv) if self.wrap else argv, self.folder, SERVER_CORE, env, self.files)
@@ -48,6 +49,7 @@ class System:
     proxy = False
     protocol = None          # other than the case's
     depth = None             # the same
+    first_bytes = None       # before its values, it is filled with others of so many bytes
 
     def start(self, name, place):
         """Returns its Process and (host, port)."""
@@ -119,15 +121,18 @@ def over_memcached(path):
     return f'plugin = "memcached"; servers = [ "unix:{path}" ]; request_timeout = "{TIMEOUT_S}s";'
 
 
-def memcached_argv():
-    return ["memcached", "-u", user_name(), "-t", "1", "-m", str(MEMORY_MIB), "-c", str(CONNECTIONS_MAX), "-b", "4096"]
+def memcached_argv(memory=MEMORY_MIB):
+    return ["memcached", "-u", user_name(), "-t", "1", "-m", str(memory), "-c", str(CONNECTIONS_MAX), "-b", "4096"]
 
 
 @dataclass
 class Memcached(System):
+    def argv(self, place):
+        return memcached_argv()
+
     def start(self, name, place):
         port_file = os.path.join(place.folder, "port")
-        process = place.start(name, memcached_argv() + ["-l", "127.0.0.1", "-p", "-1", "-U", "0"],
+        process = place.start(name, self.argv(place) + ["-l", "127.0.0.1", "-p", "-1", "-U", "0"],
                               {"MEMCACHED_PORT_FILENAME": port_file})
 
         def port():

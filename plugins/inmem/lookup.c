@@ -1,5 +1,7 @@
 /*
- * get.  An item may be in somebody's hands to be filled: whoever is told REND_WON is the one, and until he has stored it, others are told
+ * get.  Without a lock where it changes nothing but counts hits; else in a visit.
+ *
+ * An item may be in somebody's hands to be filled: whoever is told REND_WON is the one, and until he has stored it, others are told
  * REND_SENT.
  *
  *	no item ── vivify ──► empty, sent
@@ -11,127 +13,197 @@
 
 #define WANTS_KNOWN (REND_WANT_VALUE | REND_WANT_EXPTIME | REND_WANT_CAS | REND_WANT_SIZE | REND_WANT_ACCESS)
 
-#define NS_PER_S    1000000000ULL
-
-/* So much of a value is fetched into the cache while its answer is made. */
-#define PREFETCH_MAX 256
+/* Modes that change an item, or make one. */
+#define MODES_CHANGE (REND_ALSO_TOUCH | REND_VIVIFY | REND_RECACHE)
 
 /* Is this client the one to fill the item?  As memcached decides. */
 static bool
-wins(const struct rend_op *op, const struct item *it, int64_t wall)
+wins(const struct rend_op *op, const struct record *r, uint8_t state, int64_t wall)
 {
-	if (it->sent || (op->ask.want & REND_WANT_NO_WIN))
+	int64_t exptime = record_exptime(r);
+
+	if ((state & RECORD_SENT) || (op->ask.want & REND_WANT_NO_WIN))
 		return false;
-	if (it->stale)
+	if (state & RECORD_STALE)
 		return true;
-	return (op->ask.mode & REND_RECACHE) && it->exptime != 0 && it->exptime - wall < op->ask.recache;
+	return (op->ask.mode & REND_RECACHE) && exptime != 0 && exptime - wall < op->ask.recache;
 }
 
+/* With REND_WON only in a visit: a record that is marked stale, or is to be recached, is not answered for without. */
 static uint32_t
-signs(const struct rend_op *op, struct item *it, int64_t wall, bool vivified)
+signs(const struct rend_op *op, struct record *r, int64_t wall, bool vivified)
 {
-	uint32_t signs = (it->sent ? REND_SENT : 0) | (it->stale ? REND_STALE : 0);
+	uint8_t state = record_state(r);
+	uint32_t signs = (state & RECORD_SENT ? REND_SENT : 0) | (state & RECORD_STALE ? REND_STALE : 0);
 
-	if ((op->ask.want & REND_WANT_ACCESS) && it->fetched)
+	if ((op->ask.want & REND_WANT_ACCESS) && (state & RECORD_FETCHED))
 		signs |= REND_HIT_BEFORE;
-	if (vivified || wins(op, it, wall)) {
-		it->sent = true;
+	if (vivified || wins(op, r, state, wall)) {
+		record_mark(r, RECORD_SENT);
 		signs |= REND_WON;
 	}
 	return signs;
 }
 
-/* The value, but to somebody who has it already. */
-static void
-give_value(struct rend_op *op, struct item *it)
+/* The value, but to somebody who has it already.  A small one is copied; a large one has its user more, in a visit. */
+static int
+give_value(struct shelf *sh, struct rend_op *op, struct record *r)
 {
+	struct large *l;
+
 	if ((op->ask.want & REND_WANT_VALUE) == 0)
-		return;
-	if ((op->ask.mode & REND_IF_CAS) && it->cas == op->ask.cas) {
+		return 0;
+	if ((op->ask.mode & REND_IF_CAS) && r->version == op->ask.cas) {
 		op->item.have &= ~(uint32_t)REND_WANT_VALUE;
-		return;
+		return 0;
 	}
 	if (op->item.value.nsegs != 0)
 		rend_value_drop(&op->item.value);
-	/* It is copied to the client a little later. */
-	for (size_t at = 0; at < it->buf.size && at < PREFETCH_MAX; at += 64)
-		__builtin_prefetch(it->buf.data + at);
-	if (it->buf.size == 0)
-		return;
-	rend_buf_ref(&it->buf);
-	rend_value_set(&op->item.value, &it->buf, it->buf.data, it->buf.size);
+	l = large_of(r);
+	if (l == NULL)
+		return outgoing_copy(&sh->outgoing, &op->item.value, record_value(r), r->len);
+	rend_buf_ref(&l->buf);
+	rend_value_set(&op->item.value, &l->buf, l->buf.data, l->buf.size);
+	return 0;
 }
 
+/* All that is told of a record.  touches: in a visit, and it has its new exptime before it is asked whether that is to be filled anew. */
 static enum rend_status
-answer(struct visit *v, struct rend_op *op, struct item *it, bool vivified)
+answer(struct shelf *sh, struct rend_op *op, struct record *r, int64_t wall, bool vivified, bool touches)
+{
+	op->item.have = op->ask.want & WANTS_KNOWN;
+	if (give_value(sh, op, r) != 0)
+		return REND_NO_MEMORY;
+	if (touches)
+		record_set_exptime(r, op->ask.exptime);
+	op->item.flags = r->flags;
+	op->item.signs = signs(op, r, wall, vivified);
+	op->item.exptime = record_exptime(r);
+	op->item.cas = r->version;
+	op->item.size = large_or_len(r);
+	op->item.last_access = record_idle(r, wall);
+	return REND_OK;
+}
+
+static void
+note_hit(const struct rend_op *op, struct record *r, int64_t wall, uint64_t *slot, uint64_t entry)
+{
+	if (op->ask.mode & REND_NO_BUMP)
+		return;
+	record_mark(r, RECORD_FETCHED);
+	record_use(r, wall);
+	index_hit(slot, entry);
+}
+
+/* ---- in a visit ---- */
+
+static enum rend_status
+answer_found(struct visit *v, struct rend_op *op, bool vivified)
 {
 	bool touches = (op->ask.mode & REND_ALSO_TOUCH) && !vivified;
-	uint64_t now = rend_now();
+	struct record *r = v->found;
+	enum rend_status status;
 
 	if (touches && !rend_guard_holds(op))
 		return REND_NOT_STORED;
-	op->item.have = op->ask.want & WANTS_KNOWN;
-	give_value(op, it);
+	status = answer(v->shelf, op, r, v->wall, vivified, touches);
+	if (status != REND_OK)
+		return status;
 	if (touches)
-		it->exptime = op->ask.exptime;
-	op->item.flags = it->flags;
-	op->item.signs = signs(op, it, v->wall, vivified);
-	op->item.exptime = it->exptime;
-	op->item.cas = it->cas;
-	op->item.size = it->buf.size;
-	op->item.last_access = now > it->used ? (int64_t)((now - it->used) / NS_PER_S) : 0;
-	if ((op->ask.mode & REND_NO_BUMP) == 0) {
-		it->fetched = true;
-		if (!vivified)
-			stripe_use(v->stripe, it, now);
-	}
+		op->item.exptime = op->ask.exptime;
+	if (!vivified)
+		note_hit(op, r, v->wall, v->home.slot, v->home.entry);
+	else if ((op->ask.mode & REND_NO_BUMP) == 0)
+		record_mark(r, RECORD_FETCHED);
 	if (touches)
-		table_touch(v, op->ask.exptime);
+		visit_touch(v, op->ask.exptime);
 	return REND_OK;
+}
+
+/* What an empty item that was gone when it was made is answered with: it is the client's to be filled all the same. */
+static enum rend_status
+answer_gone(struct shelf *sh, struct rend_op *op, struct record *r)
+{
+	return answer(sh, op, r, rend_wall(), true, false);
 }
 
 /* On a miss: an empty item, unless another client puts one there first.  The visit goes on, at whatever is there then. */
 static enum rend_status
-vivify(struct visit *v, struct rend_op *op, struct item **made)
+vivify(struct visit *v, struct rend_op *op)
 {
-	struct table *t = v->table;
-	struct item *it;
+	struct shelf *sh = v->shelf;
 	enum rend_status status = REND_OK;
+	struct draft d;
 
-	table_leave(v);
-	it = verb_item(t, op, 0);
-	verb_enter(v, t, op);
-	if (v->found == NULL && it == NULL)
+	visit_leave(v);
+	if (draft_new(&d, sh, op, 0))
+		record_set_exptime(d.record, op->ask.vivify);
+	visit_enter(v, sh, op);
+	if (v->found != NULL)
+		status = answer_found(v, op, false);
+	else if (d.record == NULL)
 		status = REND_NO_MEMORY;
-	else if (v->found == NULL && !rend_guard_holds(op))
+	else if (!rend_guard_holds(op))
 		status = REND_NOT_STORED;
-	if (v->found == NULL && status == REND_OK) {
-		it->exptime = op->ask.vivify;
-		verb_put(v, op, it);
-		*made = it;
-		return REND_OK;
-	}
-	if (it != NULL) {
-		it->next = v->gone;
-		v->gone = it;
-	}
+	else if (!visit_put(v, op, &d))
+		status = REND_NO_MEMORY;
+	else if (d.record == NULL)
+		status = answer_found(v, op, true);
+	else
+		status = answer_gone(sh, op, d.record);
+	draft_waste(&d, sh);
 	return status;
+}
+
+static enum rend_status
+get_in_visit(struct shelf *sh, struct rend_op *op)
+{
+	enum rend_status status;
+	struct visit v;
+
+	visit_enter(&v, sh, op);
+	if (v.found != NULL)
+		status = answer_found(&v, op, false);
+	else if (op->ask.mode & REND_VIVIFY)
+		status = vivify(&v, op);
+	else
+		status = REND_MISS;
+	visit_leave(&v);
+	return status;
+}
+
+/* Changes an item, or needs its large value to stay while it gets a user more? */
+static bool
+needs_visit(const struct record *r)
+{
+	return (record_state(r) & (RECORD_STALE | RECORD_LARGE)) != 0;
 }
 
 void
 lookup_get(void *inst, struct rend_op *op)
 {
-	enum rend_status status = REND_OK;
-	struct item *made = NULL;
-	struct visit v;
+	struct shelf *sh = inst;
+	int64_t wall = rend_wall();
+	enum rend_status status;
+	uint64_t *slot, entry;
+	struct record *r;
 
-	verb_enter(&v, inst, op);
-	if (v.found == NULL && (op->ask.mode & REND_VIVIFY))
-		status = vivify(&v, op, &made);
-	if (status == REND_OK && v.found == NULL && made == NULL)
-		status = REND_MISS;
+	shelf_enter(sh);
+	if (op->ask.mode & MODES_CHANGE) {
+		rend_done(op, get_in_visit(sh, op));
+		return;
+	}
+	r = store_find(sh->store, op, wall, &slot, &entry);
+	if (r == NULL) {
+		rend_done(op, REND_MISS);
+		return;
+	}
+	if (needs_visit(r)) {
+		rend_done(op, get_in_visit(sh, op));
+		return;
+	}
+	status = answer(sh, op, r, wall, false, false);
 	if (status == REND_OK)
-		status = answer(&v, op, made != NULL ? made : v.found, made != NULL);
-	table_leave(&v);
+		note_hit(op, r, wall, slot, entry);
 	rend_done(op, status);
 }

@@ -1,7 +1,7 @@
 /*
- * append, prepend, incr, decr: a new value out of the old one.  Nobody may see bytes change, so nearly always that is a new item:
+ * append, prepend, incr, decr: a new record out of the old one, since nobody may see bytes change.
  *
- *	look, plan ──► build without the lock ──► look again: still the same? ──► put
+ *	look, plan ──► write a draft ──► look again: still the same? ──► what is small of the old one is copied ──► put
  */
 #include "rewrite.h"
 
@@ -12,48 +12,65 @@
 
 /* What is to become of an item. */
 struct change {
-	size_t len; /* of the new value */
+	size_t len;	/* of the new value */
+	size_t old_len; /* of the one it was planned for */
+	uint64_t version;
+	struct large *old; /* that one's large value, with a user more; NULL: it is small */
 	size_t ndigits;
 	char digits[NUMBER_DIGITS_MAX];
 	uint64_t number;
 	bool missing; /* there is nothing to change */
 };
 
+/* ---- append, prepend ---- */
+
 static enum rend_status
 plan_join(const struct visit *v, const struct rend_op *op, struct change *c)
 {
-	c->len = v->found->buf.size + op->item.value.len;
+	c->len = c->old_len + op->item.value.len;
 	if (c->len > rend_item_size_max())
 		return REND_TOO_BIG;
-	return table_fits(v->table, op->keylen, c->len) ? REND_OK : REND_TOO_BIG;
+	return store_fits(v->store, op->keylen, c->len) ? REND_OK : REND_TOO_BIG;
 }
 
 static void
-fill_join(const struct rend_op *op, const struct change *c, const struct item *old, char *to)
+fill_join(const struct rend_op *op, const struct change *c, char *to)
 {
-	size_t len = op->item.value.len;
-	bool behind = op->verb == REND_APPEND;
+	rend_value_copy_out(&op->item.value, 0, to + (op->verb == REND_APPEND ? c->old_len : 0), op->item.value.len);
+}
 
-	memcpy(to + (behind ? 0 : len), old->buf.data, old->buf.size);
-	rend_value_copy_out(&op->item.value, 0, to + (behind ? old->buf.size : 0), len);
+/* Where the old value's bytes go. */
+static char *
+old_place(const struct rend_op *op, char *to)
+{
+	return to + (op->verb == REND_APPEND ? 0 : op->item.value.len);
+}
+
+/* ---- incr, decr ---- */
+
+/* The bytes of a value, which lie in one piece. */
+static const char *
+bytes_of(struct record *r)
+{
+	const struct large *l = large_of(r);
+
+	return l == NULL ? record_value(r) : l->bytes;
 }
 
 /* The digits replace the value; a shorter number keeps its length, with spaces, as in memcached. */
 static enum rend_status
 plan_count(const struct visit *v, const struct rend_op *op, struct change *c)
 {
-	const struct rend_buf *buf = &v->found->buf;
-
-	if (!number_parse(buf->data, buf->size, &c->number))
+	if (!number_parse(bytes_of(v->found), c->old_len, &c->number))
 		return REND_NOT_A_NUMBER;
 	c->number = number_step(c->number, op->ask.delta, op->verb == REND_INCR);
 	c->ndigits = number_print(c->digits, c->number);
-	c->len = c->ndigits > buf->size ? c->ndigits : buf->size;
+	c->len = c->ndigits > c->old_len ? c->ndigits : c->old_len;
 	return REND_OK;
 }
 
 static void
-fill_count(const struct rend_op *op, const struct change *c, const struct item *old, char *to)
+fill_count(const struct rend_op *op, const struct change *c, char *to)
 {
 	memcpy(to, c->digits, c->ndigits);
 	memset(to + c->ndigits, ' ', c->len - c->ndigits);
@@ -61,8 +78,8 @@ fill_count(const struct rend_op *op, const struct change *c, const struct item *
 
 static const struct rewriting {
 	enum rend_status (*plan)(const struct visit *v, const struct rend_op *op, struct change *c);
-	void (*fill)(const struct rend_op *op, const struct change *c, const struct item *old, char *to);
-	bool counts;		  /* incr, decr: may fill the old item if the length stays */
+	void (*fill)(const struct rend_op *op, const struct change *c, char *to); /* all but the old bytes */
+	bool counts;		  /* incr, decr: nothing of the old bytes stays */
 	enum rend_status without; /* the answer when there is no such key */
 } joining = { plan_join, fill_join, false, REND_NOT_STORED }, counting = { plan_count, fill_count, true, REND_MISS };
 
@@ -71,11 +88,13 @@ plan(const struct rewriting *how, const struct visit *v, const struct rend_op *o
 {
 	enum rend_status status;
 
-	c->missing = v->found == NULL;
+	*c = (struct change){ .missing = v->found == NULL };
 	if (c->missing)
 		return (op->ask.mode & REND_IF_CAS) ? REND_MISS : how->without;
+	c->old_len = large_or_len(v->found);
+	c->version = v->found->version;
 	/* An empty value is none, whatever its version is. */
-	if (how->counts && v->found->buf.size == 0)
+	if (how->counts && c->old_len == 0)
 		return REND_NOT_A_NUMBER;
 	if (!verb_version_fits(op, v->found))
 		return REND_EXISTS;
@@ -87,30 +106,16 @@ plan(const struct rewriting *how, const struct visit *v, const struct rend_op *o
 
 /* What is told of the item, besides what any storing verb tells. */
 static void
-answer_change(struct rend_op *op, const struct rewriting *how, const struct change *c, const struct item *it)
+answer_change(struct rend_op *op, const struct rewriting *how, const struct change *c, const struct record *r)
 {
-	verb_stored(op, it);
+	verb_stored(op, r, c->len);
 	if (!how->counts)
 		return;
 	op->item.number = c->number;
 	if (op->ask.want & REND_WANT_EXPTIME) {
-		op->item.exptime = it->exptime;
+		op->item.exptime = record_exptime(r);
 		op->item.have |= REND_WANT_EXPTIME;
 	}
-}
-
-/* The new item, built without a lock.  A reference to old is held, so its bytes stay and its address is not used again. */
-static struct item *
-build(const struct rewriting *how, struct table *t, const struct rend_op *op, const struct change *c,
-    const struct item *old)
-{
-	struct item *it = verb_item(t, op, c->len);
-
-	if (it == NULL)
-		return NULL;
-	how->fill(op, c, old, it->buf.data);
-	it->flags = old->flags;
-	return it;
 }
 
 static bool
@@ -119,79 +124,97 @@ touches(const struct rewriting *how, const struct rend_op *op)
 	return how->counts && (op->ask.mode & REND_ALSO_TOUCH);
 }
 
-/* As in memcached, the item is a new one: nobody has got it yet, and it is neither stale nor somebody's to fill. */
+/*
+ * What is still to be done when the item is found as it was.  As in memcached, it is a new one: nobody has got it yet, and it is neither stale
+ * nor somebody's to fill.  But for a number that stays as long as it was: that is the same item.
+ */
 static void
-inherit(const struct rewriting *how, const struct rend_op *op, const struct item *old, struct item *it)
+inherit(
+    const struct rewriting *how, const struct rend_op *op, const struct change *c, struct record *old, struct draft *d)
 {
-	it->exptime = touches(how, op) ? op->ask.exptime : old->exptime; /* read late: a touch may have come between */
+	d->record->flags = old->flags;
+	/* Read late: a touch may have come between. */
+	record_set_exptime(d->record, touches(how, op) ? op->ask.exptime : record_exptime(old));
+	if (how->counts && c->len == c->old_len)
+		d->record->state |= record_state(old) & (RECORD_FETCHED | RECORD_STALE | RECORD_SENT);
+	if (how->counts)
+		how->fill(op, c, draft_value(d));
+	else if (c->old == NULL)
+		memcpy(old_place(op, draft_value(d)), record_value(old), c->old_len);
 }
 
-static void
-change_in_place(const struct rewriting *how, struct visit *v, struct rend_op *op, const struct change *c)
+static enum rend_status
+put_change(const struct rewriting *how, struct visit *v, struct rend_op *op, const struct change *c, struct draft *d)
 {
-	struct item *it = v->found;
+	struct record *r = d->record;
 
-	how->fill(op, c, it, it->buf.data);
-	it->cas = table_version(v->table, op->ask.cas_new);
-	stripe_use(v->stripe, it, rend_now());
-	if (touches(how, op))
-		it->exptime = op->ask.exptime;
-	answer_change(op, how, c, it);
-	if (touches(how, op))
-		table_touch(v, op->ask.exptime);
+	if (!rend_guard_holds(op))
+		return REND_NOT_STORED;
+	inherit(how, op, c, v->found, d);
+	if (!visit_put(v, op, d))
+		return REND_NO_MEMORY;
+	answer_change(op, how, c, r);
+	return REND_OK;
 }
 
-/* Looks, builds, looks again.  false: the item has changed meanwhile, because another op on this key came first. */
+/* The draft, with all that can be written without the lock: the bytes of a large value are, small ones may be gone by now. */
 static bool
-try_change(const struct rewriting *how, struct table *t, struct rend_op *op, enum rend_status *status, bool *missing)
+draft_change(
+    const struct rewriting *how, struct draft *d, struct shelf *sh, const struct rend_op *op, const struct change *c)
 {
-	struct item *old, *it;
+	if (!draft_new(d, sh, op, c->len))
+		return false;
+	if (how->counts)
+		return true;
+	how->fill(op, c, draft_value(d));
+	if (c->old != NULL)
+		memcpy(old_place(op, draft_value(d)), c->old->bytes, c->old_len);
+	return true;
+}
+
+/* Looks, writes, looks again.  false: the item has changed meanwhile, because another op on this key came first. */
+static bool
+try_change(const struct rewriting *how, struct shelf *sh, struct rend_op *op, enum rend_status *status, bool *missing)
+{
 	struct change c;
+	struct draft d;
 	struct visit v;
 	bool same;
 
-	verb_enter(&v, t, op);
+	visit_enter(&v, sh, op);
 	*status = plan(how, &v, op, &c);
 	*missing = c.missing;
-	if (*status != REND_OK) {
-		table_leave(&v);
-		return true;
+	if (*status == REND_OK && !how->counts) {
+		c.old = large_of(v.found);
+		if (c.old != NULL)
+			rend_buf_ref(&c.old->buf);
 	}
-	old = v.found;
-	if (how->counts && c.len == old->buf.size && item_alone(old)) {
-		change_in_place(how, &v, op, &c);
-		table_leave(&v);
+	visit_leave(&v);
+	if (*status != REND_OK)
 		return true;
-	}
-	rend_buf_ref(&old->buf);
-	table_leave(&v);
-
-	it = build(how, t, op, &c, old);
-	if (it == NULL) {
-		item_drop(&old);
+	if (!draft_change(how, &d, sh, op, &c)) {
+		large_drop(&c.old);
 		*status = REND_NO_MEMORY;
 		return true;
 	}
-	verb_enter(&v, t, op);
-	same = v.found == old && verb_version_fits(op, old); /* a delete may have made it stale, under a new version */
-	if (same && !rend_guard_holds(op)) {
-		*status = REND_NOT_STORED;
-	} else if (same) {
-		inherit(how, op, old, it);
-		verb_put(&v, op, it);
-		answer_change(op, how, &c, it);
-		it = NULL;
-	}
-	table_leave(&v);
-	item_drop(&it);
-	item_drop(&old);
+	visit_enter(&v, sh, op);
+	/* The version tells them apart, but for one that somebody chose again: that may be another number, of the same length. */
+	same = v.found != NULL && v.found->version == c.version && large_or_len(v.found) == c.old_len &&
+	       (how->counts || large_of(v.found) == c.old);
+	if (same && how->counts)
+		same = plan(how, &v, op, &c) == REND_OK && c.len == d.len;
+	if (same)
+		*status = put_change(how, &v, op, &c, &d);
+	visit_leave(&v);
+	draft_waste(&d, sh);
+	large_drop(&c.old);
 	return same;
 }
 
 /* ---- no such key, and REND_VIVIFY: begin with what was sent ---- */
 
 static size_t
-first_join(const struct rend_op *op, struct change *c)
+first_join(const struct rend_op *op)
 {
 	return op->item.value.len;
 }
@@ -205,35 +228,40 @@ first_count(const struct rend_op *op, struct change *c)
 
 /* false: another op on this key came first. */
 static bool
-try_begin(const struct rewriting *how, struct table *t, struct rend_op *op, enum rend_status *status)
+try_begin(const struct rewriting *how, struct shelf *sh, struct rend_op *op, enum rend_status *status)
 {
 	struct change c = { 0 };
-	size_t len = how->counts ? first_count(op, &c) : first_join(op, &c);
-	bool fits = table_fits(t, op->keylen, len), missing;
-	struct item *it = fits ? verb_item(t, op, len) : NULL;
+	bool missing;
+	struct draft d;
+	struct record *r;
 	struct visit v;
 
-	if (it == NULL) {
-		*status = fits ? REND_NO_MEMORY : REND_TOO_BIG;
+	c.len = how->counts ? first_count(op, &c) : first_join(op);
+	if (!store_fits(sh->store, op->keylen, c.len)) {
+		*status = REND_TOO_BIG;
+		return true;
+	}
+	if (!draft_new(&d, sh, op, c.len)) {
+		*status = REND_NO_MEMORY;
 		return true;
 	}
 	if (how->counts)
-		memcpy(it->buf.data, c.digits, len);
+		memcpy(draft_value(&d), c.digits, c.len);
 	else
-		rend_value_copy_out(&op->item.value, 0, it->buf.data, len);
-	it->flags = how->counts ? 0 : op->item.flags;
-	it->exptime = op->ask.vivify;
-	verb_enter(&v, t, op);
+		rend_value_copy_out(&op->item.value, 0, draft_value(&d), c.len);
+	r = d.record;
+	r->flags = how->counts ? 0 : op->item.flags;
+	record_set_exptime(r, op->ask.vivify);
+	visit_enter(&v, sh, op);
 	missing = v.found == NULL;
 	if (missing)
 		*status = rend_guard_holds(op) ? REND_OK : REND_NOT_STORED;
-	if (missing && *status == REND_OK) {
-		verb_put(&v, op, it);
-		answer_change(op, how, &c, it);
-		it = NULL;
-	}
-	table_leave(&v);
-	item_drop(&it);
+	if (missing && *status == REND_OK && !visit_put(&v, op, &d))
+		*status = REND_NO_MEMORY;
+	else if (missing && *status == REND_OK)
+		answer_change(op, how, &c, r);
+	visit_leave(&v);
+	draft_waste(&d, sh);
 	return missing;
 }
 
@@ -243,15 +271,16 @@ try_begin(const struct rewriting *how, struct table *t, struct rend_op *op, enum
 #define REWRITE_TRIES 64
 
 static void
-rewrite(const struct rewriting *how, struct table *t, struct rend_op *op)
+rewrite(const struct rewriting *how, struct shelf *sh, struct rend_op *op)
 {
 	enum rend_status status = REND_OK;
 	bool missing;
 
+	shelf_enter(sh);
 	for (int i = 0; i < REWRITE_TRIES; i++) {
-		if (!try_change(how, t, op, &status, &missing))
+		if (!try_change(how, sh, op, &status, &missing))
 			continue;
-		if (!missing || (op->ask.mode & REND_VIVIFY) == 0 || try_begin(how, t, op, &status)) {
+		if (!missing || (op->ask.mode & REND_VIVIFY) == 0 || try_begin(how, sh, op, &status)) {
 			rend_done(op, status);
 			return;
 		}

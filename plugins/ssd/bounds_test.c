@@ -199,6 +199,88 @@ tombs_cost_what_they_hide(void **state)
 	world_fini(&w);
 }
 
+/* ---- room ---- */
+
+/* What a random life leaves behind when all of it is flushed is what there was at first: free segments, free images, an empty index. */
+static void
+nothing_leaks(void **state)
+{
+	struct world w;
+	uint64_t rnd = 1, n, freed = 0;
+	const struct image *im;
+	uint32_t images = 0;
+	struct store_sizes sizes;
+
+	world_init(&w, 40);
+	opened(&w);
+	for (unsigned lap = 0; lap < 10; lap++) {
+		/* As many bytes as there are, and some more. */
+		for (uint64_t bytes = 0; bytes < w.options.capacity * 5 / 4;) {
+			unsigned key, len;
+
+			rnd = rnd * 6364136223846793005ULL + 1442695040888963407ULL;
+			key = (unsigned)(rnd >> 33) % 3000;
+			len = (rnd >> 45) % 40 == 0 ? 150 * KIB : 32 + (unsigned)(rnd >> 50) % 9000;
+			switch ((rnd >> 40) % 8) {
+			case 0:
+				world_delete(&w, key);
+				break;
+			case 1:
+				world_touch(&w, key, (uint32_t)w.wall + 30);
+				break;
+			case 2:
+				world_get(&w, key, &n, NULL);
+				break;
+			default:
+				world_set(
+				    &w, key, lap, len, rnd >> 63 ? 0 : (uint32_t)w.wall + 1 + (uint32_t)(rnd >> 57));
+				bytes += len;
+			}
+			if ((rnd >> 36) % 8 == 0)
+				store_step(w.store, rnd >> 62 == 0, w.wall);
+			w.wall += (rnd >> 37) % 16 == 0;
+		}
+		/* The disk fails twice in a row, now and then. */
+		sim_fault_next(w.io, IO_WRITE, 1, SIM_EIO, 0);
+		sim_fault_next(w.io, IO_WRITE, 2, SIM_EIO, 0);
+		world_settle(&w, true);
+		sim_advance(w.io, 6 * S);
+		world_settle(&w, true);
+		world_audit(&w);
+		store_sizes(w.store, &sizes);
+		assert_true(sizes.free >= free_wanted(w.store));
+		assert_int_equal(sizes.free + sizes.open + sizes.sealed + sizes.bad + w.store->freeing, sizes.segments);
+		freed += world_counts(&w).freed_segments + world_counts(&w).expired_segments;
+		if (lap % 3 == 2) {
+			world_crash(&w, SIM_KILL);
+			opened(&w);
+			world_audit(&w);
+		}
+	}
+	assert_true(freed > 10 * 40);
+	store_flush_all(w.store);
+	world_settle(&w, true);
+	sim_advance(w.io, 6 * S);
+	seal(&w);
+	assert_true(write_checkpoint(w.store));
+	store_sizes(w.store, &sizes);
+	assert_int_equal(sizes.objects, 0);
+	assert_int_equal(sizes.free + sizes.open, sizes.segments);
+	for (im = w.store->free_images; im != NULL; im = im->next)
+		images++;
+	assert_int_equal(images + sizes.open, w.store->image_count);
+	assert_int_equal(
+	    w.store->freeing + w.store->bad + atomic_load(&w.store->untold) + atomic_load(&w.store->tomb_count), 0);
+	/* And all of it can be used. */
+	for (unsigned key = 0; key < 20; key++) {
+		assert_int_equal(world_set(&w, key, 1, 100 * KIB, 0), STORED);
+		store_step(w.store, true, w.wall);
+	}
+	for (unsigned key = 0; key < 20; key++)
+		has(&w, key, 1);
+	world_fini(&w);
+}
+
 /* ---- a read ---- */
 
 struct held {
@@ -385,6 +467,7 @@ main(void)
 		cmocka_unit_test(much_expires_in_one_segment),
 		cmocka_unit_test(tombs_come_first),
 		cmocka_unit_test(tombs_cost_what_they_hide),
+		cmocka_unit_test(nothing_leaks),
 		cmocka_unit_test(reads_are_bounded),
 		cmocka_unit_test(images_wait_for_readers),
 		cmocka_unit_test(the_end_comes_in_time),

@@ -41,8 +41,10 @@ struct crashes {
 	bool loses;	 /* the store may evict: nothing is always an answer */
 	bool any_moment; /* nothing is promised but that it was true once */
 	bool large;	 /* some values are in pieces */
+	bool always;	 /* sync = always: what store_commit_at() says is what is promised */
+	uint64_t at;	 /* of what was changed last */
 	uint32_t share;	 /* store_options; some proper ends, too, if it is not 0 */
-	unsigned stride, points, tried, halves, ends;
+	unsigned stride, points, tried, halves, ends, commits;
 	uint64_t found;
 };
 
@@ -112,6 +114,7 @@ try_crash(struct crashes *c, struct io *disk)
 	after.io = disk;
 	after.store = NULL;
 	after.queue = NULL;
+	after.options.flushed = NULL;
 	for (int again = 0; again < 2; again++) {
 		if (!world_open(&after))
 			fail_msg("%s", after.opened.sentence);
@@ -153,6 +156,32 @@ step(struct crashes *c, bool flush)
 	/* And it says so. */
 	assert_true(store_flushed(c->w.store) > before);
 	c->flushed = began + 1;
+}
+
+/* The keeper says so in the middle of a step: a crash in what is left of that takes nothing either. */
+static void
+committed(void *arg)
+{
+	struct crashes *c = arg;
+
+	if (store_committed(c->w.store) >= c->at)
+		c->flushed = c->op + 1;
+}
+
+/* As a keeper, until all that was changed so far may be answered. */
+static void
+commit(struct crashes *c)
+{
+	c->at = store_commit_at(c->w.store);
+	store_commit_ask(c->w.store);
+	for (unsigned n = 0; store_committed(c->w.store) < c->at; n++) {
+		assert_true(n < 100 && (n > 0 || store_commit_due(c->w.store)));
+		sim_advance(c->w.io, 1);
+		store_step(c->w.store, true, c->w.wall);
+	}
+	assert_int_equal(c->flushed, c->op + 1);
+	assert_false(store_commit_missed(c->w.store));
+	c->commits++;
 }
 
 /* A proper end, and a crash may be in the middle of that, too. */
@@ -233,25 +262,33 @@ run(struct crashes *c, uint32_t segments, enum store_sync sync, uint64_t seed)
 	c->w.options.sync = sync;
 	c->w.options.objects = 400;
 	c->w.options.share = c->share;
+	c->w.options.flushed = committed;
+	c->w.options.flushed_arg = c;
 	c->rnd = seed;
 	c->next_n = 1;
 	if (!world_open(&c->w))
 		fail_msg("%s", c->w.opened.sentence);
 	sim_watch(c->w.io, on_operation, c);
 	for (c->op = 1; c->op <= OPS; c->op++) {
+		c->at = UINT64_MAX;
 		operate(c);
-		if (random_next(&c->rnd) % 12 == 0)
-			step(c, random_next(&c->rnd) % 2 == 0);
+		if (c->always && random_next(&c->rnd) % 3 == 0)
+			commit(c);
+		else if (random_next(&c->rnd) % 12 == 0)
+			step(c, !c->always && random_next(&c->rnd) % 2 == 0);
 		c->halves += c->w.store->leaving.active;
 		if (c->share != 0 && random_next(&c->rnd) % 60 == 0)
 			end(c);
 	}
 	sim_watch(c->w.io, NULL, NULL);
 	assert_true(c->points > 200);
-	assert_true(c->tried >= c->points / c->stride);
+	/* With a stride of 1 that is every point there is. */
+	assert_int_equal(c->tried, c->points / c->stride);
 	assert_true(c->found > c->tried);
-	print_message("%u of %u points tried, %llu values found; %u operations in the middle of a leaving, %u ends\n",
-	    c->tried, c->points, (unsigned long long)c->found, c->halves, c->ends);
+	print_message(
+	    "%u of %u points tried, %llu values found; %u operations in the middle of a leaving, %u ends, %u commits\n",
+	    c->tried, c->points, (unsigned long long)c->found, c->halves, c->ends, c->commits);
+	assert_true(!c->always || c->commits > OPS / 5);
 	if (c->share != 0)
 		assert_true(c->halves > OPS / 40 && c->ends > OPS / 200);
 	world_fini(&c->w);
@@ -309,6 +346,31 @@ power_cut_unsynced(void **state)
 	run(&c, 18, STORE_SYNC_SEAL, 5);
 }
 
+/* With sync = always a power cut takes nothing that was answered: what is not answered yet is what came since. */
+static void
+power_cut_always(void **state)
+{
+	struct crashes c = { .how = SIM_POWER_CUT, .stride = STRIDE, .always = true };
+
+	run(&c, 64, STORE_SYNC_ALWAYS, 10);
+}
+
+static void
+power_cut_always_while_freeing(void **state)
+{
+	struct crashes c = { .how = SIM_POWER_CUT, .stride = STRIDE, .always = true, .loses = true, .share = 8 };
+
+	run(&c, 18, STORE_SYNC_ALWAYS, 11);
+}
+
+static void
+power_cut_always_with_pieces(void **state)
+{
+	struct crashes c = { .how = SIM_POWER_CUT, .stride = STRIDE * 11, .always = true, .large = true };
+
+	run(&c, 200, STORE_SYNC_ALWAYS, 12);
+}
+
 /* The same with values in pieces: while one is being stored the older one is there, and what is there is whole. */
 static void
 killed_with_pieces(void **state)
@@ -355,6 +417,9 @@ main(void)
 		cmocka_unit_test(power_cut),
 		cmocka_unit_test(power_cut_while_freeing),
 		cmocka_unit_test(power_cut_unsynced),
+		cmocka_unit_test(power_cut_always),
+		cmocka_unit_test(power_cut_always_while_freeing),
+		cmocka_unit_test(power_cut_always_with_pieces),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,6 +28,19 @@ rounds(unsigned few)
 
 /* ---- I7: a disk that fails while the store is used ---- */
 
+#define S 1000000000ULL
+
+/* No answer is later than it may be: what is moved by the time that is waited for. */
+static enum fetched
+fetch_in_time(struct world *w, unsigned key, bool whole, uint64_t *n, struct fetch *f)
+{
+	uint64_t began = io_now(w->io);
+	enum fetched how = world_fetch(w, key, whole, n, f);
+
+	assert_in_range(io_now(w->io) - began, 0, w->fetcher.time + S / 100);
+	return how;
+}
+
 struct usage {
 	struct world w;
 	uint64_t is[KEYS]; /* 0: nothing */
@@ -49,13 +62,13 @@ use(struct usage *u)
 		break;
 	case 2:
 		/* What cannot be looked at is not deleted. */
-		if (random_next(&u->rnd) % 4 == 0 && world_fetch(&u->w, key, false, &n, &f) != FETCH_FAILED) {
+		if (random_next(&u->rnd) % 4 == 0 && fetch_in_time(&u->w, key, false, &n, &f) != FETCH_FAILED) {
 			world_delete(&u->w, key);
-			u->is[key] = world_fetch(&u->w, key, true, &n, &f) == FETCH_HIT ? n : 0;
+			u->is[key] = fetch_in_time(&u->w, key, true, &n, &f) == FETCH_HIT ? n : 0;
 		}
 		break;
 	default:
-		if (world_fetch(&u->w, key, true, &n, &f) == FETCH_HIT)
+		if (fetch_in_time(&u->w, key, true, &n, &f) == FETCH_HIT)
 			assert_int_equal(n, u->is[key]);
 	}
 	if (random_next(&u->rnd) % 10 == 0)
@@ -106,6 +119,125 @@ failing_disk(void **state)
 		assert_true(world_close(&u.w));
 		opened(&u.w);
 		world_fini(&u.w);
+	}
+}
+
+/* ---- I7: what is counted is what there was ---- */
+
+enum { FAULTY = 1, COUNTED = 4 };
+
+/* So many faults of a kind, one after the other, each at an operation of its own, and the store that they are for. */
+struct counted {
+	const char *what;
+	enum io_kind kind;
+	enum sim_fault fault;
+	uint64_t amount;
+	unsigned in_a_row; /* operations that have it: the next ones, one behind the other */
+	bool is_there;	   /* afterwards */
+	/* How much each of these rises with one. */
+	unsigned read_errors, check_errors, write_errors, bad_segments;
+};
+
+static const struct counted reads_that_fail[] = {
+	{ "a read fails", IO_READ, SIM_EIO, 0, 1, false, .read_errors = 1 },
+	{ "a read that finds no room", IO_READ, SIM_ENOSPC, 0, 1, false, .read_errors = 1 },
+	{ "a read that ends early", IO_READ, SIM_SHORT, 0, 1, false, .read_errors = 1 },
+	{ "a read that hangs", IO_READ, SIM_HANG, 0, 1, true, .read_errors = 1 },
+	{ "a bit that turns", IO_READ, SIM_FLIP, 40000, 1, true, .read_errors = 0 },
+	{ "three bits that turn", IO_READ, SIM_FLIP, 40000, 3, true, .read_errors = 0 },
+	{ "a bit that is another each time", IO_READ, SIM_FLIP, 40000, 4, false, .check_errors = 1 },
+	{ "a read that goes astray", IO_READ, SIM_MISDIRECT, 4096, 1, true, .read_errors = 0 },
+	{ "reads that go astray", IO_READ, SIM_MISDIRECT, 4096, 4, false, .check_errors = 1 },
+};
+
+static void
+has_counted(struct world *w, const struct counted *c, const struct store_counts *before, unsigned times)
+{
+	struct store_counts now = world_counts(w);
+
+	if (now.read_errors - before->read_errors != c->read_errors * times ||
+	    now.check_errors - before->check_errors != c->check_errors * times ||
+	    now.write_errors - before->write_errors != c->write_errors * times ||
+	    now.bad_segments - before->bad_segments != c->bad_segments * times)
+		fail_msg("%s, %u times: %llu reads failed, %llu were wrong, %llu writes failed, %llu segments are bad",
+		    c->what, times, (unsigned long long)(now.read_errors - before->read_errors),
+		    (unsigned long long)(now.check_errors - before->check_errors),
+		    (unsigned long long)(now.write_errors - before->write_errors),
+		    (unsigned long long)(now.bad_segments - before->bad_segments));
+}
+
+static void
+failed_reads_are_counted(void **state)
+{
+	for (size_t i = 0; i < sizeof reads_that_fail / sizeof *reads_that_fail; i++) {
+		const struct counted *c = &reads_that_fail[i];
+		struct store_counts before;
+		struct world w;
+
+		world_init(&w, 32);
+		opened(&w);
+		for (unsigned key = FAULTY; key < FAULTY + COUNTED; key++)
+			assert_int_equal(world_set(&w, key, key, 6000, 0), STORED);
+		seal(&w);
+		before = world_counts(&w);
+		for (unsigned key = FAULTY; key < FAULTY + COUNTED; key++) {
+			uint64_t n = 0;
+			struct fetch f;
+
+			for (unsigned nth = 1; nth <= c->in_a_row; nth++)
+				assert_int_equal(sim_fault_next(w.io, c->kind, nth, c->fault, c->amount + nth), IO_OK);
+			fetch_in_time(&w, key, true, &n, &f);
+			sim_clear_faults(w.io);
+			sim_release(w.io);
+			if ((fetch_in_time(&w, key, true, &n, &f) == FETCH_HIT) != c->is_there)
+				fail_msg("%s: it %s there", c->what, c->is_there ? "is not" : "is");
+			has_counted(&w, c, &before, key - FAULTY + 1);
+		}
+		if (sim_faults(w.io) != (uint64_t)COUNTED * c->in_a_row)
+			fail_msg("%s: %llu faults took effect", c->what, (unsigned long long)sim_faults(w.io));
+		world_fini(&w);
+	}
+}
+
+static const struct counted writes_that_fail[] = {
+	{ "a write that fails once", IO_WRITE, SIM_EIO, 0, 1, true, .read_errors = 0 },
+	{ "a write that fails twice", IO_WRITE, SIM_EIO, 0, 2, false, .write_errors = 1, .bad_segments = 1 },
+	{ "a write that twice finds no room", IO_WRITE, SIM_ENOSPC, 0, 2, false, .write_errors = 1, .bad_segments = 1 },
+	{ "a write that twice ends early", IO_WRITE, SIM_SHORT, 0, 2, false, .write_errors = 1, .bad_segments = 1 },
+	{ "a write that twice ends late", IO_WRITE, SIM_HANG, 0, 2, false, .write_errors = 1, .bad_segments = 1 },
+	{ "a sync that fails", IO_SYNC, SIM_EIO, 0, 1, false, .write_errors = 1, .bad_segments = 1 },
+};
+
+static void
+failed_writes_are_counted(void **state)
+{
+	for (size_t i = 0; i < sizeof writes_that_fail / sizeof *writes_that_fail; i++) {
+		const struct counted *c = &writes_that_fail[i];
+		struct store_counts before;
+		struct world w;
+
+		world_init(&w, 32);
+		opened(&w);
+		before = world_counts(&w);
+		for (unsigned key = FAULTY; key < FAULTY + COUNTED; key++) {
+			uint64_t n = 0;
+			struct fetch f;
+
+			assert_int_equal(world_set(&w, key, key, 6000, 0), STORED);
+			for (unsigned nth = 1; nth <= c->in_a_row; nth++)
+				assert_int_equal(sim_fault_next(w.io, c->kind, nth, c->fault, c->amount), IO_OK);
+			world_settle(&w, true);
+			sim_clear_faults(w.io);
+			sim_release(w.io);
+			world_settle(&w, true);
+			if ((fetch_in_time(&w, key, true, &n, &f) == FETCH_HIT) != c->is_there)
+				fail_msg("%s: it %s there", c->what, c->is_there ? "is not" : "is");
+			has_counted(&w, c, &before, key - FAULTY + 1);
+		}
+		if (sim_faults(w.io) != (uint64_t)COUNTED * c->in_a_row)
+			fail_msg("%s: %llu faults took effect", c->what, (unsigned long long)sim_faults(w.io));
+		world_audit(&w);
+		world_fini(&w);
 	}
 }
 
@@ -350,6 +482,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(failing_disk),
+		cmocka_unit_test(failed_reads_are_counted),
+		cmocka_unit_test(failed_writes_are_counted),
 		cmocka_unit_test(failed_flush),
 		cmocka_unit_test(device_gone),
 		cmocka_unit_test(bad_segment),

@@ -151,6 +151,13 @@ is_of_another(struct fetch *f)
 	return ends(f, FETCH_MISS, IO_OK);
 }
 
+/* From now on. */
+static void
+limit(struct fetch *f)
+{
+	f->until = io_now(f->fetcher->store->io) + f->fetcher->time;
+}
+
 /* ---- in pieces ---- */
 
 static bool
@@ -165,6 +172,7 @@ static bool
 fell_apart(struct fetch *f)
 {
 	erase(f, &f->entry.place);
+	limit(f);
 	return ++f->tries < TRIES ? attempt(f) : ends(f, FETCH_MISS, IO_OK);
 }
 
@@ -317,7 +325,7 @@ read_new(struct fetch *f)
 		.kind = IO_READ,
 		.file = bank->file,
 		.offset = geometry_offset(g, p->seg) + first,
-		.deadline = io_now(f->fetcher->store->io) + f->fetcher->time,
+		.deadline = f->until,
 		.done = read_done,
 		.release = read_release,
 		.pieces = 1,
@@ -412,5 +420,6 @@ fetch_begin(struct fetcher *fetcher, struct fetch *f)
 	f->value = NULL;
 	f->gather = NULL;
 	f->pieces = (struct rend_value){ 0 };
+	limit(f);
 	return attempt(f);
 }

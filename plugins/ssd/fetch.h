@@ -55,6 +55,7 @@ struct fetch {
 	struct fetcher *fetcher;
 	unsigned tries;
 	bool all;	       /* of the record is read */
+	uint64_t until;	       /* io_now() when it is late: of all its reads but those of pieces */
 	uint64_t seq;	       /* of the segment, when it was looked for */
 	struct gather *gather; /* the record is a manifest */
 };

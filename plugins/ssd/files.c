@@ -102,7 +102,7 @@ files_open_supers(struct store *s, struct store_opened *opened)
 }
 
 static enum super_looks
-read_super(struct path *p, unsigned i, struct super *super, struct geometry *g)
+read_super(struct path *p, unsigned i, struct super *super, struct geometry *g, struct super_lost *lost)
 {
 	_Alignas(IO_ALIGN) char block[FORMAT_BLOCK]; /* no memory must not look like a broken one */
 	enum super_looks looks = SUPER_BROKEN;
@@ -116,6 +116,8 @@ read_super(struct path *p, unsigned i, struct super *super, struct geometry *g)
 		looks = format_super_look(block, super, g);
 	if (looks == SUPER_VALID && super->generation % 2 != i)
 		looks = SUPER_BROKEN; /* of the other file */
+	if (looks == SUPER_VALID)
+		format_lost_read(block, super, g, lost);
 	return looks;
 }
 
@@ -123,16 +125,18 @@ void
 files_read_supers(struct path *p, struct supers_found *found)
 {
 	struct super super[2] = { 0 };
+	struct super_lost lost[2] = { 0 };
 	struct geometry g[2];
 	unsigned newer;
 
 	for (unsigned i = 0; i < 2; i++)
-		found->looks[i] = read_super(p, i, &super[i], &g[i]);
+		found->looks[i] = read_super(p, i, &super[i], &g[i], &lost[i]);
 	newer = found->looks[0] != SUPER_VALID ||
 		(found->looks[1] == SUPER_VALID && super[1].generation > super[0].generation);
 	found->valid = found->looks[newer] == SUPER_VALID;
 	found->super = found->valid ? super[newer] : (struct super){ 0 };
 	found->g = g[newer];
+	found->segments = lost[newer];
 	/* While the first of both was made the other one was empty. */
 	found->lost = !found->valid && found->looks[0] != SUPER_BLANK && found->looks[1] != SUPER_BLANK;
 	found->half = found->looks[0] == SUPER_BLANK || found->looks[1] == SUPER_BLANK;

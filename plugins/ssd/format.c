@@ -121,6 +121,31 @@ format_super_sound(const struct super *s, struct geometry *g)
 	return true;
 }
 
+void
+format_lost(void *block, const struct super_lost *l)
+{
+	char *at = (char *)block + FORMAT_LOST;
+	uint64_t sum;
+
+	if (l->count == 0)
+		return;
+	memcpy(at, l, sizeof *l - sizeof sum);
+	sum = format_sum(at, sizeof *l - sizeof sum);
+	memcpy(at + sizeof *l - sizeof sum, &sum, sizeof sum);
+}
+
+void
+format_lost_read(const void *block, const struct super *s, const struct geometry *g, struct super_lost *l)
+{
+	bool holds = read_block((const char *)block + FORMAT_LOST, l, sizeof *l) && l->magic == LOST_MAGIC &&
+		     l->generation == s->generation && l->count <= FORMAT_LOST_MOST;
+
+	for (uint32_t i = 0; holds && i < l->count; i++)
+		holds = l->number[i] < g->segments;
+	if (!holds)
+		*l = (struct super_lost){ 0 };
+}
+
 static bool
 is_blank(const char *p, size_t len)
 {

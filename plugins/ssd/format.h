@@ -29,7 +29,7 @@
  * has all that was relied on since.
  *
  * A store that has to be read without its index: take the newer valid super.  Of all segments with a valid head of this uuid take those with
- * seq >= both super.flush_seq and super.min_seq.  Those with a valid trailer of that seq have rows; of the others read the records.  Leave out what
+ * seq >= both super.flush_seq and super.min_seq, but for those that are lost (super_lost).  Those with a valid trailer of that seq have rows; of the others read the records.  Leave out what
  * has a version < super.discard_below.  khash is XXH3-64 of the key with super.seed.  What cannot be read may have had something newer than any record
  * of a version up to the highest that it can have had: trailer.version_max, or else super.version_limit.
  */
@@ -91,11 +91,28 @@ struct super {
 	/* CLEAN: of index.snap. */
 	uint64_t snap_bytes;
 	uint64_t snap_sum; /* XXH3-64 of its last MiB, seeded with that of the MiB before, and so on from 0 */
-	uint64_t sum;	   /* XXH3-64 of all before; but for FORMAT_PATHS, zeros up to FORMAT_BLOCK follow */
+	uint64_t sum;	   /* XXH3-64 of all before; but for FORMAT_PATHS, zeros up to FORMAT_LOST follow */
 	/* Only FORMAT_PATHS has these; of others there is one path. */
 	uint32_t paths, path;		/* how many there are, and which this one is, from 0 on */
 	uint64_t got[FORMAT_PATHS_MAX]; /* the generation of a super that each had for certain, when this was written */
-	uint64_t paths_sum;		/* XXH3-64 of all before; zeros up to FORMAT_BLOCK follow */
+	uint64_t paths_sum;		/* XXH3-64 of all before; zeros up to FORMAT_LOST follow */
+};
+
+/*
+ * In the same block, at FORMAT_LOST: segments of which a place could not be read, nor written, when the store began empty for that.  They are not used,
+ * so nothing that counts was ever in them since.  It holds only with the super that it was written with; a program that does not know of it writes zeros.
+ */
+#define FORMAT_LOST	 2048 /* bytes from the block's begin */
+#define FORMAT_LOST_MOST 60
+#define LOST_MAGIC	 0x3154534c444e4552ULL /* "RENDLST1" */
+
+struct super_lost {
+	uint64_t magic;
+	uint64_t generation; /* the super's */
+	uint32_t count;
+	uint32_t reserved;
+	uint32_t number[FORMAT_LOST_MOST];
+	uint64_t sum; /* as in super */
 };
 
 /* ---- segments ---- */
@@ -201,6 +218,7 @@ struct row {
 };
 
 _Static_assert(sizeof(struct super) == 288 && offsetof(struct super, sum) == 136, "super");
+_Static_assert(sizeof(struct super_lost) == 272, "super_lost");
 _Static_assert(sizeof(struct segment_head) == 56, "segment_head");
 _Static_assert(sizeof(struct segment_trailer) == 72, "segment_trailer");
 _Static_assert(sizeof(struct record_head) == RECORD_HEAD, "record_head");
@@ -278,6 +296,7 @@ format_blocks(uint64_t bytes)
 /* ---- writing: each fills a block (but for records), sums included ---- */
 
 void format_super(void *block, const struct super *s);
+void format_lost(void *block, const struct super_lost *l); /* into a super's block; nothing, if there are none */
 void format_segment_head(void *block, const struct segment_head *h);
 void format_trailer(void *block, const struct segment_trailer *t);
 
@@ -305,6 +324,9 @@ enum super_looks format_super_look(const void *block, struct super *s, struct ge
 
 /* Is it VALID? */
 bool format_super_read(const void *block, struct super *s, struct geometry *g);
+
+/* What a valid super's block says of them; none, if it says nothing that holds. */
+void format_lost_read(const void *block, const struct super *s, const struct geometry *g, struct super_lost *l);
 
 /* Not its sum, but numbers that a store can be made with?  Fills *g. */
 bool format_super_sound(const struct super *s, struct geometry *g);

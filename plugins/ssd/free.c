@@ -187,8 +187,8 @@ free_bad(struct store *s)
 	bool did = false;
 
 	for (uint32_t i = 0; s->bad > 0 && i < s->g.segments; i++)
-		if (atomic_load(&s->segments[i].state) == SEGMENT_BAD && atomic_load(&s->segments[i].image) == NULL &&
-		    io_now(s->io) - s->segments[i].since >= BAD_PAUSE) {
+		if (atomic_load(&s->segments[i].state) == SEGMENT_BAD && !s->segments[i].lost &&
+		    atomic_load(&s->segments[i].image) == NULL && io_now(s->io) - s->segments[i].since >= BAD_PAUSE) {
 			leave_over(s, i);
 			s->bad--;
 			did = true;
@@ -365,19 +365,43 @@ free_step(struct store *s, bool flush, int64_t wall)
 	return did;
 }
 
+/* A flush that began then, and was the nth: has it left nothing over? */
+static void
+flushed(struct store *s, uint64_t began, uint64_t nth)
+{
+	if (s->behind || waits(s))
+		return;
+	atomic_store(&s->flushed, began);
+	atomic_store(&s->commit_done, nth);
+}
+
+static void
+tell_flushed(struct store *s)
+{
+	if (store_commits(s) && s->options.flushed != NULL)
+		s->options.flushed(s->options.flushed_arg);
+}
+
 bool
 store_step(struct store *s, bool flush, int64_t wall)
 {
-	uint64_t began = io_now(s->io);
+	uint64_t began = io_now(s->io), nth = flush ? atomic_fetch_add(&s->commit_begun, 1) + 1 : 0;
 	bool did;
 
 	atomic_store(&s->wall, wall);
 	s->behind = false;
 	path_look(s);
 	did = write_step(s, flush);
+	/* Who waits for it need not wait for segments to be freed, too. */
+	if (flush) {
+		flushed(s, began, nth);
+		tell_flushed(s);
+	}
 	did |= free_step(s, flush, wall);
-	if (flush && !s->behind && !waits(s))
-		atomic_store(&s->flushed, began);
+	if (flush && store_committed(s) < nth) {
+		flushed(s, began, nth);
+		tell_flushed(s);
+	}
 	pieces_stepped(s);
 	return did;
 }

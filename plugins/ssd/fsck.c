@@ -98,7 +98,7 @@ read_super(struct fsck *f, struct fsck_path *path, int which, struct super *supe
 	}
 	if (status != IO_OK || !format_super_read(block, super, g) || super->generation % 2 != (uint64_t)which)
 		return false;
-	for (size_t i = super->format < FORMAT_PATHS ? offsetof(struct super, paths) : sizeof(*super); i < FORMAT_BLOCK;
+	for (size_t i = super->format < FORMAT_PATHS ? offsetof(struct super, paths) : sizeof(*super); i < FORMAT_LOST;
 	     i++)
 		if (block[i] != 0) {
 			fsck_wrong(f, "%s%s%s has something behind its end", IN(f, path), names[which]);

@@ -164,7 +164,8 @@ gauges_show(struct ssd *d, struct rend_node *self)
 	rend_gauge_new(self, "bytes", "Bytes of segments in use.", gauge_bytes, d);
 	rend_gauge_new(self, "limit_maxbytes", "Bytes of all segments.", gauge_capacity, d);
 	rend_gauge_new(self, "segments_free", "Segments that can be written to.", gauge_free, d);
-	rend_gauge_new(self, "segments_bad", "Segments that could not be written, and are not used.", gauge_bad, d);
+	rend_gauge_new(self, "segments_bad", "Segments that could not be written, or cannot be read, and are not used.",
+	    gauge_bad, d);
 	rend_gauge_new(self, "flush_age",
 	    "Microseconds since a flush began that left nothing over: what was answered before that is on the disk.",
 	    gauge_flush_age, d);

@@ -3,6 +3,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -106,17 +109,86 @@ is_answered_at_once(void **state)
 	end(&h);
 }
 
-/* The keeper's writes hang: what there is RAM for is taken, the rest is refused, and no older value is readable for that. */
+/* ---- a keeper whose write does not end ---- */
+
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	bool hangs;	/* writes do, from now on */
+	unsigned there; /* so many do */
+} writes = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
+
+enum io_status __real_io_write(struct io_file *file, const void *data, size_t length, uint64_t offset, size_t *put);
+enum io_status __wrap_io_write(struct io_file *file, const void *data, size_t length, uint64_t offset, size_t *put);
+
+enum io_status
+__wrap_io_write(struct io_file *file, const void *data, size_t length, uint64_t offset, size_t *put)
+{
+	pthread_mutex_lock(&writes.lock);
+	writes.there++;
+	pthread_cond_broadcast(&writes.changed);
+	while (writes.hangs)
+		pthread_cond_wait(&writes.changed, &writes.lock);
+	writes.there--;
+	pthread_mutex_unlock(&writes.lock);
+	return __real_io_write(file, data, length, offset, put);
+}
+
+struct keeping {
+	struct world *w;
+	atomic_bool ends;
+	atomic_uint steps;
+};
+
+static void *
+keep(void *arg)
+{
+	struct keeping *k = arg;
+
+	while (!atomic_load(&k->ends)) {
+		store_step(k->w->store, true, k->w->wall);
+		atomic_fetch_add(&k->steps, 1);
+		sched_yield();
+	}
+	return NULL;
+}
+
+static void
+hangs(bool is)
+{
+	pthread_mutex_lock(&writes.lock);
+	writes.hangs = is;
+	pthread_cond_broadcast(&writes.changed);
+	pthread_mutex_unlock(&writes.lock);
+}
+
+static void
+wait_for_one_that_hangs(void)
+{
+	pthread_mutex_lock(&writes.lock);
+	while (writes.there == 0)
+		pthread_cond_wait(&writes.changed, &writes.lock);
+	pthread_mutex_unlock(&writes.lock);
+}
+
+/* store_step() hangs in a write: what there is RAM for is taken, the rest is refused at once, and no older value is readable for that. */
 static void
 stores_are_bounded(void **state)
 {
 	struct hanging h;
+	struct keeping k = { .w = &h.w };
 	struct store_sizes before, sizes;
-	unsigned stored = 0;
+	unsigned stored = 0, steps;
+	pthread_t keeper;
 
 	begin(&h);
+	h.w.kept = true;
 	store_sizes(h.w.store, &before);
-	sim_fault(h.w.io, 0, SIM_HANG, 0);
+	hangs(true);
+	assert_int_equal(pthread_create(&keeper, NULL, keep, &k), 0);
+	assert_int_equal(world_set(&h.w, 101, 1, 10 * KIB, 0), STORED);
+	wait_for_one_that_hangs();
+	steps = atomic_load(&k.steps);
 	for (unsigned n = 0; n < 2000; n++) {
 		enum stored is = world_set(&h.w, n % 20, 2, 10 * KIB, 0);
 
@@ -127,7 +199,53 @@ stores_are_bounded(void **state)
 	assert_in_range(stored, 1, h.w.options.images * 13);
 	store_sizes(h.w.store, &sizes);
 	assert_int_equal(sizes.ram, before.ram);
+	assert_int_equal(atomic_load(&k.steps), steps);
+	hangs(false);
+	while (atomic_load(&k.steps) < steps + 10)
+		sched_yield();
+	for (unsigned n = 0; n < 20; n++) {
+		while (world_set(&h.w, n, 3, 1000, 0) != STORED)
+			sched_yield();
+		assert_int_equal(status_of_get(&h, n), IO_OK);
+	}
+	atomic_store(&k.ends, true);
+	pthread_join(keeper, NULL);
+	world_settle(&h.w, true);
+	world_audit(&h.w);
+	assert_int_equal(world_counts(&h.w).write_errors, 0);
+	end(&h);
+}
+
+/* Writes that end late, as failed: each step ends; what was only in their segments is gone, and nothing older is there. */
+static void
+late_writes_are_bounded(void **state)
+{
+	struct hanging h;
+	struct store_sizes before, sizes;
+	unsigned stored = 0, refused = 0;
+
+	begin(&h);
+	store_sizes(h.w.store, &before);
+	sim_fault(h.w.io, 0, SIM_HANG, 0);
+	for (unsigned n = 0; n < 2000; n++) {
+		enum stored is = world_set(&h.w, n % 20, 2, 10 * KIB, 0);
+
+		assert_true(is == STORED || is == STORE_NOT_ADMITTED);
+		stored += is == STORED;
+		refused += is == STORE_NOT_ADMITTED;
+		if (n % 50 == 49)
+			store_step(h.w.store, n % 100 == 99, h.w.wall);
+		else
+			assert_int_equal(status_of_get(&h, n % 20), is == STORED ? IO_OK : IO_MISSING);
+	}
+	print_message("%u stored, %u refused, %u writes that failed, %u segments given up\n", stored, refused,
+	    (unsigned)world_counts(&h.w).write_errors, (unsigned)world_counts(&h.w).bad_segments);
+	assert_true(stored > 100 && refused > 100);
+	assert_true(world_counts(&h.w).write_errors > 5 && world_counts(&h.w).bad_segments > 5);
+	store_sizes(h.w.store, &sizes);
+	assert_int_equal(sizes.ram, before.ram);
 	sim_clear_faults(h.w.io);
+	sim_release(h.w.io);
 	for (unsigned n = 0; n < 10; n++) {
 		sim_advance(h.w.io, S);
 		world_settle(&h.w, true);
@@ -148,6 +266,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(is_answered_at_once),
 		cmocka_unit_test(stores_are_bounded),
+		cmocka_unit_test(late_writes_are_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,6 +22,7 @@ struct all_found {
 	unsigned valid;		    /* so many have a valid super */
 	const struct super *newest; /* of those that are */
 	struct geometry g;	    /* its */
+	struct super_lost lost;	    /* its */
 	bool half;		    /* no path has both supers: the first start came no further */
 };
 
@@ -90,6 +91,7 @@ look(struct store *s, struct all_found *all)
 		if (all->newest == NULL || f->super.generation > all->newest->generation) {
 			all->newest = &f->super;
 			all->g = f->g;
+			all->lost = f->segments;
 		}
 	}
 	if (all->newest == NULL)
@@ -192,6 +194,7 @@ take(struct store *s, const struct all_found *all, struct store_opened *opened)
 	s->super = *all->newest;
 	s->super.path = 0;
 	s->g = all->g;
+	s->lost = all->lost;
 	for (unsigned i = 0; i < s->path_count; i++) {
 		const struct supers_found *f = &all->in[i];
 

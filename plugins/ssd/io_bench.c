@@ -90,13 +90,22 @@ percentile(double part)
 }
 
 static double
+seconds_of(struct timeval t)
+{
+	return (double)t.tv_sec + (double)t.tv_usec / 1e6;
+}
+
+struct cpu {
+	double user, kernel;
+};
+
+static struct cpu
 cpu(void)
 {
 	struct rusage u;
 
 	getrusage(RUSAGE_SELF, &u);
-	return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
-	       (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+	return (struct cpu){ .user = seconds_of(u.ru_utime), .kernel = seconds_of(u.ru_stime) };
 }
 
 /* Every block is written: what only was allocated is read without the disk. */
@@ -123,7 +132,7 @@ run(struct io_file *f, unsigned depth, double seconds, size_t bytes)
 {
 	char *memory = aligned_alloc(IO_ALIGN, depth * bytes);
 	uint64_t start;
-	double before;
+	struct cpu before, used;
 
 	reader.slots = calloc(SLOTS, sizeof(reader.slots[0]));
 	if (memory == NULL || reader.slots == NULL)
@@ -139,10 +148,13 @@ run(struct io_file *f, unsigned depth, double seconds, size_t bytes)
 	while (io_pending(reader.queue) > 0)
 		io_wait(reader.queue, LONG);
 	seconds = (double)(ns_now() - start) / 1e9;
-	printf("depth %u: %.0f reads/s of %zu bytes, p50 %u us, p99 %u us, p99.9 %u us, %.2f us of CPU each, %.1f in a "
-	       "batch, %" PRIu64 " failed\n",
-	    depth, (double)reader.done / seconds, bytes, percentile(0.5), percentile(0.99), percentile(0.999),
-	    (cpu() - before) / (double)reader.done * 1e6,
+	used = cpu();
+	used.user = (used.user - before.user) / (double)reader.done * 1e6;
+	used.kernel = (used.kernel - before.kernel) / (double)reader.done * 1e6;
+	printf("depth %u: %" PRIu64 " reads in %.3f s of %zu bytes, %.0f a second, p50 %u us, p99 %u us, p99.9 %u us, "
+	       "%.2f us of CPU each, %.2f of it in the kernel, %.1f in a batch, %" PRIu64 " failed\n",
+	    depth, reader.done, seconds, bytes, (double)reader.done / seconds, percentile(0.5), percentile(0.99),
+	    percentile(0.999), used.user + used.kernel, used.kernel,
 	    (double)reader.done / (double)io_queue_counts(reader.queue)->batches, reader.failed);
 	free(reader.slots);
 	free(memory);

@@ -12,20 +12,29 @@ changes(const struct rend_op *op)
 	return op->verb != REND_GET || (op->ask.mode & (REND_ALSO_TOUCH | REND_VIVIFY));
 }
 
-static void
-finish(struct job *j, enum rend_status status)
+void
+job_end(struct job *j, enum rend_status status)
 {
 	struct rend_op *op = j->op;
 	struct instance *inst = j->inst;
 	uint64_t khash = j->fetch.khash;
 	bool locked = j->locked;
 
-	rend_buf_drop(&j->fetch.buf);
-	rend_value_drop(&j->fetch.pieces);
 	rend_done(op, status);
 	/* Behind the answer: whoever is next may be on another thread. */
 	if (locked)
 		keys_give(store_keys(inst->ssd->store), khash);
+}
+
+static void
+finish(struct job *j, enum rend_status status)
+{
+	rend_buf_drop(&j->fetch.buf);
+	rend_value_drop(&j->fetch.pieces);
+	if (j->changed)
+		commit_wait(j, status);
+	else
+		job_end(j, status);
 }
 
 static enum rend_status
@@ -77,6 +86,7 @@ go_on(struct job *j)
 		finish(j, REND_BUSY);
 		return;
 	}
+	j->commit.given_up = store_given_up(j->inst->ssd->store);
 	if (verb_is_blind(j->op)) {
 		run(j);
 		return;
@@ -227,16 +237,18 @@ job_begin(void *arg, struct rend_op *op)
 
 	REND_CHECK(inst, INSTANCE_MAGIC);
 	s = inst->ssd->store;
-	if (op->verb == REND_FLUSH_ALL) {
-		store_flush_all(s);
-		keeper_wake(&inst->ssd->keeper);
-		rend_done(op, REND_OK);
-		return;
-	}
 	memset(j, 0, sizeof *j);
 	j->magic = JOB_MAGIC;
 	j->inst = inst;
 	j->op = op;
+	if (op->verb == REND_FLUSH_ALL) {
+		j->commit.given_up = store_given_up(s);
+		store_flush_all(s);
+		keeper_wake(&inst->ssd->keeper);
+		j->changed = true;
+		finish(j, REND_OK);
+		return;
+	}
 	j->fetch.khash = store_khash(s, op->key, op->keylen);
 	j->fetch.key = op->key;
 	j->fetch.keylen = op->keylen;

@@ -2,13 +2,14 @@
  * One op on its way, in the op's scratch.
  *
  *	get		fetch ──► answer
- *	all others	key's lock (perhaps later) ──► fetch, unless it is a plain set ──► decide ──► change ──► unlock, answer
+ *	all others	key's lock (perhaps later) ──► fetch, unless it is a plain set ──► decide ──► change ──► (commit.h) ──► unlock, answer
  *									                └─ large: tearer.h ─┘
  */
 #ifndef SSD_JOB_H
 #define SSD_JOB_H
 
 #include "breaker.h"
+#include "commit.h"
 #include "fetch.h"
 #include "keeper.h"
 #include "probe.h"
@@ -61,6 +62,8 @@ struct instance {
 	struct job *granted, **granted_end;
 	bool called, gone;
 	struct rend_call call;
+
+	struct commits commits;
 };
 
 struct job {
@@ -74,6 +77,8 @@ struct job {
 	struct job *granted_next;
 	uint64_t flushes; /* store_flushes() before it was looked for */
 	bool locked;
+	bool changed; /* there is something that a crash must not take back, if that is asked for */
+	struct commit commit;
 };
 
 /* Every op. */

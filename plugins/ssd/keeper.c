@@ -7,6 +7,7 @@
 
 #define NS_PER_S 1000000000ULL
 #define LET_GO	 200000000ULL /* ns, for each disk that has not answered */
+#define SOON	 5000000ULL   /* ns until a flush that others wait for, and that left something over, is tried again */
 
 void
 keeper_init(struct keeper *k, uint64_t interval)
@@ -66,11 +67,12 @@ run(void *arg)
 
 	/* A step does a share of what there is to do. */
 	while (wait_until(k, more ? 0 : flush_at)) {
-		bool flush = rend_now() >= flush_at;
+		bool flush = store_commit_due(k->store) || rend_now() >= flush_at;
 
 		more = store_step(k->store, flush, rend_wall());
 		if (flush)
-			flush_at = rend_now() + k->interval;
+			flush_at = rend_now() +
+				   (store_commit_missed(k->store) && SOON < k->interval ? SOON : k->interval);
 	}
 	left = k->leaves && store_leave(k->store, k->leave_until);
 	store_stop(k->store, LET_GO);

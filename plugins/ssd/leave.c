@@ -112,6 +112,7 @@ copy_record(struct store *s, const struct row *r, const struct entry *e)
 	log_done(s, &a);
 	if (moved) {
 		s->leaving.budget -= (int64_t)a.head.chunks * s->g.chunk;
+		admit_written(s, (uint64_t)a.head.chunks * s->g.chunk);
 		COUNT(s, moves, 1);
 	} else {
 		bury(s, r->khash, a.head.version, a.head.seq); /* evicted from the index meanwhile */
@@ -281,7 +282,8 @@ is_oldest(struct store *s, uint32_t segment)
 	uint64_t seq = atomic_load(&s->segments[segment].seq);
 
 	for (uint32_t i = 0; i < s->g.segments; i++)
-		if (atomic_load(&s->segments[i].state) != SEGMENT_FREE && atomic_load(&s->segments[i].seq) < seq)
+		if (atomic_load(&s->segments[i].state) != SEGMENT_FREE && !s->segments[i].lost &&
+		    atomic_load(&s->segments[i].seq) < seq)
 			return false;
 	return true;
 }

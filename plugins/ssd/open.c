@@ -210,7 +210,6 @@ open_all(struct store *s, int64_t wall, struct store_opened *opened)
 	if (files_open_supers(s, opened) != 0 || identify(s, opened) != 0 || files_open_banks(s, opened) != 0 ||
 	    make_memory(s, opened) != 0 || load(s, wall, opened) != 0)
 		return -1;
-	list_free(s);
 	status = snapshot_reserve(s);
 	if (status != IO_OK)
 		return opened_fails(
@@ -218,12 +217,16 @@ open_all(struct store *s, int64_t wall, struct store_opened *opened)
 	/* While the super that knows of them is there: if it does not come further, the next start finds the rest. */
 	files_remove_others(s);
 	status = write_super(s, SUPER_DIRTY);
+	if (status == IO_OK && lost_mend(s))
+		status = write_super(s, SUPER_DIRTY);
 	for (unsigned i = 0; i < s->path_count; i++)
 		if (status != IO_OK || (s->path_count > 1 && s->paths[i].got != s->super.generation))
 			return opened_fails(opened, "cannot write super in %s: %s", s->paths[i].dir,
 			    io_status_text(status == IO_OK ? IO_FAILED : status));
 	if (files_lengthen_banks(s, opened) != 0)
 		return -1;
+	lost_leave_out(s);
+	list_free(s);
 	recover_lost(s);
 	s->opened = true;
 	opened->objects = index_count(s->index);
@@ -250,6 +253,7 @@ store_open(
 	pieces_init(s);
 	s->io = io;
 	s->options = *options;
+	admit_init(s);
 	atomic_store(&s->wall, wall);
 	atomic_store(&s->flushed, io_now(io));
 	if (path_make(s) != 0) {
@@ -287,6 +291,7 @@ store_abandon(struct store **sp)
 	free(s->segments);
 	free(s->tombs);
 	pthread_cond_destroy(&s->stepped);
+	admit_fini(s);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
 }

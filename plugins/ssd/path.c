@@ -266,6 +266,9 @@ path_put_super(struct store *s, const struct super *super)
 	if (!may_wait(s) && still_waits(p))
 		return IO_TIMEOUT;
 	format_super(p->block, super);
+	s->lost.magic = LOST_MAGIC;
+	s->lost.generation = super->generation;
+	format_lost(p->block, &s->lost);
 	status = may_wait(s) ? io_write(file, p->block, FORMAT_BLOCK, 0, NULL)
 			     : ask(s, p, IO_WRITE, file, p->block, FORMAT_BLOCK, 0);
 	if (status == IO_OK)

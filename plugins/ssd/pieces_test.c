@@ -425,6 +425,48 @@ a_piece_that_is_not_written(void **state)
 	assert_true(refused > 0);
 }
 
+/* A sync fails while pieces wait for it: what was written may not be there, so there is no manifest of it; nor is the older value there. */
+static void
+a_sync_that_fails(void **state)
+{
+	unsigned refused = 0;
+
+	for (unsigned nth = 1; nth < 5; nth++) {
+		struct world w;
+		uint64_t n = 0;
+		bool stored;
+
+		world_init(&w, 64);
+		opened(&w);
+		assert_int_equal(world_set(&w, 1, 1, 100, 0), STORED);
+		world_settle(&w, true);
+		assert_int_equal(sim_fault_next(w.io, IO_SYNC, nth, SIM_EIO, 0), IO_OK);
+		stored = world_set(&w, 1, 2, LARGE, 0) == STORED;
+		refused += !stored;
+		for (unsigned i = 0; i < 3; i++)
+			store_step(w.store, true, w.wall);
+		assert_int_equal(sim_faults(w.io), 1);
+		assert_true(world_counts(&w).write_errors >= 1);
+		if (world_get(&w, 1, &n, NULL))
+			assert_int_equal(n, 2);
+		if (!stored)
+			has_not(&w, 1);
+		world_settle(&w, true);
+		world_audit(&w);
+		/* Only what was synced is there. */
+		world_crash(&w, SIM_POWER_CUT_NONE);
+		opened(&w);
+		if (world_get(&w, 1, &n, NULL))
+			assert_int_equal(n, 2);
+		if (!stored)
+			has_not(&w, 1);
+		assert_int_equal(world_set(&w, 1, 3, LARGE, 0), STORED);
+		has(&w, 1, 3);
+		world_fini(&w);
+	}
+	assert_true(refused > 0);
+}
+
 /* ---- formats ---- */
 
 /* A store of before there were pieces is taken over, and no rend of that time takes it back: it would not see what is behind a piece. */
@@ -481,6 +523,7 @@ main(void)
 		cmocka_unit_test(waits_alone),
 		cmocka_unit_test(flushed_meanwhile),
 		cmocka_unit_test(a_piece_that_is_not_written),
+		cmocka_unit_test(a_sync_that_fails),
 		cmocka_unit_test(a_store_of_before),
 	};
 

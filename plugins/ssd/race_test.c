@@ -2,7 +2,10 @@
  * Threads: some write and read the same few keys, one flushes, seals and frees in a store that is far too small, so that places are used
  * again all the time.
  *
- * I2, I11: what is read is a value of that key, and no older than what any thread had written or read before the read began.
+ * I2, I11: what is read is a value of that key, and no older than what any thread had written or read before the read began.  Who reads a key to change
+ * it (append, incr, cas, gat, delete) has its lock, and sees what was written last.
+ *
+ * How long it takes is the scheduler's: it goes on until enough was checked.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,23 +21,37 @@
 
 #include <cmocka.h>
 
+#include "rend/worker.h"
 #include "state.h"
 #include "world.h"
 
-#define KEYS	200
-#define THREADS 4
+#define KEYS	 200
+#define THREADS	 16
+#define NS_PER_S 1000000000ULL
+#define PATIENCE (300 * NS_PER_S)
 
+/* How much is enough, of all threads. */
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-#define STEPS 4000
+#define HITS 8000
 #else
-#define STEPS 20000
+#define HITS 40000
 #endif
+#define EACH  (HITS / 100) /* of each verb that changes, and found something */
+#define FREED 60	   /* segments */
+#define FILLS 100000	   /* stores without a keeper are refused before so many */
+
+enum verb { VERB_APPEND, VERB_INCR, VERB_CAS, VERB_GAT, VERB_TOUCH, VERB_DELETE, VERBS };
 
 struct race {
 	struct world w;
 	_Atomic uint64_t next;
 	_Atomic uint64_t flushed[KEYS]; /* no write up to this one is there any more */
 	_Atomic uint64_t known[KEYS];	/* the highest write that anybody saw acknowledged, or read */
+	struct {			/* with the key's lock: what was written last, 0: nothing, and its version */
+		uint64_t n, cas;
+	} last[KEYS];
+	atomic_ullong done[VERBS]; /* that found something */
+	uint64_t deadline;
 	atomic_bool ends;
 	atomic_ullong hits, misses, failed;
 	atomic_uint steps; /* of the keeper */
@@ -63,6 +80,18 @@ knows(struct race *r, unsigned key, uint64_t n)
 		continue;
 }
 
+/* Enough was checked, or it takes too long. */
+static bool
+is_enough(struct race *r)
+{
+	bool enough = atomic_load(&r->hits) >= HITS / (r->large ? 10 : 1);
+
+	for (unsigned verb = 0; verb < VERBS; verb++)
+		enough &= atomic_load(&r->done[verb]) >= EACH / (r->large ? 10 : 1);
+	enough &= world_counts(&r->w).freed_segments >= (r->flushes ? 1 : FREED);
+	return enough || rend_now() >= r->deadline;
+}
+
 static size_t
 length(const struct race *r, uint64_t *rnd)
 {
@@ -71,22 +100,88 @@ length(const struct race *r, uint64_t *rnd)
 	return 32 + random_next(rnd) % 3000;
 }
 
+/* With the lock, so that numbers are in the order of writes. */
+static enum stored
+write_locked(struct race *r, struct world *w, unsigned key, uint64_t *rnd)
+{
+	uint64_t n = atomic_fetch_add(&r->next, 1);
+	enum stored stored = world_set(w, key, n, length(r, rnd), random_next(rnd) % 3 == 0 ? WORLD_WALL + 100 : 0);
+
+	if (stored == STORE_FLUSHED)
+		return stored;
+	r->last[key].n = stored == STORED ? n : 0;
+	r->last[key].cas = w->cas;
+	knows(r, key, n);
+	return stored;
+}
+
 static enum stored
 write_key(struct race *r, struct world *w, unsigned key, uint64_t *rnd)
 {
-	char name[32];
-	uint8_t keylen = (uint8_t)snprintf(name, sizeof name, "lock-%u", key);
-	uint64_t khash = store_khash(w->store, name, keylen), n;
 	enum stored stored;
 
-	/* The number is taken under a lock of its own, so that numbers are in the order of writes. */
-	while (!keys_try(store_keys(w->store), khash))
-		sched_yield();
-	n = atomic_fetch_add(&r->next, 1);
-	stored = world_set(w, key, n, length(r, rnd), random_next(rnd) % 3 == 0 ? WORLD_WALL + 100 : 0);
-	knows(r, key, n);
-	keys_give(store_keys(w->store), khash);
+	world_lock(w, key);
+	stored = write_locked(r, w, key, rnd);
+	world_unlock(w, key);
 	return stored;
+}
+
+static void
+no_more_up_to(struct race *r, unsigned key, uint64_t n)
+{
+	uint64_t is = atomic_load(&r->flushed[key]);
+
+	while (is < n && !atomic_compare_exchange_weak(&r->flushed[key], &is, n))
+		continue;
+}
+
+static void
+change_found(struct race *r, struct world *w, unsigned key, enum verb verb, const struct fetch *f, uint64_t *rnd)
+{
+	uint64_t n = r->last[key].n;
+
+	switch (verb) {
+	case VERB_APPEND:
+	case VERB_INCR:
+	case VERB_CAS:
+		write_locked(r, w, key, rnd);
+		break;
+	case VERB_GAT:
+	case VERB_TOUCH:
+		if (!store_touch(w->store, f->khash, &f->entry, f->head.version,
+			WORLD_WALL + 100 + (uint32_t)random_next(rnd) % 1000))
+			r->last[key].n = 0;
+		break;
+	case VERB_DELETE:
+		store_remove(w->store, f->khash);
+		r->last[key].n = 0;
+		no_more_up_to(r, key, n);
+		break;
+	case VERBS:
+		break;
+	}
+}
+
+/* Nobody else changes it from the look at it to the change: so what is there is what was written last, or nothing. */
+static void
+change_key(struct race *r, struct world *w, unsigned key, enum verb verb, uint64_t *rnd)
+{
+	uint64_t n = 0;
+	struct fetch f;
+
+	world_lock(w, key);
+	w->flushes = store_flushes(w->store);
+	if (world_fetch(w, key, verb != VERB_TOUCH && verb != VERB_DELETE, &n, &f) == FETCH_HIT) {
+		if ((n != 0 && n != r->last[key].n) || f.head.cas != r->last[key].cas)
+			fail_msg("key %u: with its lock, write %llu was found, and %llu was the last", key,
+			    (unsigned long long)n, (unsigned long long)r->last[key].n);
+		change_found(r, w, key, verb, &f, rnd);
+		atomic_fetch_add(&r->done[verb], 1);
+	} else if (verb == VERB_DELETE) {
+		store_is_gone(w->store, f.khash);
+	}
+	w->flushes = 0;
+	world_unlock(w, key);
 }
 
 /* A keeper who gets no processor frees nothing, and then there is no race. */
@@ -107,12 +202,8 @@ flush(struct race *r, struct world *w)
 	for (unsigned key = 0; key < KEYS; key++)
 		known[key] = atomic_load(&r->known[key]);
 	store_flush_all(w->store);
-	for (unsigned key = 0; key < KEYS; key++) {
-		uint64_t is = atomic_load(&r->flushed[key]);
-
-		while (is < known[key] && !atomic_compare_exchange_weak(&r->flushed[key], &is, known[key]))
-			continue;
-	}
+	for (unsigned key = 0; key < KEYS; key++)
+		no_more_up_to(r, key, known[key]);
 }
 
 static void
@@ -151,7 +242,7 @@ run(void *arg)
 
 	world_join(&w, &r->w);
 	w.kept = true;
-	for (unsigned i = 0; i < (r->large ? STEPS / 4 : STEPS); i++) {
+	while (!is_enough(r)) {
 		unsigned key = random_next(&rnd) % KEYS;
 
 		switch (random_next(&rnd) % 16) {
@@ -166,8 +257,7 @@ run(void *arg)
 			world_touch(&w, key, WORLD_WALL + 100 + (uint32_t)random_next(&rnd) % 1000);
 			break;
 		case 4:
-			if (random_next(&rnd) % 8 == 0)
-				world_delete(&w, key);
+			change_key(r, &w, key, random_next(&rnd) % VERBS, &rnd);
 			break;
 		case 5:
 			if (r->flushes && random_next(&rnd) % 100 == 0)
@@ -202,7 +292,7 @@ fill(struct race *r)
 	uint64_t before = world_counts(&r->w).not_admitted, rnd = 3;
 
 	for (unsigned n = 0; world_counts(&r->w).not_admitted == before; n++) {
-		assert_true(n < STEPS);
+		assert_true(n < FILLS);
 		write_key(r, &r->w, n % KEYS, &rnd);
 	}
 	while (r->w.store->tomb_count == 0)
@@ -218,6 +308,7 @@ race(struct race *r)
 	struct runner runners[THREADS];
 
 	r->next = 1;
+	r->deadline = rend_now() + PATIENCE;
 	world_init(&r->w, 20);
 	r->w.options.objects = 150; /* fewer than there are keys */
 	if (!world_open(&r->w))
@@ -231,16 +322,18 @@ race(struct race *r)
 		pthread_join(threads[i], NULL);
 	atomic_store(&r->ends, true);
 	pthread_join(keeper, NULL);
-	print_message("%llu hits, %llu misses, %llu segments freed\n", r->hits, r->misses,
-	    (unsigned long long)world_counts(&r->w).freed_segments);
-	/* How many there are is the scheduler's: the keeper may come late, and stores are refused then. */
-	assert_true(r->hits > STEPS / 100);
+	print_message("%llu hits, %llu misses, %llu segments freed; %llu appended, %llu counted, %llu cas, %llu gat, "
+		      "%llu touched, "
+		      "%llu deleted\n",
+	    r->hits, r->misses, (unsigned long long)world_counts(&r->w).freed_segments, r->done[VERB_APPEND],
+	    r->done[VERB_INCR], r->done[VERB_CAS], r->done[VERB_GAT], r->done[VERB_TOUCH], r->done[VERB_DELETE]);
+	if (rend_now() >= r->deadline)
+		fail_msg("that was not enough, after %llu s", PATIENCE / NS_PER_S);
 	assert_int_equal(r->failed, 0);
 	r->large = false; /* nobody would wait with them */
 	fill(r);
 	world_settle(&r->w, true);
 	world_audit(&r->w);
-	assert_true(r->flushes || world_counts(&r->w).freed_segments > 0);
 	/* Nothing of it was broken: what is read is what was written, or gone. */
 	assert_int_equal(world_counts(&r->w).read_errors, 0);
 	assert_int_equal(world_counts(&r->w).check_errors, 0);

@@ -19,9 +19,10 @@ struct recovery {
 	struct found *found;
 	uint32_t count;
 	uint64_t rows;
-	uint64_t doubtful; /* up to this version there may have been others */
-	uint32_t damaged;  /* segments that are not all there */
-	bool lost;	   /* there may have been anything */
+	uint64_t doubtful;			      /* up to this version there may have been others */
+	uint32_t damaged;			      /* segments that are not all there */
+	bool lost;				      /* there may have been anything */
+	uint32_t where[FORMAT_LOST_MOST + 1], places; /* segments that may have had that */
 };
 
 /* ---- one record ---- */
@@ -92,6 +93,8 @@ is_damaged(struct recovery *r, const struct found *f, enum found_rows rows)
 {
 	r->damaged++;
 	r->lost |= rows == ROWS_LOST;
+	if (rows == ROWS_LOST && r->places <= FORMAT_LOST_MOST)
+		r->where[r->places++] = f->segment;
 	if (rows == ROWS_SOME && f->trailer.version_max > r->doubtful)
 		r->doubtful = f->trailer.version_max;
 }
@@ -148,7 +151,7 @@ look_at(struct recovery *r, uint32_t number)
 		r->count++;
 		break;
 	case HEAD_LOST:
-		is_damaged(r, NULL, ROWS_LOST);
+		is_damaged(r, &r->found[r->count], ROWS_LOST);
 		break;
 	}
 }
@@ -210,8 +213,10 @@ rebuild(struct recovery *r, int64_t wall)
 {
 	struct store *s = r->s;
 
-	for (uint32_t i = 0; i < s->g.segments && !r->lost; i++)
-		look_at(r, i);
+	/* All of them: which are lost is noted. */
+	for (uint32_t i = 0; i < s->g.segments && !s->banks_cut; i++)
+		if (!lost_is(s, i))
+			look_at(r, i);
 	qsort(r->found, r->count, sizeof *r->found, by_seq);
 	if (index_rebuild_begin(s->index) != 0)
 		return -1;
@@ -222,6 +227,7 @@ rebuild(struct recovery *r, int64_t wall)
 	if (r->lost) {
 		COUNT(s, discards, 1);
 		recover_nothing(s);
+		lost_note(s, r->where, r->places);
 		return 0;
 	}
 	if (r->doubtful != 0) {

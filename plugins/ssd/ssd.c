@@ -13,6 +13,7 @@ struct ssd_conf {
 	uint64_t size, segment, chunk, buffers;
 	int64_t objects, moves;
 	uint64_t flush, timeout;
+	uint64_t write_budget, min_ttl, max_value;
 	int sync, engine, mismatch;
 	bool keep;
 };
@@ -29,6 +30,11 @@ struct ssd_conf {
 /* Of several disks one gets so many times the time of a read for what is to be written, and at least so many ns, before the others go on without it. */
 #define PATIENCE       10
 #define LEAST_PATIENCE 1000000000ULL
+
+#define NS_PER_S       1000000000ULL
+
+/* Less is a slip: somebody has left the unit out. */
+#define BUDGET_LEAST (64U << 10)
 
 /*
  * After so many reads in a row of seconds that failed or were late, gets are answered at once, and a worker looks whether the disk is back once
@@ -59,12 +65,19 @@ static const struct rend_option options[] = {
 	    "RAM for values that are being read; at least twice item_size_max, if that is more than 1 MiB."),
 	REND_OPTION("reinsert", REND_INT, ssd_conf, moves, "30", "0..90",
 	    "Percent of a segment that may be written again when it is freed, because it was read since."),
-	REND_OPTION("sync", REND_CHOICE, ssd_conf, sync, "seal", "none|seal|flush",
-	    "What is on the disk for certain, should the power fail: nothing, full segments, or all that was flushed."),
+	REND_OPTION("sync", REND_CHOICE, ssd_conf, sync, "seal", "none|seal|flush|always",
+	    "What is on the disk for certain, should the power fail: nothing, full segments, all that was flushed, or "
+	    "all that was answered."),
 	REND_OPTION("flush", REND_DURATION, ssd_conf, flush, "50ms", "1ms..10s",
 	    "How long what was stored may be in RAM only: that much is lost if the process is killed."),
 	REND_OPTION("timeout", REND_DURATION, ssd_conf, timeout, "500ms", "1ms..1min",
-	    "How long one read of the disk may take."),
+	    "How long one read of the disk may take; with sync = always, the same of what a change waits for."),
+	REND_OPTION("write_budget", REND_SIZE, ssd_conf, write_budget, "0", NULL,
+	    "Bytes per second that are written at most; more is not stored.  0: no bound."),
+	REND_OPTION("min_ttl", REND_DURATION, ssd_conf, min_ttl, "0", NULL,
+	    "What expires sooner is not stored.  0: all that is sent."),
+	REND_OPTION("max_value", REND_SIZE, ssd_conf, max_value, "0", NULL,
+	    "What is longer is not stored.  0: up to item_size_max."),
 	REND_OPTION("engine", REND_CHOICE, ssd_conf, engine, "auto", "auto|uring|threads",
 	    "How the disk is asked: io_uring, or threads where the kernel has none."),
 	REND_OPTION("mismatch", REND_CHOICE, ssd_conf, mismatch, "refuse", "refuse|empty",
@@ -122,6 +135,9 @@ options_of(const struct ssd_conf *c)
 		.segment = (uint32_t)c->segment,
 		.objects = c->objects != 0 ? (uint64_t)c->objects : c->size / OBJECT_BYTES,
 		.moves = (uint32_t)c->moves,
+		.write_budget = c->write_budget,
+		.min_ttl = (int64_t)(c->min_ttl / NS_PER_S),
+		.max_value = c->max_value,
 		.sync = (enum store_sync)c->sync,
 		.empty = c->mismatch == 1,
 		.fresh = !c->keep,
@@ -143,6 +159,11 @@ check(const void *conf, struct rend_error *err)
 			return rend_error(err, "path is empty");
 	if ((c->chunk & (c->chunk - 1)) != 0)
 		return rend_error(err, "chunk is %llu, which is no power of two", (unsigned long long)c->chunk);
+	if (c->write_budget != 0 && c->write_budget < BUDGET_LEAST)
+		return rend_error(err, "write_budget is %llu bytes a second: at least \"64KiB\", or 0 for no bound",
+		    (unsigned long long)c->write_budget);
+	if (c->min_ttl % NS_PER_S != 0)
+		return rend_error(err, "min_ttl has a part of a second, and values expire by whole ones");
 	o = options_of(c);
 	if (store_plan(&o, &opened) != 0)
 		return rend_error(err, "%s", opened.sentence);
@@ -227,6 +248,8 @@ start(struct ssd *d, const struct ssd_conf *c, struct rend_error *err)
 		return -1;
 	o.wake = keeper_wake;
 	o.wake_arg = &d->keeper;
+	o.flushed = commit_flushed;
+	o.flushed_arg = d;
 	o.dir = d->disks[0].path;
 	o.breaker = d->disks[0].breaker;
 	for (unsigned i = 1; i < d->disk_count; i++)
@@ -262,6 +285,7 @@ free_ssd(struct ssd *d)
 		struct instance *inst = d->instances;
 
 		d->instances = inst->next;
+		commits_fini(&inst->commits);
 		pthread_mutex_destroy(&inst->lock);
 		free(inst);
 	}
@@ -373,6 +397,11 @@ attach(void **instp, void *store, struct rend_worker *worker, struct rend_error 
 	inst->magic = INSTANCE_MAGIC;
 	inst->ssd = d;
 	inst->worker = worker;
+	if (commits_open(&inst->commits, inst) != 0) {
+		close_queues(&inst->fetcher);
+		free(inst);
+		return rend_error(err, "no memory");
+	}
 	inst->fetcher.store = d->store;
 	inst->fetcher.buffers = d->buffers;
 	inst->fetcher.time = d->conf->timeout;
@@ -401,6 +430,7 @@ detach(void *arg)
 		pthread_mutex_unlock(&inst->ssd->lock);
 	}
 	job_end_all(inst);
+	commits_close(&inst->commits);
 }
 
 static void

@@ -36,6 +36,7 @@ struct segment {
 	bool owes;	/* tombs for what it hid may be in RAM only: it cannot be FREE before those */
 	bool leaving;	/* the checkpoint under way makes it FREE */
 	bool untold;	/* some of it is not in the index any more; the disk has it all, until it is FREE */
+	bool lost;	/* BAD for good: a place of it cannot be read */
 	_Atomic(struct image *) image;
 };
 
@@ -61,6 +62,12 @@ struct image {
 
 struct tomb {
 	uint64_t khash, version;
+};
+
+struct admission {
+	pthread_mutex_t lock;
+	int64_t left;	/* bytes of write_budget that may be spent; below 0: owed */
+	uint64_t since; /* io_now(): counted up to then */
 };
 
 enum goes { GOES_OLDEST, GOES_EXPIRED, GOES_BAD };
@@ -122,8 +129,10 @@ struct store {
 	struct path *paths;
 	unsigned path_count;
 	struct geometry g;
-	struct super super; /* as it was written last: the keeper's */
-	uint64_t seed;	    /* that of super, which does not change */
+	struct super super;	/* as it was written last: the keeper's */
+	struct super_lost lost; /* segments that are not used; from its opening on */
+	uint32_t lost_found;	/* of these, the last ones: when it was opened */
+	uint64_t seed;		/* that of super, which does not change */
 	struct bank *banks;
 	bool banks_cut; /* files were not there, or shorter than they were made */
 	struct index *index;
@@ -164,6 +173,15 @@ struct store {
 	_Atomic int64_t wall;		      /* as of the last step */
 	bool behind;			      /* this flush leaves something over */
 	_Atomic uint64_t flushed;	      /* io_now() when the last one began that did not */
+
+	/* Flushes, counted: SYNC_ALWAYS. */
+	_Atomic uint64_t commit_begun; /* by the keeper */
+	_Atomic uint64_t commit_done;  /* the last one that left nothing over */
+	_Atomic uint64_t commit_asked; /* for the highest one */
+	_Atomic bool commit_due;
+	_Atomic uint64_t given_up; /* images, so far */
+
+	struct admission admission;
 
 #define STORE_COUNT(name, doc) _Atomic uint64_t name;
 	struct {
@@ -244,6 +262,14 @@ bool store_append(
 
 /* index_may_go_f of a store: takes the key's lock, so that nobody changes it before its tomb is noted. */
 bool store_may_evict(void *arg, uint64_t khash);
+
+/* ---- admit.c ---- */
+
+void admit_init(struct store *s);
+void admit_fini(struct store *s);
+
+/* Something that nobody asked admit for has been written. */
+void admit_written(struct store *s, uint64_t bytes);
 
 /* ---- pieces.c ---- */
 
@@ -376,8 +402,9 @@ struct supers_found {
 	struct super super; /* the newer one that is valid, if one is */
 	struct geometry g;
 	bool valid;
-	bool lost;	 /* there was one, but it cannot be read */
-	bool half;	 /* only one was ever written */
+	bool lost; /* there was one, but it cannot be read */
+	bool half; /* only one was ever written */
+	struct super_lost segments;
 	uint32_t format; /* it is of that one; 0: it is not */
 };
 
@@ -396,6 +423,20 @@ bool files_have_data(struct path *p);
 
 /* Removes banks beyond those that the store before this one had, as its super says.  Others' files of such names stay. */
 void files_remove_others(struct store *s);
+
+/* ---- lost.c: segments of which a place cannot be read ---- */
+
+/* Does the super that was found say so? */
+bool lost_is(const struct store *s, uint32_t segment);
+
+/* The store is going to begin empty because of these.  The next super says so, if it is not too many. */
+void lost_note(struct store *s, const uint32_t *segments, uint32_t count);
+
+/* The super is written: those that were noted are tried.  true: some are right, and may be used once the super says so, too. */
+bool lost_mend(struct store *s);
+
+/* The others are BAD. */
+void lost_leave_out(struct store *s);
 
 /* ---- at the start and the end ---- */
 

@@ -199,11 +199,13 @@ store_erase(struct store *s, uint64_t khash, const struct place *at)
 	erase(s, khash, at);
 }
 
-void
+bool
 store_is_gone(struct store *s, uint64_t khash)
 {
-	if (!index_find(s->index, khash, NULL) && atomic_load(&s->untold) > 0)
-		log_tomb(s, khash, 0, 0);
+	if (index_find(s->index, khash, NULL) || atomic_load(&s->untold) == 0)
+		return false;
+	log_tomb(s, khash, 0, 0);
+	return true;
 }
 
 void
@@ -247,6 +249,56 @@ uint64_t
 store_flushed(const struct store *s)
 {
 	return atomic_load(&s->flushed);
+}
+
+/* ---- what is told only when it is on the disk ---- */
+
+bool
+store_commits(const struct store *s)
+{
+	return s->options.sync == STORE_SYNC_ALWAYS;
+}
+
+/* The one that is under way may have looked already. */
+uint64_t
+store_commit_at(const struct store *s)
+{
+	return atomic_load(&s->commit_begun) + 1;
+}
+
+void
+store_commit_ask(struct store *s)
+{
+	uint64_t at = store_commit_at(s), is = atomic_load(&s->commit_asked);
+
+	while (is < at && !atomic_compare_exchange_weak(&s->commit_asked, &is, at))
+		continue;
+	if (!atomic_exchange(&s->commit_due, true) && s->options.wake != NULL)
+		s->options.wake(s->options.wake_arg);
+}
+
+uint64_t
+store_committed(const struct store *s)
+{
+	return atomic_load(&s->commit_done);
+}
+
+uint64_t
+store_given_up(const struct store *s)
+{
+	return atomic_load(&s->given_up);
+}
+
+bool
+store_commit_due(struct store *s)
+{
+	return atomic_exchange(&s->commit_due, false);
+}
+
+bool
+store_commit_missed(const struct store *s)
+{
+	return atomic_load(&s->commit_done) < atomic_load(&s->commit_asked);
 }
 
 /* ---- for people ---- */

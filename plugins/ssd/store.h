@@ -26,9 +26,10 @@ struct breaker;
 struct store;
 
 enum store_sync {
-	STORE_SYNC_NONE,  /* the system writes when it likes: a power cut may take anything */
-	STORE_SYNC_SEAL,  /* each full segment is synced: a power cut takes what the open ones have */
-	STORE_SYNC_FLUSH, /* whatever is flushed is synced, too */
+	STORE_SYNC_NONE,   /* the system writes when it likes: a power cut may take anything */
+	STORE_SYNC_SEAL,   /* each full segment is synced: a power cut takes what the open ones have */
+	STORE_SYNC_FLUSH,  /* whatever is flushed is synced, too */
+	STORE_SYNC_ALWAYS, /* and who changes something is told so after that: store_commit_at() */
 };
 
 #define STORE_PATHS_MOST 16
@@ -42,14 +43,17 @@ struct store_path {
 
 struct store_options {
 	const char *dir;
-	uint64_t capacity; /* bytes of segments */
-	uint32_t chunk;	   /* bytes; 0: 64 */
-	uint32_t segment;  /* bytes; 0: by capacity, 4 to 64 MiB */
-	uint64_t bank;	   /* bytes of one file at most; 0: 4 GiB, or more: there are at most 16 files */
-	uint64_t objects;  /* that the index has room for */
-	uint32_t images;   /* segments in RAM at once; 0: 16 of up to 8 MiB, or 8 */
-	uint32_t moves;	   /* percent of a segment that may be written again when it is freed, because it was hit */
-	uint32_t share;	   /* rows of segments that go in one step; 0: 8192 */
+	uint64_t capacity;     /* bytes of segments */
+	uint32_t chunk;	       /* bytes; 0: 64 */
+	uint32_t segment;      /* bytes; 0: by capacity, 4 to 64 MiB */
+	uint64_t bank;	       /* bytes of one file at most; 0: 4 GiB, or more: there are at most 16 files */
+	uint64_t objects;      /* that the index has room for */
+	uint32_t images;       /* segments in RAM at once; 0: 16 of up to 8 MiB, or 8 */
+	uint32_t moves;	       /* percent of a segment that may be written again when it is freed, because it was hit */
+	uint64_t write_budget; /* bytes per second that store_admit() lets be written; 0: no bound */
+	int64_t min_ttl;       /* seconds; it refuses what is gone sooner */
+	uint64_t max_value;    /* bytes; and what is longer.  0: no bound */
+	uint32_t share;	       /* rows of segments that go in one step; 0: 8192 */
 	enum store_sync sync;
 	uint64_t seed;		 /* of khash, and uuid; 0: random */
 	bool empty;		 /* begin empty if what is there was made with other sizes; else that is an error */
@@ -63,6 +67,9 @@ struct store_options {
 	/* There is something that store_step() should do soon.  Any thread, which holds none of the store's locks; NULL: nobody wants to know. */
 	void (*wake)(void *arg);
 	void *wake_arg;
+	/* SYNC_ALWAYS: a flush has ended.  The keeper's thread, which holds none of the store's locks; NULL: nobody wants to know. */
+	void (*flushed)(void *arg);
+	void *flushed_arg;
 };
 
 /* How it was found.  sentence: what is to be said about it, or why it failed. */
@@ -121,6 +128,9 @@ struct store_item {
 	const struct rend_value *value;
 	/* Made of what was found under this: store_flushes().  0: not. */
 	uint64_t flushes;
+	/* For store_admit(). */
+	bool keeps_time; /* its exptime is that of what was there before */
+	bool needed;	 /* it is not refused */
 };
 
 enum stored {
@@ -137,6 +147,9 @@ uint32_t store_exptime(int64_t exptime);
 /* Can a value of so many bytes be in one record? */
 bool store_fits(const struct store *s, size_t keylen, size_t len);
 
+/* false: the options say that it is not to be stored, and it was refused (store_refuse()).  Once, before it is put, in pieces or not. */
+bool store_admit(struct store *s, const struct store_item *item, int64_t wall);
+
 enum stored store_put(struct store *s, const struct store_item *item, int64_t wall, uint64_t *cas);
 
 /* What cannot be stored leaves nothing older. */
@@ -145,8 +158,11 @@ void store_refuse(struct store *s, uint64_t khash);
 /* Removes what the hash leads to, whatever it is; if it leads to nothing, as store_is_gone(). */
 void store_remove(struct store *s, uint64_t khash);
 
-/* Somebody was told that there is nothing.  What left the index, and is on the disk for some more steps, does not come back then, either. */
-void store_is_gone(struct store *s, uint64_t khash);
+/*
+ * Somebody was told that there is nothing.  What left the index, and is on the disk for some more steps, does not come back then, either.
+ * true: that had to be noted.
+ */
+bool store_is_gone(struct store *s, uint64_t khash);
 
 /* Gives the record of this version at this place another exptime.  false: it is not there, or cannot be noted now; then it was removed. */
 bool store_touch(struct store *s, uint64_t khash, const struct entry *e, uint64_t version, uint32_t exptime);
@@ -157,6 +173,26 @@ void store_flush_all(struct store *s);
 /* What is at this place turned out to be unreadable.  With the key's lock, as all changes. */
 void store_erase(struct store *s, uint64_t khash, const struct place *at);
 
+/* ---- what is told only when it is on the disk (SYNC_ALWAYS) ---- */
+
+/* Is it asked for? */
+bool store_commits(const struct store *s);
+
+/* The flush after which all is on the disk that this thread has changed so far: when store_committed() is no less.  Any thread. */
+uint64_t store_commit_at(const struct store *s);
+
+/* ... which is to begin soon. */
+void store_commit_ask(struct store *s);
+
+/* The last flush that left nothing over. */
+uint64_t store_committed(const struct store *s);
+
+/*
+ * Rises when the disk did not take something, and what was written with it is given up.  If it did between a change and the flush that it waited
+ * for, that change may be gone, although the flush left nothing over.
+ */
+uint64_t store_given_up(const struct store *s);
+
 /* ---- the keeper ---- */
 
 /*
@@ -164,6 +200,12 @@ void store_erase(struct store *s, uint64_t khash, const struct place *at);
  * takes nothing, or all images are in use, does that wait for the next flush.  Waits for the disk.  true: there was something to do.
  */
 bool store_step(struct store *s, bool flush, int64_t wall);
+
+/* Is a flush asked for?  Once for each store_commit_ask(), or for several. */
+bool store_commit_due(struct store *s);
+
+/* Is there one that somebody waits for still, because it left something over? */
+bool store_commit_missed(const struct store *s);
 
 /*
  * io_now() of a moment: all that was answered before it is on the disk, as far as `sync` says.  When the last flush began that left nothing over; at
@@ -181,7 +223,10 @@ bool store_path_is_out(const struct store *s, unsigned path);
 	X(evictions, "Records that were freed with their segment before they expired.")             \
 	X(moves, "Records that were written again when their segment was freed, because of a hit.") \
 	X(index_evictions, "Objects that were evicted because the index had no place.")             \
-	X(not_admitted, "Stores that were refused because the disk was behind.")                    \
+	X(not_admitted, "Stores that were refused, for whatever reason.")                           \
+	X(refused_budget, "Those of them that write_budget had nothing left for.")                  \
+	X(refused_ttl, "Those of them that would have lived for less than min_ttl.")                \
+	X(refused_size, "Those of them that were longer than max_value.")                           \
 	X(tombs, "Records written because something is gone.")                                      \
 	X(touches, "Records written because an exptime changed.")                                   \
 	X(read_errors, "Reads of the disk that failed.")                                            \
@@ -192,6 +237,7 @@ bool store_path_is_out(const struct store *s, unsigned path);
 	X(expired_segments, "Segments that were freed because all in them had expired.")            \
 	X(freed_segments, "Segments that were freed because they were the oldest.")                 \
 	X(bytes_written, "Bytes written to segments.")                                              \
+	X(syncs, "Times that a file of segments was synced.")                                       \
 	X(user_bytes, "Bytes of records as they came.")                                             \
 	X(discards, "Times that what is on the disk was given up for the next rebuild.")
 

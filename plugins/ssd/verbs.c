@@ -49,10 +49,13 @@ verb_stored(struct job *j, enum stored stored, uint64_t cas, uint64_t len)
 
 	switch (stored) {
 	case STORE_TOO_BIG:
-		if (verb_is_blind(op))
+		if (verb_is_blind(op)) {
 			store_remove(j->inst->ssd->store, j->fetch.khash);
+			j->changed = true;
+		}
 		return REND_TOO_BIG;
 	case STORE_NOT_ADMITTED:
+		j->changed = true;
 		return REND_NOT_ADMITTED;
 	case STORE_FLUSHED:
 		/* Then there is nothing, and so it is answered. */
@@ -61,6 +64,7 @@ verb_stored(struct job *j, enum stored stored, uint64_t cas, uint64_t len)
 	case STORE_WAITS:
 		return REND_BUSY; /* it was not begun */
 	case STORED:
+		j->changed = true;
 		break;
 	}
 	op->item.cas = cas;
@@ -76,12 +80,10 @@ put_large(struct job *j, struct store_item *item, struct rend_value *value)
 	struct ssd *d = j->inst->ssd;
 	struct tear *tear;
 
-	if (!pieces_fit(d->store, item->keylen, value->len))
-		return verb_stored(j, STORE_TOO_BIG, 0, 0);
 	tear = calloc(1, sizeof *tear);
 	if (tear == NULL) {
 		store_refuse(d->store, item->khash);
-		return REND_NOT_ADMITTED;
+		return verb_stored(j, STORE_NOT_ADMITTED, 0, 0);
 	}
 	*tear = (struct tear){ .job = j, .inst = j->inst, .until = j->op->deadline, .stored = STORE_WAITS };
 	if (value != &j->op->item.value) {
@@ -94,7 +96,7 @@ put_large(struct job *j, struct store_item *item, struct rend_value *value)
 	rend_value_drop(&tear->joined);
 	free(tear);
 	store_refuse(d->store, item->khash);
-	return REND_NOT_ADMITTED;
+	return verb_stored(j, STORE_NOT_ADMITTED, 0, 0);
 }
 
 /* A set that cannot be kept leaves nothing older. */
@@ -112,12 +114,19 @@ put(struct job *j, struct rend_value *value, uint32_t flags, int64_t exptime)
 		.cas = op->ask.cas_new,
 		.sent = op->verb == REND_GET,
 		.flushes = !verb_is_blind(op) && is_there(j) ? j->flushes : 0,
+		.keeps_time = (op->verb == REND_APPEND || op->verb == REND_PREPEND) && is_there(j),
+		.needed = !rend_verb_stores(op->verb),
 		.value = value,
 	};
+	bool large = pieces_wanted(s, op->keylen, value->len);
 	uint64_t cas = 0;
 	enum stored stored;
 
-	if (pieces_wanted(s, op->keylen, value->len))
+	if (large && !pieces_fit(s, op->keylen, value->len))
+		return verb_stored(j, STORE_TOO_BIG, 0, 0);
+	if (!store_admit(s, &item, rend_wall()))
+		return verb_stored(j, STORE_NOT_ADMITTED, 0, 0);
+	if (large)
 		return put_large(j, &item, value);
 	stored = store_put(s, &item, rend_wall(), &cas);
 	return verb_stored(j, stored, cas, value->len);
@@ -268,12 +277,13 @@ static enum rend_status
 run_delete(struct job *j)
 {
 	if (!is_there(j)) {
-		store_is_gone(j->inst->ssd->store, j->fetch.khash);
+		j->changed = store_is_gone(j->inst->ssd->store, j->fetch.khash);
 		return REND_MISS;
 	}
 	if (!fits(j))
 		return REND_EXISTS;
 	store_remove(j->inst->ssd->store, j->fetch.khash);
+	j->changed = true;
 	return REND_OK;
 }
 
@@ -283,6 +293,7 @@ touch(struct job *j)
 	struct fetch *f = &j->fetch;
 	uint32_t exptime = store_exptime(j->op->ask.exptime);
 
+	j->changed = true;
 	if (!store_touch(j->inst->ssd->store, f->khash, &f->entry, f->head.version, exptime))
 		return REND_NOT_ADMITTED;
 	f->entry.exptime = exptime;

@@ -185,8 +185,33 @@ name_of(char name[32], unsigned key)
 static void
 lock_key(struct world *w, uint64_t khash)
 {
-	while (!keys_try(store_keys(w->store), khash))
+	while (!w->locked && !keys_try(store_keys(w->store), khash))
 		sched_yield();
+}
+
+static void
+unlock_key(struct world *w, uint64_t khash)
+{
+	if (!w->locked)
+		keys_give(store_keys(w->store), khash);
+}
+
+void
+world_lock(struct world *w, unsigned key)
+{
+	char name[32];
+
+	lock_key(w, store_khash(w->store, name, name_of(name, key)));
+	w->locked = true;
+}
+
+void
+world_unlock(struct world *w, unsigned key)
+{
+	char name[32];
+
+	w->locked = false;
+	unlock_key(w, store_khash(w->store, name, name_of(name, key)));
 }
 
 static void
@@ -203,15 +228,14 @@ put(struct world *w, const struct store_item *item)
 {
 	struct pieces p;
 	enum stored stored;
-	uint64_t cas;
 	unsigned n = 0;
 
 	if (!pieces_wanted(w->store, item->keylen, item->value->len))
-		return store_put(w->store, item, w->wall, &cas);
+		return store_put(w->store, item, w->wall, &w->cas);
 	if (!pieces_fit(w->store, item->keylen, item->value->len))
 		return STORE_TOO_BIG;
 	pieces_begin(&p, w->store, item);
-	while ((stored = pieces_go(&p, w->wall, &cas)) == STORE_WAITS && ++n < WAITS_MOST)
+	while ((stored = pieces_go(&p, w->wall, &w->cas)) == STORE_WAITS && ++n < WAITS_MOST)
 		wait_for_pieces(w, &p);
 	pieces_end(&p);
 	if (stored != STORE_WAITS)
@@ -233,6 +257,7 @@ world_set(struct world *w, unsigned key, uint64_t n, size_t len, uint32_t exptim
 		.cflags = (uint32_t)n,
 		.exptime = exptime,
 		.value = &value,
+		.flushes = w->flushes,
 	};
 	enum stored stored;
 
@@ -240,7 +265,7 @@ world_set(struct world *w, unsigned key, uint64_t n, size_t len, uint32_t exptim
 	assert_int_equal(rend_value_copy_in(&value, w->buf, len), 0);
 	lock_key(w, item.khash);
 	stored = put(w, &item);
-	keys_give(store_keys(w->store), item.khash);
+	unlock_key(w, item.khash);
 	rend_value_drop(&value);
 	return stored;
 }
@@ -276,6 +301,7 @@ world_fetch(struct world *w, unsigned key, bool whole, uint64_t *n, struct fetch
 		.key = name,
 		.keylen = keylen,
 		.whole = whole,
+		.locked = w->locked,
 		.wall = w->wall,
 		.done = fetched,
 	};
@@ -322,7 +348,7 @@ world_delete(struct world *w, unsigned key)
 		store_remove(w->store, f.khash);
 	else
 		store_is_gone(w->store, f.khash);
-	keys_give(store_keys(w->store), f.khash);
+	unlock_key(w, f.khash);
 	return how == FETCH_HIT;
 }
 
@@ -337,7 +363,7 @@ world_touch(struct world *w, unsigned key, uint32_t exptime)
 		return false;
 	lock_key(w, f.khash);
 	ok = store_touch(w->store, f.khash, &f.entry, f.head.version, exptime);
-	keys_give(store_keys(w->store), f.khash);
+	unlock_key(w, f.khash);
 	return ok;
 }
 

@@ -20,8 +20,11 @@ struct world {
 	struct store_options options;
 	struct store_opened opened;
 	int64_t wall;
-	char *buf; /* for values */
-	bool kept; /* another thread calls store_step() */
+	char *buf;	  /* for values */
+	bool kept;	  /* another thread calls store_step() */
+	bool locked;	  /* this one has the lock of the key that it asks for: world_lock() */
+	uint64_t flushes; /* store_item.flushes of what is set */
+	uint64_t cas;	  /* that it got */
 	uint64_t crashes;
 };
 
@@ -52,6 +55,10 @@ bool world_get(struct world *w, unsigned key, uint64_t *n, struct record_head *h
 
 /* As world_get(), but says how it ended. */
 enum fetched world_fetch(struct world *w, unsigned key, bool whole, uint64_t *n, struct fetch *f);
+
+/* All that follows is about this key, until world_unlock(). */
+void world_lock(struct world *w, unsigned key);
+void world_unlock(struct world *w, unsigned key);
 
 bool world_delete(struct world *w, unsigned key);
 bool world_touch(struct world *w, unsigned key, uint32_t exptime);

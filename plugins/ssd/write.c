@@ -11,6 +11,7 @@
 
 #define WRITE_MOST     (1U << 20) /* bytes at once: reads are not kept waiting for long */
 #define CATCH_UP_TRIES 1000
+#define COMMIT_TRIES   4
 #define VERSIONS_AHEAD (1ULL << 24)
 #define SEQS_AHEAD     (1ULL << 20)
 
@@ -44,6 +45,7 @@ write_bytes(struct store *s, const struct image *im, uint32_t from, uint32_t to)
 static void
 give_up(struct store *s, struct image *im)
 {
+	atomic_fetch_add(&s->given_up, 1);
 	pthread_mutex_lock(&s->lock);
 	im->failed = true;
 	for (unsigned i = 0; i < STREAMS; i++)
@@ -78,6 +80,7 @@ sync_bank(struct store *s, uint32_t bank)
 
 	if (s->options.sync == STORE_SYNC_NONE || !b->unsynced)
 		return true;
+	COUNT(s, syncs, 1);
 	if (path_sync(s, bank) == IO_OK) {
 		b->unsynced = false;
 		return true;
@@ -348,8 +351,10 @@ write_image(struct store *s, struct image *im, bool flush)
 
 	if (state == SEGMENT_SEALED || (state == SEGMENT_BAD && !im->failed))
 		return recycle(s, im);
-	if (state == SEGMENT_BAD)
+	if (state == SEGMENT_BAD) {
+		s->behind = true; /* not all that it had is given up yet */
 		return false;
+	}
 	if (flushed && !busy && state == SEGMENT_SEALING) {
 		became(s, im, SEGMENT_SEALED); /* nobody will ever look for it on the disk */
 		return recycle(s, im);
@@ -386,15 +391,30 @@ note_safe(struct store *s)
 	pthread_mutex_unlock(&s->lock);
 }
 
+static bool
+write_images(struct store *s, bool flush)
+{
+	bool did = false;
+
+	for (uint32_t i = 0; i < s->image_count; i++)
+		did |= write_image(s, &s->images[i], flush);
+	return did;
+}
+
 bool
 write_step(struct store *s, bool flush)
 {
-	bool did = false, safe = s->options.sync != STORE_SYNC_FLUSH;
+	bool did, was = s->behind, safe = s->options.sync < STORE_SYNC_FLUSH;
 
 	flush |= atomic_exchange(&s->write_due, false);
-	for (uint32_t i = 0; i < s->image_count; i++)
-		did |= write_image(s, &s->images[i], flush);
-	if (flush && s->options.sync == STORE_SYNC_FLUSH) {
+	did = write_images(s, flush);
+	/* Who copied just then has ended a moment later, and others wait for what is behind it. */
+	for (unsigned n = 0; flush && s->behind && store_commits(s) && n < COMMIT_TRIES; n++) {
+		sched_yield();
+		s->behind = was;
+		did |= write_images(s, true);
+	}
+	if (flush && !safe) {
 		safe = write_sync(s);
 		s->behind |= !safe;
 	}

@@ -16,13 +16,14 @@ def rounds(system, role, cpu_us, count=15, shake=WAVE, wrong=0):
 
 
 def case(name="text-1", ours=5.0, peer=10.0, again=10.0, count=15, claims=(), shake=WAVE, wrong=0, calls=None, instructions=None,
-         idle_bytes=None):
+         idle_bytes=None, written=None, object_bytes=None):
     """rend beside a peer: each figure is what the rounds turn around.  calls ...: {system: [count, ...]}."""
     counted = {kind: {system: dict(per_request=values, kinds={"recvfrom": 1.0, "sendmsg": 1.0}, counter="perf", requests=[10, 20],
                                    libraries=[("rend", 80.0), ("libc.so.6", 20.0)], functions=[("text_parse", 30.0), ("<lambda>|", 5.0)])
                       for system, values in found.items()}
-               for kind, found in (("calls", calls), ("instructions", instructions), ("idle_bytes", idle_bytes)) if found}
-    timed = [] if idle_bytes else (rounds("rend", "ours", ours, count, shake, wrong) + rounds("peer", "peer", peer, count, WAVE[::-1]) +
+               for kind, found in (("calls", calls), ("instructions", instructions), ("idle_bytes", idle_bytes), ("written", written),
+                                  ("object_bytes", object_bytes)) if found}
+    timed = [] if idle_bytes or written or object_bytes else (rounds("rend", "ours", ours, count, shake, wrong) + rounds("peer", "peer", peer, count, WAVE[::-1]) +
                                    rounds("peer again", "peer", again, count, WAVE[::-1]) + rounds("floor", "floor", 3.0, count))
     return dict(name=name, about="canned & <odd>", workload="text, 50 connections", unit="request", again=["peer again", "peer"],
                 systems={"rend": "ours", "peer": "peer", "peer again": "peer", "floor": "floor"}, commands={"rend": "rend -c x"},

@@ -7,6 +7,7 @@ import xml.dom.minidom
 from dataclasses import asdict
 
 import canned                # first: it finds the others
+import askers
 import calls
 import chart
 import counted
@@ -15,7 +16,7 @@ import instructions
 import interval
 import report
 import results
-from claims import CALLS, CPU, IDLE_BYTES, Claim
+from claims import CALLS, CPU, IDLE_BYTES, WRITTEN, Claim
 
 
 def sample():
@@ -62,6 +63,41 @@ def test_tables():
         widths = {line.count("|") for line in block.splitlines()}
         assert len(widths) == 1, block
     assert "(pictures/text-1.svg)" in text and "(pictures/claims.svg)" in text and "(pictures/absent.svg)" not in text
+
+
+def test_some_cases_are_published_beside_others():
+    last = canned.result(canned.case("text-1"), canned.case("text-16"), canned.case("gone"))
+    new = canned.result(canned.case("text-16", ours=7.0))
+    new["taken"] = dict(new["taken"], date="2026-02-03 04:05")
+    both = results.merged(last, new, ["text-16", "text-1", "never"])
+    assert [case["name"] for case in both["cases"]] == ["text-16", "text-1"]
+    assert both["cases"][0]["rounds"] == new["cases"][0]["rounds"]
+    text = report.markdown(both, ".")
+    # When most was measured last stands above; when this case was, below its name.
+    assert text.startswith("Measured on 2026-02-03 04:05")
+    assert text.index("## text-1:") < text.index("Measured on 2026-01-02 03:04") and text.count("Measured on") == 2
+    # It stays so when another is measured again, and a run of all has nothing of what was before.
+    again = results.merged(both, new, ["text-16", "text-1"])
+    assert report.markdown(again, ".") == text
+    whole = results.merged(again, last, ["text-1", "text-16"])
+    assert report.markdown(whole, ".").count("Measured on") == 1
+
+
+def test_what_is_weighed_on_a_disk():
+    text = report.markdown(canned.result(
+        canned.case("ssd-writes", written={"rend": [1.031, 1.032, 1.033]}, claims=[asdict(Claim("rend", None, WRITTEN, 1.05))]),
+        canned.case("ssd-objects", object_bytes={"rend": [21.4], "peer": [120.0]})), ".")
+    assert "| rend | 1.031 1.032 1.033 |" in text and "| peer | 120.0 |" in text
+    assert "| ssd-writes | rend: at most 1.05 bytes written to the disk per byte of keys and values | **holds** | 1.032 [" in text
+
+
+def test_what_askers_print_is_read():
+    fio = askers.fio_record('note\n{"jobs": [{"usr_cpu": 5.0, "sys_cpu": 20.0, "read": {"runtime": 500, "total_ios": 50000, '
+                            '"clat_ns": {"percentile": {"50.000000": 240000, "99.000000": 700000}}}}]}')
+    assert fio["per_second"] == 100000 and fio["cpu_us"] == 2.5 and (fio["p50_us"], fio["p99_us"]) == (240, 700), fio
+    io = askers.io_record("uring, direct: depth 32: 40000 reads in 0.500 s of 4096 bytes, 80000 a second, p50 367 us, p99 1057 us, p99.9 2193 us, "
+                          "3.14 us of CPU each, 2.50 of it in the kernel, 27.8 in a batch, 0 failed\n", 0.5)
+    assert io["requests"] == 40000 and io["per_second"] == 80000 and abs(io["cpu_us"] - 3.14) < 1e-9 and io["p99_us"] == 1057, io
 
 
 def test_wrong_answers_are_said():

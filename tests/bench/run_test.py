@@ -63,6 +63,22 @@ def test_a_memcached_behind():
     assert "backend" in check_pairs(out, "proxy-binary-1", 2)["commands"]
 
 
+def test_values_on_a_disk():
+    out = tempfile.mkdtemp()
+    done = run("ssd-set", "ssd-writes", "--rounds", "2", "--requests", "100", "--keys", "2000", "--out", out)
+    assert done.returncode == 0, done
+    sets, bytes_written = results.read(os.path.join(out, "result.json"))["cases"]
+    assert sets["failed"] == bytes_written["failed"] == [], (sets["failed"], bytes_written["failed"])
+    assert len(sets["rounds"]) == 6 and all(r["requests"] > 0 and r["wrong"] == 0 and r["p99_us"] >= r["p50_us"] for r in sets["rounds"])
+    assert all("DISK" in sets["commands"][name] for name in ("ssd",)), sets["commands"]
+    assert all(1 < each < 2 for each in bytes_written["counted"]["written"]["rend"]["per_request"]), bytes_written["counted"]
+
+
+def test_memory_is_no_disk():
+    done = run("ssd-writes", "--keys", "100", "--disk", "/dev/shm", "--out", tempfile.mkdtemp())
+    assert done.returncode == 1 and "/dev/shm is a tmpfs, no disk" in done.stdout, done
+
+
 def test_what_cannot_be_measured_is_said():
     out = tempfile.mkdtemp()
     done = run("text-1", "--pairs", "--rounds", "1", "--build", out, "--out", out)

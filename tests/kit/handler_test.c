@@ -146,6 +146,13 @@ ssd_by_default(void **state)
 	ssd(false, "segment=512KiB");
 }
 
+/* Each change waits for a sync, and flushes nothing by itself. */
+static void
+ssd_always(void **state)
+{
+	ssd(false, "segment=512KiB sync=always flush=10s");
+}
+
 static void
 ssd_later_by_threads(void **state)
 {
@@ -268,6 +275,7 @@ main(void)
 		cmocka_unit_test(inmem_evicting_later),
 #ifdef WITH_SSD
 		cmocka_unit_test(ssd_by_default),
+		cmocka_unit_test(ssd_always),
 		cmocka_unit_test(ssd_later_by_threads),
 #endif
 		cmocka_unit_test(sound),

@@ -5,7 +5,7 @@
 #                         └──► proto ──►
 #
 # A plugin includes rend/ and its own files, and a variant of a plugin that one's.  A tool includes rend/, base/ and proto/, and its own; one that
-# tests plugins also tests/kit.  The bench includes its own.  libevent: net and plugins only.  libconfig: conf only.  Tests may include anything.
+# tests plugins also tests/kit.  The bench includes its own, and tests/kit.  libevent: net and plugins only.  libconfig: conf only.  Tests may include anything.
 #
 # usage: layers.sh [SOURCE TREE]
 set -u
@@ -51,7 +51,7 @@ may() {
     dir=$(dirname "$2")
     other=${variant_of[$dir]:-}
     [[ -n $other && $3 == ../${other#plugins/}/* && $3 != ../*/*/* ]] && [ -f "$root/$dir/$3" ] && return 0
-    [[ $1 == tool && $3 == ../tests/kit/* && $3 != ../*/*/*/* ]] && [ -f "$root/$dir/$3" ] && return 0
+    [[ ($1 == tool || $1 == bench) && $3 == ../tests/kit/* && $3 != ../*/*/*/* ]] && [ -f "$root/$dir/$3" ] && return 0
     # A file of the same folder: a plugin's, a tool's, or main's.  Inside the core, names say the layer.
     [[ $1 == plugin || $1 == tool || $1 == bench || $1 == main ]] && [[ $3 != ../* && $3 != */../* ]] && [ -f "$root/$(dirname "$2")/$3" ]
 }

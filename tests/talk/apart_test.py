@@ -447,7 +447,8 @@ def test_too_many_keys_in_doubt():
             online.say(b"".join(b"delete k%d\r\n" % i for i in range(n, min(n + 64, deletes))))
             for _ in range(n, min(n + 64, deletes)):
                 assert online.line().startswith(b"SERVER_ERROR")
-        assert node(rend, "hot.in_doubt") == 4097 and rend.said("hot: more than 4096 deletes were not answered")
+        wait_for("all to be in doubt", lambda: node(rend, "hot.in_doubt") == deletes)
+        wait_for("that to be said", lambda: rend.said("hot: more than 4096 deletes were not answered"))
         online.ask(b"get old\r\n", b"END\r\n")                       # l2's answer
         l1.misbehave = None
         wait_for("all to be believed", lambda: rend.said("hot: flushed: what it has from here on is believed"), 30)

@@ -14,11 +14,11 @@ DOWN = b"SERVER_ERROR backend down"
 REFUSED = b"SERVER_ERROR out of memory storing object"
 
 
-def conf(path, timeout=TIMEOUT_S):
+def conf(path, timeout=TIMEOUT_S, more=""):
     return f"""
 drain_timeout = "1s";
 handlers = {{ disk = {{ plugin = "ssd"; path = "{path}"; size = "24MiB"; segment = "1MiB"; flush = "5ms"; engine = "threads";
-	timeout = "{int(timeout * 1000)}ms"; }}; }};
+	timeout = "{int(timeout * 1000)}ms"; {more} }}; }};
 policies = {{ main = {{ plugin = "l1only"; l1 = "disk"; }}; }};
 listeners = ( {{ port = 0; policy = "main"; }} );
 """
@@ -160,6 +160,49 @@ def test_the_end_does_not_wait_for_the_disk():
         assert rend.said("rebuilt"), rend.tail()
         for key in range(2, KEYS):
             assert get(c, key) is True, key
+
+
+def test_what_has_to_be_on_the_disk_is_answered_in_time():
+    """sync = always: a change waits for no longer than `timeout`, and whoever waits behind it, too; what came of it is open, and nothing older is there."""
+    path = filled()
+    with Hanging(conf(path, more='sync = "always";')) as rend, rend.client() as c, rend.client() as other:
+        assert put(c, 1, 2) == b"STORED"
+        rend.hang()
+        answer, took = timed(lambda: put(c, 1, 3))
+        said("a change that is not on the disk", [took])
+        assert answer == TIMED_OUT and took >= TIMEOUT_S * 0.9, (answer, took)
+        assert get(c, 1, 3) is True
+        # In a row, and many at once.
+        answer, took = timed(lambda: c.ask(b"set key1 0 0 1\r\nx\r\n" * 20, (TIMED_OUT + b"\r\n") * 20))
+        said("20 changes of one key", [took])
+        v = value(0, 4)
+        many = b"".join(b"set key%d 0 0 %d\r\n%s\r\n" % (key, len(v), v) for key in range(500, 700))
+        answer, took = timed(lambda: c.ask(many, (TIMED_OUT + b"\r\n") * 200))
+        said("200 changes of keys of their own", [took])
+        c.ask(b"delete key1\r\n", TIMED_OUT + b"\r\n").ask(b"flush_all\r\n", TIMED_OUT + b"\r\n")
+        assert get(other, 1) is None and get(other, 2) is None
+        rend.go_on()
+        wait_for("changes to be answered", lambda: put(c, 1, 5) == b"STORED")
+        assert get(c, 1, 5) is True and get(c, 2) is None
+        assert put(c, 2, 6) == b"STORED"
+        c.ask(b"delete key1\r\n", b"DELETED\r\n")
+        rend.kill()
+    with Rend(conf(path)) as rend, rend.client() as c:
+        assert rend.said("rebuilt"), rend.tail()
+        assert get(c, 1) is None and get(c, 2, 6) is True and get(c, 3) is None
+
+
+def test_the_end_does_not_wait_for_what_is_not_on_the_disk():
+    path = filled()
+    with Hanging(conf(path, 20, 'sync = "always";')) as rend, rend.client() as c:
+        rend.hang()
+        c.say(b"set key1 0 0 1\r\nx\r\n")
+        with rend.client() as other:
+            wait_for("it to be under way", lambda: any(int(n) for name, n in other.stats("ops").items() if name.endswith(":in_flight")))
+        status, took = timed(rend.end)
+        said("until the end", [took])
+        assert status == 0 and took < 15, (status, took, rend.tail())
+        rend.go_on()
 
 
 def test_a_flush_all_while_a_value_is_read():

@@ -122,6 +122,50 @@ def test_after_kill_9_what_was_flushed_is_there():
             right(found(c), want)
 
 
+def test_with_sync_always_what_was_answered_is_there():
+    """Nothing is flushed by itself here, so it is there because it was answered."""
+    path = folder()
+    always = lambda path: conf(path, 'sync = "always";').replace('flush = "5ms"', 'flush = "10s"')
+    with Rend(always(path)) as rend:
+        with rend.client() as c, rend.client() as other:
+            put(c, 1)
+            c.ask(b"delete key7\r\ntouch key8 -1\r\nset n 0 0 1\r\n1\r\nincr n 6\r\n", b"DELETED\r\nTOUCHED\r\nSTORED\r\n7\r\n")
+            c.ask(b"mg new N60 v\r\n", b"VA 0 W\r\n\r\n")
+            many = range(2000, 3000)
+            c.say(b"".join(b"set key%d 2 0 %d\r\n%s\r\n" % (key, len(value(key, 2)), value(key, 2)) for key in many))
+            c.hear(b"STORED\r\n" * len(many))
+            put(c, 3, range(20, 25))
+            put(other, 3, range(25, 30))
+            rend.kill()
+    with Rend(always(path)) as rend:
+        assert rend.said("rebuilt"), rend.tail()
+        with rend.client() as c:
+            want = {key: 3 if key in range(20, 30) else 1 for key in range(KEYS)}
+            want[7] = want[8] = None
+            right(found(c), want)
+            right(found(c, many), dict.fromkeys(many, 2))
+            c.ask(b"get n\r\n", b"VALUE n 0 1\r\n7\r\nEND\r\n").ask(b"mg new v\r\n", b"VA 0 Z\r\n\r\n")
+            c.ask(b"flush_all\r\n", b"OK\r\n")
+        rend.kill()
+    with Rend(always(path)) as rend, rend.client() as c:
+        assert all(n is None for n in found(c).values())
+
+
+def test_what_is_stored_together_shares_a_sync():
+    with Rend(conf(folder(), 'sync = "always"; size = "64MiB";').replace('size = "24MiB"; ', "")) as rend, rend.client() as c:
+        count = lambda name: int(rend.stats("node disk")["disk." + name])
+        put(c, 1, range(20))
+        wait_for("the counters", lambda: count("syncs") >= 20)
+        before, so_far, many = count("syncs"), count("user_bytes"), 3000
+        c.say(b"".join(b"set key%d 0 0 1\r\nx\r\n" % key for key in range(many)))
+        c.hear(b"STORED\r\n" * many)
+        # All are counted at one moment, once a second.
+        wait_for("the counters", lambda: count("user_bytes") - so_far > many * 68)
+        shared = count("syncs") - before
+        print(f"{many} stores, {shared} syncs", flush=True)
+        assert 0 < shared < many / 4, shared
+
+
 def overwrite(path, what):
     """Somebody, or the disk, has changed the bytes of what was stored."""
     places = 0
@@ -241,6 +285,76 @@ def test_what_a_miss_leaves():
     with Rend(conf(path)) as rend:
         with rend.client() as c:
             c.ask(b"mg left N0 v\r\n", b"VA 0 Z\r\n\r\n")
+
+
+# ---- what is not stored, because the options say so ----
+
+REFUSED = b"SERVER_ERROR out of memory storing object\r\n"
+
+
+def test_what_is_too_long_or_gone_too_soon():
+    """It is refused by each verb that brings a value, and nothing older is there then, in no tier."""
+    for policy in ({}, TIERS):
+        with Rend(conf(folder(), 'min_ttl = "60s"; max_value = 100;', **policy)) as rend, rend.client() as c:
+            ok, long = b"set k 0 0 2\r\n10\r\n", b"x" * 101
+            for said, heard in (
+                    (b"set k 0 0 101\r\n%s\r\n" % long, REFUSED),
+                    (b"replace k 0 0 101\r\n%s\r\n" % long, REFUSED),
+                    (b"append k 0 0 99\r\n%s\r\n" % long[:99], REFUSED),
+                    (b"prepend k 0 0 99\r\n%s\r\n" % long[:99], REFUSED),
+                    (b"ms k 101\r\n%s\r\n" % long, REFUSED),
+                    (b"set k 0 59 1\r\nx\r\n", REFUSED),
+                    (b"set k 0 %d 1\r\nx\r\n" % (time.time() + 20), REFUSED),
+                    (b"ms k 1 T30\r\nx\r\n", REFUSED)):
+                c.ask(ok, b"STORED\r\n").ask(b"get k\r\n", b"VALUE k 0 2\r\n10\r\nEND\r\n")
+                c.ask(said, heard).ask(b"get k\r\n", b"END\r\n")
+            # What would not be stored anyway, is answered so.
+            c.ask(ok, b"STORED\r\n").ask(b"add k 0 0 101\r\n%s\r\n" % long, b"NOT_STORED\r\n").ask(b"cas k 0 0 101 1\r\n%s\r\n" % long, b"EXISTS\r\n")
+            c.ask(b"incr k 1\r\n", b"11\r\n")
+            # A time of its own: what comes later, and what is a delete, and what clients leave for each other.
+            c.ask(b"touch k 5\r\nincr k 1\r\nappend k 0 0 1\r\n0\r\nget k\r\n", b"TOUCHED\r\n12\r\nSTORED\r\nVALUE k 0 3\r\n120\r\nEND\r\n")
+            c.ask(b"set k 0 -1 1\r\nx\r\nget k\r\n", b"STORED\r\nEND\r\n")
+            c.ask(b"mg k N5\r\nmg k v\r\n", b"HD W\r\nVA 0 Z\r\n\r\n")
+            c.ask(b"set l 0 90 100\r\n%s\r\n" % long[:100], b"STORED\r\n")
+            wait_for("it to be counted", lambda: int(rend.stats("node disk")["disk.refused_ttl"]) == 3)
+            assert int(rend.stats("node disk")["disk.refused_size"]) == 5
+            assert int(rend.stats("node disk")["disk.not_admitted"]) == 8
+
+
+def test_what_is_beyond_the_budget():
+    with Rend(conf(folder(), 'write_budget = "1MiB";', **TIERS)) as rend, rend.client() as c:
+        v, answers = b"v" * 4000, []
+        begun = time.monotonic()
+        for n in range(2000):
+            answers.append(c.say(b"set key%d 0 0 4000\r\n%s\r\n" % (n % 700, v)).line() + b"\r\n")
+        took = time.monotonic() - begun
+        stored = answers.count(b"STORED\r\n")
+        print(f"{stored} of 2000 stored in {took:.1f} s", flush=True)
+        assert set(answers) == {b"STORED\r\n", REFUSED}
+        assert 250 <= stored <= (took + 1) * (1 << 20) / 4096 + 2, (stored, took)
+        # The last answer of each key is what is there.
+        for key in range(600):
+            last = answers[(1999 - key) // 700 * 700 + key]
+            c.say(b"get key%d\r\n" % key)
+            if c.line() != b"END":
+                c.hear(v + b"\r\nEND\r\n")
+                assert last == b"STORED\r\n", key
+            else:
+                assert last == REFUSED, key
+        wait_for("it to be counted", lambda: int(rend.stats("node disk")["disk.refused_budget"]) == 2000 - stored)
+        # After a while there is some again.
+        wait_for("a store to be taken", lambda: c.say(b"set key1 0 0 1\r\nx\r\n").line() == b"STORED")
+
+
+def test_options_that_make_no_sense():
+    for option, said in (('write_budget = 50;', 'write_budget is 50 bytes a second: at least "64KiB", or 0 for no bound'),
+            ('min_ttl = "1500ms";', "min_ttl has a part of a second, and values expire by whole ones")):
+        rend = Rend(conf(folder(), option))
+        rend.start()
+        assert rend.child.wait(harness.PATIENCE) != 0
+        rend.reader.join(harness.PATIENCE)
+        assert rend.said(said), rend.tail()
+        rend.remove()
 
 
 # ---- what is seen of it ----

@@ -1,0 +1,160 @@
+/*
+ * Where the record of a key is.  Read without a lock; tests/model/inmem_index.py is its protocol, in every interleaving.
+ *
+ *	set: 1 .. 128 pages	page: 256 buckets	bucket: a line of cache, 7 slots
+ *
+ *	slot:	tag 18 | hits 3 | where 2 | location 41		0: empty
+ *
+ * The hash of a key gives its set, its tag and its *home*, a bucket; the tag and the number of the set's pages give the page.  A home that is
+ * full has entries in three other buckets of the page (`where` says in which), and counts them.  A slot changes under the lock of its item's
+ * home.  An empty one is claimed by compare-and-swap, so no foreign lock is ever needed.
+ *
+ * It grows by one page in one set at a time, bucket by bucket (growth.h).
+ */
+#ifndef INMEM_INDEX_H
+#define INMEM_INDEX_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "arena.h"
+
+#define INDEX_SLOTS   7
+#define INDEX_BUCKETS 256 /* in a page; so many, because pages are filled by chance, and then more alike */
+#define INDEX_OTHERS  3	  /* buckets where an entry may be if its home is full */
+
+struct bucket {
+	uint32_t lock;	/* atomic; 1: taken */
+	uint16_t away;	/* entries of this home that are in other buckets */
+	uint8_t filter; /* atomic; a bit for each of their tags, until none is away */
+	uint8_t pages;	/* atomic; how many pages its set had when its entries were last sorted; 0: they never were */
+	uint64_t slots[INDEX_SLOTS]; /* atomic */
+} __attribute__((aligned(64)));
+
+struct index {
+	struct arena *arena;
+	uint64_t grown; /* atomic: pages << 32 | so many sets have one more */
+	uint64_t
+	    growing; /* atomic, changed under grow_lock: bucket whose turn it is, in the set whose turn it is; INDEX_RESTS */
+	uint64_t displaced; /* atomic; evicted because their home was full */
+	pthread_mutex_t grow_lock;
+	uint64_t stray[INDEX_BUCKETS][INDEX_BUCKETS / 64]; /* growth.c's, under grow_lock */
+};
+#define INDEX_RESTS UINT64_MAX
+
+/* A key, as the index looks for it. */
+struct index_key {
+	const char *key;
+	size_t len;
+	uint32_t hash; /* index_hash() */
+};
+
+/* A home that is locked. */
+struct home {
+	struct index *index;
+	struct bucket *bucket, *page; /* the page's first */
+	uint32_t hash;
+	uint64_t *slot; /* of the entry that was found; NULL: none */
+	uint64_t entry;
+};
+
+/* What the index takes of a hash: it stands in the record, too. */
+static inline uint32_t
+index_hash(uint64_t hash)
+{
+	return (uint32_t)(hash >> 16);
+}
+
+/* ---- entries ---- */
+
+#define INDEX_TAG_SHIFT	  8 /* of a hash: below it is the bucket */
+
+#define ENTRY_TAG_SHIFT	  46
+#define ENTRY_HIT	  (1ULL << 43)
+#define ENTRY_HITS_MAX	  7
+#define ENTRY_WHERE_SHIFT 41
+#define ENTRY_WHERE	  (3ULL << ENTRY_WHERE_SHIFT)
+#define ENTRY_LOCATION	  ((1ULL << ENTRY_WHERE_SHIFT) - 1)
+
+static inline uint64_t
+entry_location(uint64_t entry)
+{
+	return entry & ENTRY_LOCATION;
+}
+
+static inline unsigned
+entry_hits(uint64_t entry)
+{
+	return (unsigned)(entry / ENTRY_HIT & ENTRY_HITS_MAX);
+}
+
+/* ---- all of it ---- */
+
+/* Over an arena that is all zeros. */
+void index_init(struct index *ix, struct arena *a);
+void index_fini(struct index *ix);
+
+/* The bucket of that number, less than index_buckets(). */
+uint64_t index_buckets(const struct index *ix);
+struct bucket *index_bucket(const struct index *ix, uint64_t number);
+
+/* ---- without a lock, between grace_enter() and the next ---- */
+
+/* The entry of a key, and where it stands; 0: there was a moment in between when it had none. */
+uint64_t index_find(const struct index *ix, const struct index_key *key, uint64_t **slot);
+
+/* It was asked for: one hit more, up to the most, unless somebody changes it just now. */
+static inline void
+index_hit(uint64_t *slot, uint64_t entry)
+{
+	if (entry_hits(entry) != ENTRY_HITS_MAX)
+		__atomic_compare_exchange_n(slot, &entry, entry + ENTRY_HIT, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
+/* Fetches into the cache the home of a hash. */
+void index_warm(const struct index *ix, uint32_t hash);
+
+/* The entry that is likely this hash's, for those who only want to know what to fetch; 0: there is none in its home. */
+uint64_t index_guess(const struct index *ix, uint32_t hash);
+
+/* ---- under a lock ---- */
+
+void index_lock(struct home *h, struct index *ix, uint32_t hash);
+void index_unlock(struct home *h);
+
+/* Looks for a key, or for the entry of a location. */
+bool index_look(struct home *h, const struct index_key *key);
+bool index_look_at(struct home *h, uint64_t location);
+
+/* The entry that was found is for this location from now on, with so many hits. */
+void index_move(struct home *h, uint64_t location, unsigned hits);
+
+/* The entry that was found goes. */
+void index_clear(struct home *h);
+
+/*
+ * A new entry; it is the one that was found, then.  The home may be so full that another one has to go: *evicted is that, else 0.  NULL: none
+ * may go.  false: there is no place; where one may go that is all but impossible, since others would have to hold seven locks just now.
+ */
+bool index_insert(struct home *h, uint64_t location, unsigned hits, uint64_t *evicted);
+
+/* ---- shared with growth.c ---- */
+
+/* The page of a tag in a set that has so many. */
+unsigned index_page_of(unsigned pages, uint32_t hash);
+
+/* Puts an entry into its home or one of the others in the page; one that is there may have to move.  NULL: there is no place. */
+uint64_t *index_place(struct home *h, uint64_t *entry);
+
+/* Which of the page's buckets is the home of what stands in this one? */
+unsigned index_home_of(unsigned bucket, uint64_t entry);
+
+void bucket_lock(struct bucket *b);
+void bucket_unlock(struct bucket *b);
+
+/* One that was away is so no longer. */
+void bucket_back(struct bucket *home);
+
+#endif

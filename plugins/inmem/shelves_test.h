@@ -1,0 +1,39 @@
+/* A store with two workers on one thread, and no core, for tests of its parts.  Values say whose they are. */
+#ifndef INMEM_SHELVES_TEST_H
+#define INMEM_SHELVES_TEST_H
+
+#include "store.h"
+
+#define MIB (1024 * 1024)
+
+extern struct store *store;
+extern struct shelf *shelves[2];
+
+void shelves_make(uint64_t limit, bool evict);
+void shelves_end(void);
+
+/* An op for a key. */
+struct op {
+	struct rend_op op;
+	char key[32];
+};
+struct rend_op *op_of(struct op *o, int key);
+
+/* len bytes that say whose they are. */
+void describe(char *to, int key, size_t len);
+bool is_whole(struct record *r, int key, size_t len);
+
+bool put(struct shelf *sh, int key, size_t len);
+void drop(struct shelf *sh, int key);
+struct record *find(int key);
+
+/* The worker is at work no more. */
+void leave(struct shelf *sh);
+
+/* Growth comes to its end, and nobody is at work. */
+void settle(void);
+
+/* Chance, the same each time. */
+unsigned roll(unsigned sides);
+
+#endif

@@ -1,0 +1,179 @@
+/* Visits: the home of a key is locked.  See store.h. */
+#include "store.h"
+
+/* Versions that others choose lead ours only below this, so that nobody can drive the counter to its end. */
+#define VERSION_LED_MAX (1ULL << 62)
+
+/* Whether the index should grow is looked at once in so many inserts; then so many buckets are sorted for each. */
+#define GROW_LOOKS   32
+#define GROW_BUCKETS 4
+
+static uint64_t
+next_version(struct store *s, uint64_t wanted)
+{
+	uint64_t last;
+
+	if (wanted == 0)
+		return __atomic_add_fetch(&s->version, 1, __ATOMIC_RELAXED);
+	last = __atomic_load_n(&s->version, __ATOMIC_RELAXED);
+	while (last < wanted && wanted < VERSION_LED_MAX)
+		if (__atomic_compare_exchange_n(&s->version, &last, wanted, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+			break;
+	return wanted;
+}
+
+void
+visit_enter(struct visit *v, struct shelf *sh, const struct rend_op *op)
+{
+	struct store *s = sh->store;
+	struct index_key key = store_key(op);
+
+	v->shelf = sh;
+	v->store = s;
+	v->wall = rend_wall();
+	v->found = NULL;
+	v->inserted = false;
+	v->gone.count = 0;
+	index_lock(&v->home, &s->index, key.hash);
+	/*
+	 * Before anybody asks the guard.  A flush changes the guard's words first and the epoch then: who sees this
+	 * epoch old and stores after it, stores what is flushed; who sees it new finds the guard changed.
+	 */
+	v->epoch = (uint16_t)__atomic_load_n(&s->epoch, __ATOMIC_ACQUIRE);
+	if (!index_look(&v->home, &key))
+		return;
+	v->found = arena_at(&s->arena, entry_location(v->home.entry));
+	if (record_gone(v->found, v->epoch, v->wall)) {
+		store_reclaim(sh, entry_location(v->home.entry), &v->gone);
+		index_clear(&v->home);
+		v->found = NULL;
+	}
+}
+
+static void
+count_in(struct visit *v)
+{
+	int64_t *items = &v->store->counts[v->shelf->worker].items;
+
+	__atomic_store_n(items, __atomic_load_n(items, __ATOMIC_RELAXED) + 1, __ATOMIC_RELAXED);
+	v->inserted = true;
+}
+
+/* Into the place of v->found, or into a new one. */
+static bool
+publish(struct visit *v, struct draft *d)
+{
+	uint64_t old = v->home.entry, evicted = 0;
+
+	if (v->found != NULL) {
+		index_move(&v->home, d->location, entry_hits(old));
+		store_drop(v->shelf, entry_location(old), &v->gone);
+		count_in(v);
+		v->inserted = false;
+		return true;
+	}
+	if (!index_insert(&v->home, d->location, d->hits, v->store->evict ? &evicted : NULL))
+		return false;
+	count_in(v);
+	if (evicted != 0)
+		store_evict(v->shelf, entry_location(evicted), &v->gone);
+	return true;
+}
+
+bool
+visit_put(struct visit *v, const struct rend_op *op, struct draft *d)
+{
+	struct record *r = d->record;
+
+	r->version = next_version(v->store, op->ask.cas_new);
+	r->epoch = v->epoch;
+	r->access = (uint16_t)v->wall;
+	if (rend_expired(record_exptime(r), v->wall)) {
+		if (v->found != NULL)
+			visit_take(v);
+		/* The draft is wasted by its maker. */
+	} else if (publish(v, d)) {
+		v->found = r;
+		d->record = NULL;
+	} else {
+		return false;
+	}
+	rend_count(v->store->counters.total_items, 1);
+	return true;
+}
+
+void
+visit_take(struct visit *v)
+{
+	uint64_t location = entry_location(v->home.entry);
+
+	index_clear(&v->home);
+	store_drop(v->shelf, location, &v->gone);
+	v->found = NULL;
+}
+
+void
+visit_touch(struct visit *v, int64_t exptime)
+{
+	record_set_exptime(v->found, exptime);
+	if (rend_expired(record_exptime(v->found), v->wall))
+		visit_take(v);
+}
+
+/* ---- growth, on the way ---- */
+
+static void
+dropped(void *arg, uint64_t entry)
+{
+	struct visit *v = arg;
+
+	store_evict(v->shelf, entry_location(entry), &v->gone);
+}
+
+static bool
+should_grow(struct visit *v)
+{
+	struct store *s = v->store;
+
+	if (growth_is_half_way(&s->index))
+		return true;
+	return ++v->shelf->inserts % GROW_LOOKS == 0 && growth_is_due(&s->index, store_count(s));
+}
+
+/* A page's bytes from the budget, if need be with those of a free segment. */
+static bool
+pay_page(struct store *s)
+{
+	if (budget_take(s->arena.budget, ARENA_PAGE))
+		return true;
+	return log_give_back(&s->log, s->log.reserve) && budget_take(s->arena.budget, ARENA_PAGE);
+}
+
+static void
+grow(struct visit *v)
+{
+	struct store *s = v->store;
+
+	if (!growth_runs(&s->index)) {
+		if (growth_ends(&s->index) || !should_grow(v))
+			return;
+		if (!pay_page(s)) {
+			v->shelf->inserts = GROW_LOOKS - 1; /* at the next insert again */
+			return;
+		}
+		if (!growth_begin(&s->index)) {
+			budget_give(s->arena.budget, ARENA_PAGE);
+			return;
+		}
+	}
+	growth_step(&s->index, GROW_BUCKETS, dropped, v);
+}
+
+void
+visit_leave(struct visit *v)
+{
+	index_unlock(&v->home);
+	if (v->inserted)
+		grow(v);
+	gone_drop(&v->gone);
+}

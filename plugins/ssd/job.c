@@ -201,7 +201,7 @@ job_granted(struct rend_call *call)
 
 	REND_CHECK(inst, INSTANCE_MAGIC);
 	run_granted(inst);
-	io_flush(inst->fetcher.queue);
+	fetcher_flush(&inst->fetcher);
 }
 
 void

@@ -45,7 +45,7 @@ end(struct io_queue *q, struct io_request *r, enum io_status ended, int error, b
 	if (r->kind == IO_READ || r->kind == IO_WRITE)
 		count(&q->counts.bytes[r->kind], r->bytes);
 	/* What never got to the disk says nothing of it; but if it was a probe, that is over. */
-	if (r->file->breaker != NULL)
+	if (r->file->breaker != NULL && r->probe != BREAKER_ASIDE)
 		breaker_ended(r->file->breaker, by_disk ? ended : IO_CANCELLED, r->probe, io_now(q->io));
 }
 

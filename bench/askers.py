@@ -68,9 +68,11 @@ class OfAFile(Asker):
 class Fio(OfAFile):
     """As many reads as the disk can do, at this depth."""
     role: str = "floor"
+    blocks: int = 1          # values' sizes, in one read
 
     def argv(self, seconds, warm, seed):
-        return ["fio", "--name=reads", f"--filename={self.path}", "--rw=randread", f"--bs={self.workload.value_bytes}", "--direct=1",
+        return ["fio", "--name=reads", f"--filename={self.path}", "--rw=randread", f"--bs={self.blocks * self.workload.value_bytes}",
+                f"--blockalign={self.workload.value_bytes}", "--direct=1",
                 "--ioengine=io_uring", f"--iodepth={self.depth}", "--thread", "--time_based", f"--runtime={round(seconds * 1000)}ms",
                 f"--ramp_time={round(warm * 1000)}ms", f"--size={self.size_mib}m", "--norandommap", f"--randseed={seed}",
                 "--output-format=json"]

@@ -38,7 +38,7 @@ static const struct {
 	[REND_DURATION] = { "duration", "a duration, like \"250ms\"", KIND(TREE_INT) | KIND(TREE_STRING),
 	    sizeof(uint64_t), take_number },
 	[REND_STRING] = { "string", "a string", KIND(TREE_STRING), sizeof(char *), take_string },
-	[REND_STRINGS] = { "strings", "a list of strings, [ \"a\", \"b\" ]", KIND(TREE_LIST),
+	[REND_STRINGS] = { "strings", "a list of strings, [ \"a\", \"b\" ]", KIND(TREE_LIST) | KIND(TREE_STRING),
 	    sizeof(struct rend_strings), take_strings },
 	[REND_CHOICE] = { "choice", "a string", KIND(TREE_STRING), sizeof(int), take_choice },
 	[REND_HANDLER] = { "handler", "the name of a handler", KIND(TREE_STRING), sizeof(void *), take_node },
@@ -149,6 +149,22 @@ take_list(const struct filling *f, const struct rend_option *opt, const struct t
 	return 0;
 }
 
+/* As a list with nothing else in it. */
+static int
+take_one(const struct filling *f, const struct rend_option *opt, const char *text, struct rend_error *err)
+{
+	struct rend_strings all = { .count = 1 };
+	const char **strings = arena_more(f->conf, sizeof *strings);
+	const char *copy = arena_copy(f->conf, text, strlen(text));
+
+	if (strings == NULL || copy == NULL)
+		return error_set(err, EX_OSERR, "no memory");
+	strings[0] = copy;
+	all.strings = strings;
+	put(f, opt, &all);
+	return 0;
+}
+
 static int
 take_choice(const struct filling *f, const struct rend_option *opt, const char *text, struct rend_error *err)
 {
@@ -220,6 +236,10 @@ take(const struct filling *f, const struct rend_option *opt, const struct tree *
 	}
 	case TREE_LIST:
 		return take_list(f, opt, t, err);
+	case TREE_STRING:
+		if (opt->type == REND_STRINGS)
+			return take_one(f, opt, t->text, err);
+		return types[opt->type].take(f, opt, t->text, err);
 	default:
 		return types[opt->type].take(f, opt, t->text, err);
 	}

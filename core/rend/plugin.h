@@ -26,7 +26,7 @@ enum rend_option_type {
 	REND_SIZE,     /* uint64_t, bytes	"64MiB", "1.5GiB", 4096 */
 	REND_DURATION, /* uint64_t, ns		"250ms", "1.5s", "2min", "1h"; a bare 0 */
 	REND_STRING,   /* const char *		"text" */
-	REND_STRINGS,  /* struct rend_strings	[ "a", "b" ] */
+	REND_STRINGS,  /* struct rend_strings	[ "a", "b" ], or "a" for a single one */
 	REND_CHOICE,   /* int, which of range	"lru" */
 	REND_HANDLER,  /* const struct rend_node *	the name of a block under handlers */
 	REND_NODE,     /* const struct rend_node *	the name of a block under handlers or policies */

@@ -79,7 +79,7 @@ bool
 store_audit(struct store *s, char *why, size_t size)
 {
 	struct audit a = { .s = s, .why = why, .size = size };
-	uint32_t n[SEGMENT_BAD + 1] = { 0 }, images = 0;
+	uint32_t n[SEGMENT_BAD + 1] = { 0 }, images = 0, listed = 0;
 
 	for (uint32_t i = 0; i < s->g.segments; i++) {
 		enum segment_state state = s->segments[i].state;
@@ -89,8 +89,10 @@ store_audit(struct store *s, char *why, size_t size)
 		    atomic_load(&s->segments[i].seq) >= atomic_load(&s->flush_seq) && !segment_ok(&a, i))
 			return false;
 	}
-	if (n[SEGMENT_FREE] != s->free_count)
-		return wrong(&a, "%u segments are free, and %u are listed", n[SEGMENT_FREE], s->free_count);
+	for (unsigned i = 0; i < s->path_count; i++)
+		listed += s->paths[i].free_count;
+	if (n[SEGMENT_FREE] != listed)
+		return wrong(&a, "%u segments are free, and %u are listed", n[SEGMENT_FREE], listed);
 	for (const struct image *im = s->free_images; im != NULL; im = im->next)
 		images++;
 	for (uint32_t i = 0; i < s->g.segments; i++)

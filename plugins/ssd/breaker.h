@@ -51,6 +51,7 @@ enum breaker_probe {
 	BREAKER_NO_PROBE,
 	BREAKER_PROBE,	    /* passes always; if it fails, the probe has failed */
 	BREAKER_PROBE_LAST, /* and if it succeeds, the disk is well */
+	BREAKER_ASIDE,	    /* it is no business of the breaker's: that is neither asked nor told */
 };
 
 /* May a request go out?  Counts it as refused if not.  Any thread. */

@@ -85,6 +85,13 @@ was_so(const struct crashes *c, const struct history *h, uint64_t n, uint32_t ex
 	return n == 0;
 }
 
+/* So many writes are of items that are stale. */
+static bool
+is_stale(uint64_t n)
+{
+	return n % 5 == 0;
+}
+
 static void
 check_key(struct crashes *c, struct world *after, unsigned key)
 {
@@ -97,6 +104,8 @@ check_key(struct crashes *c, struct world *after, unsigned key)
 	c->found += n != 0;
 	if (n == 0 && c->loses)
 		return;
+	if (n != 0)
+		assert_int_equal((f.head.flags & RECORD_STALE) != 0, is_stale(n));
 	if (!was_so(c, h, n, n == 0 ? 0 : f.entry.exptime, after->wall))
 		fail_msg("after a crash (%d) in operation %llu, all before %llu flushed: key %u has write %llu until "
 			 "%u; the last was %llu until %u; %s",
@@ -201,6 +210,7 @@ set(struct crashes *c, unsigned key, uint32_t exptime, size_t len)
 {
 	uint64_t n = c->next_n++;
 
+	c->w.stale = is_stale(n);
 	if (world_set(&c->w, key, n, len, exptime) == STORED)
 		note(c, key, n, exptime);
 	else

@@ -15,6 +15,7 @@
 
 struct read {
 	struct io_request request;
+	struct io_queue *queue;
 	struct fetch *fetch;
 	struct page *page; /* NULL: it was handed out */
 	uint32_t skip;	   /* bytes in it before the record */
@@ -162,7 +163,8 @@ limit(struct fetch *f)
 static bool
 hit(struct fetch *f)
 {
-	index_hit(f->fetcher->store->index, f->khash, &f->entry.place);
+	if (!f->quiet)
+		index_hit(f->fetcher->store->index, f->khash, &f->entry.place);
 	return ends(f, FETCH_HIT, IO_OK);
 }
 
@@ -302,6 +304,7 @@ read_new(struct fetch *f)
 	const struct place *p = &f->entry.place;
 	uint64_t from = (uint64_t)p->start * g->chunk, to = from + RECORD_HEAD + KEY_MOST,
 		 first = from / IO_ALIGN * IO_ALIGN;
+	const struct bank *bank = &f->fetcher->store->banks[geometry_bank(g, p->seg)];
 	struct read *rd = calloc(1, sizeof *rd);
 
 	if (rd == NULL)
@@ -315,12 +318,13 @@ read_new(struct fetch *f)
 		free(rd);
 		return NULL;
 	}
+	rd->queue = f->fetcher->queues[bank->path];
 	rd->fetch = f;
 	rd->skip = (uint32_t)(from - first);
 	rd->room = (uint32_t)(to - from);
 	rd->request = (struct io_request){
 		.kind = IO_READ,
-		.file = write_bank(f->fetcher->store, p->seg),
+		.file = bank->file,
 		.offset = geometry_offset(g, p->seg) + first,
 		.deadline = f->until,
 		.done = read_done,
@@ -335,7 +339,7 @@ static bool
 read_disk(struct fetch *f)
 {
 	struct read *rd = read_new(f);
-	enum io_status status = rd == NULL ? IO_NO_MEMORY : io_submit(f->fetcher->queue, &rd->request);
+	enum io_status status = rd == NULL ? IO_NO_MEMORY : io_submit(rd->queue, &rd->request);
 
 	if (status == IO_OK)
 		return false;
@@ -398,6 +402,13 @@ attempt(struct fetch *f)
 	if (f->whole && f->buf == NULL)
 		return ends(f, FETCH_FAILED, IO_NO_MEMORY);
 	return hit(f);
+}
+
+void
+fetcher_flush(struct fetcher *fetcher)
+{
+	for (unsigned i = 0; i < store_paths(fetcher->store); i++)
+		io_flush(fetcher->queues[i]);
 }
 
 bool

@@ -23,7 +23,7 @@ enum fetched {
 /* A worker's. */
 struct fetcher {
 	struct store *store;
-	struct io_queue *queue;
+	struct io_queue *queues[STORE_PATHS_MOST]; /* to each of the store's paths */
 	struct buffers *buffers;
 	unsigned shelf; /* the worker's, in buffers */
 	uint64_t time;	/* ns, of one read */
@@ -38,6 +38,7 @@ struct fetch {
 	uint8_t keylen;
 	bool whole;  /* with the value; else only the head is known to be right */
 	bool locked; /* the key's lock is the caller's */
+	bool quiet;  /* it is not noted as a hit */
 	int64_t wall;
 	void (*done)(struct fetch *f); /* from io_poll() */
 
@@ -60,7 +61,10 @@ struct fetch {
 	struct gather *gather; /* the record is a manifest */
 };
 
-/* true: answered, done() is not called.  false: done() will be.  The queue's thread, which calls io_flush() afterwards. */
+/* What was asked goes to the disks (io_flush()). */
+void fetcher_flush(struct fetcher *fetcher);
+
+/* true: answered, done() is not called.  false: done() will be.  The queues' thread, which calls fetcher_flush() afterwards. */
 bool fetch_begin(struct fetcher *fetcher, struct fetch *f);
 
 #endif

@@ -51,10 +51,41 @@ read_block(const void *block, void *to, size_t size)
 
 /* ---- super ---- */
 
+/* Bytes of one that has no paths. */
+#define SUPER_ALONE offsetof(struct super, paths)
+
 void
 format_super(void *block, const struct super *s)
 {
-	fill_block(block, s, sizeof *s);
+	uint64_t sum;
+
+	fill_block(block, s, SUPER_ALONE);
+	if (s->format < FORMAT_PATHS)
+		return;
+	memcpy((char *)block + SUPER_ALONE, (const char *)s + SUPER_ALONE, sizeof *s - SUPER_ALONE);
+	sum = format_sum(block, sizeof *s - sizeof sum);
+	memcpy((char *)block + sizeof *s - sizeof sum, &sum, sizeof sum);
+}
+
+/* Its sums are right? */
+static bool
+read_super(const void *block, struct super *s)
+{
+	if (!read_block(block, s, SUPER_ALONE))
+		return false;
+	if (s->format >= FORMAT_PATHS)
+		return read_block(block, s, sizeof *s);
+	memset((char *)s + SUPER_ALONE, 0, sizeof *s - SUPER_ALONE);
+	s->paths = 1;
+	return true;
+}
+
+static bool
+are_paths(const struct super *s)
+{
+	if (s->format < FORMAT_PATHS)
+		return true;
+	return s->paths > 1 && s->paths <= FORMAT_PATHS_MAX && s->path < s->paths && s->banks % s->paths == 0;
 }
 
 bool
@@ -62,7 +93,7 @@ format_super_sound(const struct super *s, struct geometry *g)
 {
 	uint64_t segments;
 
-	if (s->magic != SUPER_MAGIC || s->format < FORMAT_OLDEST || s->format > FORMAT_VERSION ||
+	if (s->magic != SUPER_MAGIC || s->format < FORMAT_OLDEST || s->format > FORMAT_NEWEST || !are_paths(s) ||
 	    (s->state != SUPER_DIRTY && s->state != SUPER_CLEAN))
 		return false;
 	if (s->chunk < FORMAT_CHUNK_MIN || s->chunk > FORMAT_CHUNK_MAX || (s->chunk & (s->chunk - 1)) != 0)
@@ -130,9 +161,9 @@ format_super_look(const void *block, struct super *s, struct geometry *g)
 {
 	if (is_blank(block, FORMAT_BLOCK))
 		return SUPER_BLANK;
-	if (read_block(block, s, sizeof *s) && format_super_sound(s, g))
+	if (read_super(block, s) && format_super_sound(s, g))
 		return SUPER_VALID;
-	if (s->magic == SUPER_MAGIC && (s->format < FORMAT_OLDEST || s->format > FORMAT_VERSION))
+	if (s->magic == SUPER_MAGIC && (s->format < FORMAT_OLDEST || s->format > FORMAT_NEWEST))
 		return SUPER_OTHER;
 	return SUPER_BROKEN;
 }

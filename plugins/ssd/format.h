@@ -5,6 +5,9 @@
  *		index.snap		the index, valid only if the newer super says CLEAN and names its sum
  *		data.000 data.001 ...	banks: `bank` bytes each, of segments one behind the other
  *
+ * A store in several folders, its paths, has supers in each, which say which path that is; bank n is in path n modulo their number, and index.snap in
+ * the first one.  The newest super of all paths counts.  One that has an older super than that one knows it to have is not what was left.
+ *
  *	segment	[ head 4 KiB | records, each a run of whole chunks ... | (unused) ... | rows | trailer 4 KiB ]
  *		               start: in chunks, from the segment's begin ┘         row 0 is the last ┘
  *
@@ -39,8 +42,10 @@
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the structs below are as they lie on the disk");
 
-#define FORMAT_VERSION	   2 /* 1 has no MANIFEST and no PIECE: what was made with it is read */
+#define FORMAT_VERSION	   3 /* 1 has no MANIFEST and no PIECE, 2 no STALE: what was made with them is read */
+#define FORMAT_PATHS	   4 /* the same, of a store in several folders */
 #define FORMAT_OLDEST	   1
+#define FORMAT_NEWEST	   FORMAT_PATHS
 #define FORMAT_BLOCK	   4096 /* bytes; nothing smaller is written */
 
 #define FORMAT_CHUNK_MIN   64
@@ -51,6 +56,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the structs below are
 #define FORMAT_VERSION_MAX ((1ULL << 48) - 1) /* of records */
 #define FORMAT_SEQ_MAX	   (1ULL << 60)
 #define FORMAT_BUCKETS_MAX (1ULL << 40)
+#define FORMAT_PATHS_MAX   16
 
 /* ---- super ---- */
 
@@ -63,7 +69,7 @@ enum super_state {
 
 struct super {
 	uint64_t magic;
-	uint32_t format; /* FORMAT_OLDEST to FORMAT_VERSION */
+	uint32_t format; /* FORMAT_OLDEST to FORMAT_NEWEST */
 	uint32_t state;
 	uint64_t
 	    generation; /* rises with each write; the higher one counts; even ones are in super.a, odd ones in super.b */
@@ -85,7 +91,11 @@ struct super {
 	/* CLEAN: of index.snap. */
 	uint64_t snap_bytes;
 	uint64_t snap_sum; /* XXH3-64 of its last MiB, seeded with that of the MiB before, and so on from 0 */
-	uint64_t sum;	   /* XXH3-64 of all before; zeros up to FORMAT_LOST follow */
+	uint64_t sum;	   /* XXH3-64 of all before; but for FORMAT_PATHS, zeros up to FORMAT_LOST follow */
+	/* Only FORMAT_PATHS has these; of others there is one path. */
+	uint32_t paths, path;		/* how many there are, and which this one is, from 0 on */
+	uint64_t got[FORMAT_PATHS_MAX]; /* the generation of a super that each had for certain, when this was written */
+	uint64_t paths_sum;		/* XXH3-64 of all before; zeros up to FORMAT_LOST follow */
 };
 
 /*
@@ -155,7 +165,8 @@ record_is_value(unsigned type)
 enum {
 	RECORD_OVERWRITES = 1 << 0, /* there may be an older one */
 	RECORD_MOVED = 1 << 1,	    /* a copy of an older record, whose segment was to be freed */
-	RECORD_SENT = 1 << 2,	    /* a get left it, empty: its client was sent to fill it */
+	RECORD_SENT = 1 << 2,	    /* a client was sent to fill it: a get left it, empty, or it was so marked before */
+	RECORD_STALE = 1 << 3,	    /* who gets it is told that it is stale */
 };
 
 #define RECORD_HEAD 64
@@ -207,7 +218,7 @@ struct row {
 	uint8_t size; /* as the index knows it: size_class.h */
 };
 
-_Static_assert(sizeof(struct super) == 144, "super");
+_Static_assert(sizeof(struct super) == 288 && offsetof(struct super, sum) == 136, "super");
 _Static_assert(sizeof(struct super_lost) == 272, "super_lost");
 _Static_assert(sizeof(struct segment_head) == 56, "segment_head");
 _Static_assert(sizeof(struct segment_trailer) == 72, "segment_trailer");
@@ -309,7 +320,7 @@ enum super_looks {
 	SUPER_VALID,
 };
 
-/* Fills *s, but for BLANK, and *g, if VALID. */
+/* Fills *s, but for BLANK, and *g, if VALID; paths is 1 then, if that is not said. */
 enum super_looks format_super_look(const void *block, struct super *s, struct geometry *g);
 
 /* Is it VALID? */

@@ -16,17 +16,17 @@
 uint32_t
 free_wanted(const struct store *s)
 {
-	uint32_t wanted = s->g.segments / 100;
+	uint32_t all = path_segments(s), wanted = all / 100;
 
 	if (wanted < 2 * STREAMS)
 		wanted = 2 * STREAMS;
-	return wanted > s->g.segments / 4 ? s->g.segments / 4 : wanted;
+	return wanted > all / 4 ? all / 4 : wanted;
 }
 
 static uint32_t
 count_free(struct store *s)
 {
-	return atomic_load(&s->free_count) + s->freeing;
+	return path_free(s) + s->freeing;
 }
 
 static bool
@@ -138,7 +138,7 @@ begin_one(struct store *s, int64_t wall)
 		leave_begin(s, segment, GOES_BAD);
 	else if (s->ends && !tombs_wait(s))
 		return false;
-	else if (!tombs_wait(s) && atomic_load(&s->free_count) > FREE_KEPT && expired_one(s, wall, &segment))
+	else if (!tombs_wait(s) && path_free(s) > FREE_KEPT && expired_one(s, wall, &segment))
 		leave_begin(s, segment, GOES_EXPIRED);
 	else if (!refills(s))
 		return false;
@@ -310,7 +310,7 @@ waits(struct store *s)
 static bool
 checkpoint_due(struct store *s, bool frees)
 {
-	uint32_t is = atomic_load(&s->free_count), wanted = free_wanted(s);
+	uint32_t is = path_free(s), wanted = free_wanted(s);
 	bool room = s->freeing > 0 && is < wanted && (!frees || is <= wanted / 2), due;
 
 	pthread_mutex_lock(&s->lock);
@@ -336,7 +336,7 @@ settle(struct store *s, bool flush, bool frees)
 		s->behind = true;
 		return did;
 	}
-	if (freeing > 0 && s->freeing == freeing && atomic_load(&s->free_count) == 0 && tombs_wait(s)) {
+	if (freeing > 0 && s->freeing == freeing && path_free(s) == 0 && tombs_wait(s)) {
 		free_discard(s);
 		s->behind |= !write_checkpoint(s);
 	}
@@ -390,6 +390,7 @@ store_step(struct store *s, bool flush, int64_t wall)
 
 	atomic_store(&s->wall, wall);
 	s->behind = false;
+	path_look(s);
 	did = write_step(s, flush);
 	/* Who waits for it need not wait for segments to be freed, too. */
 	if (flush) {

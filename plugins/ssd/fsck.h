@@ -1,7 +1,7 @@
 /*
  * Is a store that nobody uses as it should be?  Reads all of it, every record with its sums, and changes nothing.
  *
- *	supers ─► files ─► index.snap ─► each segment: head, trailer, rows, records ─► does each entry of the index lead to one?
+ *	folders, supers ─► files ─► index.snap ─► each segment: head, trailer, rows, records ─► does each entry of the index lead to one?
  */
 #ifndef SSD_FSCK_H
 #define SSD_FSCK_H
@@ -31,10 +31,18 @@ enum fsck_ended {
 	FSCK_LOOKED, /* *found has what it saw */
 	FSCK_NO_STORE,
 	FSCK_IN_USE,
+	FSCK_APART, /* it was said which folder is missing, or is too many */
 	FSCK_NO_MEMORY
 };
 
 /* Looks at the store in that folder.  It keeps others from starting on it meanwhile. */
 enum fsck_ended fsck(struct io *io, const char *dir, fsck_say_f *say, void *arg, struct fsck_found *found);
+
+/* At one in several folders, which may come in any order: all of them have to be there. */
+enum fsck_ended fsck_paths(
+    struct io *io, const char *const *dirs, unsigned count, fsck_say_f *say, void *arg, struct fsck_found *found);
+
+/* Whose is that folder?  The newer super in it; false: it has none. */
+bool fsck_is_of(struct io *io, const char *dir, struct super *super);
 
 #endif

@@ -113,7 +113,7 @@ fsck_index(struct fsck *f)
 	if (super->state != SUPER_CLEAN)
 		return 0;
 	/* So that no more memory is asked for than there is a file for. */
-	if (super->snap_bytes != bytes || fsck_open(f, "index.snap", 0, &file) != IO_OK ||
+	if (super->snap_bytes != bytes || fsck_open(f, 0, "index.snap", 0, &file) != IO_OK ||
 	    io_size(file, &is) != IO_OK || is < bytes) {
 		io_close(&file);
 		fsck_wrong(f, "index.snap is not the index that was kept: the next start rebuilds it");

@@ -17,7 +17,11 @@ static const char usage[] =
     "Reads all of a store that the ssd plugin made, every record with its checksums, and says what is in it and what\n"
     "is wrong.  It changes nothing.  The rend that uses the store has to be stopped.\n"
     "\n"
-    "The status is 0 if nothing is wrong, 1 if something is, 65 if a folder has no store, 75 if one is in use.\n"
+    "Folders of one store, which has several paths, are looked at together, in whatever order they are given; others\n"
+    "one after the other.\n"
+    "\n"
+    "The status is 0 if nothing is wrong, 1 if something is, 65 if a folder has no store, or one of a store's folders\n"
+    "is missing, 75 if one is in use.\n"
     "What is wrong costs misses, and nothing else: rend serves no value that is not the one that was stored.\n"
     "\n"
     "  -a, --all     say all that is wrong, not only the first 100 things\n"
@@ -53,6 +57,8 @@ print(const char *folder, const struct fsck_found *f)
 		printf("%02x", s->uuid[i]);
 	printf(", %s\n", s->state == SUPER_CLEAN ? "left as it should be"
 						 : "in use when it ended: the next start rebuilds its index");
+	if (s->paths > 1)
+		printf("  paths     %" PRIu32 "\n", s->paths);
 	printf("  files     %" PRIu32 " of %" PRIu64 " MiB, segments of %" PRIu32 " KiB, chunks of %" PRIu32 " bytes\n",
 	    f->g.banks, f->g.bank >> 20, f->g.segment >> 10, f->g.chunk);
 	printf("  segments  %" PRIu32 " sealed, %" PRIu32 " not sealed, %" PRIu32 " free\n", f->sealed, f->unsealed,
@@ -64,16 +70,20 @@ print(const char *folder, const struct fsck_found *f)
 		printf("  objects   %" PRIu64 "\n", f->objects);
 }
 
-/* The status of one store. */
+/* The status of one store, in these folders. */
 static int
-check(struct io *io, const char *folder)
+check(struct io *io, const char *const *folders, unsigned count)
 {
+	const char *folder = folders[0];
 	struct sayer sayer = { 0 };
 	struct fsck_found found;
 
-	switch (fsck(io, folder, say, &sayer, &found)) {
+	switch (fsck_paths(io, folders, count, say, &sayer, &found)) {
 	case FSCK_LOOKED:
 		break;
+	case FSCK_APART:
+		fprintf(stderr, "rend-fsck: %s: not all folders of the store, and no other, were given\n", folder);
+		return EX_DATAERR;
 	case FSCK_NO_STORE:
 		fprintf(stderr, "rend-fsck: %s has no store\n", folder);
 		return EX_DATAERR;
@@ -91,6 +101,26 @@ check(struct io *io, const char *folder)
 	if (!quiet || found.wrong > 0)
 		printf("%s: %" PRIu64 " %s wrong\n", folder, found.wrong, found.wrong == 1 ? "thing is" : "things are");
 	return found.wrong == 0 ? 0 : 1;
+}
+
+/* Of a store in several folders, which this one is of, those that come behind it are put beside it.  So many there are. */
+static unsigned
+gather(struct io *io, char **folders, int count)
+{
+	struct super super, other;
+	unsigned same = 1;
+
+	if (!fsck_is_of(io, folders[0], &super) || super.paths == 1)
+		return 1;
+	for (int i = 1; i < count && same < FORMAT_PATHS_MAX; i++) {
+		char *folder = folders[i];
+
+		if (!fsck_is_of(io, folder, &other) || memcmp(super.uuid, other.uuid, FORMAT_UUID) != 0)
+			continue;
+		folders[i] = folders[same];
+		folders[same++] = folder;
+	}
+	return same;
 }
 
 int
@@ -126,10 +156,12 @@ main(int argc, char **argv)
 		return EX_OSERR;
 	}
 	/* The worst of all. */
-	for (int i = optind; i < argc; i++) {
-		int one = check(io, argv[i]);
+	for (int i = optind; i < argc;) {
+		unsigned same = gather(io, argv + i, argc - i);
+		int one = check(io, (const char *const *)(argv + i), same);
 
 		status = one > status ? one : status;
+		i += (int)same;
 	}
 	io_free(&io);
 	return fflush(stdout) == 0 ? status : EX_IOERR;

@@ -16,13 +16,22 @@ struct fsck_pieces {
 	size_t count, room;
 };
 
+/* One of the store's folders. */
+struct fsck_path {
+	const char *dir;
+	struct io_file *supers[2];
+	struct super super; /* the newer one */
+	struct geometry g;
+	bool valid[2];
+};
+
 struct fsck {
 	struct io *io;
-	const char *dir;
+	struct fsck_path paths[FORMAT_PATHS_MAX]; /* as they were given; then each at its number */
+	unsigned path_count;
 	fsck_say_f *say;
 	void *arg;
 	struct fsck_found *found;
-	struct io_file *supers[2];
 	bool same_boot;		   /* nothing was lost for want of power since the store was used */
 	struct io_file *bank;	   /* that is looked at; NULL: it cannot be */
 	struct index *index;	   /* NULL: there is none to be trusted */
@@ -42,8 +51,8 @@ void fsck_note(struct fsck *f, const char *fmt, ...) __attribute__((format(print
 /* What is wrong unless there was a power cut; that may tear what was not synced. */
 void fsck_doubt(struct fsck *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* A file of the store's folder. */
-enum io_status fsck_open(struct fsck *f, const char *name, int flags, struct io_file **file);
+/* A file in one of the store's folders. */
+enum io_status fsck_open(struct fsck *f, unsigned path, const char *name, int flags, struct io_file **file);
 
 /* index.snap, into f->index and f->snap.  -1: no memory. */
 int fsck_index(struct fsck *f);

@@ -226,7 +226,7 @@ read_part(struct gather *g, uint32_t nth)
 		.pieces = 1,
 		.piece = { { rd->page->data, rd->page->buf.size } },
 	};
-	status = io_submit(g->fetcher->queue, &rd->request);
+	status = io_submit(g->fetcher->queues[path_of(s, part->piece.segment)], &rd->request);
 	if (status == IO_OK)
 		part->page = NULL; /* the queue's, until it has let go */
 	else

@@ -95,7 +95,7 @@ is_answered_at_once(void **state)
 	for (unsigned n = 0; n < 20; n++)
 		look(&h);
 	assert_int_equal(breaker_state(h.breaker), BREAKER_OPEN);
-	assert_in_range(h.probe.count, 1, PROBES_MOST);
+	assert_in_range(h.probe.count[0], 1, PROBES_MOST);
 	assert_in_range(io_pending(h.w.queue), 1, limits.errors + PROBES_MOST);
 	/* It is back. */
 	sim_clear_faults(h.w.io);

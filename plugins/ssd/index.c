@@ -285,7 +285,7 @@ index_move(struct index *ix, uint64_t hash, const struct place *from, const stru
 	pair_lock(&p, ix, hash);
 	found = pair_find(&p, &s) && is_at(word_at(ix, s), from);
 	if (found)
-		set_at(ix, s, pack(p.tag, to), exptime_at(ix, s));
+		set_at(ix, s, pack(p.tag, to) | (word_at(ix, s) & WON_BIT), exptime_at(ix, s));
 	pair_unlock(&p);
 	return found;
 }
@@ -318,6 +318,22 @@ index_touch(struct index *ix, uint64_t hash, const struct place *at, uint32_t ex
 		set_at(ix, s, word_at(ix, s) | TOUCHED_BIT, exptime);
 	pair_unlock(&p);
 	return found;
+}
+
+enum index_win
+index_win(struct index *ix, uint64_t hash, const struct place *at)
+{
+	enum index_win win = INDEX_GONE;
+	struct pair p;
+	struct seat s;
+
+	pair_lock(&p, ix, hash);
+	if (pair_find(&p, &s) && is_at(word_at(ix, s), at)) {
+		win = word_at(ix, s) & WON_BIT ? INDEX_SENT : INDEX_WON;
+		set_at(ix, s, word_at(ix, s) | WON_BIT, exptime_at(ix, s));
+	}
+	pair_unlock(&p);
+	return win;
 }
 
 static bool

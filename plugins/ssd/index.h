@@ -27,6 +27,7 @@ struct place {
 	uint8_t size;	/* which of the sizes in size_class.h */
 	bool hit;	/* somebody got it since it was written */
 	bool touched;	/* its exptime is not that of the record */
+	bool won;	/* somebody was told that it is his to fill */
 };
 
 #define PLACE_SEGS   (1U << 17)
@@ -79,6 +80,15 @@ enum index_put index_put(
 bool index_move(struct index *ix, uint64_t hash, const struct place *from, const struct place *to);
 bool index_remove(struct index *ix, uint64_t hash, const struct place *at);
 bool index_touch(struct index *ix, uint64_t hash, const struct place *at, uint32_t exptime);
+
+enum index_win {
+	INDEX_WON,  /* it is yours, and nobody else's */
+	INDEX_SENT, /* somebody else was told that */
+	INDEX_GONE, /* it is not at that place any more */
+};
+
+/* Who fills it?  The first who asks, once.  Any thread. */
+enum index_win index_win(struct index *ix, uint64_t hash, const struct place *at);
 
 /* Notes that it was hit. */
 void index_hit(struct index *ix, uint64_t hash, const struct place *at);

@@ -2,7 +2,7 @@
  * What the index is made of; for the files that make it.
  *
  *	bucket, 64 bytes	head 4 │ exptime 5 × 4 │ word 5 × 8
- *	word			tag 17 │ seg 17 │ start 20 │ size 6 │ hit 2 │ dead 1 │ touched 1
+ *	word			tag 17 │ seg 17 │ start 20 │ size 6 │ hit 1 │ won 1 │ dead 1 │ touched 1
  *
  * An empty entry's word is 0: a start never is.
  *
@@ -27,6 +27,7 @@
 #define START_AT      (SEG_AT + SEG_BITS)
 #define SIZE_AT	      (START_AT + START_BITS)
 #define HIT_BIT	      (1ULL << (SIZE_AT + SIZE_BITS))
+#define WON_BIT	      (1ULL << 61)
 #define DEAD_BIT      (1ULL << 62)
 #define TOUCHED_BIT   (1ULL << 63)
 #define WHERE_MASK    (((1ULL << (SEG_BITS + START_BITS)) - 1) << SEG_AT)
@@ -78,7 +79,7 @@ static inline uint64_t
 pack(uint32_t tag, const struct place *p)
 {
 	return tag | (uint64_t)p->seg << SEG_AT | (uint64_t)p->start << START_AT | (uint64_t)p->size << SIZE_AT |
-	       (p->hit ? HIT_BIT : 0) | (p->touched ? TOUCHED_BIT : 0);
+	       (p->hit ? HIT_BIT : 0) | (p->won ? WON_BIT : 0) | (p->touched ? TOUCHED_BIT : 0);
 }
 
 static inline struct place
@@ -90,6 +91,7 @@ unpack(uint64_t word)
 		.size = (word >> SIZE_AT) & ((1U << SIZE_BITS) - 1),
 		.hit = (word & HIT_BIT) != 0,
 		.touched = (word & TOUCHED_BIT) != 0,
+		.won = (word & WON_BIT) != 0,
 	};
 }
 

@@ -189,7 +189,7 @@ enum io_status io_queue_open(
 bool io_queue_close(struct io_queue **queue, uint64_t time);
 
 /*
- * Takes a request; it goes to the disk with the next io_flush().  OK: done() will be called.  Else the request is the caller's as before:
+ * Takes a request; it goes to the disk with the next io_flush(), or before, with others.  OK: done() will be called.  Else the request is the caller's as before:
  * BUSY: too many wait.  DOWN: its file's breaker is open.  INVALID: alignment, length or pieces.
  */
 enum io_status io_submit(struct io_queue *queue, struct io_request *r);

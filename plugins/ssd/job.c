@@ -93,6 +93,7 @@ go_on(struct job *j)
 	}
 	j->flushes = store_flushes(j->inst->ssd->store);
 	j->fetch.whole = verb_wants_value(j->op);
+	j->fetch.quiet = (j->op->ask.mode & REND_NO_BUMP) != 0;
 	j->fetch.locked = j->locked;
 	j->fetch.wall = rend_wall();
 	j->fetch.done = fetched;
@@ -200,7 +201,7 @@ job_granted(struct rend_call *call)
 
 	REND_CHECK(inst, INSTANCE_MAGIC);
 	run_granted(inst);
-	io_flush(inst->fetcher.queue);
+	fetcher_flush(&inst->fetcher);
 }
 
 void

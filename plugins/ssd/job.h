@@ -20,21 +20,24 @@
 struct ssd {
 	unsigned magic;
 #define SSD_MAGIC 0x55d0d15cU
-	struct io *io;
+	struct disk { /* of each path */
+		struct io *io;
+		struct breaker *breaker;
+		char *path; /* conf's, absolute: in the background rend leaves the folder where it was started */
+		bool told_down, told_out; /* to people */
+	} disks[STORE_PATHS_MOST];
+	unsigned disk_count;
 	struct store *store;
 	struct buffers *buffers;
-	struct breaker *breaker;
 	struct keeper keeper;
 	struct tearer tearer;
 	const struct ssd_conf *conf;
-	char *path; /* conf's, absolute: in the background rend leaves the folder where it was started */
 	bool stuck; /* the disk has not let go of memory: it stays */
 	bool left;  /* it was written, or given up, for the next start */
 
 	pthread_mutex_t lock;	    /* of what follows */
 	struct instance *instances; /* all there ever were: a call may be on its way to one */
 	struct store_counts told;   /* to the counters */
-	bool told_down;		    /* to people */
 	struct {
 #define STORE_COUNT(name, doc) struct rend_counter *name;
 		STORE_COUNTS(STORE_COUNT)
@@ -86,6 +89,17 @@ void job_granted(struct rend_call *call);
 
 /* The worker ends: whoever waits for a lock is answered.  Its reads have ended. */
 void job_end_all(struct instance *inst);
+
+/* ---- gauges.c ---- */
+
+/* What the core shows of it.  In open(). */
+void gauges_show(struct ssd *d, struct rend_node *self);
+
+/* Once a second or so, any thread: what was counted, and in the log what has become of the disks. */
+void gauges_tell(struct ssd *d);
+
+/* So many disks are not asked. */
+unsigned gauges_down(const struct ssd *d);
 
 /* ---- verbs.c ---- */
 

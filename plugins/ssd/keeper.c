@@ -6,7 +6,8 @@
 #include "rend/worker.h"
 
 #define NS_PER_S 1000000000ULL
-#define SOON	 5000000ULL /* ns until a flush that others wait for, and that left something over, is tried again */
+#define LET_GO	 200000000ULL /* ns, for each disk that has not answered */
+#define SOON	 5000000ULL   /* ns until a flush that others wait for, and that left something over, is tried again */
 
 void
 keeper_init(struct keeper *k, uint64_t interval)
@@ -74,6 +75,7 @@ run(void *arg)
 				   (store_commit_missed(k->store) && SOON < k->interval ? SOON : k->interval);
 	}
 	left = k->leaves && store_leave(k->store, k->leave_until);
+	store_stop(k->store, LET_GO);
 	pthread_mutex_lock(&k->lock);
 	k->left = left;
 	k->ended = true;

@@ -16,10 +16,10 @@
 #include "size_class.h"
 #include "state.h"
 
-#define WINDOW	      (1U << 20)	 /* bytes read at once for those that are moved */
-#define SWEEP_BUCKETS (1U << 16)	 /* in a step */
-#define HEAD_BYTES    (2 * FORMAT_BLOCK) /* in which a manifest's begin is, wherever the record begins */
-#define TOMBS_PAUSE   (TOMBS_MAX / 4)	 /* as many may wait for room before a segment waits, too */
+#define WINDOW	      (1U << 20)      /* bytes read at once for those that are moved */
+#define SWEEP_BUCKETS (1U << 16)      /* in a step */
+#define HEAD_BYTES    PATH_BLOCK      /* in which a manifest's begin is, wherever the record begins */
+#define TOMBS_PAUSE   (TOMBS_MAX / 4) /* as many may wait for room before a segment waits, too */
 
 static struct segment *
 segment_of(const struct leaving *l, struct store *s)
@@ -63,8 +63,7 @@ have(struct store *s, uint32_t from, uint32_t to)
 		from = to - WINDOW;
 	l->have_from = l->have_to = 0;
 	l->bytes_left -= to - from < l->bytes_left ? to - from : l->bytes_left;
-	if (io_read(write_bank(s, l->segment), s->scratch + from, to - from, geometry_offset(&s->g, l->segment) + from,
-		NULL) != IO_OK) {
+	if (path_read(s, l->segment, s->scratch + from, to - from, from) != IO_OK) {
 		COUNT(s, read_errors, 1);
 		return false;
 	}
@@ -103,7 +102,7 @@ copy_record(struct store *s, const struct row *r, const struct entry *e)
 	if (from == NULL)
 		return false;
 	a.head.exptime = e->exptime;
-	a.head.flags = RECORD_OVERWRITES | RECORD_MOVED | (a.head.flags & RECORD_SENT);
+	a.head.flags = RECORD_OVERWRITES | RECORD_MOVED | (a.head.flags & (RECORD_SENT | RECORD_STALE));
 	if (!log_reserve(s, &a))
 		return false;
 	memcpy(a.at + RECORD_HEAD, from + RECORD_HEAD, (size_t)a.head.keylen + a.head.len);
@@ -152,7 +151,7 @@ head_in(const struct store *s, const char *p, uint64_t seq, struct record_head *
 bool
 leave_read_head(struct store *s, const struct place *p, struct record_head *h, struct manifest *m)
 {
-	_Alignas(IO_ALIGN) char block[HEAD_BYTES];
+	char *block = s->paths[path_of(s, p->seg)].block;
 	size_t from = (size_t)p->start * s->g.chunk, first = from / FORMAT_BLOCK * FORMAT_BLOCK;
 	const struct image *im;
 	bool is = false;
@@ -166,7 +165,7 @@ leave_read_head(struct store *s, const struct place *p, struct record_head *h, s
 	pthread_mutex_unlock(&s->lock);
 	if (im != NULL)
 		return is;
-	if (io_read(write_bank(s, p->seg), block, HEAD_BYTES, geometry_offset(&s->g, p->seg) + first, NULL) == IO_OK)
+	if (path_read(s, p->seg, block, HEAD_BYTES, (uint32_t)first) == IO_OK)
 		return head_in(s, block + (from - first), seq, h, m);
 	COUNT(s, read_errors, 1);
 	return false;
@@ -261,8 +260,7 @@ leave_read_rows(struct store *s, uint32_t segment)
 	struct segment_trailer t;
 
 	l->bytes_left -= bytes < l->bytes_left ? bytes : l->bytes_left;
-	if (io_read(write_bank(s, segment), s->scratch + begin, s->g.segment - begin,
-		geometry_offset(&s->g, segment) + begin, NULL) != IO_OK) {
+	if (path_read(s, segment, s->scratch + begin, s->g.segment - begin, begin) != IO_OK) {
 		COUNT(s, read_errors, 1);
 		return NULL;
 	}

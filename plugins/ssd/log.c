@@ -108,9 +108,7 @@ open_stream(struct store *s, unsigned stream)
 	if (im == NULL || s->next_seq >= s->seq_limit)
 		return NULL;
 	s->free_images = im->next;
-	im->segment = s->free[s->free_first];
-	s->free_first = (s->free_first + 1) % s->g.segments;
-	s->free_count--;
+	im->segment = path_take(s);
 	im->seq = head.seq = s->next_seq++;
 	im->used = geometry_first(&s->g);
 	im->rows = im->touches = im->written = im->safe = 0;
@@ -143,7 +141,7 @@ can_open(const struct store *s, const struct append *a)
 
 	for (; im != NULL && images > 0; images--)
 		im = im->next;
-	return im != NULL && s->free_count > segments;
+	return im != NULL && path_free(s) > segments;
 }
 
 bool

@@ -52,7 +52,7 @@ is_mended(struct store *s, uint32_t segment)
 	uint64_t at = geometry_offset(&s->g, segment);
 	bool ok = true;
 
-	s->unsynced[geometry_bank(&s->g, segment)] = true;
+	s->banks[geometry_bank(&s->g, segment)].unsynced = true;
 	memset(s->scratch, 0, PIECE < s->g.segment ? PIECE : s->g.segment);
 	for (uint32_t n, from = 0; from < s->g.segment && ok; from += n) {
 		n = s->g.segment - from < PIECE ? s->g.segment - from : PIECE;

@@ -1,6 +1,4 @@
 /* Opening and closing a store: its files, and how it was left. */
-#include <sys/random.h>
-
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,14 +6,13 @@
 
 #include "state.h"
 
-#define KEY_LOCKS	    4096 /* no more than the index has tags */
-#define VERSIONS_PER_S_BITS 16	 /* 65,536; until the year 2106 */
-#define SEQS_PER_S_BITS	    20
-#define CLOSE_TRIES	    10000
-#define SEGMENTS_MIN	    16
-#define SMALL_SEGMENT	    (8U << 20)
-#define BANK_MIN	    (4ULL << 30) /* bytes */
-#define BANKS_MOST	    16		 /* open files, of stores of any size */
+#define KEY_LOCKS	  4096 /* no more than the index has tags */
+#define CLOSE_TRIES	  10000
+#define SEGMENTS_MIN	  16
+#define SEGMENTS_PATH_MIN 8 /* in each of several paths */
+#define SMALL_SEGMENT	  (8U << 20)
+#define BANK_MIN	  (4ULL << 30) /* bytes */
+#define BANKS_MOST	  16	       /* open files, of stores of any size */
 
 #ifndef VERSIONS_GO_ON /* tests/faults has others, to see that they are found out */
 #define VERSIONS_GO_ON true
@@ -47,34 +44,40 @@ segment_for(uint64_t capacity)
 }
 
 static uint64_t
-bank_for(uint64_t capacity)
+bank_for(uint64_t capacity, uint32_t paths)
 {
-	/* Segments are not torn: the last bank would be one too many. */
-	uint64_t bank = capacity / BANKS_MOST + FORMAT_SEGMENT_MAX;
+	/* Of each path.  Segments are not torn: the last bank would be one too many. */
+	uint64_t bank = capacity / paths / (BANKS_MOST / paths) + FORMAT_SEGMENT_MAX;
 
 	return bank < BANK_MIN ? BANK_MIN : bank;
 }
 
-/* What a store of these options is made with; all else is zero. */
-static int
-plan(const struct store_options *o, struct super *p, struct geometry *g, struct store_opened *opened)
+int
+store_plan_super(const struct store_options *o, struct super *p, struct geometry *g, struct store_opened *opened)
 {
-	uint64_t bank = o->bank != 0 ? o->bank : bank_for(o->capacity), segments, per_bank;
+	uint32_t paths = 1 + o->other_count, least = SEGMENTS_MIN;
+	uint64_t bank = o->bank != 0 ? o->bank : bank_for(o->capacity, paths), segments, per_bank;
 
-	*p = (struct super){ .magic = SUPER_MAGIC, .format = FORMAT_VERSION, .state = SUPER_DIRTY };
+	*p = (struct super){ .magic = SUPER_MAGIC, .format = FORMAT_VERSION, .state = SUPER_DIRTY, .paths = paths };
+	if (paths > 1)
+		p->format = FORMAT_PATHS;
+	if (least < paths * SEGMENTS_PATH_MIN)
+		least = paths * SEGMENTS_PATH_MIN;
 	p->chunk = o->chunk == 0 ? FORMAT_CHUNK_MIN : o->chunk;
 	p->segment = o->segment == 0 ? segment_for(o->capacity) : o->segment;
 	segments = o->capacity / p->segment;
-	if (segments < SEGMENTS_MIN)
-		return opened_fails(opened, "%llu bytes are too few for %d segments of %u",
-		    (unsigned long long)o->capacity, SEGMENTS_MIN, p->segment);
+	if (segments < least)
+		return opened_fails(opened, "%llu bytes are too few for %u segments of %u",
+		    (unsigned long long)o->capacity, least, p->segment);
+	segments /= paths;
 	per_bank = bank / p->segment;
 	if (per_bank < 1)
 		per_bank = 1;
 	p->banks = (uint32_t)((segments + per_bank - 1) / per_bank);
 	p->bank = segments / p->banks * p->segment;
+	p->banks *= paths;
 	p->buckets = index_buckets_for(o->objects == 0 ? 1 : o->objects);
-	opened->files = p->banks + 2;
+	opened->files = p->banks + 2 * paths;
 	if (!format_super_sound(p, g))
 		return opened_fails(opened, "no store can have these sizes: %llu bytes, segments of %u, chunks of %u",
 		    (unsigned long long)o->capacity, p->segment, p->chunk);
@@ -87,14 +90,7 @@ store_plan(const struct store_options *options, struct store_opened *opened)
 	struct super planned;
 	struct geometry g;
 
-	return plan(options, &planned, &g, opened);
-}
-
-static bool
-same_sizes(const struct super *a, const struct super *b)
-{
-	return a->bank == b->bank && a->banks == b->banks && a->segment == b->segment && a->chunk == b->chunk &&
-	       a->buckets == b->buckets;
+	return store_plan_super(options, &planned, &g, opened);
 }
 
 /* ---- memory ---- */
@@ -123,9 +119,12 @@ make_images(struct store *s)
 	if (s->images != NULL)
 		memset(s->images, 0, s->image_count * sizeof *s->images);
 	s->scratch = aligned_alloc(IO_ALIGN, s->g.segment);
-	s->block = aligned_alloc(IO_ALIGN, FORMAT_BLOCK);
-	if (s->images == NULL || s->scratch == NULL || s->block == NULL)
+	if (s->images == NULL || s->scratch == NULL)
 		return false;
+	/* Nothing touches it before a disk hangs: until then it has no memory. */
+	for (unsigned i = 0; s->path_count > 1 && i < s->path_count; i++)
+		if ((s->paths[i].spare = aligned_alloc(IO_ALIGN, s->g.segment)) == NULL)
+			return false;
 	for (uint32_t i = 0; i < s->image_count; i++) {
 		struct image *im = &s->images[i];
 
@@ -140,17 +139,25 @@ make_images(struct store *s)
 	return true;
 }
 
+static bool
+make_free(struct store *s)
+{
+	for (unsigned i = 0; i < s->path_count; i++)
+		if ((s->paths[i].free = calloc(s->g.segments / s->path_count, sizeof *s->paths[i].free)) == NULL)
+			return false;
+	return true;
+}
+
 static int
 make_memory(struct store *s, struct store_opened *opened)
 {
 	s->segments = calloc(s->g.segments, sizeof *s->segments);
-	s->free = calloc(s->g.segments, sizeof *s->free);
 	s->tombs = calloc(TOMBS_MAX, sizeof *s->tombs);
 	s->keys = keys_new(KEY_LOCKS);
 	s->index = index_new(s->super.buckets, age, s);
 	if (s->index != NULL)
 		index_ask(s->index, store_may_evict);
-	if (s->segments == NULL || s->free == NULL || s->tombs == NULL || s->keys == NULL || s->index == NULL ||
+	if (s->segments == NULL || s->tombs == NULL || s->keys == NULL || s->index == NULL || !make_free(s) ||
 	    !make_images(s))
 		return opened_fails(opened, "no memory for an index of %llu buckets and images of %u bytes",
 		    (unsigned long long)s->super.buckets, s->g.segment);
@@ -162,91 +169,10 @@ list_free(struct store *s)
 {
 	for (uint32_t i = 0; i < s->g.segments; i++)
 		if (s->segments[i].state == SEGMENT_FREE)
-			s->free[s->free_count++] = i;
+			path_give(s, i);
 }
 
 /* ---- opening ---- */
-
-/* Higher than any that a store which began earlier has given, should nothing be known of that one: so many a second at most. */
-static uint64_t
-by_clock(const struct store *s, unsigned per_s_bits)
-{
-	int64_t wall = atomic_load(&s->wall);
-
-	return wall < 1 || wall >= 1LL << 32 ? 1 : (uint64_t)wall << per_s_bits;
-}
-
-/*
- * What was there must not count as newer, nor be taken for a part of this one: the generation and seqs go on.  Versions do, too: what a client knows
- * as one must not fit another value.
- */
-static int
-begin_new(struct store *s, const struct super *planned, const struct geometry *g, struct store_opened *opened)
-{
-	uint64_t generation = s->super.generation, seq = s->super.seq_limit, version = s->super.version_limit;
-	uint64_t random[3] = { s->options.seed, s->options.seed + generation, s->options.seed * 5 };
-
-	if (s->options.seed == 0 && getrandom(random, sizeof random, 0) != sizeof random)
-		return opened_fails(opened, "no random numbers");
-	s->super = *planned;
-	s->super.generation = generation;
-	s->super.seq_limit = seq != 0 ? seq : by_clock(s, SEQS_PER_S_BITS);
-	if (version < by_clock(s, VERSIONS_PER_S_BITS))
-		version = by_clock(s, VERSIONS_PER_S_BITS);
-	s->super.version_limit = version;
-	s->super.seed = random[0];
-	memcpy(s->super.uuid, &random[1], FORMAT_UUID);
-	s->g = *g;
-	opened->how = STORE_NEW;
-	return 0;
-}
-
-/* Which store this is: what is there, or a new one. */
-static int
-identify(struct store *s, struct store_opened *opened)
-{
-	struct supers_found found;
-	const struct super *is = &found.super;
-	struct super planned;
-	struct geometry g;
-
-	files_read_supers(s, &found);
-	if (plan(&s->options, &planned, &g, opened) != 0)
-		return -1;
-	s->super = *is;
-	s->banks_before = is->banks;
-	if (found.format != 0)
-		return opened_fails(opened,
-		    "%s has a store of format %u, and this one reads format %u: give it another path, or remove what "
-		    "is there",
-		    s->dir, found.format, FORMAT_VERSION);
-	if (found.lost && !s->options.fresh && !s->options.empty)
-		return opened_fails(opened,
-		    "neither super.a nor super.b in %s can be read, so nothing that is there can be used: with "
-		    "mismatch = "
-		    "\"empty\" it begins empty",
-		    s->dir);
-	if (!found.valid && !s->options.fresh && !s->options.empty && files_have_data(s))
-		return opened_fails(opened,
-		    "%s has files data.NNN, and neither super.a nor super.b says that they are this store's: with "
-		    "mismatch = "
-		    "\"empty\" it begins empty, and writes over them",
-		    s->dir);
-	if (!found.valid || s->options.fresh)
-		return begin_new(s, &planned, &g, opened);
-	if (same_sizes(&planned, is)) {
-		s->g = found.g;
-		s->lost = found.segments;
-		opened->how = STORE_REBUILT;
-		return 0;
-	}
-	if (s->options.empty)
-		return begin_new(s, &planned, &g, opened);
-	return opened_fails(opened,
-	    "%s has a store of other sizes (%u files of %llu bytes, segments of %u, chunks of %u, %llu buckets); with "
-	    "these options it would have to begin empty",
-	    s->dir, is->banks, (unsigned long long)is->bank, is->segment, is->chunk, (unsigned long long)is->buckets);
-}
 
 static int
 load(struct store *s, int64_t wall, struct store_opened *opened)
@@ -266,7 +192,7 @@ load(struct store *s, int64_t wall, struct store_opened *opened)
 	}
 	/* What is found may be in memory only.  It is going to be served, so it has to stay; and before its rows say so. */
 	for (uint32_t i = 0; i < s->g.banks; i++)
-		s->unsynced[i] = true;
+		s->banks[i].unsynced = true;
 	if (!write_sync(s))
 		return opened_fails(opened, "cannot sync what is there in %s", s->dir);
 	if (recover(s, wall, opened) != 0)
@@ -293,13 +219,16 @@ open_all(struct store *s, int64_t wall, struct store_opened *opened)
 	status = write_super(s, SUPER_DIRTY);
 	if (status == IO_OK && lost_mend(s))
 		status = write_super(s, SUPER_DIRTY);
-	if (status != IO_OK)
-		return opened_fails(opened, "cannot write super in %s: %s", s->dir, io_status_text(status));
+	for (unsigned i = 0; i < s->path_count; i++)
+		if (status != IO_OK || (s->path_count > 1 && s->paths[i].got != s->super.generation))
+			return opened_fails(opened, "cannot write super in %s: %s", s->paths[i].dir,
+			    io_status_text(status == IO_OK ? IO_FAILED : status));
 	if (files_lengthen_banks(s, opened) != 0)
 		return -1;
 	lost_leave_out(s);
 	list_free(s);
 	recover_lost(s);
+	s->opened = true;
 	opened->objects = index_count(s->index);
 	snprintf(opened->sentence, sizeof opened->sentence, "%s: %llu objects, %s%s", s->dir,
 	    (unsigned long long)opened->objects,
@@ -325,12 +254,13 @@ store_open(
 	s->io = io;
 	s->options = *options;
 	admit_init(s);
-	s->dir = strdup(options->dir);
 	atomic_store(&s->wall, wall);
 	atomic_store(&s->flushed, io_now(io));
-	if (s->dir == NULL || open_all(s, wall, opened) != 0) {
-		if (s->dir == NULL)
-			opened_fails(opened, "no memory");
+	if (path_make(s) != 0) {
+		store_abandon(&s);
+		return opened_fails(opened, "no memory");
+	}
+	if (open_all(s, wall, opened) != 0) {
 		store_abandon(&s);
 		return -1;
 	}
@@ -346,23 +276,20 @@ store_abandon(struct store **sp)
 	struct store *s = *sp;
 
 	*sp = NULL;
+	if (!store_stop(s, 0))
+		return; /* with all that the disk may use yet */
 	for (uint32_t i = 0; s->banks != NULL && i < s->g.banks; i++)
-		io_close(&s->banks[i]);
-	io_close(&s->supers[1]);
-	io_close(&s->supers[0]);
+		io_close(&s->banks[i].file);
+	path_end(s);
 	for (uint32_t i = 0; s->images != NULL && i < s->image_count; i++)
 		free(s->images[i].data);
 	index_free(&s->index);
 	keys_free(&s->keys);
 	free(s->banks);
-	free(s->unsynced);
 	free(s->images);
 	free(s->scratch);
-	free(s->block);
 	free(s->segments);
-	free(s->free);
 	free(s->tombs);
-	free(s->dir);
 	pthread_cond_destroy(&s->stepped);
 	admit_fini(s);
 	pthread_mutex_destroy(&s->lock);

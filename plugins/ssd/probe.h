@@ -10,10 +10,10 @@
 #define PROBES_MOST 4 /* that the disk has not let go of */
 
 struct probe {
-	unsigned count; /* under way */
+	unsigned count[STORE_PATHS_MOST]; /* under way, to each path */
 };
 
-/* Once a second or so.  The fetcher's store has a breaker, or nothing happens.  The caller calls io_flush() afterwards. */
+/* Once a second or so.  Only paths that have a breaker are asked.  The caller calls fetcher_flush() afterwards. */
 void probe_tick(struct probe *p, const struct fetcher *fetcher);
 
 #endif

@@ -11,6 +11,7 @@
 #define DEPTH_MAX   4096
 #define WAITING	    4096
 #define TIME	    5000000000ULL
+#define AT_ONCE	    4		/* requests that do not wait for the flush */
 #define TRIES	    8		/* of a request that was interrupted, or told to come again */
 #define CLOSE_SLICE 10000000ULL /* ns */
 
@@ -44,7 +45,7 @@ end(struct io_queue *q, struct io_request *r, enum io_status ended, int error, b
 	if (r->kind == IO_READ || r->kind == IO_WRITE)
 		count(&q->counts.bytes[r->kind], r->bytes);
 	/* What never got to the disk says nothing of it; but if it was a probe, that is over. */
-	if (r->file->breaker != NULL)
+	if (r->file->breaker != NULL && r->probe != BREAKER_ASIDE)
 		breaker_ended(r->file->breaker, by_disk ? ended : IO_CANCELLED, r->probe, io_now(q->io));
 }
 
@@ -166,6 +167,37 @@ is_sound(struct io_request *r)
 	return ((bits | r->length) & (IO_ALIGN - 1)) == 0 && r->length > 0 && r->offset <= INT64_MAX - r->length;
 }
 
+static void
+start(struct io_queue *q)
+{
+	struct io_request *r;
+
+	while ((r = q->waiting.first) != NULL && q->at_disk.count + q->held.count < q->limits.depth) {
+		/* It may end in here. */
+		requests_remove(&q->waiting, r);
+		requests_append(&q->at_disk, r);
+		r->state = AT_DISK;
+		if (!q->ops->start(q, r)) {
+			requests_remove(&q->at_disk, r);
+			requests_prepend(&q->waiting, r);
+			r->state = WAITS;
+			break;
+		}
+		q->started = true;
+	}
+}
+
+static void
+push(struct io_queue *q)
+{
+	start(q);
+	if (q->started) {
+		q->started = false;
+		count(&q->counts.batches, 1);
+		q->ops->flush(q);
+	}
+}
+
 enum io_status
 io_submit(struct io_queue *q, struct io_request *r)
 {
@@ -190,38 +222,16 @@ io_submit(struct io_queue *q, struct io_request *r)
 	requests_append(&q->waiting, r);
 	if (r->deadline < q->due)
 		q->due = r->deadline;
+	/* So many do not wait for the flush: the disk would have nothing to do meanwhile. */
+	if (q->waiting.count >= AT_ONCE)
+		push(q);
 	return IO_OK;
-}
-
-static void
-start(struct io_queue *q)
-{
-	struct io_request *r;
-
-	while ((r = q->waiting.first) != NULL && q->at_disk.count + q->held.count < q->limits.depth) {
-		/* It may end in here. */
-		requests_remove(&q->waiting, r);
-		requests_append(&q->at_disk, r);
-		r->state = AT_DISK;
-		if (!q->ops->start(q, r)) {
-			requests_remove(&q->at_disk, r);
-			requests_prepend(&q->waiting, r);
-			r->state = WAITS;
-			break;
-		}
-		q->started = true;
-	}
 }
 
 void
 io_flush(struct io_queue *q)
 {
-	start(q);
-	if (q->started) {
-		q->started = false;
-		count(&q->counts.batches, 1);
-		q->ops->flush(q);
-	}
+	push(q);
 	if (q->ended.first != NULL)
 		wake(q);
 	set_timer(q, io_now(q->io));

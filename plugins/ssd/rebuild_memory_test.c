@@ -37,12 +37,12 @@ __wrap_realloc(void *p, size_t size)
 	return __real_realloc(p, size);
 }
 
-static unsigned no_blocks; /* so many of FORMAT_BLOCK, aligned, there are none */
+static unsigned no_blocks; /* so many of PATH_BLOCK, aligned, there are none */
 
 void *
 __wrap_aligned_alloc(size_t align, size_t size)
 {
-	if (no_blocks == 0 || size != FORMAT_BLOCK)
+	if (no_blocks == 0 || size != PATH_BLOCK)
 		return __real_aligned_alloc(align, size);
 	no_blocks--;
 	return NULL;

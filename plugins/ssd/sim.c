@@ -159,7 +159,7 @@ static uint64_t
 sim_now(struct io *io)
 {
 	struct sim *s = sim_enter(io);
-	uint64_t now = s->now;
+	uint64_t now = *s->clock;
 
 	sim_leave(s);
 	return now;
@@ -343,6 +343,7 @@ sim_new(uint64_t seed, uint64_t space)
 	pthread_mutex_init(&s->lock, NULL);
 	s->random.state = seed;
 	s->now = START_NS;
+	s->clock = &s->now;
 	s->boot = 1;
 	sim_disk_init(&s->disk, space);
 	return &s->io;

@@ -17,6 +17,9 @@ struct io *sim_new(uint64_t seed, uint64_t space);
 /* ---- the clock: it moves only here, and while somebody waits in io_wait() for what will not come ---- */
 void sim_advance(struct io *io, uint64_t ns);
 
+/* Another disk of the same machine: its clock is that of `with`, which ends after it.  One thread uses both. */
+void sim_beside(struct io *io, struct io *with);
+
 /* ---- which operation ----
  * Every call of io.h that touches the disk (read, write, sync, discard, resize, preallocate, rename, unlink, make_dir, sync_dir, open with IO_CREATE
  * that creates) is an operation, and so is every request when it is carried out.  They are counted from 1. */

@@ -36,7 +36,7 @@ sim_after(struct io *io, enum sim_crash how, uint64_t seed)
 	if (after == NULL)
 		return NULL;
 	s = sim_enter(io);
-	to->now = s->now;
+	to->now = *s->clock;
 	to->boot = s->boot + (how != SIM_KILL);
 	copied = sim_disk_copy(&to->disk, &s->disk);
 	if (copied && how != SIM_POWER_CUT_NONE && how != SIM_POWER_CUT_ALL)
@@ -109,7 +109,20 @@ sim_advance(struct io *io, uint64_t ns)
 {
 	struct sim *s = sim_enter(io);
 
-	s->now += ns;
+	*s->clock += ns;
+	sim_leave(s);
+}
+
+void
+sim_beside(struct io *io, struct io *with)
+{
+	struct sim *of = sim_enter(with);
+	uint64_t *clock = of->clock;
+	struct sim *s;
+
+	sim_leave(of);
+	s = sim_enter(io);
+	s->clock = clock;
 	sim_leave(s);
 }
 

@@ -39,6 +39,7 @@ struct sim {
 	struct sim_queue *queues;
 	enum sim_order order;
 	uint64_t now, operations, stop_at, took_effect;
+	uint64_t *clock; /* its own, or another's */
 	uint32_t boot;
 	bool stopped, gone;
 	sim_watch_f *watch;

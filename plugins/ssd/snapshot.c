@@ -21,7 +21,7 @@ struct tape {
 };
 
 static char *
-path_of(const struct store *s, const char *name)
+name_in(const struct store *s, const char *name)
 {
 	size_t size = strlen(s->dir) + strlen(name) + 2;
 	char *path = malloc(size);
@@ -34,7 +34,7 @@ path_of(const struct store *s, const char *name)
 static bool
 tape_open(struct tape *st, struct store *s, const char *name, int flags)
 {
-	char *path = path_of(s, name);
+	char *path = name_in(s, name);
 
 	*st = (struct tape){ .piece = aligned_alloc(IO_ALIGN, PIECE), .io = s->io };
 	st->failed = path == NULL || st->piece == NULL || io_open(s->io, path, flags, NULL, &st->file) != IO_OK;
@@ -132,8 +132,8 @@ put_all(struct store *s, struct tape *st, uint64_t generation)
 bool
 snapshot_write(struct store *s, uint64_t generation, uint64_t deadline, uint64_t *bytes, uint64_t *sum)
 {
-	struct tape st;
-	bool ok = tape_open(&st, s, NAME, IO_CREATE);
+	struct tape st = { 0 };
+	bool ok = !store_path_is_out(s, 0) && tape_open(&st, s, NAME, IO_CREATE);
 
 	if (ok) {
 		st.deadline = deadline;
@@ -158,7 +158,7 @@ snapshot_reserve(struct store *s)
 {
 	uint64_t bytes = FORMAT_BLOCK + blocks(s->g.segments * sizeof(struct snap_segment)) +
 			 blocks(index_buckets(s->index) * INDEX_BUCKET_BYTES);
-	char *path = path_of(s, NAME);
+	char *path = name_in(s, NAME);
 	struct io_file *file = NULL;
 	enum io_status status = path == NULL ? IO_NO_MEMORY : io_open(s->io, path, IO_CREATE, NULL, &file);
 

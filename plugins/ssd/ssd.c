@@ -1,4 +1,4 @@
-/* ssd: keeps values on a disk, and knows in RAM where.  This file has the descriptor, the options, and what is counted; job.h says how an op goes. */
+/* ssd: keeps values on a disk, and knows in RAM where.  This file has the descriptor and the options; job.h says how an op goes. */
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 #include "job.h"
 
 struct ssd_conf {
-	const char *path;
+	struct rend_strings paths;
 	uint64_t size, segment, chunk, buffers;
 	int64_t objects, moves;
 	uint64_t flush, timeout;
@@ -27,8 +27,11 @@ struct ssd_conf {
 /* Bytes of buffers for a manifest, and for what pieces are rounded up by. */
 #define BUFFERS_SPARE (4ULL << 20)
 
-#define NS_PER_US     1000ULL
-#define NS_PER_S      1000000000ULL
+/* Of several disks one gets so many times the time of a read for what is to be written, and at least so many ns, before the others go on without it. */
+#define PATIENCE       10
+#define LEAST_PATIENCE 1000000000ULL
+
+#define NS_PER_S       1000000000ULL
 
 /* Less is a slip: somebody has left the unit out. */
 #define BUDGET_LEAST (64U << 10)
@@ -48,10 +51,10 @@ struct ssd_conf {
 #define OBJECT_BYTES 2048
 
 static const struct rend_option options[] = {
-	REND_OPTION("path", REND_STRING, ssd_conf, path, NULL, NULL,
-	    "The folder it keeps its files in; made if it is not there."),
+	REND_OPTION("path", REND_STRINGS, ssd_conf, paths, NULL, NULL,
+	    "The folder it keeps its files in, or a list of up to 16, each on a disk of its own; made if not there."),
 	REND_OPTION("size", REND_SIZE, ssd_conf, size, NULL, "2MiB..",
-	    "Bytes of disk it uses, all allocated at the first start."),
+	    "Bytes of disk it uses, of all paths together, all allocated at the first start."),
 	REND_OPTION("objects", REND_INT, ssd_conf, objects, "0", "0..",
 	    "How many objects the index has room for, at 14 bytes of RAM each; 0: one for each 2 KiB of size."),
 	REND_OPTION("segment", REND_SIZE, ssd_conf, segment, "0", "0..64MiB",
@@ -83,42 +86,7 @@ static const struct rend_option options[] = {
 	{ .name = NULL },
 };
 
-/* ---- what is counted ---- */
-
-/* The store counts by itself, on any thread; once a second somebody tells the core. */
-static void
-tell(struct ssd *d)
-{
-	struct store_counts now;
-
-	store_counts(d->store, &now);
-	pthread_mutex_lock(&d->lock);
-#define STORE_COUNT(name, doc)                                         \
-	if (now.name > d->told.name) {                                 \
-		rend_count(d->counters.name, now.name - d->told.name); \
-		d->told.name = now.name;                               \
-	}
-	STORE_COUNTS(STORE_COUNT)
-#undef STORE_COUNT
-	pthread_mutex_unlock(&d->lock);
-}
-
-static void
-tell_state(struct ssd *d)
-{
-	bool down = breaker_state(d->breaker) != BREAKER_CLOSED;
-
-	pthread_mutex_lock(&d->lock);
-	if (down && !d->told_down)
-		rend_log(REND_LOG_WARN,
-		    "ssd: the disk of %s fails or is late: what has to be read from it is answered at once, as down, "
-		    "until it is well",
-		    d->conf->path);
-	if (!down && d->told_down)
-		rend_log(REND_LOG_INFO, "ssd: the disk of %s is well again", d->conf->path);
-	d->told_down = down;
-	pthread_mutex_unlock(&d->lock);
-}
+/* ---- a moment ---- */
 
 static void
 tick(void *arg)
@@ -127,83 +95,18 @@ tick(void *arg)
 
 	REND_CHECK(inst, INSTANCE_MAGIC);
 	probe_tick(&inst->probe, &inst->fetcher);
-	io_flush(inst->fetcher.queue);
-	tell(inst->ssd);
-	tell_state(inst->ssd);
+	fetcher_flush(&inst->fetcher);
+	gauges_tell(inst->ssd);
 }
 
+/* While one of its disks answers it is asked. */
 static bool
 up(void *arg)
 {
 	const struct instance *inst = arg;
 
 	REND_CHECK(inst, INSTANCE_MAGIC);
-	return breaker_state(inst->ssd->breaker) == BREAKER_CLOSED;
-}
-
-static uint64_t
-gauge_down(void *arg)
-{
-	return breaker_state(((const struct ssd *)arg)->breaker) != BREAKER_CLOSED;
-}
-
-static uint64_t
-gauge_refused(void *arg)
-{
-	return breaker_counts(((const struct ssd *)arg)->breaker).refused;
-}
-
-static uint64_t
-gauge_objects(void *arg)
-{
-	struct store_sizes sizes;
-
-	store_sizes(((const struct ssd *)arg)->store, &sizes);
-	return sizes.objects;
-}
-
-static uint64_t
-gauge_capacity(void *arg)
-{
-	struct store_sizes sizes;
-
-	store_sizes(((const struct ssd *)arg)->store, &sizes);
-	return sizes.capacity;
-}
-
-static uint64_t
-gauge_bytes(void *arg)
-{
-	struct store_sizes sizes;
-
-	store_sizes(((const struct ssd *)arg)->store, &sizes);
-	return sizes.capacity / sizes.segments * (sizes.open + sizes.sealed);
-}
-
-static uint64_t
-gauge_free(void *arg)
-{
-	struct store_sizes sizes;
-
-	store_sizes(((const struct ssd *)arg)->store, &sizes);
-	return sizes.free;
-}
-
-static uint64_t
-gauge_bad(void *arg)
-{
-	struct store_sizes sizes;
-
-	store_sizes(((const struct ssd *)arg)->store, &sizes);
-	return sizes.bad;
-}
-
-static uint64_t
-gauge_flush_age(void *arg)
-{
-	uint64_t flushed = store_flushed(((const struct ssd *)arg)->store), now = rend_now();
-
-	return now > flushed ? (now - flushed) / NS_PER_US : 0;
+	return gauges_down(inst->ssd) < inst->ssd->disk_count;
 }
 
 static uint64_t
@@ -218,34 +121,15 @@ memory(void *arg)
 	return sizes.ram + kept;
 }
 
-static void
-show(struct ssd *d, struct rend_node *self)
-{
-	rend_gauge_new(self, "curr_items", "Objects in the index, and those that have expired and were not swept yet.",
-	    gauge_objects, d);
-	rend_gauge_new(self, "bytes", "Bytes of segments in use.", gauge_bytes, d);
-	rend_gauge_new(self, "limit_maxbytes", "Bytes of all segments.", gauge_capacity, d);
-	rend_gauge_new(self, "segments_free", "Segments that can be written to.", gauge_free, d);
-	rend_gauge_new(self, "segments_bad", "Segments that could not be written, or cannot be read, and are not used.",
-	    gauge_bad, d);
-	rend_gauge_new(self, "flush_age",
-	    "Microseconds since a flush began that left nothing over: what was answered before that is on the disk.",
-	    gauge_flush_age, d);
-	rend_gauge_new(
-	    self, "disk_down", "1 while the disk is not asked, because it failed or was late.", gauge_down, d);
-	rend_gauge_new(self, "disk_refused", "Reads that were answered at once because of that.", gauge_refused, d);
-#define STORE_COUNT(name, doc) d->counters.name = rend_counter_new(self, #name, doc);
-	STORE_COUNTS(STORE_COUNT)
-#undef STORE_COUNT
-}
-
 /* ---- the store ---- */
 
 static struct store_options
 options_of(const struct ssd_conf *c)
 {
 	return (struct store_options){
-		.dir = c->path,
+		.dir = c->paths.strings[0],
+		.other_count = (unsigned)c->paths.count - 1,
+		.patience = c->timeout > LEAST_PATIENCE / PATIENCE ? PATIENCE * c->timeout : LEAST_PATIENCE,
 		.capacity = c->size,
 		.chunk = (uint32_t)c->chunk,
 		.segment = (uint32_t)c->segment,
@@ -267,8 +151,12 @@ check(const void *conf, struct rend_error *err)
 	struct store_opened opened;
 	struct store_options o;
 
-	if (c->path[0] == '\0')
-		return rend_error(err, "path is empty");
+	if (c->paths.count == 0 || c->paths.count > STORE_PATHS_MOST)
+		return rend_error(
+		    err, "path has %zu folders, and there have to be 1 to %d", c->paths.count, STORE_PATHS_MOST);
+	for (size_t i = 0; i < c->paths.count; i++)
+		if (c->paths.strings[i][0] == '\0')
+			return rend_error(err, "path is empty");
 	if ((c->chunk & (c->chunk - 1)) != 0)
 		return rend_error(err, "chunk is %llu, which is no power of two", (unsigned long long)c->chunk);
 	if (c->write_budget != 0 && c->write_budget < BUDGET_LEAST)
@@ -293,19 +181,19 @@ buffers_for(const struct ssd_conf *c)
 	return 2 * most + BUFFERS_SPARE;
 }
 
+/* Each disk has an io of its own: threads that one does not answer are not missed by another. */
 static int
-open_io(struct ssd *d, const struct ssd_conf *c, struct rend_error *err)
+open_io(struct disk *disk, const struct ssd_conf *c, struct rend_error *err)
 {
 	static const enum disk_engine engines[] = { DISK_AUTO, DISK_URING, DISK_THREADS };
-	enum io_status status = disk_new(engines[c->engine], 0, &d->io);
+	enum io_status status = disk_new(engines[c->engine], 0, &disk->io);
 
 	if (status != IO_OK)
 		return rend_error(err, "cannot use the disk by %s: %s", c->engine == 1 ? "io_uring" : "threads",
 		    io_status_text(status));
-	d->buffers = buffers_new(buffers_for(c));
-	d->breaker = breaker_new(&(struct breaker_limits){
+	disk->breaker = breaker_new(&(struct breaker_limits){
 	    .errors = BREAKER_ERRORS, .window = BREAKER_WINDOW + BREAKER_ERRORS * c->timeout, .pause = BREAKER_PAUSE });
-	return d->buffers == NULL || d->breaker == NULL ? rend_error(err, "no memory") : 0;
+	return disk->breaker == NULL ? rend_error(err, "no memory") : 0;
 }
 
 /* Bytes that reading one record may take: a quarter more than it has at worst, and no more than a segment. */
@@ -334,28 +222,45 @@ absolute(const char *path)
 }
 
 static int
-open_disk(struct ssd *d, const struct ssd_conf *c, struct rend_error *err)
+open_disks(struct ssd *d, const struct ssd_conf *c, struct rend_error *err)
+{
+	d->disk_count = (unsigned)c->paths.count;
+	for (unsigned i = 0; i < d->disk_count; i++) {
+		struct disk *disk = &d->disks[i];
+
+		disk->path = absolute(c->paths.strings[i]);
+		if (disk->path == NULL)
+			return rend_error(err, "cannot tell where %s is", c->paths.strings[i]);
+		if (open_io(disk, c, err) != 0)
+			return -1;
+	}
+	d->buffers = buffers_new(buffers_for(c));
+	return d->buffers == NULL ? rend_error(err, "no memory") : 0;
+}
+
+static int
+start(struct ssd *d, const struct ssd_conf *c, struct rend_error *err)
 {
 	struct store_options o = options_of(c);
 	struct store_opened opened;
 
-	d->path = absolute(c->path);
-	if (d->path == NULL)
-		return rend_error(err, "cannot tell where %s is", c->path);
-	o.dir = d->path;
-	if (open_io(d, c, err) != 0)
+	if (open_disks(d, c, err) != 0)
 		return -1;
 	o.wake = keeper_wake;
 	o.wake_arg = &d->keeper;
 	o.flushed = commit_flushed;
 	o.flushed_arg = d;
-	o.breaker = d->breaker;
-	if (store_open(&d->store, d->io, &o, rend_wall(), &opened) != 0)
+	o.dir = d->disks[0].path;
+	o.breaker = d->disks[0].breaker;
+	for (unsigned i = 1; i < d->disk_count; i++)
+		o.others[i - 1] = (struct store_path){ d->disks[i].path, d->disks[i].io, d->disks[i].breaker };
+	if (store_open(&d->store, d->disks[0].io, &o, rend_wall(), &opened) != 0)
 		return rend_error(err, "%s", opened.sentence);
 	if (c->buffers < longest_read(d))
 		return rend_error(err, "buffers is %llu bytes, and reading one value may take %llu",
 		    (unsigned long long)c->buffers, (unsigned long long)longest_read(d));
-	rend_log(opened.damaged ? REND_LOG_WARN : REND_LOG_INFO, "ssd: %s, by %s", opened.sentence, io_name(d->io));
+	rend_log(
+	    opened.damaged ? REND_LOG_WARN : REND_LOG_INFO, "ssd: %s, by %s", opened.sentence, io_name(d->disks[0].io));
 	/* The keeper last: nobody would stop it. */
 	if (tearer_start(&d->tearer, d->store, c->timeout, buffers_for(c)) != 0 ||
 	    keeper_start(&d->keeper, d->store) != 0)
@@ -369,10 +274,13 @@ free_ssd(struct ssd *d)
 	keeper_fini(&d->keeper);
 	if (d->buffers != NULL && !d->stuck)
 		buffers_free(&d->buffers);
-	if (d->io != NULL && !d->stuck)
-		io_free(&d->io);
-	if (!d->stuck)
-		breaker_free(&d->breaker);
+	for (unsigned i = 0; i < d->disk_count; i++) {
+		if (!d->stuck && d->disks[i].io != NULL)
+			io_free(&d->disks[i].io);
+		if (!d->stuck)
+			breaker_free(&d->disks[i].breaker);
+		free(d->disks[i].path);
+	}
 	while (d->instances != NULL) {
 		struct instance *inst = d->instances;
 
@@ -382,7 +290,6 @@ free_ssd(struct ssd *d)
 		free(inst);
 	}
 	pthread_mutex_destroy(&d->lock);
-	free(d->path);
 	free(d);
 }
 
@@ -395,7 +302,8 @@ drain(void *store, uint64_t deadline, struct rend_error *err)
 	d->left = true;
 	if (keeper_leave(&d->keeper, deadline))
 		return 0;
-	return rend_error(err, "%s could not be left as it should: the next start has to rebuild the index", d->path);
+	return rend_error(
+	    err, "%s could not be left as it should: the next start has to rebuild the index", d->disks[0].path);
 }
 
 static void
@@ -408,12 +316,14 @@ close_store(void *store)
 	if (!d->left)
 		d->left = keeper_leave(&d->keeper, rend_now() + LET_GO);
 	if (!keeper_stop(&d->keeper, rend_now() + LET_GO)) {
-		rend_log(REND_LOG_ERROR, "ssd: the disk of %s does not answer a write", d->path);
+		rend_log(REND_LOG_ERROR, "ssd: the disk of %s does not answer a write", d->disks[0].path);
 		return; /* with all that the thread may use yet */
 	}
 	if (!d->left)
 		rend_log(REND_LOG_WARN,
-		    "ssd: %s could not be left as it should: the next start has to rebuild the index", d->path);
+		    "ssd: %s could not be left as it should: the next start has to rebuild the index",
+		    d->disks[0].path);
+	d->stuck |= !store_stop(d->store, 0);
 	store_abandon(&d->store);
 	free_ssd(d);
 }
@@ -430,41 +340,65 @@ open_store(void **store, const void *conf, struct rend_node *self, struct rend_e
 	pthread_mutex_init(&d->lock, NULL);
 	keeper_init(&d->keeper, d->conf->flush);
 	tearer_init(&d->tearer);
-	if (open_disk(d, conf, err) != 0) {
+	if (start(d, conf, err) != 0) {
 		tearer_stop(&d->tearer);
 		if (d->store != NULL)
 			store_abandon(&d->store);
 		free_ssd(d);
 		return -1;
 	}
-	show(d, self);
+	gauges_show(d, self);
 	*store = d;
 	return 0;
 }
 
 /* ---- a worker ---- */
 
+static bool
+close_queues(struct fetcher *f)
+{
+	bool closed = true;
+
+	for (unsigned i = 0; i < STORE_PATHS_MOST; i++)
+		closed &= io_queue_close(&f->queues[i], LET_GO);
+	return closed;
+}
+
+/* One to each disk: what it does not answer takes no place of what another would. */
+static int
+open_queues(struct ssd *d, struct rend_worker *worker, struct fetcher *f, struct rend_error *err)
+{
+	struct io_limits limits = { .time = d->conf->timeout, .waiting = READS_WAITING };
+
+	for (unsigned i = 0; i < d->disk_count; i++) {
+		enum io_status status = io_queue_open(d->disks[i].io, rend_worker_base(worker), &limits, &f->queues[i]);
+
+		if (status != IO_OK) {
+			close_queues(f);
+			return rend_error(err, "no queue to the disk: %s", io_status_text(status));
+		}
+	}
+	return 0;
+}
+
 static int
 attach(void **instp, void *store, struct rend_worker *worker, struct rend_error *err)
 {
 	struct ssd *d = store;
 	struct instance *inst = calloc(1, sizeof *inst);
-	struct io_limits limits = { .time = d->conf->timeout, .waiting = READS_WAITING };
-	enum io_status status;
 
 	REND_CHECK(d, SSD_MAGIC);
 	if (inst == NULL)
 		return rend_error(err, "no memory");
-	status = io_queue_open(d->io, rend_worker_base(worker), &limits, &inst->fetcher.queue);
-	if (status != IO_OK) {
+	if (open_queues(d, worker, &inst->fetcher, err) != 0) {
 		free(inst);
-		return rend_error(err, "no queue to the disk: %s", io_status_text(status));
+		return -1;
 	}
 	inst->magic = INSTANCE_MAGIC;
 	inst->ssd = d;
 	inst->worker = worker;
 	if (commits_open(&inst->commits, inst) != 0) {
-		io_queue_close(&inst->fetcher.queue, LET_GO);
+		close_queues(&inst->fetcher);
 		free(inst);
 		return rend_error(err, "no memory");
 	}
@@ -490,7 +424,7 @@ detach(void *arg)
 
 	REND_CHECK(inst, INSTANCE_MAGIC);
 	inst->ends = true;
-	if (!io_queue_close(&inst->fetcher.queue, LET_GO)) {
+	if (!close_queues(&inst->fetcher)) {
 		pthread_mutex_lock(&inst->ssd->lock);
 		inst->ssd->stuck = true;
 		pthread_mutex_unlock(&inst->ssd->lock);
@@ -505,13 +439,15 @@ flush(void *arg)
 	struct instance *inst = arg;
 
 	REND_CHECK(inst, INSTANCE_MAGIC);
-	io_flush(inst->fetcher.queue);
+	fetcher_flush(&inst->fetcher);
 }
 
 static const char *
 claims(const void *conf, unsigned nth)
 {
-	return nth == 0 ? ((const struct ssd_conf *)conf)->path : NULL;
+	const struct rend_strings *paths = &((const struct ssd_conf *)conf)->paths;
+
+	return nth < paths->count ? paths->strings[nth] : NULL;
 }
 
 static const struct rend_handler ssd = {
@@ -520,7 +456,7 @@ static const struct rend_handler ssd = {
 	.conf_size = sizeof(struct ssd_conf),
 	.options = options,
 	.scratch_size = sizeof(struct job),
-	.modes = REND_VIVIFY,
+	.modes = REND_MODES_ALL,
 	.check = check,
 	.open = open_store,
 	.close = close_store,

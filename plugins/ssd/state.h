@@ -89,20 +89,52 @@ struct leaving {
 	int64_t wall;
 };
 
-struct store {
+/* One of its folders, and what the keeper asked of the disk that it is on (path.c). */
+struct path {
 	struct io *io;
-	struct store_options options;
 	char *dir;
+	struct breaker *breaker;
+	struct io_file *supers[2];
+	uint32_t banks_before; /* that the super had that was found; 0: none was */
+	uint32_t *free;	       /* a ring of free segments; under the lock, as the next two */
+	uint32_t free_first;
+	_Atomic uint32_t free_count;
+	_Atomic bool out; /* no segment of it begins; written by the keeper */
+
+	/* The keeper's. */
+	char *block;	 /* PATH_BLOCK bytes: for a super, or what is read besides */
+	uint64_t got;	 /* the generation of the super that it took last */
+	int torn;	 /* which of its supers may be; -1: none */
+	uint64_t failed; /* io_now() when a write or sync failed; 0: none has since a super was written */
+	struct io_queue *queue;
+	struct io_request request;
+	bool done;
+	bool waits;		   /* the disk has not let go of what it was asked */
+	const struct image *image; /* that it may be writing yet */
+	char *spare;		   /* for s->scratch, should it be reading into that yet */
+};
+
+#define PATH_BLOCK (2 * FORMAT_BLOCK)
+
+struct bank {
+	struct io_file *file;
+	unsigned path;
+	bool unsynced; /* the keeper's */
+};
+
+struct store {
+	struct io *io; /* of the first path; its clock and boot are those of all */
+	struct store_options options;
+	char *dir; /* of the first path */
+	struct path *paths;
+	unsigned path_count;
 	struct geometry g;
 	struct super super;	/* as it was written last: the keeper's */
 	struct super_lost lost; /* segments that are not used; from its opening on */
 	uint32_t lost_found;	/* of these, the last ones: when it was opened */
 	uint64_t seed;		/* that of super, which does not change */
-	struct io_file *supers[2];
-	struct io_file **banks;
-	bool *unsynced;	       /* banks; the keeper's */
-	bool banks_cut;	       /* files were not there, or shorter than they were made */
-	uint32_t banks_before; /* that the super had that was found; 0: none was */
+	struct bank *banks;
+	bool banks_cut; /* files were not there, or shorter than they were made */
 	struct index *index;
 	struct keys *keys;
 	struct segment *segments;
@@ -112,9 +144,7 @@ struct store {
 	struct image *free_images;
 	uint32_t image_count;
 	struct image *open[STREAMS];
-	uint32_t *free; /* a ring of free segments */
-	uint32_t free_first;
-	_Atomic uint32_t free_count;
+	unsigned next_path; /* that a segment begins in */
 	uint64_t next_seq, next_version;
 	uint64_t version_limit, seq_limit; /* as the disk knows them */
 	uint64_t discard_below;
@@ -129,7 +159,8 @@ struct store {
 
 	/* The keeper's. */
 	char *scratch; /* a segment's bytes, aligned */
-	char *block;   /* for a super */
+	bool opened;   /* store_step() may be called: there is a keeper */
+	bool stuck;    /* a disk never let go of memory */
 	struct leaving leaving;
 	uint32_t freeing, bad;		      /* segments in that state */
 	bool refills;			      /* until there are some more free ones than there have to be */
@@ -292,6 +323,49 @@ bool leave_read_head(struct store *s, const struct place *p, struct record_head 
 /* The rows of a sealed segment, at their place in s->scratch.  NULL: they cannot be read. */
 const struct row *leave_read_rows(struct store *s, uint32_t segment);
 
+/* ---- path.c: the disks ---- */
+
+static inline unsigned
+path_of(const struct store *s, uint32_t segment)
+{
+	return s->banks[geometry_bank(&s->g, segment)].path;
+}
+
+/* Segments that may begin.  And, under the lock, one of them, of each path in turn; there has to be one. */
+uint32_t path_free(const struct store *s);
+uint32_t path_take(struct store *s);
+
+/* Under the lock: it is free again. */
+void path_give(struct store *s, uint32_t segment);
+
+/* Of all there are, those in paths that are not out. */
+uint32_t path_segments(const struct store *s);
+
+/* With each step: which ones are out?  What is open there takes no more, and what was out for a while is tried. */
+void path_look(struct store *s);
+
+/* What a path failed to do. */
+void path_fails(struct store *s, unsigned path);
+
+/*
+ * What the keeper asks.  Of the only disk it waits for the answer; of one of several no longer than options.patience, and then it asks nothing until
+ * that has let go: TIMEOUT.  Memory to read into is s->scratch, which may be another one afterwards, or the path's block.
+ */
+enum io_status path_read(struct store *s, uint32_t segment, void *to, size_t length, uint32_t from);
+enum io_status path_write(struct store *s, const struct image *im, uint32_t from, size_t length);
+enum io_status path_sync(struct store *s, uint32_t bank);
+
+/* A super into the file of its generation, if the path takes one there now: not into one while the other may be torn. */
+bool path_takes_super(const struct store *s, unsigned path, uint64_t generation);
+enum io_status path_put_super(struct store *s, const struct super *super);
+
+/* May a disk be writing this image yet? */
+bool path_has(const struct store *s, const struct image *im);
+
+/* From store_options; freed with all that is in them. */
+int path_make(struct store *s);
+void path_end(struct store *s);
+
 /* ---- write.c: what reaches the disk ---- */
 
 struct io_file *write_bank(const struct store *s, uint32_t segment);
@@ -312,21 +386,31 @@ enum io_status write_rows(struct store *s, struct image *im);
 /* A sentence about why it cannot be opened.  -1. */
 int opened_fails(struct store_opened *o, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* What a store of these options is made with; all else is zero.  0, or -1 with a sentence. */
+int store_plan_super(const struct store_options *o, struct super *p, struct geometry *g, struct store_opened *opened);
+
+/* ---- identify.c ---- */
+
+/* Which store this is: what is there, or a new one.  Fills s->super and s->g. */
+int identify(struct store *s, struct store_opened *opened);
+
 /* ---- files.c ---- */
 
+/* In one path. */
 struct supers_found {
 	enum super_looks looks[2];
 	struct super super; /* the newer one that is valid, if one is */
 	struct geometry g;
 	bool valid;
 	bool lost; /* there was one, but it cannot be read */
+	bool half; /* only one was ever written */
 	struct super_lost segments;
 	uint32_t format; /* it is of that one; 0: it is not */
 };
 
-/* The folder, and the supers in it, locked.  0, or -1 with a sentence. */
+/* The folders, and the supers in them, locked.  0, or -1 with a sentence. */
 int files_open_supers(struct store *s, struct store_opened *opened);
-void files_read_supers(struct store *s, struct supers_found *found);
+void files_read_supers(struct path *p, struct supers_found *found);
 
 /* As many as s->g says, as long as they should be; or else, if there is a store already, banks_cut. */
 int files_open_banks(struct store *s, struct store_opened *opened);
@@ -334,8 +418,8 @@ int files_open_banks(struct store *s, struct store_opened *opened);
 /* When the super says that nothing in them counts: those that were cut get their length.  Not before, as that is what tells that something was lost. */
 int files_lengthen_banks(struct store *s, struct store_opened *opened);
 
-/* Is something in a file that is called like a bank?  Also if that cannot be known. */
-bool files_have_data(struct store *s);
+/* Is something in a file of this path that is called like a bank?  Also if that cannot be known. */
+bool files_have_data(struct path *p);
 
 /* Removes banks beyond those that the store before this one had, as its super says.  Others' files of such names stay. */
 void files_remove_others(struct store *s);

@@ -128,7 +128,7 @@ store_append(
 		.flush_seq = item->flushes,
 		.head = {
 			.type = (uint8_t)type,
-			.flags = item->sent ? RECORD_SENT : 0,
+			.flags = (uint8_t)((item->sent ? RECORD_SENT : 0) | (item->stale ? RECORD_STALE : 0)),
 			.keylen = item->keylen,
 			.len = (uint32_t)item->value->len,
 			.cflags = item->cflags,
@@ -231,6 +231,12 @@ store_touch(struct store *s, uint64_t khash, const struct entry *e, uint64_t ver
 		return true;
 	store_erase(s, khash, &e->place);
 	return false;
+}
+
+enum index_win
+store_win(struct store *s, uint64_t khash, const struct entry *e)
+{
+	return index_win(s->index, khash, &e->place);
 }
 
 void

@@ -32,6 +32,15 @@ enum store_sync {
 	STORE_SYNC_ALWAYS, /* and who changes something is told so after that: store_commit_at() */
 };
 
+#define STORE_PATHS_MOST 16
+
+/* One of several folders, each on a disk of its own. */
+struct store_path {
+	const char *dir;
+	struct io *io; /* another one for each: what hangs at one disk keeps no request to another waiting */
+	struct breaker *breaker;
+};
+
 struct store_options {
 	const char *dir;
 	uint64_t capacity;     /* bytes of segments */
@@ -50,6 +59,11 @@ struct store_options {
 	bool empty;		 /* begin empty if what is there was made with other sizes; else that is an error */
 	bool fresh;		 /* begin empty, whatever is there */
 	struct breaker *breaker; /* of requests that read, and does not end before the store; NULL: none */
+	/* Beside dir, io and breaker; always the same ones, in the same order.  `capacity` is spread over all. */
+	struct store_path others[STORE_PATHS_MOST - 1];
+	unsigned other_count;
+	uint64_t
+	    patience; /* ns that store_step() waits for one of several disks; 0: 5 s.  For a single one it waits as long as it takes */
 	/* There is something that store_step() should do soon.  Any thread, which holds none of the store's locks; NULL: nobody wants to know. */
 	void (*wake)(void *arg);
 	void *wake_arg;
@@ -64,7 +78,7 @@ struct store_opened {
 	bool damaged; /* something could not be read; what may be older than what was there is gone, too */
 	uint64_t objects, rows;
 	uint32_t files; /* that it keeps open */
-	char sentence[256];
+	char sentence[512];
 };
 
 /* Can there be one of these sizes?  Touches nothing; -1 with a sentence: no. */
@@ -79,6 +93,12 @@ int store_open(
  * anything from then on.  false: the next start has to rebuild.  store_abandon() comes next.
  */
 bool store_leave(struct store *s, uint64_t deadline);
+
+/*
+ * The thread that calls store_step() does so no more: of several disks each gets `time` ns to let go of what it was asked.  false: one did not, and
+ * what was asked of it stays in memory for ever, with its io.  store_abandon() does the same, should nobody have.
+ */
+bool store_stop(struct store *s, uint64_t time);
 
 /* Ends it: as a crash would, but for store_leave(). */
 void store_abandon(struct store **sp);
@@ -105,6 +125,7 @@ struct store_item {
 	uint32_t exptime; /* store_exptime() */
 	uint64_t cas;	  /* 0: the store's own */
 	bool sent;	  /* RECORD_SENT */
+	bool stale;	  /* RECORD_STALE */
 	const struct rend_value *value;
 	/* Made of what was found under this: store_flushes().  0: not. */
 	uint64_t flushes;
@@ -146,6 +167,9 @@ bool store_is_gone(struct store *s, uint64_t khash);
 
 /* Gives the record of this version at this place another exptime.  false: it is not there, or cannot be noted now; then it was removed. */
 bool store_touch(struct store *s, uint64_t khash, const struct entry *e, uint64_t version, uint32_t exptime);
+
+/* Of what was found there: is it this client's to fill? */
+enum index_win store_win(struct store *s, uint64_t khash, const struct entry *e);
 
 /* Nothing that is there now is found from now on.  Costs the same whatever is there. */
 void store_flush_all(struct store *s);
@@ -192,6 +216,10 @@ bool store_commit_missed(const struct store *s);
  * first when the store was opened.  Any thread.
  */
 uint64_t store_flushed(const struct store *s);
+
+/* How many paths there are, and is one of them not written to, because its disk fails, is late, or has not answered yet?  Any thread. */
+unsigned store_paths(const struct store *s);
+bool store_path_is_out(const struct store *s, unsigned path);
 
 /* ---- for people ---- */
 

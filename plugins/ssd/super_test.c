@@ -276,7 +276,7 @@ change_super(struct world *w, const char *path, void (*change)(struct super *))
 static void
 next_format(struct super *s)
 {
-	s->format = FORMAT_VERSION + 1;
+	s->format = FORMAT_NEWEST + 1;
 }
 
 /* What another version of rend has made is not taken for anything, and not touched. */

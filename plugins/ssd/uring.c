@@ -172,16 +172,11 @@ is_left(struct io_uring *r)
 }
 
 static void
-uring_reap(struct io_queue *queue)
+take_completions(struct io_queue *queue)
 {
 	struct io_uring_cqe *cqes[REAP];
-	uint64_t wakes;
 	unsigned n;
 
-	/* Before the completions: one that comes meanwhile makes it readable again. */
-	if (read(queue->fd, &wakes, sizeof(wakes)) < 0)
-		REND_ASSERT(errno == EAGAIN);
-	uring_flush(queue);
 	/*
 	 * Not until nothing comes any more: the disk would run dry while it is waited for its last answers.  But until nothing is left: where there are
 	 * completions already, looking for some does not call the kernel.
@@ -197,9 +192,21 @@ uring_reap(struct io_queue *queue)
 				queue_ended(queue, r, result);
 		}
 	} while (n == REAP || (n > 0 && is_left(ring(queue))));
-	/* The call failed: it is tried again with the next turn. */
+}
+
+static void
+uring_reap(struct io_queue *queue)
+{
+	uint64_t wakes;
+
+	uring_flush(queue);
+	take_completions(queue);
+	/* Behind the completions, which signal it, too, when the kernel posts them in our call: else each would wake us a second time. */
+	if (read(queue->fd, &wakes, sizeof(wakes)) < 0)
+		REND_ASSERT(errno == EAGAIN);
+	/* What came meanwhile signals no more; nor does what a call that failed left: the next turn takes it. */
 	wakes = 1;
-	if (is_left(ring(queue)) && write(queue->fd, &wakes, sizeof(wakes)) < 0)
+	if ((io_uring_cq_ready(ring(queue)) > 0 || is_left(ring(queue))) && write(queue->fd, &wakes, sizeof(wakes)) < 0)
 		REND_ASSERT(errno == EAGAIN);
 }
 

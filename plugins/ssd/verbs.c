@@ -22,6 +22,8 @@ verb_wants_value(const struct rend_op *op)
 	case REND_INCR:
 	case REND_DECR:
 		return true;
+	case REND_DELETE: /* what stays is written again */
+		return (op->ask.mode & (REND_INVALIDATE | REND_DROP_VALUE)) == REND_INVALIDATE;
 	default:
 		return false;
 	}
@@ -38,6 +40,21 @@ static bool
 fits(const struct job *j)
 {
 	return (j->op->ask.mode & REND_IF_CAS) == 0 || j->fetch.head.cas == j->op->ask.cas;
+}
+
+/* What is told to who gets an item, beside the item. */
+struct marks {
+	bool stale, sent;
+};
+
+/* Those of what was found. */
+static struct marks
+marks_of(const struct fetch *f)
+{
+	return (struct marks){
+		.stale = (f->head.flags & RECORD_STALE) != 0,
+		.sent = (f->head.flags & RECORD_SENT) != 0 || f->entry.place.won,
+	};
 }
 
 /* ---- storing ---- */
@@ -67,6 +84,8 @@ verb_stored(struct job *j, enum stored stored, uint64_t cas, uint64_t len)
 		j->changed = true;
 		break;
 	}
+	if (op->verb == REND_DELETE)
+		return REND_OK;
 	op->item.cas = cas;
 	op->item.have = op->ask.want & (REND_WANT_CAS | REND_WANT_SIZE);
 	op->item.size = len;
@@ -99,9 +118,19 @@ put_large(struct job *j, struct store_item *item, struct rend_value *value)
 	return verb_stored(j, STORE_NOT_ADMITTED, 0, 0);
 }
 
+/* An older version than what is there, which its sender would rather have kept as stale than refused? */
+static bool
+comes_late(const struct job *j)
+{
+	const struct rend_ask *ask = &j->op->ask;
+
+	return is_there(j) && rend_verb_stores(j->op->verb) && (ask->mode & REND_INVALIDATE) &&
+	       (ask->mode & REND_IF_CAS) && ask->cas < j->fetch.head.cas;
+}
+
 /* A set that cannot be kept leaves nothing older. */
 static enum rend_status
-put(struct job *j, struct rend_value *value, uint32_t flags, int64_t exptime)
+put_marked(struct job *j, struct rend_value *value, uint32_t flags, int64_t exptime, struct marks marks)
 {
 	struct rend_op *op = j->op;
 	struct store *s = j->inst->ssd->store;
@@ -112,9 +141,10 @@ put(struct job *j, struct rend_value *value, uint32_t flags, int64_t exptime)
 		.cflags = flags,
 		.exptime = store_exptime(exptime),
 		.cas = op->ask.cas_new,
-		.sent = op->verb == REND_GET,
+		.sent = marks.sent,
+		.stale = marks.stale,
 		.flushes = !verb_is_blind(op) && is_there(j) ? j->flushes : 0,
-		.keeps_time = (op->verb == REND_APPEND || op->verb == REND_PREPEND) && is_there(j),
+		.keeps_time = comes_late(j) || ((op->verb == REND_APPEND || op->verb == REND_PREPEND) && is_there(j)),
 		.needed = !rend_verb_stores(op->verb),
 		.value = value,
 	};
@@ -132,6 +162,12 @@ put(struct job *j, struct rend_value *value, uint32_t flags, int64_t exptime)
 	return verb_stored(j, stored, cas, value->len);
 }
 
+static enum rend_status
+put(struct job *j, struct rend_value *value, uint32_t flags, int64_t exptime)
+{
+	return put_marked(j, value, flags, exptime, (struct marks){ 0 });
+}
+
 /* On a miss: does the op leave something? */
 static bool
 vivifies(const struct job *j)
@@ -147,11 +183,15 @@ run_store(struct job *j)
 	if (!verb_is_blind(op)) {
 		if ((op->ask.mode & REND_IF_CAS) && !is_there(j))
 			return REND_MISS;
-		if (is_there(j) && !fits(j))
+		if (is_there(j) && !fits(j) && !comes_late(j))
 			return REND_EXISTS;
 		if ((op->verb == REND_ADD && is_there(j)) || (op->verb == REND_REPLACE && !is_there(j)))
 			return REND_NOT_STORED;
 	}
+	/* It takes the place of what was marked stale, with all that is known of that. */
+	if (comes_late(j))
+		return put_marked(j, &op->item.value, op->item.flags, j->fetch.entry.exptime,
+		    (struct marks){ .stale = true, .sent = marks_of(&j->fetch).sent });
 	return put(j, &op->item.value, op->item.flags, op->item.exptime);
 }
 
@@ -229,13 +269,20 @@ print_number(struct rend_value *value, uint64_t number, size_t least)
 	return room;
 }
 
+/* One that takes no more room than the old one is the same item still, and as stale as that was: in memcached, too. */
 static enum rend_status
 put_number(struct job *j, uint64_t number, size_t least, uint32_t flags, int64_t exptime)
 {
 	struct rend_op *op = j->op;
 	struct rend_value value = { 0 };
-	enum rend_status status = print_number(&value, number, least) ? put(j, &value, flags, exptime) : REND_NO_MEMORY;
+	struct marks marks = { 0 };
+	enum rend_status status = REND_NO_MEMORY;
 
+	if (print_number(&value, number, least)) {
+		if (value.len == least)
+			marks = marks_of(&j->fetch);
+		status = put_marked(j, &value, flags, exptime, marks);
+	}
 	rend_value_drop(&value);
 	if (status != REND_OK)
 		return status;
@@ -259,6 +306,9 @@ run_count(struct job *j)
 		return put_number(j, op->ask.initial, 0, 0, op->ask.vivify);
 	if (!is_there(j))
 		return REND_MISS;
+	/* An empty value is none, whatever its version is: as in memcached. */
+	if (f->len == 0)
+		return REND_NOT_A_NUMBER;
 	if (!fits(j))
 		return REND_EXISTS;
 	if (f->head.type != RECORD_VALUE || !digits_read(f->value, f->head.len, &number))
@@ -273,6 +323,27 @@ run_count(struct job *j)
 
 /* ---- the others ---- */
 
+/* The item, or an empty one in its place, under a new version. */
+static enum rend_status
+leave_behind(struct job *j)
+{
+	const struct rend_ask *ask = &j->op->ask;
+	const struct fetch *f = &j->fetch;
+	bool empties = (ask->mode & REND_DROP_VALUE) != 0, invalidates = (ask->mode & REND_INVALIDATE) != 0;
+	bool touches = invalidates && (ask->mode & REND_ALSO_TOUCH);
+	struct marks marks = marks_of(f);
+	struct rend_value value = { 0 };
+	enum rend_status status = REND_NO_MEMORY;
+
+	if (invalidates)
+		marks = (struct marks){ .stale = true };
+	if (empties || add_old(&value, f))
+		status = put_marked(
+		    j, &value, empties ? 0 : f->head.cflags, touches ? ask->exptime : f->entry.exptime, marks);
+	rend_value_drop(&value);
+	return status;
+}
+
 static enum rend_status
 run_delete(struct job *j)
 {
@@ -282,6 +353,8 @@ run_delete(struct job *j)
 	}
 	if (!fits(j))
 		return REND_EXISTS;
+	if (j->op->ask.mode & (REND_INVALIDATE | REND_DROP_VALUE))
+		return leave_behind(j);
 	store_remove(j->inst->ssd->store, j->fetch.khash);
 	j->changed = true;
 	return REND_OK;
@@ -328,7 +401,7 @@ leave_empty(struct job *j)
 {
 	struct rend_op *op = j->op;
 	struct rend_value empty = { 0 };
-	enum rend_status status = put(j, &empty, 0, op->ask.vivify);
+	enum rend_status status = put_marked(j, &empty, 0, op->ask.vivify, (struct marks){ .sent = true });
 
 	if (status != REND_OK)
 		return status;
@@ -337,6 +410,38 @@ leave_empty(struct job *j)
 	op->item.signs = REND_WON;
 	op->item.exptime = op->ask.vivify;
 	return REND_OK;
+}
+
+/* Is this client the one to fill the item, if nobody is yet?  As memcached decides. */
+static bool
+may_win(const struct job *j, bool stale)
+{
+	const struct rend_ask *ask = &j->op->ask;
+	int64_t exptime = j->fetch.entry.exptime;
+
+	if (ask->want & REND_WANT_NO_WIN)
+		return false;
+	return stale || ((ask->mode & REND_RECACHE) && exptime != 0 && exptime - rend_wall() < ask->recache);
+}
+
+static uint32_t
+signs(const struct job *j)
+{
+	const struct fetch *f = &j->fetch;
+	struct marks marks = marks_of(f);
+	uint32_t signs = (marks.stale ? REND_STALE : 0) | (marks.sent ? REND_SENT : 0);
+
+	if (marks.sent || !may_win(j, marks.stale))
+		return signs;
+	switch (store_win(j->inst->ssd->store, f->khash, &f->entry)) {
+	case INDEX_WON:
+		return signs | REND_WON;
+	case INDEX_SENT:
+		return signs | REND_SENT;
+	case INDEX_GONE: /* written again meanwhile; who gets that one may win */
+		break;
+	}
+	return signs;
 }
 
 static enum rend_status
@@ -356,7 +461,7 @@ run_get(struct job *j)
 	if (status == REND_OK && (op->item.have & REND_WANT_VALUE))
 		status = give_value(j);
 	op->item.flags = f->head.cflags;
-	op->item.signs = (f->head.flags & RECORD_SENT) ? REND_SENT : 0;
+	op->item.signs = status == REND_OK ? signs(j) : 0;
 	op->item.exptime = (op->ask.mode & REND_ALSO_TOUCH) ? op->ask.exptime : f->entry.exptime;
 	op->item.cas = f->head.cas;
 	op->item.size = f->len;

@@ -16,6 +16,7 @@
 
 #define VALUE_MOST (8U << 20)
 #define WAIT_NS	   10000000000ULL
+#define WAIT_SOME  10000000ULL
 #define STEPS_MOST 100000
 #define WAITS_MOST 1000
 
@@ -47,11 +48,25 @@ world_init(struct world *w, uint32_t segments)
 	assert_non_null(w->buffers);
 }
 
+void
+world_init_two(struct world *w, uint32_t segments)
+{
+	world_init(w, segments);
+	w->second = sim_new(2, 0);
+	assert_non_null(w->second);
+	sim_beside(w->second, w->io);
+	w->options.other_count = 1;
+	w->options.others[0].dir = "other";
+	w->options.patience = 1000000000;
+}
+
 static void
 close_queue(struct world *w)
 {
 	if (w->queue != NULL)
 		io_queue_close(&w->queue, 0);
+	if (w->second_queue != NULL)
+		io_queue_close(&w->second_queue, 0);
 }
 
 void
@@ -60,6 +75,7 @@ world_fini(struct world *w)
 	close_queue(w);
 	if (w->store != NULL)
 		store_abandon(&w->store);
+	io_free(&w->second);
 	io_free(&w->io);
 	buffers_free(&w->buffers);
 	free(w->buf);
@@ -68,11 +84,16 @@ world_fini(struct world *w)
 bool
 world_open(struct world *w)
 {
+	if (w->second != NULL)
+		w->options.others[0].io = w->second;
 	if (store_open(&w->store, w->io, &w->options, w->wall, &w->opened) != 0)
 		return false;
 	assert_int_equal(io_queue_open(w->io, NULL, NULL, &w->queue), IO_OK);
-	w->fetcher =
-	    (struct fetcher){ .store = w->store, .queue = w->queue, .buffers = w->buffers, .time = 1000000000 };
+	if (w->second != NULL)
+		assert_int_equal(io_queue_open(w->second, NULL, NULL, &w->second_queue), IO_OK);
+	w->fetcher = (struct fetcher){
+		.store = w->store, .queues = { w->queue, w->second_queue }, .buffers = w->buffers, .time = 1000000000
+	};
 	return true;
 }
 
@@ -88,16 +109,27 @@ world_close(struct world *w)
 }
 
 void
-world_crash(struct world *w, enum sim_crash how)
+world_crash_two(struct world *w, enum sim_crash how, enum sim_crash second)
 {
 	struct io *next = sim_after(w->io, how, ++w->crashes);
+	struct io *beside = w->second == NULL ? NULL : sim_after(w->second, second, w->crashes);
 
 	assert_non_null(next);
 	close_queue(w);
 	if (w->store != NULL)
 		store_abandon(&w->store);
+	io_free(&w->second);
 	io_free(&w->io);
 	w->io = next;
+	w->second = beside;
+	if (beside != NULL)
+		sim_beside(beside, next);
+}
+
+void
+world_crash(struct world *w, enum sim_crash how)
+{
+	world_crash_two(w, how, how);
 }
 
 /* ---- values ---- */
@@ -224,6 +256,7 @@ world_set(struct world *w, unsigned key, uint64_t n, size_t len, uint32_t exptim
 		.keylen = keylen,
 		.cflags = (uint32_t)n,
 		.exptime = exptime,
+		.stale = w->stale,
 		.value = &value,
 		.flushes = w->flushes,
 	};
@@ -244,6 +277,20 @@ fetched(struct fetch *f)
 	f->fetcher = NULL;
 }
 
+static void
+wait_for(struct world *w, const struct fetch *f)
+{
+	fetcher_flush(&w->fetcher);
+	while (f->fetcher != NULL && w->second == NULL)
+		io_wait(w->queue, WAIT_NS);
+	/* One of them may have what is long given up. */
+	while (f->fetcher != NULL)
+		if (io_poll(w->queue) + io_poll(w->second_queue) == 0) {
+			io_wait(w->queue, WAIT_SOME);
+			io_wait(w->second_queue, WAIT_SOME);
+		}
+}
+
 enum fetched
 world_fetch(struct world *w, unsigned key, bool whole, uint64_t *n, struct fetch *f)
 {
@@ -259,11 +306,8 @@ world_fetch(struct world *w, unsigned key, bool whole, uint64_t *n, struct fetch
 		.wall = w->wall,
 		.done = fetched,
 	};
-	if (!fetch_begin(&w->fetcher, f)) {
-		io_flush(w->queue);
-		while (f->fetcher != NULL)
-			io_wait(w->queue, 10000000000ULL);
-	}
+	if (!fetch_begin(&w->fetcher, f))
+		wait_for(w, f);
 	f->key = NULL;
 	if (f->result != FETCH_HIT || !whole)
 		return f->result;
@@ -332,7 +376,7 @@ world_join(struct world *w, const struct world *of)
 	assert_non_null(w->buf);
 	w->queue = NULL;
 	assert_int_equal(io_queue_open(w->io, NULL, NULL, &w->queue), IO_OK);
-	w->fetcher.queue = w->queue;
+	w->fetcher.queues[0] = w->queue;
 }
 
 void

@@ -12,6 +12,8 @@
 struct world {
 	struct io *io;
 	struct io_queue *queue;
+	struct io *second; /* another disk, if there is one */
+	struct io_queue *second_queue;
 	struct buffers *buffers;
 	struct fetcher fetcher;
 	struct store *store;
@@ -20,6 +22,7 @@ struct world {
 	int64_t wall;
 	char *buf;	  /* for values */
 	bool kept;	  /* another thread calls store_step() */
+	bool stale;	  /* world_set() stores it so */
 	bool locked;	  /* this one has the lock of the key that it asks for: world_lock() */
 	uint64_t flushes; /* store_item.flushes of what is set */
 	uint64_t cas;	  /* that it got */
@@ -32,6 +35,9 @@ struct world {
 void world_init(struct world *w, uint32_t segments);
 void world_fini(struct world *w);
 
+/* Over two disks, with a folder on each: "store" and "other". */
+void world_init_two(struct world *w, uint32_t segments);
+
 /* false: w->opened says why. */
 bool world_open(struct world *w);
 
@@ -40,6 +46,7 @@ bool world_close(struct world *w);
 
 /* As it should not. */
 void world_crash(struct world *w, enum sim_crash how);
+void world_crash_two(struct world *w, enum sim_crash how, enum sim_crash second);
 
 /* Value n of a key, of len bytes (at least 32, or 0).  One in pieces is waited for; with nobody else to, the store is stepped, without a flush. */
 enum stored world_set(struct world *w, unsigned key, uint64_t n, size_t len, uint32_t exptime);

@@ -18,26 +18,27 @@
 struct io_file *
 write_bank(const struct store *s, uint32_t segment)
 {
-	return s->banks[geometry_bank(&s->g, segment)];
+	return s->banks[geometry_bank(&s->g, segment)].file;
 }
 
 static enum io_status
 write_bytes(struct store *s, const struct image *im, uint32_t from, uint32_t to)
 {
-	uint64_t at = geometry_offset(&s->g, im->segment);
 	enum io_status status = IO_OK;
 
-	s->unsynced[geometry_bank(&s->g, im->segment)] = true;
+	s->banks[geometry_bank(&s->g, im->segment)].unsynced = true;
 	for (uint32_t n; from < to && status == IO_OK; from += n) {
 		n = to - from < WRITE_MOST ? to - from : WRITE_MOST;
-		status = io_write(write_bank(s, im->segment), im->data + from, n, at + from, NULL);
+		status = path_write(s, im, from, n);
 		if (status != IO_OK)
-			status = io_write(write_bank(s, im->segment), im->data + from, n, at + from, NULL);
+			status = path_write(s, im, from, n);
 		if (status == IO_OK)
 			COUNT(s, bytes_written, n);
 		else
 			COUNT(s, write_errors, 1);
 	}
+	if (status != IO_OK)
+		path_fails(s, path_of(s, im->segment));
 	return status;
 }
 
@@ -75,15 +76,21 @@ in_doubt(struct store *s, uint32_t bank)
 static bool
 sync_bank(struct store *s, uint32_t bank)
 {
-	if (s->options.sync == STORE_SYNC_NONE || !s->unsynced[bank])
+	struct bank *b = &s->banks[bank];
+
+	if (s->options.sync == STORE_SYNC_NONE || !b->unsynced)
 		return true;
 	COUNT(s, syncs, 1);
-	if (io_sync(s->banks[bank]) == IO_OK) {
-		s->unsynced[bank] = false;
+	if (path_sync(s, bank) == IO_OK) {
+		b->unsynced = false;
 		return true;
 	}
 	COUNT(s, write_errors, 1);
 	in_doubt(s, bank);
+	path_fails(s, b->path);
+	/* Nothing is left there that would have to be synced: the other disks need not wait for it. */
+	if (s->path_count > 1 && s->opened)
+		b->unsynced = false;
 	return false;
 }
 
@@ -139,37 +146,72 @@ min_seq(const struct store *s, uint64_t next)
 	return min;
 }
 
-/* Into the file of its generation.  OK: s->super is what is there. */
-static enum io_status
-put_super(struct store *s, const struct super *next)
+/* Into the file of its generation, in each path that takes it: a bit each.  If one does, s->super is what is there. */
+static uint32_t
+put_super(struct store *s, struct super *next, enum io_status *failed)
 {
-	struct io_file *file = s->supers[next->generation % 2];
-	enum io_status status;
+	uint32_t took = 0;
 
-	format_super(s->block, next);
-	s->lost.magic = LOST_MAGIC;
-	s->lost.generation = next->generation;
-	format_lost(s->block, &s->lost);
-	status = io_write(file, s->block, FORMAT_BLOCK, 0, NULL);
-	if (status == IO_OK)
-		status = io_sync(file);
-	if (status != IO_OK)
-		return status;
+	for (unsigned i = 0; i < s->path_count; i++)
+		next->got[i] = s->path_count > 1 ? s->paths[i].got : 0;
+	for (next->path = 0; next->path < s->path_count; next->path++) {
+		enum io_status status;
+
+		if (!path_takes_super(s, next->path, next->generation))
+			continue;
+		status = path_put_super(s, next);
+		if (status == IO_OK)
+			took |= 1U << next->path;
+		else
+			*failed = status;
+		/* At the start all have to take it: of a first one that ends here none has more than half (identify.c). */
+		if (status != IO_OK && !s->opened)
+			return 0;
+	}
+	next->path = 0;
+	if (took == 0)
+		return 0;
 	pthread_mutex_lock(&s->lock);
 	s->super = *next;
 	pthread_mutex_unlock(&s->lock);
-	return IO_OK;
+	return took;
+}
+
+/* Is there a path that takes one of this generation?  A single one has to take each in its turn. */
+static bool
+some_take(const struct store *s, uint64_t generation)
+{
+	for (unsigned i = 0; s->path_count > 1 && i < s->path_count; i++)
+		if (path_takes_super(s, i, generation))
+			return true;
+	return false;
+}
+
+/* The next one; if no path takes that, because it may have torn the other file, the one after it. */
+static uint32_t
+put_next_super(struct store *s, struct super *next, enum io_status *failed)
+{
+	uint32_t took;
+
+	next->generation++;
+	took = put_super(s, next, failed);
+	if (took != 0 || (!s->opened && *failed != IO_OK) || !some_take(s, next->generation + 1))
+		return took;
+	next->generation++;
+	return put_super(s, next, failed);
 }
 
 /*
  * Into both files, one after the other.  Until it is in both nothing is done that relies on it, so whichever can be read tells the truth.  When one
- * fails the other still holds, and the next try goes where this one went: it may be torn, the other may not become so.
+ * fails the other still holds, and the next try goes where this one went: it may be torn, the other may not become so.  Of several paths one has to
+ * take both; what the others have they are known to have (got), and an older one is not taken for this store.
  */
 enum io_status
 write_super(struct store *s, enum super_state state)
 {
 	struct super next = s->super;
-	enum io_status status;
+	enum io_status failed = IO_OK; /* none was tried */
+	uint32_t took = UINT32_MAX;
 	uint64_t next_seq;
 
 	pthread_mutex_lock(&s->lock);
@@ -180,7 +222,8 @@ write_super(struct store *s, enum super_state state)
 	if (next.min_seq < s->super.min_seq)
 		next.min_seq = s->super.min_seq;
 	pthread_mutex_lock(&s->lock);
-	next.format = FORMAT_VERSION;
+	next.format = s->path_count > 1 ? FORMAT_PATHS : FORMAT_VERSION;
+	next.paths = s->path_count;
 	next.state = state;
 	next.boot = io_boot(s->io);
 	next.version_limit = s->next_version + (state == SUPER_CLEAN ? 0 : VERSIONS_AHEAD);
@@ -194,13 +237,10 @@ write_super(struct store *s, enum super_state state)
 	s->super_due = false;
 	pthread_mutex_unlock(&s->lock);
 
-	status = IO_OK;
-	for (unsigned i = 0; i < 2 && status == IO_OK; i++) {
-		next.generation++;
-		status = put_super(s, &next);
-	}
+	for (unsigned i = 0; i < 2 && took != 0; i++)
+		took &= put_next_super(s, &next, &failed);
 	pthread_mutex_lock(&s->lock);
-	if (status == IO_OK) {
+	if (took != 0) {
 		s->version_limit = next.version_limit;
 		s->seq_limit = next.seq_limit;
 	} else {
@@ -208,7 +248,7 @@ write_super(struct store *s, enum super_state state)
 		COUNT(s, write_errors, 1);
 	}
 	pthread_mutex_unlock(&s->lock);
-	return status;
+	return took != 0 ? IO_OK : failed != IO_OK ? failed : IO_TIMEOUT;
 }
 
 /* ---- images ---- */
@@ -274,7 +314,7 @@ recycle(struct store *s, struct image *im)
 	if (!im->parted)
 		atomic_store(&s->segments[im->segment].image, NULL);
 	im->parted = true;
-	alone = atomic_load(&im->readers) == 0;
+	alone = atomic_load(&im->readers) == 0 && !path_has(s, im);
 	if (alone) {
 		im->failed = im->parted = false;
 		pthread_mutex_lock(&s->lock);
@@ -464,8 +504,7 @@ become_free(struct store *s, uint32_t segment)
 	g->state = SEGMENT_FREE;
 	atomic_store(&g->seq, 0);
 	atomic_store(&g->exptime_max, 0);
-	s->free[(s->free_first + s->free_count) % s->g.segments] = segment;
-	s->free_count++;
+	path_give(s, segment);
 	pthread_mutex_unlock(&s->lock);
 	s->freeing--;
 }

@@ -123,7 +123,7 @@ inmem_full(void **state)
 
 #ifdef WITH_SSD
 #define SSD_LEAST 60
-#define SSD_NOT	  19 /* guard, leases, stale items, memory of its own for values */
+#define SSD_NOT	  13 /* guard, leases, accesses, memory of its own for values */
 
 /* Segments so small that most is read from the disk again. */
 static void

@@ -1,19 +1,41 @@
 /*
  * Preloaded into a server, is a disk that hangs: as long as the file is there which HANG names, no read of a file, no write to one and no sync of
- * one comes back.
+ * one comes back.  If the file says so, only of files in a folder: that it names.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+/* Is the file there, and names no other folder? */
+static int
+hangs(const char *path, int fd)
+{
+	char folder[4096], link[64], is[4096];
+	int f = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n, len;
+
+	if (f < 0)
+		return 0;
+	n = read(f, folder, sizeof folder);
+	close(f);
+	if (n <= 0)
+		return n == 0;
+	snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+	len = readlink(link, is, sizeof is);
+	return len > n && memcmp(is, folder, (size_t)n) == 0 && is[n] == '/';
+}
+
 static void
-hang(void)
+hang(int fd)
 {
 	const char *path = getenv("HANG");
 
-	while (path != NULL && access(path, F_OK) == 0)
+	while (path != NULL && hangs(path, fd))
 		usleep(5000);
 }
 
@@ -28,7 +50,7 @@ hang(void)
 		if (is == NULL)                                     \
 			*(void **)&is = dlsym(RTLD_NEXT, #name);    \
 		__atomic_store_n(&next, is, __ATOMIC_RELAXED);      \
-		hang();                                             \
+		hang(fd);                                           \
 		return is(fd, b, n, offset);                        \
 	}
 
@@ -51,6 +73,6 @@ fdatasync(int fd)
 	if (is == NULL)
 		*(void **)&is = dlsym(RTLD_NEXT, "fdatasync");
 	__atomic_store_n(&next, is, __ATOMIC_RELAXED);
-	hang();
+	hang(fd);
 	return is(fd);
 }

@@ -138,6 +138,10 @@ takes(void **state)
 	assert_int_equal(f->conf->time, 0);
 	assert_int_equal(f->conf->number, 5);
 	assert_int_equal(f->conf->list.count, 1);
+	fill(f, "list = \"a,b\";");
+	assert_int_equal(f->m.count, 0);
+	assert_int_equal(f->conf->list.count, 1);
+	assert_string_equal(f->conf->list.strings[0], "a,b");
 }
 
 static void
@@ -183,7 +187,8 @@ static const struct {
 	{ "time = \"61min\";", "handlers.mem.time: must be at most 1h" },
 	{ "name = 5;", "handlers.mem.name: a string is wanted, not a number: put it in quotes" },
 	{ "name = { };", "handlers.mem.name: a string is wanted, not a group { }" },
-	{ "list = \"a\";", "handlers.mem.list: a list of strings, [ \"a\", \"b\" ] is wanted, not a string" },
+	{ "list = 1;",
+	    "handlers.mem.list: a list of strings, [ \"a\", \"b\" ] is wanted, not a number: put it in quotes" },
 	{ "list = [ 1 ];", "handlers.mem.list: a list of strings is wanted, but there is a number in it" },
 	{ "choice = \"lfu\";", "handlers.mem.choice: must be one of lru|fifo, not \"lfu\"; did you mean lru?" },
 	{ "choice = \"\";", "handlers.mem.choice: must be one of lru|fifo, not \"\"" },

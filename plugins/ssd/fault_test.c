@@ -48,7 +48,8 @@ struct usage {
 };
 
 /* What cannot be looked at is not deleted, and is as it was. */
-static void delete (struct usage *u, unsigned key)
+static void
+remove_key(struct usage *u, unsigned key)
 {
 	bool deleted = world_delete(&u->w, key);
 	uint64_t n = 0;

@@ -47,6 +47,28 @@ struct usage {
 	uint64_t next, rnd;
 };
 
+/* What cannot be looked at is not deleted, and is as it was. */
+static void
+remove_key(struct usage *u, unsigned key)
+{
+	bool deleted = world_delete(&u->w, key);
+	uint64_t n = 0;
+	struct fetch f;
+
+	switch (fetch_in_time(&u->w, key, true, &n, &f)) {
+	case FETCH_HIT:
+		assert_false(deleted);
+		assert_int_equal(n, u->is[key]);
+		break;
+	case FETCH_MISS:
+		u->is[key] = 0;
+		break;
+	case FETCH_FAILED:
+		if (deleted)
+			u->is[key] = 0;
+	}
+}
+
 static void
 use(struct usage *u)
 {
@@ -61,11 +83,8 @@ use(struct usage *u)
 		u->is[key] = world_set(&u->w, key, n, 32 + random_next(&u->rnd) % 12000, 0) == STORED ? n : 0;
 		break;
 	case 2:
-		/* What cannot be looked at is not deleted. */
-		if (random_next(&u->rnd) % 4 == 0 && fetch_in_time(&u->w, key, false, &n, &f) != FETCH_FAILED) {
-			world_delete(&u->w, key);
-			u->is[key] = fetch_in_time(&u->w, key, true, &n, &f) == FETCH_HIT ? n : 0;
-		}
+		if (random_next(&u->rnd) % 4 == 0)
+			remove_key(u, key);
 		break;
 	default:
 		if (fetch_in_time(&u->w, key, true, &n, &f) == FETCH_HIT)

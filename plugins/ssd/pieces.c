@@ -88,11 +88,12 @@ append_piece(struct pieces *p)
 		return a.flushed ? STORE_FLUSHED : STORE_WAITS;
 	rend_value_copy_out(p->item.value, p->manifest.len, a.at + RECORD_HEAD, a.head.len);
 	log_seal_record(s, &a);
-	log_done(s, &a);
-	COUNT(s, user_bytes, RECORD_HEAD + a.head.len);
+	/* Before it is done: then the image may be another segment's. */
 	p->piece[p->manifest.count++] = (struct manifest_piece){
 		.seq = a.head.seq, .segment = a.image->segment, .start = a.start, .len = a.head.len
 	};
+	log_done(s, &a);
+	COUNT(s, user_bytes, RECORD_HEAD + a.head.len);
 	p->manifest.version = a.head.version;
 	p->manifest.len += a.head.len;
 	return STORED;

@@ -112,6 +112,9 @@ int index_rebuild_begin(struct index *ix);
  */
 void index_rebuild_offer(struct index *ix, uint64_t hash, uint64_t version, bool dead, const struct entry *e);
 
+/* It is to be offered, or asked for, soon: what is looked at then begins to come from memory. */
+void index_rebuild_expect(const struct index *ix, uint64_t hash);
+
 /* Is this the version that stands, and where?  *e may be NULL. */
 bool index_rebuild_stands(const struct index *ix, uint64_t hash, uint64_t version, struct entry *e);
 

@@ -13,7 +13,10 @@ index_rebuild_begin(struct index *ix)
 {
 	ix->forgotten = ix->forgotten_alive = 0;
 	ix->versions = calloc(ix->count * INDEX_SLOTS, VERSION_BYTES);
-	return ix->versions == NULL ? -1 : 0;
+	if (ix->versions == NULL)
+		return -1;
+	index_in_huge_pages(ix->versions, ix->count * INDEX_SLOTS * VERSION_BYTES);
+	return 0;
 }
 
 static struct lost *
@@ -190,6 +193,20 @@ index_rebuild_offer(struct index *ix, uint64_t hash, uint64_t version, bool dead
 		set_version(ix, s, version);
 	}
 	pair_unlock(&p);
+}
+
+void
+index_rebuild_expect(const struct index *ix, uint64_t hash)
+{
+	uint64_t first = first_bucket(ix, hash), other = other_bucket(ix, first, tag_of(hash));
+
+	__builtin_prefetch(&ix->buckets[first], 1);
+	__builtin_prefetch(&ix->buckets[other], 1);
+	/* They may lie in two lines of the cache. */
+	__builtin_prefetch(ix->versions[first * INDEX_SLOTS], 1);
+	__builtin_prefetch(ix->versions[(first + 1) * INDEX_SLOTS - 1] + VERSION_BYTES - 1, 1);
+	__builtin_prefetch(ix->versions[other * INDEX_SLOTS], 1);
+	__builtin_prefetch(ix->versions[(other + 1) * INDEX_SLOTS - 1] + VERSION_BYTES - 1, 1);
 }
 
 bool

@@ -198,6 +198,9 @@ struct pair {
 	uint32_t tag;
 };
 
+/* Each look-up is anywhere in this memory, which nobody has written to yet: with fewer pages, fewer of their addresses are looked for, too. */
+void index_in_huge_pages(void *memory, size_t bytes);
+
 void pair_lock(struct pair *p, struct index *ix, uint64_t hash);
 void pair_unlock(struct pair *p);
 

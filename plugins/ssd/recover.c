@@ -14,6 +14,8 @@
 #include "size_class.h"
 #include "state.h"
 
+#define AHEAD 16 /* rows whose places in the index are fetched meanwhile: each is anywhere */
+
 struct recovery {
 	struct store *s;
 	struct found *found;
@@ -68,11 +70,14 @@ static void
 each_row(struct recovery *r, const struct image *im,
     void (*each)(struct recovery *, const struct row *, const struct image *))
 {
-	const char *end = im->data + r->s->g.segment - FORMAT_BLOCK;
+	const struct row *end = (const struct row *)(const void *)(im->data + r->s->g.segment - FORMAT_BLOCK);
 
 	/* The last one lies first. */
-	for (uint32_t i = 1; i <= im->rows; i++)
-		each(r, (const struct row *)(const void *)end - i, im);
+	for (uint32_t i = 1; i <= im->rows; i++) {
+		if (im->rows - i >= AHEAD)
+			index_rebuild_expect(r->s->index, end[-(ptrdiff_t)(i + AHEAD)].khash);
+		each(r, end - i, im);
+	}
 }
 
 static void

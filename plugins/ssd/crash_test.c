@@ -360,7 +360,7 @@ power_cut_unsynced(void **state)
 static void
 power_cut_always(void **state)
 {
-	struct crashes c = { .how = SIM_POWER_CUT, .stride = STRIDE, .always = true };
+	struct crashes c = { .how = SIM_POWER_CUT, .stride = STRIDE * 5, .always = true };
 
 	run(&c, 64, STORE_SYNC_ALWAYS, 10);
 }
@@ -368,7 +368,7 @@ power_cut_always(void **state)
 static void
 power_cut_always_while_freeing(void **state)
 {
-	struct crashes c = { .how = SIM_POWER_CUT, .stride = STRIDE, .always = true, .loses = true, .share = 8 };
+	struct crashes c = { .how = SIM_POWER_CUT, .stride = STRIDE * 5, .always = true, .loses = true, .share = 8 };
 
 	run(&c, 18, STORE_SYNC_ALWAYS, 11);
 }

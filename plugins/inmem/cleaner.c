@@ -312,7 +312,9 @@ cleaner_tick(struct shelf *sh)
 {
 	struct log *log = &sh->store->log;
 
-	clean(sh, TICK_BYTES, TICK_RECORDS, LOG_DEAD_MOST, false);
+	/* What was begun for a store that wanted room goes on with the next one: by itself nothing is evicted. */
+	if (sh->cleaner.segment == LOG_NONE || sh->cleaner.compact)
+		clean(sh, TICK_BYTES, TICK_RECORDS, LOG_DEAD_MOST, false);
 	for (int i = 0; i < TICK_SEGMENTS && log_room(log) > log->target && log_give_back(log, log->reserve); i++)
 		;
 }

@@ -44,8 +44,8 @@ count(unsigned *n)
 }
 
 struct op {
-	struct rend_op op;
 	char key[16];
+	struct rend_op op; /* which may be longer */
 };
 
 static struct rend_op *

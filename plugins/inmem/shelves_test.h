@@ -14,8 +14,8 @@ void shelves_end(void);
 
 /* An op for a key. */
 struct op {
-	struct rend_op op;
 	char key[32];
+	struct rend_op op; /* which may be longer */
 };
 struct rend_op *op_of(struct op *o, int key);
 

@@ -16,8 +16,12 @@ static void
 refill(struct admission *a, uint64_t budget, uint64_t now)
 {
 	uint64_t room = (uint64_t)((int64_t)budget - a->left);
-	unsigned __int128 gained = (unsigned __int128)(now - a->since) * budget / NS_PER_S;
+	unsigned __int128 gained;
 
+	/* Workers' clocks stand still for a turn each: another may have been here with a later one. */
+	if (now <= a->since)
+		return;
+	gained = (unsigned __int128)(now - a->since) * budget / NS_PER_S;
 	if (gained >= room) {
 		a->left = (int64_t)budget;
 		a->since = now;
@@ -61,11 +65,18 @@ lives_too_short(const struct store *s, const struct store_item *item, int64_t wa
 	       item->exptime - wall < s->options.min_ttl;
 }
 
+static uint64_t
+cost(const struct store *s, const struct store_item *item)
+{
+	uint64_t chunk = s->g.chunk;
+
+	return (RECORD_HEAD + item->keylen + item->value->len + chunk - 1) / chunk * chunk;
+}
+
 static bool
 admits(struct store *s, const struct store_item *item, int64_t wall)
 {
-	uint64_t len = item->value->len, chunk = s->g.chunk;
-	uint64_t bytes = (RECORD_HEAD + item->keylen + len + chunk - 1) / chunk * chunk;
+	uint64_t len = item->value->len, bytes = cost(s, item);
 
 	if (item->needed) {
 		admit_written(s, bytes);
@@ -93,6 +104,19 @@ store_admit(struct store *s, const struct store_item *item, int64_t wall)
 		return true;
 	store_refuse(s, item->khash);
 	return false;
+}
+
+void
+store_admit_back(struct store *s, const struct store_item *item)
+{
+	struct admission *a = &s->admission;
+	int64_t budget = (int64_t)s->options.write_budget, bytes = (int64_t)cost(s, item);
+
+	if (budget == 0)
+		return;
+	pthread_mutex_lock(&a->lock);
+	a->left = budget - a->left > bytes ? a->left + bytes : budget;
+	pthread_mutex_unlock(&a->lock);
 }
 
 void

@@ -251,6 +251,42 @@ all_goes_through_by_default(void **state)
 	world_fini(&w);
 }
 
+/* Clocks of workers differ by a turn: one that is behind is given nothing for that. */
+static void
+a_clock_that_is_behind_gains_nothing(void **state)
+{
+	struct asked a = { .len = 10 * KIB };
+	struct world w;
+	unsigned admitted = 0;
+
+	begin(&w, BUDGET, 0, 0);
+	for (unsigned i = 0; i < 1000; i++) {
+		w.store->admission.since = io_now(w.io) + 1000 * (1 + i % 2);
+		admitted += admits(&w, i, a);
+	}
+	assert_in_range(admitted, 5, 11);
+	world_fini(&w);
+}
+
+/* What was not stored after all costs nothing. */
+static void
+what_is_given_back_is_there_again(void **state)
+{
+	struct rend_value value = { .len = 10 * KIB };
+	struct store_item item = { .khash = 1, .key = "k", .keylen = 1, .value = &value };
+	struct world w;
+
+	begin(&w, BUDGET, 0, 0);
+	for (unsigned i = 0; i < 1000; i++) {
+		assert_true(store_admit(w.store, &item, w.wall));
+		store_admit_back(w.store, &item);
+	}
+	assert_int_equal(w.store->admission.left, BUDGET);
+	store_admit_back(w.store, &item);
+	assert_int_equal(w.store->admission.left, BUDGET);
+	world_fini(&w);
+}
+
 int
 main(void)
 {
@@ -264,6 +300,8 @@ main(void)
 		cmocka_unit_test(what_has_to_be_written_counts),
 		cmocka_unit_test(what_is_moved_counts),
 		cmocka_unit_test(all_goes_through_by_default),
+		cmocka_unit_test(a_clock_that_is_behind_gains_nothing),
+		cmocka_unit_test(what_is_given_back_is_there_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

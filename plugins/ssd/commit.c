@@ -21,11 +21,14 @@ tell(struct commits *c)
 static bool
 is_over(const struct store *s, const struct commit *c, uint64_t now, enum rend_status *status)
 {
+	/* Read first: what is given up in a flush is so before the flush is over. */
+	bool committed = store_committed(s) >= c->flush;
+
 	*status = c->status;
-	/* First: what was given up is not there, whatever was flushed since. */
+	/* What was given up is not there, whatever was flushed since. */
 	if (store_given_up(s) != c->given_up)
 		*status = REND_IO;
-	else if (store_committed(s) < c->flush)
+	else if (!committed)
 		*status = REND_TIMEOUT;
 	return *status != REND_TIMEOUT || now >= c->until;
 }

@@ -1,6 +1,6 @@
 /*
- * sync = always, at the store: what store_commit_at() promises, when the disk takes it, refuses it, and hangs.  crash_test.c cuts the power in all the
- * states on the way; tests/talk has the answers.
+ * sync = always, at the store: what store_commit_at() promises, when the disk takes it, refuses it, and hangs.  crash_test.c cuts the power in one in
+ * five of the states on the way; tests/talk has the answers.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -178,6 +178,32 @@ a_write_fails(void **state)
 	gives_up(IO_WRITE, SIM_EIO);
 }
 
+/* The last sync of a segment that is full: its list is there, and not known to be. */
+static void
+a_sync_fails_while_sealing(void **state)
+{
+	struct world w;
+	uint64_t at, flushed;
+
+	begin(&w);
+	assert_int_equal(world_set(&w, 1, 1, 1000, 0), STORED);
+	seal(&w);
+	sim_advance(w.io, 1000000);
+	assert_int_equal(world_set(&w, 1, 2, 1000, 0), STORED);
+	pthread_mutex_lock(&w.store->lock);
+	for (unsigned i = 0; i < STREAMS; i++)
+		log_close_stream(w.store, i);
+	pthread_mutex_unlock(&w.store->lock);
+	at = asked(&w);
+	flushed = store_flushed(w.store);
+	assert_int_equal(sim_fault_next(w.io, IO_SYNC, 1, SIM_EIO, 0), IO_OK);
+	sim_advance(w.io, 1000000);
+	store_step(w.store, true, w.wall);
+	assert_true(store_committed(w.store) < at);
+	assert_true(store_flushed(w.store) == flushed);
+	world_fini(&w);
+}
+
 /* A segment is given up by and by.  Until all of it is, no flush has left nothing over, with any sync. */
 static void
 what_is_given_up_is_so_before_it_counts(void **state)
@@ -248,6 +274,7 @@ main(void)
 		cmocka_unit_test(a_flush_under_way_does_not_count),
 		cmocka_unit_test(who_copies_keeps_others_waiting),
 		cmocka_unit_test(a_sync_fails),
+		cmocka_unit_test(a_sync_fails_while_sealing),
 		cmocka_unit_test(a_sync_hangs),
 		cmocka_unit_test(a_write_fails),
 		cmocka_unit_test(what_is_given_up_is_so_before_it_counts),

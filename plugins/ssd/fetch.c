@@ -111,13 +111,14 @@ copy_out(struct fetch *f, const struct image *im)
  * it erases it.
  */
 static void
-erase(const struct fetch *f, const struct place *at)
+erase(struct fetch *f, const struct place *at)
 {
 	struct store *s = f->fetcher->store;
 
 	if (!f->locked && !keys_try(s->keys, f->khash))
 		return;
 	store_erase(s, f->khash, at);
+	f->erased = true;
 	if (!f->locked)
 		keys_give(s->keys, f->khash);
 }

@@ -39,6 +39,7 @@ struct fetch {
 	bool whole;  /* with the value; else only the head is known to be right */
 	bool locked; /* the key's lock is the caller's */
 	bool quiet;  /* it is not noted as a hit */
+	bool erased; /* an answer as well: what could not be read was taken out of the index */
 	int64_t wall;
 	void (*done)(struct fetch *f); /* from io_poll() */
 

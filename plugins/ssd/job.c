@@ -31,7 +31,8 @@ finish(struct job *j, enum rend_status status)
 {
 	rend_buf_drop(&j->fetch.buf);
 	rend_value_drop(&j->fetch.pieces);
-	if (j->changed)
+	/* Nor is a no told because of what is in RAM only: of what a read found broken, or of a change that was not waited for. */
+	if (j->changed || (j->locked && (j->fetch.erased || store_commit_missed(j->inst->ssd->store))))
 		commit_wait(j, status);
 	else
 		job_end(j, status);

@@ -415,6 +415,47 @@ one_super_of_each_path_is_whole(void **state)
 	end(u);
 }
 
+/* A flush_all just when the keeper has waited in vain: what it wrote needs not be given up any more, and nothing waits for it. */
+static void
+flush_all_while_one_hangs(void **state)
+{
+	struct usage *u = begin();
+	struct store *s = u->w.store;
+	unsigned path = 0;
+
+	fill(u);
+	set(u, 1, 5000);
+	for (unsigned i = 0; i < STREAMS; i++)
+		if (s->open[i] != NULL)
+			path = path_of(s, s->open[i]->segment);
+	assert_int_equal(sim_fault(disk(u, path), 0, SIM_HANG, 0), IO_OK);
+	path_look(s);
+	write_step(s, true);
+	assert_true(s->paths[path].waits);
+	store_flush_all(s);
+	for (unsigned n = 0; n < 60; n++) {
+		sim_advance(u->w.io, S);
+		store_step(s, true, u->w.wall);
+	}
+	assert_int_equal(s->super.flush_seq, s->flush_seq);
+	assert_true(store_flushed(s) + 2 * S > io_now(u->w.io));
+	for (unsigned key = 0; key < KEYS; key++)
+		has_not(&u->w, key);
+	for (unsigned key = 0; key < KEYS; key++)
+		becomes(u, key, 0);
+	flushed(u);
+	u->refused = 0;
+	for (unsigned i = 0; i < 1000; i++) {
+		set(u, i % KEYS, 4000);
+		store_step(s, i % 4 == 0, u->w.wall);
+	}
+	assert_int_equal(u->refused, 0);
+	mend(u, path);
+	world_settle(&u->w, true);
+	world_audit(&u->w);
+	end(u);
+}
+
 int
 main(void)
 {
@@ -422,6 +463,7 @@ main(void)
 		cmocka_unit_test(both_are_used),
 		cmocka_unit_test(one_dies),
 		cmocka_unit_test(one_hangs),
+		cmocka_unit_test(flush_all_while_one_hangs),
 		cmocka_unit_test(one_cannot_be_written),
 		cmocka_unit_test(what_ends_without_one_goes_on_with_both),
 		cmocka_unit_test(what_hangs_is_left_alone),

@@ -151,6 +151,9 @@ bool store_fits(const struct store *s, size_t keylen, size_t len);
 /* false: the options say that it is not to be stored, and it was refused (store_refuse()).  Once, before it is put, in pieces or not. */
 bool store_admit(struct store *s, const struct store_item *item, int64_t wall);
 
+/* It was not stored after all: what was spent for it is there again. */
+void store_admit_back(struct store *s, const struct store_item *item);
+
 enum stored store_put(struct store *s, const struct store_item *item, int64_t wall, uint64_t *cas);
 
 /* What cannot be stored leaves nothing older. */

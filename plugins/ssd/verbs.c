@@ -101,6 +101,7 @@ put_large(struct job *j, struct store_item *item, struct rend_value *value)
 
 	tear = calloc(1, sizeof *tear);
 	if (tear == NULL) {
+		store_admit_back(d->store, item);
 		store_refuse(d->store, item->khash);
 		return verb_stored(j, STORE_NOT_ADMITTED, 0, 0);
 	}
@@ -112,6 +113,7 @@ put_large(struct job *j, struct store_item *item, struct rend_value *value)
 	pieces_begin(&tear->pieces, d->store, item);
 	if (tearer_take(&d->tearer, tear))
 		return VERB_LATER;
+	store_admit_back(d->store, item);
 	rend_value_drop(&tear->joined);
 	free(tear);
 	store_refuse(d->store, item->khash);
@@ -159,6 +161,8 @@ put_marked(struct job *j, struct rend_value *value, uint32_t flags, int64_t expt
 	if (large)
 		return put_large(j, &item, value);
 	stored = store_put(s, &item, rend_wall(), &cas);
+	if (stored != STORED)
+		store_admit_back(s, &item);
 	return verb_stored(j, stored, cas, value->len);
 }
 

@@ -45,12 +45,13 @@ write_bytes(struct store *s, const struct image *im, uint32_t from, uint32_t to)
 static void
 give_up(struct store *s, struct image *im)
 {
-	atomic_fetch_add(&s->given_up, 1);
 	pthread_mutex_lock(&s->lock);
 	im->failed = true;
 	for (unsigned i = 0; i < STREAMS; i++)
 		if (s->open[i] == im)
 			log_close_stream(s, i);
+	/* Last: who finds it raised cannot write to the image any more (commit.c). */
+	atomic_fetch_add(&s->given_up, 1);
 	pthread_mutex_unlock(&s->lock);
 }
 
@@ -356,6 +357,7 @@ write_image(struct store *s, struct image *im, bool flush)
 		return false;
 	}
 	if (flushed && !busy && state == SEGMENT_SEALING) {
+		im->failed = false;	       /* nor has anything to be given up */
 		became(s, im, SEGMENT_SEALED); /* nobody will ever look for it on the disk */
 		return recycle(s, im);
 	}
@@ -377,6 +379,7 @@ write_image(struct store *s, struct image *im, bool flush)
 	if (state == SEGMENT_SEALING && !busy && !im->failed) {
 		did = true;
 		seal(s, im);
+		s->behind |= im->failed;
 	}
 	return did;
 }

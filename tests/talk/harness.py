@@ -83,6 +83,17 @@ class Process:
 
     def send_signal(self, number):
         os.kill(self.child.pid, number)
+        # That it is stopped is not so yet when the signal has been sent: some thread may do a little more.
+        if number == signal.SIGSTOP:
+            wait_for("it to be stopped", self._is_stopped)
+
+    def _is_stopped(self):
+        tasks = f"/proc/{self.child.pid}/task"
+        states = []
+        for task in os.listdir(tasks):
+            with open(f"{tasks}/{task}/stat") as f:
+                states.append(f.read().rpartition(")")[2].split()[0])
+        return set(states) <= {"T", "t", "Z", "X"}
 
     def end(self, number=signal.SIGTERM):
         """Ends it; returns its exit status (negative: the signal)."""

@@ -140,20 +140,20 @@ ssd(bool later, const char *engine)
 	assert_true(o.passed >= SSD_LEAST);
 }
 
-#ifndef __SANITIZE_THREAD__
 static void
 ssd_by_default(void **state)
 {
 	ssd(false, "segment=512KiB");
 }
-#endif
 
 /* Each change waits for a sync, and flushes nothing by itself. */
+#ifndef __SANITIZE_THREAD__
 static void
 ssd_always(void **state)
 {
-	ssd(false, "segment=512KiB sync=always flush=10s");
+	ssd(false, "segment=512KiB sync=always flush=10s timeout=20s");
 }
+#endif
 
 static void
 ssd_later_by_threads(void **state)
@@ -276,10 +276,10 @@ main(void)
 #endif
 		cmocka_unit_test(inmem_evicting_later),
 #ifdef WITH_SSD
-#ifndef __SANITIZE_THREAD__
 		cmocka_unit_test(ssd_by_default),
-#endif
+#ifndef __SANITIZE_THREAD__
 		cmocka_unit_test(ssd_always),
+#endif
 		cmocka_unit_test(ssd_later_by_threads),
 #endif
 		cmocka_unit_test(sound),

@@ -81,6 +81,20 @@ later_starts_lose_nothing(struct world *w)
 	}
 }
 
+/* Bytes that cannot be read any more: all is lost, once. */
+static void
+loses_all(struct world *w, const struct spot *at, uint64_t from, uint64_t to)
+{
+	world_crash(w, SIM_KILL);
+	breaks(w, at, from, to);
+	opened(w);
+	is_damaged(w, true);
+	assert_int_equal(w->opened.objects, 0);
+	nothing_old(w);
+	later_starts_lose_nothing(w);
+	world_fini(w);
+}
+
 /* Where a segment begins: whose it is cannot be known. */
 static void
 begin_of_a_segment(void **state)
@@ -90,14 +104,7 @@ begin_of_a_segment(void **state)
 
 	make(&w, false);
 	at = spot_of(&w, OVERWRITTEN);
-	world_crash(&w, SIM_KILL);
-	breaks(&w, &at, at.segment, at.segment + 128 * KIB);
-	opened(&w);
-	is_damaged(&w, true);
-	assert_int_equal(w.opened.objects, 0);
-	nothing_old(&w);
-	later_starts_lose_nothing(&w);
-	world_fini(&w);
+	loses_all(&w, &at, at.segment, at.segment + 128 * KIB);
 }
 
 /* Behind what was written to one that was open: whether there was more cannot be known. */
@@ -109,14 +116,7 @@ behind_an_open_segment(void **state)
 
 	make(&w, false);
 	at = spot_of(&w, LAST);
-	world_crash(&w, SIM_KILL);
-	breaks(&w, &at, at.record, at.record + 20 * KIB);
-	opened(&w);
-	is_damaged(&w, true);
-	assert_int_equal(w.opened.objects, 0);
-	nothing_old(&w);
-	later_starts_lose_nothing(&w);
-	world_fini(&w);
+	loses_all(&w, &at, at.record, at.record + 20 * KIB);
 }
 
 /* What can be read again when it was written is as good as before. */

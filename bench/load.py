@@ -97,6 +97,7 @@ def record(actor, said):
         if said["faults"]:
             raise Failed(f"{actor.name}: {said['faults'][0]}")
         return None
+    times = said["commands"][actor.system.timed]["latency"] if actor.system.timed else said["latency"]
     return dict(requests=said["keys"], seconds=said["seconds"], cpu_us=said["cpu_us_per_key"], per_second=said["keys_per_second"],
-                p50_us=said["latency"]["p50_us"], p99_us=said["latency"]["p99_us"], wrong=wrong(said, actor.workload.misses) if actor.verified else 0,
-                misses=said["misses"], client_us=said["client"]["cpu_us_per_key"])
+                p50_us=times["p50_us"], p99_us=times["p99_us"], p99_9_us=times["p99_9_us"],
+                wrong=wrong(said, actor.workload.misses) if actor.verified else 0, misses=said["misses"], client_us=said["client"]["cpu_us_per_key"])

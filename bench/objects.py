@@ -1,4 +1,4 @@
-"""What many objects on a disk cost in memory, and how long a server takes to have them again after kill -9."""
+"""What many objects cost in memory, and how long a server that has them on a disk takes to have them again after kill -9."""
 import os
 import signal
 import time
@@ -14,7 +14,7 @@ SAMPLE = 200_000
 
 
 def measure(make_stage, names):
-    """(commands, {system: RSS per object}, {our system: seconds from a start after kill -9 to the first right answer, each time})."""
+    """(commands, {system: RSS per object}, {a system of which they last: seconds from a start after kill -9 to the first right answer, each time})."""
     commands, memory, recovery = {}, {}, {}
     for name in names:
         with make_stage([name]) as stage:
@@ -22,7 +22,7 @@ def measure(make_stage, names):
             commands.update(stage.commands())
             held = int(stats(actor.address)["curr_items"])
             memory[name] = dict(per_request=[actor.process.rss_kb() * 1024 / held], objects=held)
-            if actor.system.role == "ours":
+            if actor.system.lasts:
                 recovery[name] = dict(per_request=[_kill_and_wait(stage, name) for _ in range(REPEATS)])
                 recovery[name]["misses"] = _ask(stage, name)
     return commands, memory, recovery

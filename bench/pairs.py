@@ -14,7 +14,9 @@ class Watch:
     """What others did on this machine while a round ran."""
 
     def __init__(self, stage, actor):
-        self.processes = [process for process in (actor.process, stage.backend) if process]
+        # An asker's, if it stays from turn to turn, is none that ends and is counted then.
+        own = actor.process or getattr(actor.system, "process", None)
+        self.processes = [process for process in (own, stage.backend) if process]
         self.begun = self._now()
 
     def _now(self):

@@ -103,9 +103,13 @@ class Process:
 
     def ticks(self):
         """Clock ticks of all threads so far: as user, in the kernel."""
-        with open(f"/proc/{self.pid}/stat") as f:
-            fields = f.read().rsplit(")", 1)[1].split()
-        return int(fields[11]), int(fields[12])
+        return ticks(self.pid)
+
+
+def ticks(pid):
+    with open(f"/proc/{pid}/stat") as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    return int(fields[11]), int(fields[12])
 
 
 def busy_seconds():

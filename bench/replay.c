@@ -401,6 +401,15 @@ keep_pace(uint64_t done, const struct timespec *began)
 }
 
 static double
+seconds_since(const struct timespec *began)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)(now.tv_sec - began->tv_sec) + (double)(now.tv_nsec - began->tv_nsec) / 1e9;
+}
+
+static double
 ratio(uint64_t part, uint64_t all)
 {
 	return all == 0 ? 0 : (double)part / (double)all;
@@ -427,10 +436,11 @@ main(int argc, char **argv)
 		play_batch(i, play.requests - i < BATCH ? (unsigned)(play.requests - i) : BATCH);
 		keep_pace(i + BATCH, &began);
 	}
-	printf("{\"traffic\": \"%s\", \"requests\": %llu, \"gets\": %llu, \"refused\": %llu, \"hit_ratio\": %.5f, "
-	       "\"byte_hit_ratio\": %.5f, \"windows\": [",
-	    play.traffic->name, (unsigned long long)play.requests, (unsigned long long)counted.gets,
-	    (unsigned long long)refused, ratio(counted.hits, counted.gets), ratio(counted.hit_bytes, counted.bytes));
+	printf("{\"traffic\": \"%s\", \"requests\": %llu, \"seconds\": %.3f, \"gets\": %llu, \"refused\": %llu, "
+	       "\"hit_ratio\": %.5f, \"byte_hit_ratio\": %.5f, \"windows\": [",
+	    play.traffic->name, (unsigned long long)play.requests, seconds_since(&began),
+	    (unsigned long long)counted.gets, (unsigned long long)refused, ratio(counted.hits, counted.gets),
+	    ratio(counted.hit_bytes, counted.bytes));
 	for (int w = 0; w < WINDOWS; w++)
 		printf("%s%.4f", w == 0 ? "" : ", ", ratio(windows[w].hits, windows[w].gets));
 	printf("]}\n");

@@ -3,17 +3,18 @@ import os
 
 import chart
 import curves
+import hits
 import interval
 from cases import CASES
-from claims import (CALLS, CPU, IDLE_BYTES, INSTRUCTIONS, MISSED, OBJECT_BYTES, RECOVERY, SHIFTED, WORDS, WRITTEN, compare, compare_claimed, compare_counts, counted,
-                    figures, judge, middle)
+from claims import (CALLS, CPU, ENDED, IDLE_BYTES, INSTRUCTIONS, MISSED, OBJECT_BYTES, P99_9, RECOVERY, SHIFTED, WORDS, WRITTEN, compare, compare_claimed,
+                    compare_counts, counted, figures, judge, middle)
 from results import claims_of, merged, read, taken, write
 
 # Between these lines docs/performance.md is written by publish().
 BEGIN, END = "<!-- measured: from here -->", "<!-- measured: to here -->"
 
 # What a case weighs instead of timing it, and how a figure of it is written.
-WEIGHED = {IDLE_BYTES: "{:.0f}", WRITTEN: "{:.3f}", OBJECT_BYTES: "{:.1f}", RECOVERY: "{:.2f}", MISSED: "{:.2f} %", SHIFTED: "{:.2f} %"}
+WEIGHED = {IDLE_BYTES: "{:.0f}", WRITTEN: "{:.3f}", OBJECT_BYTES: "{:.1f}", RECOVERY: "{:.2f}", MISSED: "{:.2f} %", SHIFTED: "{:.2f} %", ENDED: "{:.2f} %"}
 
 COLUMNS = (
     ("system", "---"),
@@ -23,6 +24,7 @@ COLUMNS = (
     ("1,000 {unit}s per second", "--:"),
     ("p50 µs", "--:"),
     ("p99 µs", "--:"),
+    ("p99.9 µs", "--:"),     # where something is claimed of it
     ("cores: server, client", "--:"),
     ("RSS MiB", "--:"),
     ("system calls", "--:"),
@@ -36,6 +38,8 @@ def markdown(result, pictures):
     parts = [_taken(result["taken"]), "## Claims\n", _claims(result["cases"])]
     if _summary_rows(result)[0]:
         parts.append(f"![all claims on CPU time]({pictures}/claims.svg)\n")
+    if _hits(result["cases"]):
+        parts += ["## Hits, beside those that were foretold\n", _hits(result["cases"])]
     for case in result["cases"]:
         parts += [f"## {case['name']}: {case['about']}\n"]
         if taken(result, case) != result["taken"]:
@@ -55,10 +59,16 @@ def svgs(result):
         if rows:
             found[f"{case['name']}.svg"] = chart.bars(f"{case['name']}: {case['about']}", _axis(case), rows)
         if SHIFTED in case["counted"]:
-            found[f"{case['name']}-course.svg"] = curves.lines(
-                f"{case['name']}: {case['about']}", "percent of hits; from left to right all requests",
-                [(name, case["systems"][name], said["windows"]) for name, said in case["counted"][MISSED].items()])
+            found[f"{case['name']}-course.svg"] = _course(case)
     return found
+
+
+def _course(case):
+    """From the first request to the last, and what was foretold of some of them."""
+    marks = [(case["systems"][name], first, first + hits.TENTH - 1, said["foretold"])
+             for what, first in hits.TENTHS.items() for name, said in case["counted"].get(what, {}).items() if said.get("foretold") is not None]
+    return curves.lines(f"{case['name']}: {case['about']}", "percent of hits; from left to right all requests; dashed: what was foretold",
+                        [(name, case["systems"][name], said["windows"]) for name, said in case["counted"][MISSED].items()], marks)
 
 
 def published(page, result):
@@ -100,13 +110,15 @@ def _summary_rows(result):
 
 def _axis(case):
     weighed = [WORDS[what] for what in WEIGHED if what in case["counted"]]
-    return weighed[0] if weighed else f"CPU microseconds per {case['unit']}"
+    timed = "microseconds of the slowest in a thousand" if _on_tail(case) else f"CPU microseconds per {case['unit']}"
+    return weighed[0] if weighed else timed
 
 
 def _bars(case):
     rows = []
     for name, role in case["systems"].items():
-        values = next((counted(case, name, what) for what in WEIGHED if counted(case, name, what)), None) or list(figures(case, name, CPU).values())
+        values = next((counted(case, name, what) for what in WEIGHED if counted(case, name, what)), None) or list(
+            figures(case, name, P99_9 if _on_tail(case) else CPU).values())
         # An idle connection that costs nothing has no logarithm, and no bar.
         found = interval.around(values) if values and min(values) > 0 else None
         if found:
@@ -138,6 +150,32 @@ def _claims(cases):
     return _table((("case", "---"), ("claim", "---"), ("", "---"), ("measured", "---")), rows)
 
 
+# What is counted of traffic that is replayed, and when.
+PARTS = {MISSED: "", SHIFTED: ", first tenth after the shift", ENDED: ", last tenth"}
+
+
+def _hits(cases):
+    """All traffic that was replayed, in one table; empty: none was."""
+    rows = []
+    for case in cases:
+        for what, when in PARTS.items():
+            found = case["counted"].get(what)
+            if found:
+                rows.append((case["name"] + when, *_hits_row(list(found.values()))))
+    return _table((("traffic", "---"), ("rend", "--:"), ("foretold", "--:"), ("memcached", "--:"), ("foretold", "--:"), ("points ahead", "--:"),
+                   ("foretold", "--:")), rows) if rows else ""
+
+
+def _hits_row(found):
+    """Of two: percent of hits, measured and foretold, and how far one is ahead."""
+    ours, theirs = [100 - said["per_request"][0] for said in found]
+    said = [each.get("foretold") for each in found]
+    row = []
+    for measured, expected in ((ours, said[0]), (theirs, said[1]), (ours - theirs, None if None in said else said[0] - said[1])):
+        row += [f"{measured:.2f}", "" if expected is None else f"{expected:.1f}"]
+    return row
+
+
 def _case(case, pictures):
     failed = "".join(f"Could not be measured: {why}\n\n" for why in case["failed"])
     if not case["rounds"] and not case["counted"]:
@@ -158,7 +196,7 @@ def _weighed(case):
     for what in WEIGHED:
         rows = [(name, " ".join(WEIGHED[what].format(value) for value in found["per_request"])) for name, found in case["counted"].get(what, {}).items()]
         if rows:
-            text += _table((("system", "---"), (f"{WORDS[what]}, each time", "--:")), rows) + _beside(case, what)
+            text += ("\n" if text else "") + _table((("system", "---"), (f"{WORDS[what]}, each time", "--:")), rows) + _beside(case, what)
     return text
 
 
@@ -178,9 +216,10 @@ def _beside(case, what):
 
 
 def _timed(case):
-    head = [(name.format(unit=case["unit"], base=case["again"][1]), rule) for name, rule in COLUMNS]
+    shown = [at for at, (name, _) in enumerate(COLUMNS) if name != "p99.9 µs" or _on_tail(case)]
+    head = [(COLUMNS[at][0].format(unit=case["unit"], base=case["again"][1]), COLUMNS[at][1]) for at in shown]
     text = f"{case['workload'][0].upper()}{case['workload'][1:]}.\n\n"
-    text += _table(head, [_row(case, name) for name in case["systems"]])
+    text += _table(head, [[_row(case, name)[at] for at in shown] for name in case["systems"]])
     wrong = [f"{name}: {count}" for name, count in _wrong(case).items() if count]
     if wrong:
         text += f"\nWrong or missing answers: {', '.join(wrong)}.\n"
@@ -198,6 +237,17 @@ def _wrong(case):
     return found
 
 
+def _on_tail(case):
+    """Is something claimed of the slowest of a thousand?"""
+    return any(claim.what == P99_9 for claim in claims_of(case))
+
+
+def _us(turns, what):
+    """Microseconds; of what takes few, with the digits that count.  Empty: nobody looked."""
+    times = [r[what] for r in turns if r.get(what)]
+    return (f"{middle(times):.0f}" if middle(times) >= 10 else f"{middle(times):.2g}") if times else ""
+
+
 def _middle_of(case, what):
     return middle([record[what] for record in case["rounds"]])
 
@@ -210,12 +260,13 @@ def _row(case, name):
     ticks = [sum(r[kind] for r in mine) for kind in ("user_ticks", "kernel_ticks")]
     calls, own, base_own = (counted(case, *of) for of in ((name, CALLS), (name, INSTRUCTIONS), (base, INSTRUCTIONS)))
     return (name,
-            f"{cpu.value:.2f}" if cpu else "",
+            f"{cpu.value:.{2 if cpu.value >= 1 else 3}f}" if cpu else "",
             "1" if name == base else f"{to_base.value:.2f} [{to_base.low:.2f}, {to_base.high:.2f}]" if to_base else "",
             f"{100 * ticks[1] / sum(ticks):.0f} %" if sum(ticks) else "",
             f"{middle([r['per_second'] for r in mine]) / 1000:.1f}" if mine else "",
-            f"{middle([r['p50_us'] for r in mine]):.0f}" if mine else "",
-            f"{middle([r['p99_us'] for r in mine]):.0f}" if mine else "",
+            _us(mine, "p50_us"),
+            _us(mine, "p99_us"),
+            _us(mine, "p99_9_us"),
             _cores(mine),
             f"{max(r['rss_kb'] for r in mine) / 1024:.0f}" if mine and any(r["rss_kb"] for r in mine) else "",
             f"{middle(calls):.3g}" if calls else "",

@@ -24,6 +24,7 @@ class RendSsd(Rend):
     size: str = f"{DISK_GIB}GiB"
     objects: int = OBJECTS
     more: str = ""           # options of ssd
+    lasts: bool = True       # after kill -9 it has what it had
 
     def handlers(self, place):
         return (f'back = {{ plugin = "ssd"; path = "{place.on_disk()}"; size = "{self.size}"; objects = {self.objects}; '

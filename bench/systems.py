@@ -47,8 +47,10 @@ class System:
     role = "peer"            # ours, peer, floor
     idle = 0                 # connections that are open beside the busy ones and say nothing
     proxy = False
+    lasts = False            # what it has is there again when it is started again
     protocol = None          # other than the case's
     depth = None             # the same
+    timed = None             # of these commands alone the times are noted
     first_bytes = None       # before its values, it is filled with others of so many bytes
 
     def start(self, name, place):

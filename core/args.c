@@ -24,7 +24,7 @@ struct words {
 typedef int take_f(struct args *a, struct words *w, const char *word);
 
 static take_f take_file, take_setting, take_port, take_listen, take_socket, take_memory, take_verbose, take_background,
-    take_user, take_pid_file, take_describe;
+    take_user, take_pid_file, take_describe, take_takeover;
 
 static const struct {
 	int key; /* a letter, or 256 and more */
@@ -50,6 +50,7 @@ static const struct {
 	{ 258, "describe", "PLUGIN", take_describe, 0,
 	    "print a plugin's options; rend, log, listener, admin, handler: the server's own" },
 	{ 259, "list-plugins", NULL, NULL, ARGS_LIST_PLUGINS, "print what can be loaded" },
+	{ 260, "takeover", "SOCKET", take_takeover, 0, "take over from the rend whose control socket this is" },
 	{ 'V', "version", NULL, NULL, ARGS_VERSION, "print the version" },
 	{ 'h', "help", NULL, NULL, ARGS_HELP, "print this" },
 };
@@ -240,6 +241,14 @@ take_describe(struct args *a, struct words *w, const char *word)
 	return choose(a, w, ARGS_DESCRIBE, "describe");
 }
 
+static int
+take_takeover(struct args *a, struct words *w, const char *word)
+{
+	(void)w;
+	a->takeover = word;
+	return 0;
+}
+
 /* -s: the first listener becomes a unix socket, and TCP is off, as with memcached. */
 static int
 set_socket(struct args *a, const struct words *w)
@@ -298,6 +307,7 @@ args_parse(struct args *a, int argc, char **argv)
 	int key, rc;
 
 	memset(a, 0, sizeof *a);
+	a->argv = argv;
 	for (size_t i = 0; i < ROWS; i++) {
 		options[i] = (struct option){ rows[i].name, rows[i].arg != NULL, NULL, rows[i].key };
 		if (rows[i].key >= 256)
@@ -337,4 +347,9 @@ args_help(void)
 			    left, sizeof left, "    --%s %s", rows[i].name, rows[i].arg == NULL ? "" : rows[i].arg);
 		printf("  %-28s %s\n", left, rows[i].doc);
 	}
+	printf("\nSignals: SIGTERM drains and ends; SIGHUP reads the configuration anew; SIGUSR2 hands over to a new "
+	       "process of the\n"
+	       "program that lies there now; SIGUSR1 opens the log file again.  rendctl asks for the same over the "
+	       "control socket, and\n"
+	       "says what came of it.\n");
 }

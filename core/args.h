@@ -24,8 +24,10 @@ enum args_mode {
 struct args {
 	enum args_mode mode;
 	struct conf_source source;
-	const char *plugin; /* --describe */
-	bool background;    /* -d */
+	char **argv;	      /* all of it, as it was said */
+	const char *plugin;   /* --describe */
+	bool background;      /* -d */
+	const char *takeover; /* --takeover */
 	/* what source points to */
 	struct conf_override overrides[ARGS_OVERRIDES_MAX];
 	size_t count;

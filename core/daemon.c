@@ -309,12 +309,39 @@ daemon_pid_write(const char *path, struct rend_error *err)
 	return 0;
 }
 
+int
+daemon_pid_file(const char **path)
+{
+	*path = pid_path;
+	return pid_fd;
+}
+
+void
+daemon_pid_take(int fd, const char *path)
+{
+	pid_fd = fd;
+	pid_path = strdup(path);
+	if (pid_path == NULL || ftruncate(fd, 0) != 0 || lseek(fd, 0, SEEK_SET) != 0 ||
+	    dprintf(fd, "%d\n", (int)getpid()) < 0)
+		rend_log(REND_LOG_ERROR, "pid file %s: %s", path, strerror(errno));
+}
+
+void
+daemon_pid_leave(void)
+{
+	if (pid_fd >= 0)
+		close(pid_fd);
+	free(pid_path);
+	pid_path = NULL;
+	pid_fd = -1;
+}
+
 void
 daemon_pid_remove(void)
 {
 	if (pid_fd < 0)
 		return;
-	if (pid_lies_at(pid_fd, pid_path))
+	if (pid_path != NULL && pid_lies_at(pid_fd, pid_path))
 		unlink(pid_path);
 	free(pid_path);
 	close(pid_fd);

@@ -54,6 +54,15 @@ int daemon_user_become(const struct daemon_user *u, struct rend_error *err);
  * file.  -1: EX_CANTCREAT. */
 int daemon_pid_write(const char *path, struct rend_error *err);
 
+/* The descriptor that has it, and its path; -1: there is none. */
+int daemon_pid_file(const char **path);
+
+/* Takes over what another process wrote and locked, with its descriptor: it is this one's number from now on. */
+void daemon_pid_take(int fd, const char *path);
+
+/* It is another process's. */
+void daemon_pid_leave(void);
+
 /* Removes it, if it is still the one that was written. */
 void daemon_pid_remove(void);
 

@@ -13,6 +13,7 @@ export REND_PLUGINS=$build/.libs
 export METER_LIB=$build/tests/talk/meter.so
 export JUMP_LIB=$build/tests/talk/jump.so
 export HANG_LIB=$build/tests/talk/hang.so
+export DIE_LIB=$build/tests/talk/die.so
 export TEST_PLUGINS=$build/tests/talk
 export REND_PREFIX=$build/tests/prefix
 export PYTHONDONTWRITEBYTECODE=1

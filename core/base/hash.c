@@ -31,6 +31,12 @@ hash_seed(uint64_t s)
 }
 
 uint64_t
+hash_seed_now(void)
+{
+	return seed;
+}
+
+uint64_t
 hash_key(const void *key, size_t len)
 {
 	return XXH3_64bits_withSeed(key, len, seed);

@@ -8,8 +8,9 @@
 /* Draws a seed from the kernel.  Before the first hash, on the main thread. */
 void hash_seed_random(void);
 
-/* A given seed, for tests. */
+/* A given seed: that of the process from which this one takes over, or a test's.  Before the first hash. */
 void hash_seed(uint64_t seed);
+uint64_t hash_seed_now(void);
 
 uint64_t hash_key(const void *key, size_t len);
 

@@ -1,10 +1,13 @@
 /* rend.conf: see conf.h. */
 #include "conf/conf.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "conf/arena.h"
 #include "conf/graph.h"
@@ -14,6 +17,7 @@
 #include "conf/rehearse.h"
 #include "conf/tree.h"
 #include "engine/generation.h"
+#include "engine/plugin_load.h"
 
 #ifndef PLUGINDIR
 #define PLUGINDIR "/usr/local/lib/rend"
@@ -28,9 +32,9 @@ static const char built_in[] = "handlers = { mem = { plugin = \"inmem\"; }; };\n
 
 struct top {
 	int64_t workers, disk_threads, max_connections, backlog;
-	uint64_t idle_timeout, request_timeout, drain_timeout, item_size_max;
+	uint64_t idle_timeout, request_timeout, drain_timeout, reload_wait, handover_timeout, item_size_max;
 	bool cas, enable_flush, enable_shutdown;
-	const char *plugin_dir, *user, *pid_file, *state_dir;
+	const char *plugin_dir, *user, *pid_file, *state_dir, *control;
 };
 
 static const struct rend_option top_options[] = {
@@ -49,6 +53,10 @@ static const struct rend_option top_options[] = {
 	    "never."),
 	REND_OPTION("drain_timeout", REND_DURATION, top, drain_timeout, "10s", "..1h",
 	    "How long SIGTERM waits for requests under way."),
+	REND_OPTION("reload_wait", REND_DURATION, top, reload_wait, "50ms", "1ms..1min",
+	    "How long a reload that gives a node another part keeps new requests waiting for those under way."),
+	REND_OPTION("handover_timeout", REND_DURATION, top, handover_timeout, "2s", "1ms..1min",
+	    "How long an upgrade waits for requests under way before it is given up."),
 	REND_OPTION("item_size_max", REND_SIZE, top, item_size_max, "1MiB", "1KiB..1GiB", "The largest value."),
 	REND_OPTION("cas", REND_BOOL, top, cas, "true", NULL, "Gives clients the versions of items, and takes them."),
 	REND_OPTION("enable_flush", REND_BOOL, top, enable_flush, "true", NULL, "Lets clients flush_all."),
@@ -60,6 +68,7 @@ static const struct rend_option top_options[] = {
 	REND_OPTION("pid_file", REND_STRING, top, pid_file, "", NULL, "A file for the number of the process."),
 	REND_OPTION("state_dir", REND_STRING, top, state_dir, "", NULL,
 	    "A folder where rend leaves notes for the next one that is started, such as of what is bypassed."),
+	REND_OPTION("control", REND_STRING, top, control, "", NULL, "A unix socket where rendctl comes in."),
 	{ 0 },
 };
 
@@ -93,6 +102,7 @@ struct loading {
 	const struct conf_source *source;
 	struct messages *m;
 	struct tree *root;
+	const struct generation *now;
 };
 
 /* -m is for the block of inmem, whatever it is called. */
@@ -174,11 +184,13 @@ read_top(struct loading *l)
 	options_fill(&o, l->root, l->root->place, top, l->m);
 	s->workers = top->workers == 0 ? cpus() : (int)top->workers;
 	s->disk_threads = (int)top->disk_threads;
-	s->max_connections = (int)top->max_connections;
+	s->max_connections = l->c->max_connections = (int)top->max_connections;
 	s->backlog = (int)top->backlog;
 	s->idle_timeout = top->idle_timeout;
 	s->request_timeout = top->request_timeout;
 	s->drain_timeout = top->drain_timeout;
+	s->reload_wait = top->reload_wait;
+	s->handover_timeout = top->handover_timeout;
 	s->item_size_max = top->item_size_max;
 	s->cas = top->cas;
 	s->flush_enabled = top->enable_flush;
@@ -187,7 +199,9 @@ read_top(struct loading *l)
 	l->c->user = arena_print(c, "%s", top->user == NULL ? "" : top->user);
 	l->c->pid_file = arena_print(c, "%s", top->pid_file == NULL ? "" : top->pid_file);
 	s->state_dir = arena_print(c, "%s", top->state_dir == NULL ? "" : top->state_dir);
-	if (l->c->plugin_dir == NULL || l->c->user == NULL || l->c->pid_file == NULL || s->state_dir == NULL)
+	s->control = arena_print(c, "%s", top->control == NULL ? "" : top->control);
+	if (l->c->plugin_dir == NULL || l->c->user == NULL || l->c->pid_file == NULL || s->state_dir == NULL ||
+	    s->control == NULL)
 		messages_error(l->m, l->root->place, EX_OSERR, NULL, "no memory");
 	arena_free(top);
 }
@@ -206,7 +220,7 @@ read_log(struct loading *l)
 	}
 	options_fill(&o, t, t == NULL ? l->root->place : t->place, b, l->m);
 	l->c->log_to = arena_print(l->c->arena, "%s", b->to == NULL ? "stderr" : b->to);
-	l->c->log_level = (enum rend_log_level)b->level;
+	l->c->log_level = l->c->server.log_level = (enum rend_log_level)b->level;
 	arena_free(b);
 }
 
@@ -216,8 +230,9 @@ static void
 read_graph(struct loading *l)
 {
 	struct conf *c = l->c;
-	struct graph g = { 0 };
+	struct graph g = { .now = l->now };
 
+	plugin_load_begin();
 	tree_want(l->root, "handlers", TREE_GROUP, l->m);
 	tree_want(l->root, "policies", TREE_GROUP, l->m);
 	graph_build(&g, l->root, c->plugin_dir, l->m);
@@ -238,7 +253,7 @@ read_graph(struct loading *l)
 int
 conf_load_top(struct conf *c, const struct conf_source *source, struct messages *m)
 {
-	struct loading l = { c, source, m, NULL };
+	struct loading l = { c, source, m, NULL, NULL };
 
 	if (read_tree(&l) == 0) {
 		read_top(&l);
@@ -265,7 +280,7 @@ load(void *arg)
 int
 conf_load(struct conf *c, const struct conf_source *source, struct messages *m)
 {
-	struct loading l = { c, source, m, NULL };
+	struct loading l = { c, source, m, NULL, NULL };
 	struct rend_error err = { 0 };
 
 	if (rehearse(load, &l, CONF_REHEARSAL, &err) == 0)
@@ -273,6 +288,51 @@ conf_load(struct conf *c, const struct conf_source *source, struct messages *m)
 	else
 		messages_error(m, (struct place){ NULL, 0 }, err.exit_code, NULL, "%s", err.text);
 	return messages_exit_code(m);
+}
+
+int
+conf_load_beside(struct conf *c, const struct conf_source *source, const struct generation *now, struct messages *m)
+{
+	struct loading l = { c, source, m, NULL, now };
+
+	load(&l);
+	return messages_exit_code(m);
+}
+
+/* A copy of path that means the same in every folder, or NULL: no memory. */
+static char *
+absolute(struct conf *c, const char *folder, const char *path)
+{
+	if (*path == '/' || *path == '\0')
+		return arena_print(c->arena, "%s", path);
+	return arena_print(c->arena, "%s/%s", folder, path);
+}
+
+int
+conf_make_absolute(struct conf *c, const char *folder, struct rend_error *err)
+{
+	char here[PATH_MAX];
+	bool all;
+
+	if (folder == NULL)
+		folder = getcwd(here, sizeof here);
+	if (folder == NULL)
+		return error_set(err, EX_OSERR, "cannot tell what folder this is: %s", strerror(errno));
+	if (strcmp(c->log_to, "stderr") != 0)
+		c->log_to = absolute(c, folder, c->log_to);
+	c->pid_file = absolute(c, folder, c->pid_file);
+	c->server.state_dir = absolute(c, folder, c->server.state_dir);
+	c->server.control = absolute(c, folder, c->server.control);
+	all = c->log_to != NULL && c->pid_file != NULL && c->server.state_dir != NULL && c->server.control != NULL;
+	for (size_t i = 0; i < c->server.listener_count; i++) {
+		struct listener_settings *l = &c->server.listeners[i];
+
+		if (l->path == NULL)
+			continue;
+		l->path = absolute(c, folder, l->path);
+		all = all && l->path != NULL;
+	}
+	return all ? 0 : error_set(err, EX_OSERR, "no memory");
 }
 
 void

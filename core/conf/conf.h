@@ -35,6 +35,7 @@ struct conf {
 	const char *user, *pid_file; /* "": none */
 	const char *log_to;
 	enum rend_log_level log_level;
+	int max_connections; /* as it was said; the server's may be less */
 	size_t handlers, policies;
 	void *arena;
 };
@@ -44,6 +45,16 @@ struct conf {
  * or the exit code that fits the messages; there may be warnings in any case.  Main thread.
  */
 int conf_load(struct conf *c, const struct conf_source *source, struct messages *m);
+
+/*
+ * The same while a generation runs: what is as it was there is taken over from it (carry.h).  Nothing is tried out in a child: whoever calls it
+ * has had another process load it before.  The thread that opens and closes nodes.
+ */
+int conf_load_beside(
+    struct conf *c, const struct conf_source *source, const struct generation *now, struct messages *m);
+
+/* Its paths mean the same in every folder: those that did not began in this one; NULL: where we are.  0, or -1 with the reason. */
+int conf_make_absolute(struct conf *c, const char *folder, struct rend_error *err);
 
 /* Only what stands at the top of the file: plugin_dir, user, ...; the rest may be wrong.  0, or the exit code. */
 int conf_load_top(struct conf *c, const struct conf_source *source, struct messages *m);

@@ -7,6 +7,7 @@
 #include <sysexits.h>
 
 #include "conf/arena.h"
+#include "conf/carry.h"
 #include "conf/graph_check.h"
 #include "conf/options.h"
 #include "conf/own.h"
@@ -290,7 +291,9 @@ graph_build(struct graph *g, const struct tree *root, const char *plugin_dir, st
 			fill(g, i, m);
 	for (size_t i = 0; i < g->count; i++)
 		visit(g, i, way, 0, m);
+	carry(g);
 	graph_check(g, m);
+	carry_check_claims(g, m);
 	free(way);
 }
 
@@ -359,6 +362,9 @@ graph_take(struct graph *g)
 
 	for (size_t i = 0; nodes != NULL && i < g->sorted; i++)
 		nodes[i] = g->blocks[g->order[i]].node;
+	for (size_t i = 0; i < g->count; i++)
+		if (g->blocks[i].policy)
+			g->blocks[i].node->reached = g->blocks[i].used;
 	if (nodes != NULL)
 		made = generation_new(nodes, g->sorted);
 	if (made == NULL) {
@@ -374,7 +380,8 @@ void
 graph_fini(struct graph *g)
 {
 	for (size_t i = 0; g->blocks != NULL && i < g->count; i++) {
-		node_free(&g->blocks[i].node);
+		if (!g->blocks[i].carried)
+			node_free(&g->blocks[i].node);
 		free(g->blocks[i].asks);
 	}
 	free(g->blocks);

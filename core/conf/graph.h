@@ -21,6 +21,7 @@ struct graph_block {
 	bool used;		  /* a listener leads to it */
 	struct plugin *plugin;	  /* NULL: could not be loaded */
 	struct rend_node *node;
+	bool carried; /* it is a running generation's */
 	void *conf;   /* the node's */
 	size_t *asks; /* blocks its options name */
 	size_t asks_count;
@@ -33,12 +34,13 @@ struct graph {
 	size_t count;
 	size_t *order; /* children first */
 	size_t sorted;
+	const struct generation *now; /* the one that runs; NULL: none */
 };
 
 /* Who is to be named if a plugin ends the rehearsal: where it is asked for, and which it is (name). */
 void graph_doing(const struct graph_block *b, const char *name, const char *what);
 
-/* Makes all of it; what is wrong becomes messages. */
+/* Makes all of it, in an all-zero graph, or one where `now` is set; what is wrong becomes messages. */
 void graph_build(struct graph *g, const struct tree *root, const char *plugin_dir, struct messages *m);
 
 /*

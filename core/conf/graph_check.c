@@ -175,7 +175,7 @@ asks_really(const struct graph_block *b, const struct rend_node *kid)
 	return n->tiers[n->bypassed == 1] == kid;
 }
 
-/* Whom all who name it bypass, or are idle themselves, is idle: parents come last in the order. */
+/* Whom all who name it bypass, or are idle themselves, is idle: parents come last in the order.  What is open stays so. */
 static void
 find_idle(struct graph *g)
 {
@@ -190,7 +190,7 @@ find_idle(struct graph *g)
 					asked |= !g->blocks[p].bad && !g->blocks[p].node->idle &&
 						 asks_really(&g->blocks[p], kid->node);
 				}
-		if (kid->node != NULL)
+		if (kid->node != NULL && !kid->carried)
 			kid->node->idle = named && !asked;
 	}
 }
@@ -284,7 +284,7 @@ void
 graph_check(struct graph *g, struct messages *m)
 {
 	for (size_t i = 0; i < g->sorted; i++)
-		if (!g->blocks[g->order[i]].bad)
+		if (!g->blocks[g->order[i]].bad && !g->blocks[g->order[i]].carried)
 			check_node(&g->blocks[g->order[i]], m);
 	for (size_t i = 0; i < g->count; i++)
 		if (!g->blocks[i].bad && g->blocks[i].node->tier_count > 1 && copies(&g->blocks[i])) {

@@ -215,7 +215,7 @@ enum rend_outcome
 rend_flow_doubt(struct rend_flow *flow)
 {
 	const struct instance *in = LIST_OBJ(flow, const struct flow_view, flow)->in;
-	const struct repair *repair = in->node->tier_count == 0 ? NULL : in->node->tiers[0]->repair;
+	const struct repair *repair = in->node->tier_count == 0 ? NULL : node_repair(in->node->tiers[0]);
 
 	return repair != NULL && repair_doubts(repair, flow->op->hash) ? REND_YES : REND_NO;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/object.h"
 #include "engine/worker.h"
 
 struct generation *
@@ -18,15 +19,25 @@ generation_new(struct rend_node **nodes, size_t count)
 	g->number = ++numbers;
 	g->nodes = nodes;
 	g->count = count;
+	for (size_t i = 0; i < count; i++)
+		if (nodes[i]->owner == NULL)
+			nodes[i]->owner = g;
 	return g;
+}
+
+static bool
+owns(const struct generation *g, size_t i)
+{
+	return g->nodes[i]->owner == g;
 }
 
 /* Parents first: nobody is closed while somebody above could still ask. */
 static void
 close_below(struct generation *g, size_t count)
 {
-	while (count > 0)
-		node_close(g->nodes[--count]);
+	while (count-- > 0)
+		if (owns(g, count))
+			node_close(g->nodes[count]);
 }
 
 int
@@ -34,7 +45,19 @@ generation_open(struct generation *g, struct rend_error *err)
 {
 	REND_CHECK(g, GENERATION_MAGIC);
 	for (size_t i = 0; i < g->count; i++)
-		if (node_open(g->nodes[i], err) != 0) {
+		if (owns(g, i) && !g->nodes[i]->opened && node_open(g->nodes[i], err) != 0) {
+			close_below(g, g->count);
+			return -1;
+		}
+	return 0;
+}
+
+int
+generation_open_beside(struct generation *g, struct rend_error *err)
+{
+	REND_CHECK(g, GENERATION_MAGIC);
+	for (size_t i = 0; i < g->count; i++)
+		if (owns(g, i) && node_opens_beside(g->nodes[i]) && node_open(g->nodes[i], err) != 0) {
 			close_below(g, i);
 			return -1;
 		}
@@ -46,8 +69,9 @@ detach_below(struct generation *g, struct rend_worker *w, size_t count)
 {
 	bool all = true;
 
-	while (count > 0)
-		all &= node_detach(g->nodes[--count], w);
+	while (count-- > 0)
+		if (owns(g, count))
+			all &= node_detach(g->nodes[count], w);
 	return all;
 }
 
@@ -56,12 +80,38 @@ generation_attach(struct generation *g, struct rend_worker *w, struct rend_error
 {
 	REND_CHECK(g, GENERATION_MAGIC);
 	for (size_t i = 0; i < g->count; i++)
-		if (node_attach(g->nodes[i], w, err) != 0) {
+		if (owns(g, i) && node_attach(g->nodes[i], w, err) != 0) {
 			detach_below(g, w, i);
 			return -1;
 		}
-	w->newest = g;
+	if (w->newest == NULL)
+		w->newest = g;
 	return 0;
+}
+
+void
+generation_commit(struct generation *g)
+{
+	REND_CHECK(g, GENERATION_MAGIC);
+	for (size_t i = 0; i < g->count; i++) {
+		g->nodes[i]->owner = g;
+		objects_keep(g->nodes[i]);
+	}
+}
+
+void
+generation_drop_objects(struct generation *g)
+{
+	REND_CHECK(g, GENERATION_MAGIC);
+	for (size_t i = 0; i < g->count; i++)
+		objects_drop(g->nodes[i]);
+}
+
+void
+generation_begin(struct generation *g, struct rend_worker *w)
+{
+	REND_CHECK(g, GENERATION_MAGIC);
+	w->newest = g;
 }
 
 bool
@@ -74,15 +124,23 @@ generation_detach(struct generation *g, struct rend_worker *w)
 		w->newest = NULL;
 	/* Ops that were given up pin it until their handlers finish them, in detach at the latest. */
 	all = detach_below(g, w, g->count);
-	return all && g->pins[w->index] == 0;
+	return all && g->pins[w->index].ops == 0;
 }
 
 void
 generation_drain(struct generation *g, uint64_t deadline)
 {
 	REND_CHECK(g, GENERATION_MAGIC);
-	for (size_t i = g->count; i > 0; i--)
-		node_drain(g->nodes[i - 1], deadline);
+	for (size_t i = g->count; i-- > 0;)
+		if (owns(g, i))
+			node_drain(g->nodes[i], deadline);
+}
+
+void
+generation_close(struct generation *g)
+{
+	REND_CHECK(g, GENERATION_MAGIC);
+	close_below(g, g->count);
 }
 
 void
@@ -96,7 +154,8 @@ generation_free(struct generation **gp)
 	REND_CHECK(g, GENERATION_MAGIC);
 	close_below(g, g->count);
 	for (size_t i = 0; i < g->count; i++)
-		node_free(&g->nodes[i]);
+		if (owns(g, i))
+			node_free(&g->nodes[i]);
 	free(g->nodes);
 	g->magic = 0;
 	free(g);

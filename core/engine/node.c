@@ -31,6 +31,7 @@
 struct rend_node *
 node_new(const char *name, struct plugin *plugin, void *conf, void (*free_conf)(void *))
 {
+	static uint64_t ids;
 	struct rend_node *n = calloc(1, sizeof *n);
 
 	if (n != NULL)
@@ -42,6 +43,7 @@ node_new(const char *name, struct plugin *plugin, void *conf, void (*free_conf)(
 		return NULL;
 	}
 	n->magic = NODE_MAGIC;
+	n->id = ++ids;
 	n->plugin = plugin;
 	n->conf = conf;
 	n->free_conf = free_conf;
@@ -99,6 +101,25 @@ node_can(const struct rend_node *n)
 	return h->can | (h->promises == NULL ? 0 : h->promises(n->conf));
 }
 
+uint32_t
+rend_node_can(const struct rend_node *node)
+{
+	return is_policy(node) ? 0 : node_can(node);
+}
+
+bool
+rend_node_up(const struct rend_node *node, const struct rend_worker *w)
+{
+	const struct instance *in = node->instances[w->index];
+
+	if (!is_policy(node))
+		return in != NULL && instance_up(in);
+	for (int i = 0; i < node->tier_count; i++)
+		if (node->tiers[i] != bypass_of(node) && rend_node_up(node->tiers[i], w))
+			return true;
+	return false;
+}
+
 /* Copies are kept right by asking the guard when they are made: whoever cannot is no place for them. */
 static int
 check_l1(const struct rend_node *n, struct rend_error *err)
@@ -154,10 +175,14 @@ walk(void *inst, struct rend_op *op)
 static int
 make_guard(struct rend_node *l1, struct rend_error *err)
 {
+	struct holds *holds = NULL;
+
 	if (l1->guard == NULL)
-		l1->guard = guard_new();
-	if (l1->guard != NULL && l1->holds == NULL)
-		l1->holds = holds_new(l1->guard, l1->unknown_hold != 0 ? l1->unknown_hold : UNKNOWN_HOLD_DEFAULT);
+		__atomic_store_n(&l1->guard, guard_new(), __ATOMIC_RELEASE);
+	if (l1->guard != NULL && l1->holds == NULL) {
+		holds = holds_new(l1->guard, l1->unknown_hold != 0 ? l1->unknown_hold : UNKNOWN_HOLD_DEFAULT);
+		__atomic_store_n(&l1->holds, holds, __ATOMIC_RELEASE);
+	}
 	if (l1->guard == NULL || l1->holds == NULL)
 		return error_set(err, EX_OSERR, "no memory for the guard of %s", l1->name);
 	return 0;
@@ -167,8 +192,12 @@ make_guard(struct rend_node *l1, struct rend_error *err)
 static int
 make_repair(struct rend_node *l1, struct rend_error *err)
 {
-	if (l1->repair == NULL)
-		l1->repair = repair_new(l1->name, (node_can(l1) & REND_CAN_EXCLUDE) != 0);
+	struct repair *repair;
+
+	if (l1->repair == NULL) {
+		repair = repair_new(l1->name, (node_can(l1) & REND_CAN_EXCLUDE) != 0);
+		__atomic_store_n(&l1->repair, repair, __ATOMIC_RELEASE);
+	}
 	if (l1->repair == NULL)
 		return error_set(err, EX_OSERR, "no memory for what is to be deleted from %s", l1->name);
 	return 0;
@@ -192,20 +221,52 @@ policy_open(struct rend_node *n, struct rend_error *err)
 	return 0;
 }
 
+void
+node_ask(struct rend_node *n, rend_op_f *fn)
+{
+	const struct rend_handler *h = &n->plugin->handler;
+
+	for (unsigned v = 0; v < REND_VERB_COUNT; v++)
+		__atomic_store_n(&n->on[v],
+		    fn != NULL	       ? fn
+		    : h->on[v] != NULL ? h->on[v]
+		    : h->any != NULL   ? h->any
+				       : unsupported,
+		    __ATOMIC_RELEASE);
+}
+
+/* With what the process before left.  false: it cannot be used. */
+static bool
+handler_take(struct rend_node *n)
+{
+	struct rend_parcel *p = n->parcel;
+	struct rend_error why = { 0 };
+
+	if (p == NULL || n->plugin->handler.take == NULL)
+		return false;
+	if (n->plugin->handler.take(&n->store, n->conf, n, p, &why) != 0) {
+		rend_log(REND_LOG_WARN, "%s: begins empty: %s", n->name, why.text);
+		metrics_free(n);
+		return false;
+	}
+	p->fd_count = 0;
+	rend_log(REND_LOG_INFO, "%s: has what the process before had", n->name);
+	return true;
+}
+
 static int
 handler_open(struct rend_node *n, struct rend_error *err)
 {
 	const struct rend_handler *h = &n->plugin->handler;
 
-	for (unsigned v = 0; v < REND_VERB_COUNT; v++)
-		n->on[v] = h->on[v] != NULL ? h->on[v] : h->any != NULL ? h->any : unsupported;
+	node_ask(n, NULL);
 	n->modes = h->policy ? REND_MODES_ALL : REND_MODES_BASE | h->modes;
-	if (h->can & REND_CAN_GUARD)
+	if (node_can(n) & REND_CAN_GUARD)
 		n->modes |= REND_ONLY_EARLIER;
 	if (h->limits != NULL)
 		h->limits(n->conf, &n->limits);
 	n->store = n->conf;
-	if (h->open == NULL || h->open(&n->store, n->conf, n, err) == 0)
+	if (handler_take(n) || h->open == NULL || h->open(&n->store, n->conf, n, err) == 0)
 		return 0;
 	/* What it was told has been checked by now: it is refused memory, or a disk, which may be there later. */
 	if (err->exit_code == 0)
@@ -250,6 +311,14 @@ node_open(struct rend_node *n, struct rend_error *err)
 	return 0;
 }
 
+bool
+node_opens_beside(const struct rend_node *n)
+{
+	const struct rend_handler *h = &n->plugin->handler;
+
+	return !is_policy(n) && !h->policy && h->claims == NULL && h->take == NULL && h->release == NULL;
+}
+
 void
 node_drain(struct rend_node *n, uint64_t deadline)
 {
@@ -257,7 +326,7 @@ node_drain(struct rend_node *n, uint64_t deadline)
 	struct rend_error err = { 0 };
 
 	REND_CHECK(n, NODE_MAGIC);
-	if (n->opened && h->drain != NULL && h->drain(n->store, deadline, &err) != 0)
+	if (n->opened && !n->released && h->drain != NULL && h->drain(n->store, deadline, &err) != 0)
 		rend_log(REND_LOG_ERROR, "%s: %s", n->name, err.text);
 }
 
@@ -306,6 +375,14 @@ node_free(struct rend_node **np)
 		return;
 	REND_CHECK(n, NODE_MAGIC);
 	REND_ASSERT(!n->opened);
+	for (int i = 0; i < NODE_WORKERS_MAX; i++) {
+		struct instance *in = n->detached[i];
+
+		if (in == NULL)
+			continue;
+		free(in->counts);
+		free(in);
+	}
 	holds_free(&n->holds);
 	guard_free(&n->guard);
 	repair_free(&n->repair);
@@ -403,8 +480,7 @@ node_detach(struct rend_node *n, struct rend_worker *w)
 		return false; /* they point to it */
 	}
 	join_free(&in->join);
-	free(in->counts);
-	free(in);
+	n->detached[w->index] = in;
 	return true;
 }
 
@@ -416,64 +492,6 @@ node_prefetch(const struct rend_node *n, struct rend_worker *w, const uint64_t *
 
 	in->node->plugin->handler.prefetch(in->self, hashes, count);
 	worker_call(w, outer);
-}
-
-void
-instance_flush(struct instance *in)
-{
-	const struct rend_handler *h = &in->node->plugin->handler;
-
-	const struct instance *outer;
-
-	if (h->flush == NULL)
-		return;
-	outer = worker_call(in->worker, in);
-	h->flush(in->self);
-	worker_call(in->worker, outer);
-}
-
-void
-instance_tick(struct instance *in)
-{
-	const struct rend_handler *h = &in->node->plugin->handler;
-
-	const struct instance *outer;
-
-	if (in->node->holds != NULL)
-		holds_tick(in->node->holds, rend_now());
-	if (in->node->repair != NULL)
-		repair_tick(in->node->repair, in);
-	if (h->tick == NULL)
-		return;
-	outer = worker_call(in->worker, in);
-	h->tick(in->self);
-	worker_call(in->worker, outer);
-}
-
-bool
-instance_ticks(const struct instance *in)
-{
-	const struct rend_node *n = in->node;
-
-	return n->plugin->handler.tick != NULL || (n->holds != NULL && holds_now(n->holds) > 0) ||
-	       (n->repair != NULL && repair_now(n->repair) > REPAIR_MAX);
-}
-
-bool
-instance_up(const struct instance *in)
-{
-	const struct rend_handler *h = &in->node->plugin->handler;
-
-	return h->up == NULL || h->up(in->self);
-}
-
-void
-instance_look(struct instance *in)
-{
-	const struct instance *outer = worker_call(in->worker, in);
-
-	__atomic_store_n(&in->up, instance_up(in), __ATOMIC_RELAXED);
-	worker_call(in->worker, outer);
 }
 
 /* Who gets it in the end, if all on the way only pass it on. */
@@ -496,7 +514,7 @@ node_reserve(const struct rend_node *to, const struct rend_op *op, size_t size, 
 	const struct instance *outer;
 	struct instance *in;
 
-	if (n == NULL || n->plugin->handler.reserve == NULL || (op->ask.mode & ~n->modes))
+	if (n == NULL || n->plugin->handler.reserve == NULL || node_is_given(n) || (op->ask.mode & ~n->modes))
 		return false;
 	if (w->reserved != 0 && (size > RESERVED_MAX || w->reserved > RESERVED_MAX - size))
 		return false;

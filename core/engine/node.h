@@ -10,6 +10,7 @@
 #include "rend/plugin.h"
 
 struct bypass;
+struct generation;
 struct guard;
 struct holds;
 struct join;
@@ -52,6 +53,12 @@ struct rend_node {
 	void *store;
 	struct rend_limits limits;
 	bool opened;
+	uint64_t id;			/* no other node has it, or had it */
+	const struct generation *owner; /* who opens and closes it: see generation.h */
+	bool reached;			/* clients come to it: a listener leads here */
+	/* pairs.c's: the l2 whose copies it has; that l2 was written without it; it was written without that l2; it is asked as its l1 now */
+	uint64_t copies_of;
+	bool outdated, alone, paired;
 	uint32_t modes;			/* those an op may have here; the others are UNSUPPORTED */
 	rend_op_f *on[REND_VERB_SLOTS]; /* what a submit calls; never NULL once it is open */
 	const struct rend_node *hinted; /* whose prefetch() is told of ops to come; NULL: nobody's */
@@ -64,20 +71,54 @@ struct rend_node {
 	const struct rend_node *glance; /* who is asked first in a get, with the client's op itself; NULL: nobody */
 	uint32_t glance_modes;		/* if it has no other modes */
 	struct row_counts *rows;	/* per worker, verb and row: flow.c's */
-	/* of the node that is tier 0 of somebody with guarded walks; made when first needed */
+	/* of the node that is tier 0 of somebody with guarded walks; made when first needed, maybe while workers run: read them with
+	 * node_guard() and so on */
 	struct guard *guard;
 	struct holds *holds;
 	uint64_t unknown_hold; /* ns; 0: the default */
 	struct repair *repair; /* the same, of an L1 in another process */
 	/* what rend.conf says of a policy of two tiers */
-	int bypassed;		/* 1 + the tier that is not asked; 0: none */
-	bool trust_l2;		/* when it is asked again, it holds nothing old */
-	struct bypass *bypass;	/* bypass.c's */
-	bool idle;		/* nobody asks it, because all bypass it: it is not opened */
+	int bypassed;	       /* 1 + the tier that is not asked; 0: none */
+	bool trust_l2;	       /* when it is asked again, it holds nothing old */
+	struct bypass *bypass; /* bypass.c's */
+	bool idle;	       /* nobody asks it, because all bypass it: it is not opened */
+	/* parcels.c's: it could be another process's now, and is not asked (atomic); it has given what it has; what the process before left for
+	 * it, which is another's, or NULL */
+	bool given, gave;
+	bool released; /* it has given up what it claims */
+	bool away;     /* relaxed atomic; and has not got it back: it is asked to reopen again, once a second */
+	struct rend_parcel *parcel;
 	struct metric *metrics; /* what the plugin registered */
 	struct object *objects; /* what plugins left with it */
+	struct object *kept;	/* of these the first that does not go with a generation that is refused */
 	struct instance *instances[NODE_WORKERS_MAX];
+	struct instance *detached[NODE_WORKERS_MAX]; /* are freed with it: a watcher may look at one yet */
 };
+
+static inline struct guard *
+node_guard(const struct rend_node *n)
+{
+	return __atomic_load_n(&n->guard, __ATOMIC_ACQUIRE);
+}
+
+/* parcels.c's: it is not asked then, since it could be another process's.  Any thread. */
+static inline bool
+node_is_given(const struct rend_node *n)
+{
+	return __atomic_load_n(&n->given, __ATOMIC_ACQUIRE);
+}
+
+static inline struct holds *
+node_holds(const struct rend_node *n)
+{
+	return __atomic_load_n(&n->holds, __ATOMIC_ACQUIRE);
+}
+
+static inline struct repair *
+node_repair(const struct rend_node *n)
+{
+	return __atomic_load_n(&n->repair, __ATOMIC_ACQUIRE);
+}
 
 /*
  * A node that is not open yet.  It takes over conf; free_conf(conf) is called when it is freed (NULL: nothing to free).
@@ -102,6 +143,12 @@ uint32_t node_can(const struct rend_node *n);
 
 /* open(), limits; nothing of one that is idle.  0, or -1 with the reason.  Main thread. */
 int node_open(struct rend_node *n, struct rend_error *err);
+
+/* Ops go to fn from now on; or to the plugin (NULL), to which all that was done before is there then.  A handler's node. */
+void node_ask(struct rend_node *n, rend_op_f *fn);
+
+/* May it be open in two processes at once, and before any other node of its graph?  Main thread, after node_check(). */
+bool node_opens_beside(const struct rend_node *n);
 
 /* drain(), of a node that is open; what is lost is logged.  Main thread; every instance is detached. */
 void node_drain(struct rend_node *n, uint64_t deadline);

@@ -38,13 +38,26 @@ rend_node_object(
 }
 
 void
-objects_free(struct rend_node *n)
+objects_keep(struct rend_node *n)
 {
-	while (n->objects != NULL) {
+	n->kept = n->objects;
+}
+
+void
+objects_drop(struct rend_node *n)
+{
+	while (n->objects != n->kept) {
 		struct object *o = n->objects;
 
 		n->objects = o->next;
 		o->free(o->self);
 		free(o);
 	}
+}
+
+void
+objects_free(struct rend_node *n)
+{
+	n->kept = NULL;
+	objects_drop(n);
 }

@@ -4,6 +4,12 @@
 
 struct rend_node;
 
+/* Those that it has now stay as long as it does.  Main thread. */
+void objects_keep(struct rend_node *n);
+
+/* Frees those that came since: they were made for somebody who was refused, and who is gone.  Main thread. */
+void objects_drop(struct rend_node *n);
+
 /* Frees them.  Main thread; every node is closed. */
 void objects_free(struct rend_node *n);
 

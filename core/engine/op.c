@@ -47,6 +47,19 @@ op_init(struct rend_op *op, struct rend_worker *w)
 	return op;
 }
 
+uint64_t
+rend_hash(const void *key, size_t keylen)
+{
+	return hash_key(key, keylen);
+}
+
+/* A client's op, and a child with a key of its own, come from the free list of those that have room for it. */
+static char *
+own_key(struct rend_op *op)
+{
+	return (char *)op + OP_KID_SIZE;
+}
+
 struct rend_op *
 op_new(struct rend_worker *w, const void *key, size_t keylen)
 {
@@ -57,14 +70,44 @@ op_new(struct rend_worker *w, const void *key, size_t keylen)
 		return NULL;
 	REND_ASSERT(keylen <= REND_KEY_MAX);
 	op_init(op, w);
-	own = (char *)op + OP_KID_SIZE;
+	own = own_key(op);
 	memcpy(own, key, keylen);
 	op->key = own;
 	op->keylen = (uint8_t)keylen;
 	op->hash = hash_key(own, keylen);
 	op_core(op)->pinned = w->newest;
-	w->newest->pins[w->index]++;
+	w->newest->pins[w->index].ops++;
 	return op;
+}
+
+void
+op_pin(struct rend_op *op, struct generation *g)
+{
+	struct op_core *c = op_core(op);
+	int w = op->worker->index;
+
+	REND_ASSERT(c->pinned != NULL && op->state == OP_IDLE);
+	c->pinned->pins[w].ops--;
+	c->pinned = g;
+	g->pins[w].ops++;
+}
+
+bool
+op_renew(struct rend_op *op)
+{
+	const struct rend_seg *segs = rend_value_segs(&op->item.value);
+	struct rend_value own = { 0 };
+
+	if (op_core(op)->pinned == op->worker->newest)
+		return true;
+	for (unsigned i = 0; i < op->item.value.nsegs; i++)
+		if (rend_value_copy_in(&own, segs[i].p, segs[i].len) != 0) {
+			rend_value_drop(&own);
+			return false;
+		}
+	rend_value_move(&op->item.value, &own);
+	op_pin(op, op->worker->newest);
+	return true;
 }
 
 struct rend_op *
@@ -85,6 +128,26 @@ rend_op_child(struct rend_op *parent)
 	return op;
 }
 
+struct rend_op *
+rend_op_child_key(struct rend_op *parent, const void *key, size_t keylen)
+{
+	struct rend_op *op;
+
+	REND_CHECK(parent, REND_OP_MAGIC);
+	REND_ASSERT(keylen <= REND_KEY_MAX);
+	op = pool_get(&parent->worker->roots);
+	if (op == NULL)
+		return NULL;
+	op_init(op, parent->worker);
+	op->parent = parent;
+	memcpy(own_key(op), key, keylen);
+	op->key = own_key(op);
+	op->keylen = (uint8_t)keylen;
+	op->hash = hash_key(key, keylen);
+	op_core(parent)->holds++;
+	return op;
+}
+
 /* One holder less; the last one's leaving frees the op, and with it a hold on its parent, and so on upwards. */
 static void
 op_drop_hold(struct rend_op *op)
@@ -98,8 +161,8 @@ op_drop_hold(struct rend_op *op)
 			rend_value_drop(&op->item.value);
 		op->magic = 0;
 		if (g != NULL)
-			g->pins[w->index]--;
-		pool_put(parent == NULL ? &w->roots : &w->kids, op);
+			g->pins[w->index].ops--;
+		pool_put(op->key == own_key(op) ? &w->roots : &w->kids, op);
 		op = parent;
 	}
 }
@@ -233,7 +296,8 @@ op_hand_over(struct rend_op *op)
 		list_append(&w->touched, &in->touched);
 	w->running = op;
 	outer_at = worker_call(w, in);
-	in->node->on[op->verb](in->self, op);
+	/* A store that was away is asked again when it is all there: node_ask(). */
+	__atomic_load_n(&in->node->on[op->verb], __ATOMIC_ACQUIRE)(in->self, op);
 	worker_call(w, outer_at);
 	w->running = outer;
 }

@@ -69,6 +69,16 @@ op_core(struct rend_op *op)
 struct rend_op *op_new(struct rend_worker *w, const void *key, size_t keylen);
 
 /*
+ * The op has not been submitted, and its worker may have begun another generation since it was made: it pins that one from here on, and
+ * what it has of memory of a store, which ends with its generation, it has in memory of its own.  false: no memory, and nothing
+ * has changed.  On its worker.
+ */
+bool op_renew(struct rend_op *op);
+
+/* A client's op that has not been submitted pins g instead, which may not be the newest yet.  On its worker. */
+void op_pin(struct rend_op *op, struct generation *g);
+
+/*
  * As rend_submit(), but nobody is asked: the op waits until it is answered with rend_done(), or asked after all with op_ask().  It has the
  * time and counts against the queue that it would have had there.
  */

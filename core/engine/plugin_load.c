@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <sysexits.h>
 
+#include "engine/plugin_file.h"
 #include "engine/plugin_load.h"
 #include "engine/trust.h"
 
@@ -26,8 +27,13 @@
 static struct loaded {
 	struct plugin plugin;
 	void *handle; /* dlopen()'s: the same for the same file, whatever it is called */
+	char *whole;  /* where it lay */
+	struct plugin_sum sum;
+	unsigned load; /* the latest that asked for it */
 	struct loaded *next;
 } * plugin_all;
+
+static unsigned plugin_loads; /* a number for each plugin_load_begin() */
 
 /* ---- is the descriptor one? ---- */
 
@@ -327,18 +333,33 @@ plugin_dlerror(const char *path)
 	return said;
 }
 
-static void *
-plugin_open(const char *path, struct rend_error *err)
+/* Was another file loaded from there?  dlopen() knows it by that name. */
+static bool
+plugin_was_replaced(const char *whole)
 {
-	char whole[PATH_MAX];
+	for (const struct loaded *l = plugin_all; l != NULL; l = l->next)
+		if (strcmp(l->whole, whole) == 0)
+			return true;
+	return false;
+}
+
+static void *
+plugin_open(const char *path, const char *whole, const struct plugin_sum *sum, struct rend_error *err)
+{
+	char from[PATH_MAX];
 	void *handle;
 
-	if (trust_file(path, whole, err) != 0)
-		return NULL;
-	/* NOW: what is missing is missing at start, not at the first request.  LOCAL: plugins do not see each other. */
-	handle = dlopen(whole, RTLD_NOW | RTLD_LOCAL);
+	if (plugin_was_replaced(whole)) {
+		handle = plugin_file_open_copy(whole, sum, from, err);
+		if (handle == NULL && err->text[0] != '\0')
+			return NULL;
+	} else {
+		snprintf(from, sizeof from, "%s", whole);
+		/* NOW: what is missing is missing at start, not at the first request.  LOCAL: plugins do not see each other. */
+		handle = dlopen(from, RTLD_NOW | RTLD_LOCAL);
+	}
 	if (handle == NULL)
-		error_set(err, EX_CONFIG, "%s cannot be loaded: %s", path, plugin_dlerror(whole));
+		error_set(err, EX_CONFIG, "%s cannot be loaded: %s", path, plugin_dlerror(from));
 	return handle;
 }
 
@@ -365,34 +386,76 @@ static int
 plugin_check_unique(const struct plugin *p, struct rend_error *err)
 {
 	for (const struct loaded *l = plugin_all; l != NULL; l = l->next)
-		if (strcmp(plugin_name(&l->plugin), plugin_name(p)) == 0)
+		if (l->load == plugin_loads && strcmp(plugin_name(&l->plugin), plugin_name(p)) == 0)
 			return error_set(err, EX_CONFIG, "%s is a second plugin called %s: %s is loaded already",
 			    p->path, plugin_name(p), l->plugin.path);
 	return 0;
 }
 
+void
+plugin_load_begin(void)
+{
+	plugin_loads++;
+}
+
+unsigned
+plugin_stale(void)
+{
+	unsigned count = 0;
+
+	for (const struct loaded *l = plugin_all; l != NULL; l = l->next)
+		count += l->load != plugin_loads;
+	return count;
+}
+
+/* Was just this loaded before, for this rend.conf or an earlier one?  Then its name has to be new to this one. */
+static struct loaded *
+plugin_known(const char *whole, const struct plugin_sum *sum)
+{
+	for (struct loaded *l = plugin_all; l != NULL; l = l->next)
+		if (strcmp(l->whole, whole) == 0 && plugin_sum_same(&l->sum, sum))
+			return l;
+	return NULL;
+}
+
+static struct plugin *
+plugin_again(struct loaded *l, struct rend_error *err)
+{
+	if (l->load != plugin_loads && plugin_check_unique(&l->plugin, err) != 0)
+		return NULL;
+	l->load = plugin_loads;
+	return &l->plugin;
+}
+
 struct plugin *
 plugin_load(const char *name, const char *dir, struct rend_error *err)
 {
-	char path[PATH_MAX];
+	char path[PATH_MAX], whole[PATH_MAX];
+	struct plugin_sum sum;
 	struct loaded *new;
 	void *handle;
 
-	if (plugin_find(path, name, dir, err) != 0)
+	if (plugin_find(path, name, dir, err) != 0 || trust_file(path, whole, err) != 0 ||
+	    plugin_file_sum(whole, &sum, err) != 0)
 		return NULL;
-	handle = plugin_open(path, err);
+	new = plugin_known(whole, &sum);
+	if (new != NULL)
+		return plugin_again(new, err);
+	handle = plugin_open(path, whole, &sum, err);
 	if (handle == NULL)
 		return NULL;
 	for (struct loaded *l = plugin_all; l != NULL; l = l->next)
 		if (l->handle == handle)
-			return &l->plugin;
+			return plugin_again(l, err);
 
 	new = calloc(1, sizeof(*new));
-	if (new == NULL || (new->plugin.path = strdup(path)) == NULL) {
+	if (new == NULL || (new->plugin.path = strdup(path)) == NULL || (new->whole = strdup(whole)) == NULL) {
 		error_set(err, EX_OSERR, "no memory for plugin %s", path);
 		goto refused;
 	}
 	new->handle = handle;
+	new->sum = sum;
+	new->load = plugin_loads;
 	if (plugin_introduce(&new->plugin, handle, err) != 0 || plugin_check_unique(&new->plugin, err) != 0)
 		goto refused;
 	new->next = plugin_all;
@@ -400,8 +463,10 @@ plugin_load(const char *name, const char *dir, struct rend_error *err)
 	return &new->plugin;
 
 refused:
-	if (new != NULL)
+	if (new != NULL) {
 		free(new->plugin.path);
+		free(new->whole);
+	}
 	free(new);
 	return NULL;
 }

@@ -1,6 +1,7 @@
 /*
  * Loading a plugin: from a file nobody else can write, of our ABI, bringing exactly one thing, under a name of its own.  A plugin is
- * never unloaded: leak reports keep their names, and nobody calls into memory that is gone.
+ * never unloaded: leak reports keep their names, and nobody calls into memory that is gone.  A file with other content is another plugin,
+ * also at the same path.
  */
 #ifndef ENGINE_PLUGIN_LOAD_H
 #define ENGINE_PLUGIN_LOAD_H
@@ -17,8 +18,16 @@ struct plugin {
 };
 
 /*
- * The plugin called name: a name means name.so in dir, an absolute path itself.  The same file is loaded once; asking again gives the same
- * plugin.  NULL after an error that says what was tried and what was found.  Main thread.
+ * Another rend.conf is read: what was loaded for an earlier one may have the same names.  Main thread.
+ */
+void plugin_load_begin(void);
+
+/* Plugins that stay in memory though the latest rend.conf does not name them.  Main thread. */
+unsigned plugin_stale(void);
+
+/*
+ * The plugin called name: a name means name.so in dir, an absolute path itself.  The same content of a file is loaded
+ * once; asking again gives the same plugin.  NULL after an error that says what was tried and what was found.  Main thread.
  */
 struct plugin *plugin_load(const char *name, const char *dir, struct rend_error *err);
 

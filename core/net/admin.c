@@ -28,7 +28,8 @@ static const struct timeval look = { .tv_usec = PULSE_EVERY_NS / 1000 };
 
 struct admin {
 	struct server *server;
-	struct listener listener; /* fd -1: no port; or it is http's */
+	struct listener listener; /* fd -1: no port */
+	bool listens;		  /* http closes it */
 	struct event_base *base;
 	struct event *beat, *end;
 	int end_fd;
@@ -58,7 +59,9 @@ say_metrics(void *arg, bool verbose, struct http_answer *answer)
 	struct exposition e = { .out.most = answer->text.most };
 
 	(void)verbose;
+	pthread_mutex_lock(&a->server->view);
 	scrape(a->server, a->http, &e);
+	pthread_mutex_unlock(&a->server->view);
 	answer->type = EXPOSITION_TYPE;
 	answer->text = e.out;
 	e.out = (struct strbuf){ 0 };
@@ -68,16 +71,24 @@ say_metrics(void *arg, bool verbose, struct http_answer *answer)
 static void
 say_livez(void *arg, bool verbose, struct http_answer *answer)
 {
+	struct server *s = ((struct admin *)arg)->server;
+
 	(void)verbose;
-	if (!health_live(((struct admin *)arg)->server, &answer->text))
+	pthread_mutex_lock(&s->view);
+	if (!health_live(s, &answer->text))
 		answer->code = 503;
+	pthread_mutex_unlock(&s->view);
 }
 
 static void
 say_readyz(void *arg, bool verbose, struct http_answer *answer)
 {
-	if (!health_ready(((struct admin *)arg)->server, verbose, &answer->text))
+	struct server *s = ((struct admin *)arg)->server;
+
+	pthread_mutex_lock(&s->view);
+	if (!health_ready(s, verbose, &answer->text))
 		answer->code = 503;
+	pthread_mutex_unlock(&s->view);
 }
 
 static const struct http_page pages[] = {
@@ -98,9 +109,11 @@ on_beat(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	pthread_mutex_lock(&a->server->view);
 	if (server_serves(a->server))
 		for (int i = 0; i < a->server->loop_count; i++)
 			pulse_feel(&a->server->loops[i], now);
+	pthread_mutex_unlock(&a->server->view);
 	if (a->http != NULL)
 		http_tick(a->http, now);
 }
@@ -149,10 +162,10 @@ make_http(struct admin *a)
 {
 	if (a->listener.fd < 0)
 		return 0;
-	a->http = http_new(a->base, a->listener.fd, a->server->settings->admin.loopback, pages, a);
+	a->http = http_new(a->base, a->listener.fd, server_settings(a->server)->admin.loopback, pages, a);
 	if (a->http == NULL)
 		return -1;
-	a->listener.fd = -1;
+	a->listens = true;
 	rend_log(REND_LOG_INFO, "admin port at %s", a->listener.name);
 	return 0;
 }
@@ -182,13 +195,20 @@ admin_new(struct server *s, struct rend_error *err)
 	a->server = s;
 	a->end_fd = -1;
 	a->listener.fd = -1;
-	if (s->settings->admin.on && listener_open(&a->listener, s, &s->settings->admin.at, err) != 0) {
+	if (server_settings(s)->admin.on && listener_open(&a->listener, s, &server_settings(s)->admin.at, err) != 0) {
+		listener_fini(&a->listener);
 		free(a);
 		return NULL;
 	}
 	if (a->listener.fd >= 0)
 		bound_kernel(a->listener.fd);
 	return a;
+}
+
+struct listener *
+admin_listener(struct admin *a)
+{
+	return a == NULL || a->listener.fd < 0 ? NULL : &a->listener;
 }
 
 int
@@ -225,7 +245,10 @@ admin_free(struct admin **ap)
 		pthread_join(a->thread, NULL);
 	}
 	http_free(&a->http);
+	if (a->listens)
+		a->listener.fd = -1;
 	listener_close(&a->listener);
+	listener_fini(&a->listener);
 	if (a->beat != NULL)
 		event_free(a->beat);
 	if (a->end != NULL)

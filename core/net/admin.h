@@ -11,6 +11,7 @@
 #include "base/error.h"
 
 struct admin;
+struct listener;
 struct server;
 
 /* Binds the admin port, if the settings have one.  NULL: EX_OSERR, with the address and the reason.  Main thread. */
@@ -18,6 +19,9 @@ struct admin *admin_new(struct server *s, struct rend_error *err);
 
 /* Starts the thread.  What the server has yet to start is looked at when server_serves() says so.  0, or -1 with the reason. */
 int admin_start(struct admin *a, struct rend_error *err);
+
+/* What it listens with, or NULL: there is no admin port.  Until admin_free(); main thread. */
+struct listener *admin_listener(struct admin *a);
 
 /* Ends the thread and closes the port; whoever is being answered is cut.  Before any worker ends. */
 void admin_free(struct admin **ap);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "engine/op.h"
 #include "net/conn.h"
 #include "net/server.h"
 #include "net/stats.h"
@@ -187,6 +188,17 @@ set_done(struct answers *as, struct answer *a)
 
 static void answer_done(struct rend_op *op);
 
+/* It may have waited since an earlier generation. */
+static bool
+is_fit_to_ask(struct answer *a)
+{
+	if (op_renew(a->op))
+		return true;
+	a->op->status = REND_NO_MEMORY;
+	set_done(&a->conn->answers, a);
+	return false;
+}
+
 /* true: it was answered at once. */
 static bool
 answer_ask(struct answer *a)
@@ -194,7 +206,7 @@ answer_ask(struct answer *a)
 	a->state = ANSWER_ASKED;
 	a->op->up = a;
 	a->op->done = answer_done;
-	if (!rend_submit(a->conn->listener->policy, a->op))
+	if (!rend_submit(a->conn->policy, a->op))
 		return false;
 	set_done(&a->conn->answers, a);
 	return true;
@@ -220,7 +232,7 @@ release_held(struct conn *c, struct answer *done)
 		as->held--;
 		/* What is answered at once may let those behind it go, in this same walk; a flush_all that is lets all
 		 * go. */
-		if (answer_ask(a) && is_barrier(a))
+		if ((!is_fit_to_ask(a) || answer_ask(a)) && is_barrier(a))
 			all = true;
 	}
 }
@@ -281,7 +293,7 @@ add_first(struct conn *c, const struct asked *asked, struct rend_op *op)
 	struct answer *a;
 
 	op->done = unowed_done;
-	if (rend_submit(c->listener->policy, op)) {
+	if (rend_submit(c->policy, op)) {
 		say(c, asked, op);
 		rend_op_free(&op);
 		return true;

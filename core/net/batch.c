@@ -9,7 +9,7 @@ batch_begin(struct batch *b, struct conn *c)
 {
 	b->conn = c;
 	b->count = 0;
-	b->hinted = c->listener->policy->hinted != NULL;
+	b->hinted = c->policy->hinted != NULL;
 }
 
 static void
@@ -26,7 +26,7 @@ announce(const struct batch *b)
 
 	for (unsigned i = 0; i < b->count; i++)
 		hashes[i] = b->all[i].op->hash;
-	node_prefetch(b->conn->listener->policy, &b->conn->loop->worker, hashes, b->count);
+	node_prefetch(b->conn->policy, &b->conn->loop->worker, hashes, b->count);
 }
 
 void

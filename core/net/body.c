@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/node.h"
+#include "engine/op.h"
 #include "engine/worker.h"
 
 #define PIECE_FIRST (64 * 1024)
@@ -14,15 +15,19 @@
 #define PROGRESS (16 * 1024)
 
 struct body *
-body_new(const struct command *cmd, struct rend_op *op, const struct rend_node *to)
+body_new(const struct command *cmd, struct rend_op *op, const struct rend_node *to, const struct body_said *said)
 {
 	struct body *b = calloc(1, sizeof *b);
 
-	if (b == NULL) {
+	if (b != NULL)
+		b->said = *said;
+	if (b == NULL || (b->said.text = malloc(said->len + 1)) == NULL) {
+		free(b);
 		if (op != NULL)
 			rend_op_free(&op);
 		return NULL;
 	}
+	memcpy(b->said.text, said->text, said->len);
 	b->cmd = *cmd;
 	b->cmd.key = NULL;
 	b->op = op;
@@ -98,6 +103,14 @@ ask_store(struct body *b)
 /* ---- the body ---- */
 
 void
+body_turn_to(struct body *b, const struct rend_node *to, struct generation *g)
+{
+	b->to = to;
+	if (b->op != NULL && !b->asked)
+		op_pin(b->op, g);
+}
+
+void
 body_free(struct body **bp)
 {
 	struct body *b = *bp;
@@ -109,6 +122,7 @@ body_free(struct body **bp)
 	drop_room(b);
 	if (b->op != NULL)
 		rend_op_free(&b->op);
+	free(b->said.text);
 	free(b);
 }
 

@@ -11,9 +11,20 @@
 
 #include "proto/command.h"
 
+struct generation;
 struct rend_node;
 
+/* How a value was announced: said again where another process reads what has come of it. */
+struct body_said {
+	char *text; /* the line, or the packet up to the value; owned */
+	size_t len;
+	uint32_t
+	    swallow; /* what its text begins with, and is to be dropped: as in struct dialog, before it was parsed */
+	bool swallow_line;
+};
+
 struct body {
+	struct body_said said;
 	struct command cmd;	    /* whose value it is; key is in op */
 	struct rend_op *op;	    /* not submitted yet; owned; NULL: the value is read and dropped */
 	size_t left;		    /* bytes that have not come */
@@ -27,9 +38,13 @@ struct body {
 	bool ended;		    /* all bytes are there; its line end is not */
 };
 
-/* Takes over op (NULL: no memory for it), which is to be submitted to `to`.  NULL: no memory; op is freed. */
-struct body *body_new(const struct command *cmd, struct rend_op *op, const struct rend_node *to);
+/* Takes over op (NULL: no memory for it), which is to be submitted to `to`; copies what said points to.  NULL: no memory; op is freed. */
+struct body *body_new(
+    const struct command *cmd, struct rend_op *op, const struct rend_node *to, const struct body_said *said);
 void body_free(struct body **bp);
+
+/* Somebody else gets it, of generation g; unless a store was asked for room already, its op pins that from here on. */
+void body_turn_to(struct body *b, const struct rend_node *to, struct generation *g);
 
 /* Where the next bytes may be read to, at most *room of them.  NULL: the bytes are unwanted, or there is no memory:
  * drop them. */

@@ -11,10 +11,13 @@
 #include "base/clock.h"
 #include "base/list.h"
 #include "base/note.h"
+#include "base/strbuf.h"
 #include "engine/bypass.h"
 #include "engine/generation.h"
 #include "engine/op.h"
+#include "engine/pairs.h"
 #include "net/loop.h"
+#include "net/server.h"
 #include "rend/log.h"
 #include "rend/plugin.h"
 
@@ -29,7 +32,7 @@ static const struct timespec try_again = { .tv_nsec = 100 * 1000 * 1000 };
 static bool
 forgets(const struct rend_node *n)
 {
-	return n->plugin->policy.name == NULL && (n->plugin->handler.can & REND_FORGETS);
+	return n->plugin->policy.name == NULL && (node_can(n) & REND_FORGETS);
 }
 
 bool
@@ -71,6 +74,7 @@ is_trusted(const struct generation *g, const struct rend_node *n)
 struct flush {
 	struct rend_call call;
 	struct rend_worker *worker;
+	struct generation *g; /* whose node it is */
 	const struct rend_node *node;
 	enum rend_status status;
 	sem_t over;
@@ -97,6 +101,7 @@ flush_here(struct rend_call *call)
 		sem_post(&f->over);
 		return;
 	}
+	op_pin(op, f->g);
 	op->verb = REND_FLUSH_ALL;
 	op->done = flushed;
 	op->up = f;
@@ -106,9 +111,9 @@ flush_here(struct rend_call *call)
 
 /* An op has a deadline, so this has an end. */
 static enum rend_status
-flush_once(const struct rend_node *n, struct loop *l)
+flush_once(struct generation *g, const struct rend_node *n, struct loop *l)
 {
-	struct flush f = { .call.fn = flush_here, .worker = &l->worker, .node = n };
+	struct flush f = { .call.fn = flush_here, .worker = &l->worker, .g = g, .node = n };
 
 	sem_init(&f.over, 0, 0);
 	rend_post(f.worker, &f.call);
@@ -119,44 +124,75 @@ flush_once(const struct rend_node *n, struct loop *l)
 }
 
 static int
-flush(const struct rend_node *n, struct loop *l, struct rend_error *err)
+flush(struct generation *g, const struct rend_node *n, struct loop *l, struct rend_error *err)
 {
 	uint64_t until = clock_mono() + PATIENCE_NS;
 	enum rend_status status;
 
-	while ((status = flush_once(n, l)) != REND_OK && status != REND_UNSUPPORTED && clock_mono() < until)
+	while ((status = flush_once(g, n, l)) != REND_OK && status != REND_UNSUPPORTED && clock_mono() < until)
 		nanosleep(&try_again, NULL);
 	if (status == REND_OK)
 		return 0;
 	return error_set(err, EX_UNAVAILABLE,
-	    "%s was bypassed and may hold old values, and it could not be flushed (%s): nobody is served. Bypass it "
-	    "again, "
-	    "or say trust_l2 = true if nothing was written meanwhile",
-	    n->name, rend_status_name(status));
+	    "%s was %s and may hold old values, and it could not be flushed (%s): nobody is served%s. Bypass it again, "
+	    "or say "
+	    "trust_l2 = true if nothing was written meanwhile",
+	    n->name, server_serves(l->server) ? "not asked" : "bypassed", rend_status_name(status),
+	    server_serves(l->server) ? " by it" : "");
+}
+
+struct emptying {
+	struct generation *g;
+	const struct generation *before; /* asked meanwhile; or NULL */
+	struct loop *loop;
+	struct strbuf *said; /* NULL: the log hears it */
+};
+
+static void
+tell(const struct emptying *e, const struct rend_node *n, const char *what)
+{
+	if (e->said != NULL)
+		strbuf_printf(e->said, "%s was %s\n", n->name, what);
+	else
+		rend_log(REND_LOG_WARN, "%s was %s", n->name, what);
+}
+
+/* Clients of another policy have in it what they need, and the reload may yet be refused. */
+static int
+empty_unused(const struct emptying *e, const struct rend_node *n, struct rend_error *err)
+{
+	if (e->before != NULL && pairs_asks(e->before, n))
+		return error_set(err, EX_CONFIG,
+		    "%s may hold old values, so it has to be flushed, and clients are using it: read first a rend.conf "
+		    "that does not ask it, or restart",
+		    n->name);
+	return flush(e->g, n, e->loop, err);
 }
 
 /* ---- all of it ---- */
 
 static int
-look_at(const struct generation *g, const struct rend_node *n, struct loop *l, const char *folder, const char *name,
-    struct rend_error *err)
+look_at(
+    const struct emptying *e, const struct rend_node *n, const char *folder, const char *name, struct rend_error *err)
 {
 	int there = note_look(folder, name, err);
 
 	if (there <= 0)
 		return there;
-	if (is_trusted(g, n))
-		rend_log(REND_LOG_WARN, "%s was bypassed, and is trusted to hold nothing old", n->name);
-	else if (flush(n, l, err) != 0)
+	if (is_trusted(e->g, n))
+		tell(e, n, "bypassed, and is trusted to hold nothing old");
+	else if (empty_unused(e, n, err) != 0)
 		return -1;
 	else
-		rend_log(REND_LOG_WARN, "%s was bypassed: it was flushed before it is asked again", n->name);
+		tell(e, n, "bypassed: it was flushed before it is asked again");
 	return note_remove(folder, name, err);
 }
 
 int
-comeback(const struct generation *g, struct loop *l, const char *folder, struct rend_error *err)
+comeback(struct generation *g, const struct generation *before, struct loop *l, const char *folder, struct strbuf *said,
+    struct rend_error *err)
 {
+	const struct emptying e = { g, before, l, said };
 	static const char line[] =
 	    "rend bypasses it, so it may hold old values: whoever asks it next flushes it first.";
 	char name[NOTE_MAX];
@@ -171,10 +207,57 @@ comeback(const struct generation *g, struct loop *l, const char *folder, struct 
 		}
 		if (rc == 0 && !n->idle && !is_bypassed(g, n)) {
 			snprintf(name, sizeof name, "bypassed.%s", n->name);
-			rc = look_at(g, n, l, folder, name, err);
+			rc = look_at(&e, n, folder, name, err);
 		}
 		if (rc != 0)
 			return -1;
 	}
 	return 0;
+}
+
+/* Is it a node of this one, too, and asked there? */
+static bool
+is_asked_by(const struct generation *g, const struct rend_node *n)
+{
+	for (size_t i = 0; i < g->count; i++)
+		if (g->nodes[i] == n)
+			return !is_bypassed(g, n);
+	return false;
+}
+
+void
+comeback_undo(const struct generation *g, const struct generation *before, const char *folder)
+{
+	struct rend_error err = { 0 };
+	char name[NOTE_MAX];
+
+	for (size_t i = 0; i < g->count && *folder != '\0'; i++) {
+		const struct rend_node *out = bypass_of(g->nodes[i]);
+
+		if (!comeback_notes(g->nodes[i]) || !is_asked_by(before, out))
+			continue;
+		snprintf(name, sizeof name, "bypassed.%s", out->name);
+		if (note_remove(folder, name, &err) != 0)
+			rend_log(REND_LOG_ERROR, "%s", err.text);
+	}
+}
+
+/* ---- what an earlier generation left behind ---- */
+
+static int
+empty(void *arg, const struct rend_node *n, struct rend_error *err)
+{
+	if (empty_unused(arg, n, err) != 0)
+		return -1;
+	tell(arg, n, "not asked with the other tier: it was flushed before it is asked again");
+	return 0;
+}
+
+int
+comeback_left_behind(
+    struct generation *g, const struct generation *before, struct loop *l, struct strbuf *said, struct rend_error *err)
+{
+	struct emptying e = { g, before, l, said };
+
+	return pairs_each_left_behind(g, empty, &e, err);
 }

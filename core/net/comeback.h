@@ -16,6 +16,7 @@
 struct generation;
 struct loop;
 struct rend_node;
+struct strbuf;
 
 /* Must a note be left of the node that this policy bypasses?  Any thread. */
 bool comeback_notes(const struct rend_node *policy);
@@ -23,8 +24,17 @@ bool comeback_notes(const struct rend_node *policy);
 /*
  * Leaves the notes of what is bypassed, and flushes what is not any more, over this loop's worker; for that it waits some ten seconds for a
  * node that cannot be reached yet.  folder: state_dir; "": there is none, and nothing to do.  0, or -1 with the reason: nobody may be
- * served.  Main thread, while no client is there.
+ * served.  While no client is there, before NULL; or in a reload, when g is attached and nobody asks it yet, on the keeper's thread: what
+ * `before`, which is asked meanwhile, asks is not flushed, and refused.  said gets a line about each that was flushed; NULL: the log does.
  */
-int comeback(const struct generation *g, struct loop *l, const char *folder, struct rend_error *err);
+int comeback(struct generation *g, const struct generation *before, struct loop *l, const char *folder,
+    struct strbuf *said, struct rend_error *err);
+
+/* A reload came to nothing: takes back the notes that it left of nodes that `before` asks. */
+void comeback_undo(const struct generation *g, const struct generation *before, const char *folder);
+
+/* The same for what an earlier generation of this process left behind (pairs.h), in a reload. */
+int comeback_left_behind(
+    struct generation *g, const struct generation *before, struct loop *l, struct strbuf *said, struct rend_error *err);
 
 #endif

@@ -78,7 +78,7 @@ take_value(struct conn *c, struct rend_op *op, const char *p, size_t len)
 
 /* A value begins at p + *at.  If it is all there it is taken at once, else it gets a body to come into. */
 static void
-begin_body(struct batch *b, struct command *cmd, const char *p, size_t len, size_t *at)
+begin_body(struct batch *b, struct command *cmd, const struct body_said *said, const char *p, size_t len, size_t *at)
 {
 	struct conn *c = b->conn;
 	struct rend_op *op = op_of(c, cmd);
@@ -103,7 +103,7 @@ begin_body(struct batch *b, struct command *cmd, const char *p, size_t len, size
 			c->dialog = before; /* asked again when the body has it all */
 		}
 	}
-	c->body = body_new(cmd, op, c->listener->policy);
+	c->body = body_new(cmd, op, c->policy, said);
 	if (c->body == NULL)
 		conn_close(c);
 }
@@ -136,6 +136,9 @@ go_on_with_body(struct batch *batch, const char *p, size_t len, size_t *at)
 	b->op = NULL;
 	body_free(&c->body);
 	c->progressed = true;
+	/* It may be of an earlier generation. */
+	if (op != NULL && !op_renew(op))
+		rend_op_free(&op);
 	add_stored(batch, &cmd, op, *at < len);
 	return true;
 }
@@ -147,7 +150,7 @@ add_flush(struct batch *b, const struct command *cmd)
 	struct rend_op *op;
 
 	batch_ask(b);
-	server_flush_later(c->loop->server, c->listener, cmd->delay);
+	server_flush_later(c->loop, c->listener, cmd->delay);
 	if (cmd->delay > 0) {
 		batch_answer(b, &cmd->asked, NULL);
 		return;
@@ -187,12 +190,12 @@ add_op(struct batch *b, const struct command *cmd, bool more)
 }
 
 static void
-carry_out(struct batch *b, struct command *cmd, const char *p, size_t len, size_t *at)
+carry_out(struct batch *b, struct command *cmd, const struct body_said *said, const char *p, size_t len, size_t *at)
 {
 	struct conn *c = b->conn;
 
 	if (cmd->has_body) {
-		begin_body(b, cmd, p, len, at);
+		begin_body(b, cmd, said, p, len, at);
 		return;
 	}
 	switch (cmd->asked.kind) {
@@ -247,6 +250,7 @@ commands_run(struct conn *c, const char *p, size_t len)
 
 	batch_begin(&batch, c);
 	while (!c->finishing && !c->gone && !c->deaf) {
+		struct body_said said;
 		struct command cmd;
 		size_t used = 0;
 		enum parse r;
@@ -263,7 +267,11 @@ commands_run(struct conn *c, const char *p, size_t len)
 			conn_mark_runnable(c);
 			break;
 		}
+		said = (struct body_said){ .text = (char *)(uintptr_t)p + at,
+			.swallow = c->dialog.swallow,
+			.swallow_line = c->dialog.swallow_line };
 		r = dialog_parse(&c->dialog, p + at, len - at, &used, &cmd);
+		said.len = used;
 		at += used;
 		if (r == PARSE_MORE) {
 			count_swallowed(c, used);
@@ -278,7 +286,7 @@ commands_run(struct conn *c, const char *p, size_t len)
 			c->heard = (uint32_t)(clock_now() / 1000000000);
 		if (cmd.asked.kind != COMMAND_OP || cmd.asked.verb != REND_GET || cmd.asked.last)
 			commands++;
-		carry_out(&batch, &cmd, p, len, &at);
+		carry_out(&batch, &cmd, &said, p, len, &at);
 	}
 	if (batch.count > 0)
 		batch_ask(&batch);

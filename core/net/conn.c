@@ -75,10 +75,10 @@ settle(struct conn *c, int progress)
 {
 	bool through;
 
-	if (c->gone)
+	if (c->gone || c->passed)
 		return;
 	/* At the end every client is heard once more, and no further than to the end of a value that is on its way. */
-	if (c->loop->draining && c->body == NULL && !c->paused && !link_listed(&c->runnable))
+	if (c->loop->draining && !c->loop->holding && c->body == NULL && !c->paused && !link_listed(&c->runnable))
 		conn_finish(c);
 	through = c->finishing && c->answers.count == 0 && c->out.len == 0;
 	if (through || c->out.broken) {
@@ -247,6 +247,7 @@ write_out(struct conn *c)
 		return;
 	switch (outq_write(c->fd, &c->out, &c->loop->counts)) {
 	case OUTQ_EMPTY:
+		c->owes_old = false;
 		break;
 	case OUTQ_BLOCKED:
 		c->blocked = true;
@@ -283,6 +284,15 @@ conn_read(struct conn *c)
 	settle(c, c->progressed);
 }
 
+/* It has something to say, and is heard when the loop goes on. */
+static void
+hold(struct conn *c)
+{
+	if (!link_listed(&c->runnable))
+		list_append(&c->loop->held, &c->runnable);
+	arm(c);
+}
+
 static void
 on_event(evutil_socket_t fd, short what, void *arg)
 {
@@ -294,8 +304,12 @@ on_event(evutil_socket_t fd, short what, void *arg)
 		c->blocked = false;
 		mark_dirty(c);
 	}
-	if ((what & EV_READ) && !c->gone)
-		conn_read(c);
+	if ((what & EV_READ) && !c->gone) {
+		if (c->loop->holding)
+			hold(c);
+		else
+			conn_read(c);
+	}
 }
 
 void
@@ -374,7 +388,7 @@ conn_close(struct conn *c)
 {
 	if (c->gone)
 		return;
-	if (c->finishing)
+	if (c->finishing && !c->passed)
 		say_goodbye(c);
 	c->gone = true;
 	if (c->waits != 0)
@@ -403,35 +417,89 @@ conn_drain(struct conn *c)
 	settle(c, 0);
 }
 
-int
-conn_new(struct loop *l, int fd, const struct listener_settings *listener)
+/* Which protocols a listener lets in. */
+static const uint8_t only[] = {
+	[LISTENER_AUTO] = DIALOG_ANY,
+	[LISTENER_TEXT] = DIALOG_TEXT,
+	[LISTENER_BINARY] = DIALOG_BINARY,
+};
+
+void
+conn_leave(struct conn *c)
 {
-	static const uint8_t only[] = {
-		[LISTENER_AUTO] = DIALOG_ANY,
-		[LISTENER_TEXT] = DIALOG_TEXT,
-		[LISTENER_BINARY] = DIALOG_BINARY,
-	};
-	struct conn *c = pool_get(&l->conns_pool);
+	/* Closing a socket that somebody else has open says nothing to its client. */
+	conn_close(c);
+}
+
+/* NULL: no memory; fd is closed. */
+static struct conn *
+make(struct loop *l, int fd, const struct listener_settings *listener)
+{
+	const struct rend_node *policy = l->policies[server_listener_nth(l->server, listener)];
+	struct conn *c;
 	uint32_t seat;
 
+	/* It was on its way here when a reload took its listener and that one's policy away. */
+	if (policy == NULL) {
+		close(fd);
+		server_conn_closed(l->server, listener);
+		return NULL;
+	}
+	c = pool_get(&l->conns_pool);
 	if (c == NULL || roster_add(&l->roster, c, &seat) != 0) {
 		if (c != NULL)
 			pool_put(&l->conns_pool, c);
 		close(fd);
 		server_conn_closed(l->server, listener);
-		return -1;
+		return NULL;
 	}
 	*c = (struct conn){ .magic = CONN_MAGIC, .fd = fd, .loop = l, .listener = listener, .seat = seat };
 	c->heard = (uint32_t)(rend_now() / 1000000000);
 	c->tallies = (uint16_t)(loop_tallies(l, listener) - l->tallies);
+	c->policy = policy;
 	c->answer_size = ANSWER_SIZE_FIRST / ANSWER_UNIT;
 	c->dialog.limits = &l->limits;
-	c->dialog.only = only[listener->protocol];
+	c->dialog.only = only[__atomic_load_n(&listener->protocol, __ATOMIC_RELAXED)];
 	c->out.pools = &l->chains;
 	list_append(&l->conns, &c->listed);
 	__atomic_store_n(&l->conn_count, l->conn_count + 1, __ATOMIC_RELAXED);
+	return c;
+}
+
+int
+conn_new(struct loop *l, int fd, const struct listener_settings *listener)
+{
+	struct conn *c = make(l, fd, listener);
+
+	if (c == NULL)
+		return -1;
 	settle(c, 0);
 	return 0;
+}
+
+void
+conn_resume(struct loop *l, int fd, const struct listener_settings *listener, const struct dialog *before,
+    uint16_t answer_size, char *in, size_t in_len)
+{
+	struct conn *c = make(l, fd, listener);
+
+	if (c == NULL) {
+		free(in);
+		return;
+	}
+	c->dialog = *before;
+	c->dialog.limits = &l->limits;
+	c->dialog.only = only[__atomic_load_n(&listener->protocol, __ATOMIC_RELAXED)];
+	if (answer_size != 0)
+		c->answer_size = answer_size;
+	if (in_len > 0) {
+		c->in = in;
+		c->in_len = c->in_room = (uint32_t)in_len;
+		conn_mark_runnable(c);
+	} else {
+		free(in);
+	}
+	settle(c, 0);
 }
 
 void

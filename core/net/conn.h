@@ -24,15 +24,17 @@ struct conn {
 	unsigned magic;
 #define CONN_MAGIC 0xc0221ec7U
 	int fd;
-	uint8_t waits;	      /* EV_READ, EV_WRITE: what its event is armed for */
-	bool ended;	      /* the client says no more */
-	bool deaf;	      /* it has said quit: what follows is not heard */
-	bool paused;	      /* it is owed too much to be read from */
-	bool finishing;	      /* we listen no more: close when what is owed is written */
-	bool gone;	      /* the socket is closed; ops are still out */
-	bool blocked;	      /* the kernel takes no more bytes now */
-	bool in_stalled;      /* patience is in loop.stalled, not loop.idle */
-	bool progressed;      /* a command was carried out, or a fair part of one came, since the last look */
+	uint8_t waits : 3;    /* EV_READ, EV_WRITE: what its event is armed for */
+	bool ended : 1;	      /* the client says no more */
+	bool deaf : 1;	      /* it has said quit: what follows is not heard */
+	bool paused : 1;      /* it is owed too much to be read from */
+	bool finishing : 1;   /* we listen no more: close when what is owed is written */
+	bool gone : 1;	      /* the socket is closed; ops are still out */
+	bool blocked : 1;     /* the kernel takes no more bytes now */
+	bool in_stalled : 1;  /* patience is in loop.stalled, not loop.idle */
+	bool owes_old : 1;    /* what it is owed may lie in a store of an earlier generation: see swap.h */
+	bool passed : 1;      /* another process has a copy of it, and may go on with it: see passage.h */
+	bool progressed : 1;  /* a command was carried out, or a fair part of one came, since the last look */
 	uint16_t answer_size; /* what an answer may bring, in ANSWER_UNITs: by those it got lately */
 	uint16_t swallowed;   /* bytes of refused values that came since the last look */
 	uint16_t tallies;     /* where those of its listener begin in loop.tallies: one for each form */
@@ -40,6 +42,7 @@ struct conn {
 	uint32_t heard;	      /* when its last command came: monotonic s */
 	struct loop *loop;
 	const struct listener_settings *listener;
+	const struct rend_node *policy; /* who is asked: its listener's, of the newest generation */
 	struct event event;
 	struct dialog dialog;
 	struct answers answers;
@@ -49,13 +52,20 @@ struct conn {
 	struct body *body;    /* a value on its way */
 	uint64_t since;	      /* when it stalled, or was last heard of: monotonic ns */
 	struct link listed;   /* loop.conns */
-	struct link runnable; /* loop.runnable */
+	struct link runnable; /* loop.runnable, or loop.held */
 	struct link dirty;    /* loop.dirty */
 	struct link patience; /* loop.stalled or loop.idle */
 };
 
 /* Takes over a connected, non-blocking socket.  -1: no memory; fd is closed. */
 int conn_new(struct loop *l, int fd, const struct listener_settings *listener);
+
+/* The same, of one that comes from another process, with what its dialog remembers and what it has said (owned from now on). */
+void conn_resume(struct loop *l, int fd, const struct listener_settings *listener, const struct dialog *before,
+    uint16_t answer_size, char *in, size_t in_len);
+
+/* It goes on in another process: is forgotten here, without a word to the client. */
+void conn_leave(struct conn *c);
 
 /* Is it owed so much that it is not to be read from?  The second for one that is owed something. */
 bool conn_weigh(struct conn *c);

@@ -48,7 +48,7 @@ count_slot_name(enum count_slot slot)
 	return names[slot];
 }
 
-/* All of either is uint64_t. */
+/* All of either is uint64_t.  What is added to may be read by others meanwhile, and is written by this thread alone. */
 static void
 merge(void *to, const void *from, size_t bytes)
 {
@@ -56,7 +56,7 @@ merge(void *to, const void *from, size_t bytes)
 	const uint64_t *f = from;
 
 	for (size_t i = 0; i < bytes / sizeof *t; i++)
-		t[i] += __atomic_load_n(&f[i], __ATOMIC_RELAXED);
+		__atomic_store_n(&t[i], t[i] + __atomic_load_n(&f[i], __ATOMIC_RELAXED), __ATOMIC_RELAXED);
 }
 
 void

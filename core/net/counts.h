@@ -7,7 +7,7 @@
 
 #include "rend/status.h"
 
-/* What memcached's stats tell apart. */
+/* What memcached's stats tell apart.  Numbers stay, since an upgrade says them (legacy_counts.c): new ones come last. */
 enum count_slot {
 	COUNT_GET,
 	COUNT_GAT,
@@ -33,6 +33,7 @@ struct counts {
 	uint64_t refused;	/* commands that were no commands */
 	uint64_t meta;		/* meta commands that were answered */
 	uint64_t idle_kicks, stall_kicks;
+	/* What is added gets an id in legacy_counts.c. */
 };
 
 static inline void

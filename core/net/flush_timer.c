@@ -15,15 +15,13 @@ flush_timer_init(struct flush_timer *t, size_t count)
 {
 	pthread_mutex_init(&t->lock, NULL);
 	t->count = count;
-	t->policies = calloc(count + 1, sizeof *t->policies);
 	t->due = calloc(count + 1, sizeof *t->due);
-	return t->policies == NULL || t->due == NULL ? -1 : 0;
+	return t->due == NULL ? -1 : 0;
 }
 
 void
 flush_timer_fini(struct flush_timer *t)
 {
-	free(t->policies);
 	free(t->due);
 	pthread_mutex_destroy(&t->lock);
 }
@@ -50,23 +48,31 @@ flush_the_same(const struct rend_node *a, const struct rend_node *b)
 {
 	if (a == b)
 		return true;
-	return a->tier_count > 0 && a->tier_count == b->tier_count &&
+	return a != NULL && b != NULL && a->tier_count > 0 && a->tier_count == b->tier_count &&
 	       memcmp(a->tiers, b->tiers, (size_t)a->tier_count * sizeof a->tiers[0]) == 0;
 }
 
 void
-flush_timer_set(struct flush_timer *t, const struct rend_node *policy, uint64_t due)
+flush_timer_set(struct flush_timer *t, const struct rend_node *const *policies, size_t nth, uint64_t due)
 {
 	if (due == 0 && !is_armed(t))
 		return;
 	pthread_mutex_lock(&t->lock);
 	for (size_t i = 0; i < t->count; i++)
-		if (t->policies[i] == NULL || flush_the_same(t->policies[i], policy)) {
-			t->policies[i] = policy;
-			arm(t, i, due);
-			break;
-		}
+		if (flush_the_same(policies[i], policies[nth]))
+			arm(t, i, i == nth ? due : 0);
 	pthread_mutex_unlock(&t->lock);
+}
+
+uint64_t
+flush_timer_of(struct flush_timer *t, size_t nth)
+{
+	uint64_t due;
+
+	pthread_mutex_lock(&t->lock);
+	due = nth < t->count ? t->due[nth] : 0;
+	pthread_mutex_unlock(&t->lock);
+	return due;
 }
 
 uint64_t
@@ -109,14 +115,14 @@ flush(const struct rend_node *policy, struct rend_worker *w)
 }
 
 void
-flush_timer_fire(struct flush_timer *t, struct rend_worker *w)
+flush_timer_fire(struct flush_timer *t, const struct rend_node *const *policies, struct rend_worker *w)
 {
 	for (size_t i = 0; i < t->count && is_armed(t); i++) {
 		const struct rend_node *policy = NULL;
 
 		pthread_mutex_lock(&t->lock);
 		if (t->due[i] != 0 && t->due[i] <= rend_now()) {
-			policy = t->policies[i];
+			policy = policies[i];
 			arm(t, i, 0);
 		}
 		pthread_mutex_unlock(&t->lock);

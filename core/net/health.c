@@ -51,11 +51,13 @@ look_at_workers(struct exam *x, const struct server *s)
 static void
 look_at_nodes(struct exam *x, const struct server *s)
 {
-	const struct generation *g = s->generation;
+	const struct generation *g = server_generation(s);
 
-	for (size_t i = 0; i < s->settings->listener_count; i++) {
-		const struct rend_node *policy = s->settings->listeners[i].policy;
+	for (size_t i = 0; i < server_listeners(s); i++) {
+		const struct rend_node *policy = s->listeners[i].own.policy;
 
+		if (__atomic_load_n(&s->listeners[i].closed, __ATOMIC_RELAXED))
+			continue;
 		found(x, node_up(policy), "%s: policy %s %s", s->listeners[i].name, policy->name,
 		    node_up(policy) ? "can answer" : "reaches none of its tiers");
 	}
@@ -90,23 +92,34 @@ health_live(const struct server *s, struct strbuf *out)
 	return passed(&x);
 }
 
+/* When it drains all are closed, and how many there were is no matter. */
+static unsigned
+listeners_open(const struct server *s)
+{
+	unsigned open = 0;
+
+	for (size_t i = 0; i < server_listeners(s); i++)
+		open += !__atomic_load_n(&s->listeners[i].closed, __ATOMIC_RELAXED);
+	return open;
+}
+
 bool
 health_ready(const struct server *s, bool verbose, struct strbuf *out)
 {
 	struct exam x = { .out = out, .verbose = verbose, .passed = true };
 	bool draining = __atomic_load_n(&s->draining, __ATOMIC_RELAXED);
-	unsigned paused = __atomic_load_n(&s->accept_paused, __ATOMIC_RELAXED);
+	unsigned paused = __atomic_load_n(&s->accept_paused, __ATOMIC_RELAXED), open;
 
 	if (!server_serves(s)) {
 		found(&x, false, "it is still starting");
 		return passed(&x);
 	}
+	open = listeners_open(s);
 	found(&x, !draining, draining ? "it is ending" : "it serves");
 	if (paused == 0)
-		found(&x, true, "its listeners take clients in: %zu", s->settings->listener_count);
+		found(&x, true, "its listeners take clients in: %u", open);
 	else
-		found(&x, false, "%u of %zu listeners take nobody in for want of descriptors", paused,
-		    s->settings->listener_count);
+		found(&x, false, "%u of %u listeners take nobody in for want of descriptors", paused, open);
 	look_at_workers(&x, s);
 	look_at_nodes(&x, s);
 	return passed(&x);

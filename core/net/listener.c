@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <event2/event.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -16,6 +17,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "net/inherited.h"
 #include "net/server.h"
 #include "rend/log.h"
 
@@ -146,14 +148,59 @@ open_unix(struct listener *l, struct rend_error *err)
 	return 0;
 }
 
+/* It is there already.  0, or -1: no memory. */
+static int
+take_inherited(struct listener *l, struct inherited_socket *from, struct rend_error *err)
+{
+	struct addrinfo *ai = NULL;
+
+	int listens = 0;
+	socklen_t len = sizeof listens;
+
+	l->fd = from->fd;
+	if (getsockopt(l->fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) != 0 || !listens ||
+	    fcntl(l->fd, F_SETFL, fcntl(l->fd, F_GETFL) | O_NONBLOCK) != 0)
+		return error_set(err, EX_PROTOCOL, "a socket that was given does not listen");
+	l->lent = true;
+	l->stays_lent = from->lent;
+	l->from = from->number + 1;
+	if (l->settings->path != NULL) {
+		snprintf(l->name, sizeof l->name, "unix:%s", l->settings->path);
+		l->path = strdup(l->settings->path);
+		return l->path == NULL ? error_set(err, EX_OSERR, "no memory for a listener") : 0;
+	}
+	if (tcp_address(l, &ai, err) != 0)
+		return -1;
+	freeaddrinfo(ai);
+	name_port(l);
+	return 0;
+}
+
+static int
+open_own(struct listener *l, struct rend_error *err)
+{
+	return l->settings->path != NULL ? open_unix(l, err) : open_tcp(l, err);
+}
+
 int
 listener_open(
     struct listener *l, struct server *server, const struct listener_settings *settings, struct rend_error *err)
 {
-	*l = (struct listener){ .server = server, .settings = settings, .fd = -1 };
-	if ((settings->path != NULL ? open_unix(l, err) : open_tcp(l, err)) != 0)
+	struct inherited_socket *from = NULL;
+
+	*l = (struct listener){ .server = server, .settings = &l->own, .own = *settings, .fd = -1 };
+	l->own.address = settings->address == NULL ? NULL : strdup(settings->address);
+	l->own.path = settings->path == NULL ? NULL : strdup(settings->path);
+	if ((settings->address != NULL && l->own.address == NULL) || (settings->path != NULL && l->own.path == NULL))
+		return error_set(err, EX_OSERR, "no memory for a listener");
+	if (server->inherited != NULL)
+		from = inherited_take(server->inherited, &l->own);
+	if ((from != NULL ? take_inherited(l, from, err) : open_own(l, err)) != 0) {
+		if (from != NULL)
+			listener_close(l);
 		return -1;
-	if (listen(l->fd, server->settings->backlog) != 0)
+	}
+	if (listen(l->fd, server_settings(server)->backlog) != 0)
 		return fail(l, err, "listen");
 	l->number = l->fd;
 	return 0;
@@ -168,7 +215,9 @@ on_pause_over(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	__atomic_fetch_add(&l->server->accept_paused_ns, rend_now() - l->paused, __ATOMIC_RELAXED);
 	__atomic_fetch_sub(&l->server->accept_paused, 1, __ATOMIC_RELAXED);
-	event_add(l->event, NULL);
+	l->paused = 0;
+	if (!l->rests)
+		event_add(l->event, NULL);
 }
 
 /* The backlog waits: closing what could not be accepted would need the descriptor that is missing. */
@@ -202,7 +251,7 @@ take_in(struct listener *l, int fd)
 	int one = 1;
 
 	if (__atomic_load_n(&l->server->connections, __ATOMIC_RELAXED) >=
-	    (unsigned)l->server->settings->max_connections) {
+	    (unsigned)server_settings(l->server)->max_connections) {
 		turn_away(l, fd);
 		return;
 	}
@@ -248,6 +297,35 @@ listener_start(struct listener *l)
 }
 
 void
+listener_rest(struct listener *l)
+{
+	l->rests = true;
+	if (l->event != NULL)
+		event_del(l->event);
+}
+
+void
+listener_go_on(struct listener *l)
+{
+	l->rests = false;
+	if (l->event != NULL && l->paused == 0)
+		event_add(l->event, NULL);
+}
+
+void
+listener_own(struct listener *l)
+{
+	l->lent = l->stays_lent;
+}
+
+void
+listener_leave(struct listener *l)
+{
+	l->lent = true;
+	listener_close(l);
+}
+
+void
 listener_close(struct listener *l)
 {
 	if (l->event != NULL)
@@ -258,8 +336,30 @@ listener_close(struct listener *l)
 	if (l->fd >= 0)
 		close(l->fd);
 	l->fd = -1;
-	if (l->path != NULL)
+	if (l->path != NULL && !l->lent)
 		unlink(l->path);
 	free(l->path);
 	l->path = NULL;
+	__atomic_store_n(&l->closed, true, __ATOMIC_RELAXED);
+}
+
+void
+listener_fini(struct listener *l)
+{
+	free(l->own.address);
+	free(l->own.path);
+	l->own.address = l->own.path = NULL;
+}
+
+static bool
+same_text(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+bool
+listener_is_at(const struct listener *l, const struct listener_settings *settings)
+{
+	return same_text(l->own.address, settings->address) && l->own.port == settings->port &&
+	       same_text(l->own.path, settings->path) && l->own.mode == settings->mode;
 }

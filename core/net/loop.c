@@ -11,8 +11,10 @@
 #include "base/clock.h"
 #include "engine/generation.h"
 #include "net/conn.h"
+#include "net/listener.h"
 #include "net/patience.h"
 #include "net/server.h"
+#include "net/swap.h"
 #include "net/survey.h"
 
 /* Free connections and answers a worker keeps. */
@@ -58,6 +60,8 @@ set_timer(struct loop *l)
 		due = least(due, flush_timer_due(&l->server->flush_timer));
 	if (l->stop && !loop_is_quiet(l))
 		due = least(due, l->stop_by);
+	if (l->holding)
+		due = least(due, l->hold_until);
 	if (due == UINT64_MAX || (l->timer_due != 0 && l->timer_due <= due))
 		return;
 	wait = due > rend_now() ? due - rend_now() : 0;
@@ -82,6 +86,8 @@ run_runnable(struct loop *l)
 	struct list now = { 0 };
 	struct conn *c;
 
+	if (l->holding)
+		return;
 	list_move(&now, &l->runnable);
 	while ((c = take_conn(&now, offsetof(struct conn, runnable))) != NULL)
 		conn_run_again(c);
@@ -101,7 +107,7 @@ write_dirty(struct loop *l)
 static bool
 has_work(const struct loop *l)
 {
-	return worker_ready(&l->worker) || !list_empty(&l->runnable) || !list_empty(&l->dirty);
+	return worker_ready(&l->worker) || (!list_empty(&l->runnable) && !l->holding) || !list_empty(&l->dirty);
 }
 
 bool
@@ -144,9 +150,10 @@ turn(struct loop *l)
 	if (event_base_loop(l->worker.base, EVLOOP_ONCE | (more ? EVLOOP_NONBLOCK : 0)) < 0)
 		rend_panic(
 		    __FILE__, __LINE__, "the event loop of worker %d failed: %s", l->worker.index, strerror(errno));
+	swap_look(l);
 	run_runnable(l);
-	if (l->worker.index == 0 && !l->stop)
-		flush_timer_fire(&l->server->flush_timer, &l->worker);
+	if (l->worker.index == 0 && !l->stop && !l->holding)
+		flush_timer_fire(&l->server->flush_timer, l->policies, &l->worker);
 	worker_turn(&l->worker);
 	worker_flush(&l->worker);
 	patience_expire(l);
@@ -160,7 +167,7 @@ static void *
 loop_thread(void *arg)
 {
 	struct loop *l = arg;
-	struct generation *g = l->server->generation;
+	struct generation *g = server_generation(l->server);
 
 	worker_enter(&l->worker);
 	l->attached = generation_attach(g, &l->worker, &l->error) == 0;
@@ -169,7 +176,8 @@ loop_thread(void *arg)
 		return NULL;
 	while (!l->may_end)
 		turn(l);
-	l->attached = !generation_detach(g, &l->worker);
+	/* Those that others replaced and that have not ended, and the newest. */
+	l->attached = !swap_end(l);
 	worker_enter(NULL);
 	return NULL;
 }
@@ -209,12 +217,13 @@ loop_fini(struct loop *l)
 	pool_fini(&l->conns_pool);
 	roster_fini(&l->roster);
 	free(l->tallies);
+	free(l->policies);
 	sem_destroy(&l->stopped);
 	worker_fini(&l->worker);
 }
 
-static void
-set_limits(struct loop *l, const struct server_settings *s)
+void
+loop_set_limits(struct loop *l, const struct server_settings *s)
 {
 	l->limits = proto_limits_default;
 	l->limits.item_size_max = s->item_size_max;
@@ -227,9 +236,15 @@ set_limits(struct loop *l, const struct server_settings *s)
 static int
 make_tallies(struct loop *l)
 {
-	size_t bytes = l->server->settings->listener_count * FORM_COUNT * sizeof *l->tallies;
+	struct server *s = l->server;
+	size_t bytes = s->listener_room * FORM_COUNT * sizeof *l->tallies;
 	void *p;
 
+	l->policies = calloc(s->listener_room, sizeof *l->policies);
+	if (l->policies == NULL)
+		return -1;
+	for (size_t i = 0; i < server_listeners(s); i++)
+		l->policies[i] = s->listeners[i].own.policy;
 	if (posix_memalign(&p, 64, bytes) != 0)
 		return -1;
 	l->tallies = memset(p, 0, bytes);
@@ -239,7 +254,7 @@ make_tallies(struct loop *l)
 struct tally *
 loop_tallies(const struct loop *l, const struct listener_settings *listener)
 {
-	return l->tallies + (listener - l->server->settings->listeners) * FORM_COUNT;
+	return l->tallies + server_listener_nth(l->server, listener) * FORM_COUNT;
 }
 
 int
@@ -256,7 +271,7 @@ loop_start(struct loop *l, struct server *server, int index, struct rend_error *
 	pool_init(&l->answers, sizeof(struct answer), ANSWERS_KEPT);
 	pool_init(&l->conns_pool, sizeof(struct conn), CONNS_KEPT);
 	chain_pools_init(&l->chains);
-	set_limits(l, server->settings);
+	loop_set_limits(l, server_settings(server));
 	if (make_events(l) != 0 || make_tallies(l) != 0) {
 		loop_fini(l);
 		return error_set(err, EX_OSERR, "worker %d: no event base", index);
@@ -282,14 +297,21 @@ loop_start(struct loop *l, struct server *server, int index, struct rend_error *
 	return -1;
 }
 
+void
+loop_drain_conns(struct loop *l)
+{
+	LIST_EACH (k, &l->conns)
+		conn_drain(LIST_OBJ(k, struct conn, listed));
+}
+
 static void
 drain_here(struct rend_call *call)
 {
 	struct loop *l = LIST_OBJ(call, struct loop, drain_call);
 
 	l->draining = true;
-	LIST_EACH (k, &l->conns)
-		conn_drain(LIST_OBJ(k, struct conn, listed));
+	if (!l->holding)
+		loop_drain_conns(l);
 }
 
 void

@@ -28,7 +28,9 @@
 
 struct event;
 struct listener_settings;
+struct rend_node;
 struct server;
+struct server_settings;
 
 struct loop {
 	struct rend_worker worker; /* first, so that a worker is its loop */
@@ -38,13 +40,18 @@ struct loop {
 	pthread_t thread;
 	pthread_barrier_t started;
 	bool attached, stop, may_end, draining;
-	bool quiet;		   /* relaxed atomic */
-	sem_t stopped;		   /* its connections are closed */
-	uint64_t stop_by;	   /* when it no longer waits for ops: monotonic ns */
-	struct list conns;	   /* all of them */
-	struct list runnable;	   /* have input and may go on next turn */
-	struct list dirty;	   /* may have something to write at the end of this turn */
-	struct list surveys;	   /* that have a visit under way, by when it is given up */
+	const struct rend_node **policies; /* who is asked, of each listener */
+	bool holding;			   /* no command is carried out, and no connection read from: see swap.h */
+	struct list held;		   /* conns that would have been, by runnable */
+	uint64_t hold_until;		   /* then it goes on by itself: monotonic ns */
+	uint64_t ending;      /* the number of the generation of which it is looked whether clients are owed some */
+	bool quiet;	      /* relaxed atomic */
+	sem_t stopped;	      /* its connections are closed */
+	uint64_t stop_by;     /* when it no longer waits for ops: monotonic ns */
+	struct list conns;    /* all of them */
+	struct list runnable; /* have input and may go on next turn */
+	struct list dirty;    /* may have something to write at the end of this turn */
+	struct list surveys;  /* that have a visit under way, by when it is given up */
 	struct list stalled, idle; /* by since: half a request or a client that does not read; nothing going on */
 	struct readbuf readbuf;
 	struct chain_pools chains;
@@ -66,6 +73,12 @@ int loop_start(struct loop *l, struct server *server, int index, struct rend_err
 
 /* Asks it to end its connections: each when it is owed nothing and has no request half there.  Any thread. */
 void loop_drain(struct loop *l);
+
+/* What it comes to on the worker: each connection is heard once more.  On its thread. */
+void loop_drain_conns(struct loop *l);
+
+/* What clients may do, as these settings say.  On its thread, or before it starts. */
+void loop_set_limits(struct loop *l, const struct server_settings *s);
 
 /* What it counts of a listener's clients: FORM_COUNT tallies.  Any thread reads. */
 struct tally *loop_tallies(const struct loop *l, const struct listener_settings *listener);

@@ -24,7 +24,7 @@ is_stalled(const struct conn *c)
 void
 patience_update(struct conn *c, int progress)
 {
-	const struct server_settings *s = c->loop->server->settings;
+	const struct server_settings *s = server_settings(c->loop->server);
 	struct loop *l = c->loop;
 	struct list *to = NULL;
 
@@ -71,7 +71,7 @@ expire_list(struct list *l, uint64_t timeout, uint64_t *kicks)
 void
 patience_expire(struct loop *l)
 {
-	const struct server_settings *s = l->server->settings;
+	const struct server_settings *s = server_settings(l->server);
 
 	expire_list(&l->stalled, s->request_timeout, &l->counts.stall_kicks);
 	expire_list(&l->idle, s->idle_timeout, &l->counts.idle_kicks);
@@ -80,7 +80,7 @@ patience_expire(struct loop *l)
 uint64_t
 patience_due(struct loop *l)
 {
-	const struct server_settings *s = l->server->settings;
+	const struct server_settings *s = server_settings(l->server);
 	uint64_t stalled = head_due(&l->stalled, s->request_timeout);
 	uint64_t idle = head_due(&l->idle, s->idle_timeout);
 

@@ -8,6 +8,7 @@
 #include "engine/generation.h"
 #include "net/health.h"
 #include "net/http.h"
+#include "net/keeper.h"
 #include "net/server.h"
 
 const char *
@@ -34,6 +35,22 @@ say_build(struct exposition *e)
 }
 
 static void
+say_reloads(const struct server *s, struct exposition *e)
+{
+	exposition_one(e, "rend_config_generations_ending", EXPOSITION_GAUGE,
+	    "Graphs that were replaced and whose last requests are not over.",
+	    s->keeper == NULL ? 0 : keeper_old(s->keeper));
+	exposition_one(e, "rend_reloads_total", EXPOSITION_COUNTER,
+	    "Times that rend.conf was read anew and is followed.", __atomic_load_n(&s->reloads, __ATOMIC_RELAXED));
+	exposition_one(e, "rend_reloads_refused_total", EXPOSITION_COUNTER,
+	    "Times that it was read anew and something was wrong.",
+	    __atomic_load_n(&s->reloads_refused, __ATOMIC_RELAXED));
+	exposition_one(e, "rend_plugin_stale_mappings", EXPOSITION_GAUGE,
+	    "Plugins that stay in memory though rend.conf does not name them any more.",
+	    __atomic_load_n(&s->plugins_stale, __ATOMIC_RELAXED));
+}
+
+static void
 say_state(const struct server *s, struct exposition *e)
 {
 	struct strbuf nobody = { .most = 64 * 1024 };
@@ -42,10 +59,12 @@ say_state(const struct server *s, struct exposition *e)
 	    e, "rend_ready", EXPOSITION_GAUGE, "Whether /readyz says so.", health_ready(s, false, &nobody) ? 1 : 0);
 	strbuf_fini(&nobody);
 	exposition_one(
-	    e, "rend_workers", EXPOSITION_GAUGE, "Threads that serve clients.", (uint64_t)s->settings->workers);
-	if (server_serves(s))
-		exposition_one(e, "rend_config_generation", EXPOSITION_GAUGE,
-		    "The number of the graph that is asked; 1 is the first.", s->generation->number);
+	    e, "rend_workers", EXPOSITION_GAUGE, "Threads that serve clients.", (uint64_t)server_settings(s)->workers);
+	if (!server_serves(s))
+		return;
+	exposition_one(e, "rend_config_generation", EXPOSITION_GAUGE,
+	    "The number of the graph that is asked; 1 is the first.", server_generation(s)->number);
+	say_reloads(s, e);
 }
 
 void
@@ -94,7 +113,8 @@ scrape(const struct server *s, const struct http *h, struct exposition *e)
 	say_build(e);
 	say_state(s, e);
 	scrape_process(s, e);
-	say_admin(h, e);
+	if (h != NULL)
+		say_admin(h, e);
 	if (server_serves(s)) {
 		scrape_clients(s, e);
 		scrape_workers(s, e);

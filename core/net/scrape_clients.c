@@ -43,12 +43,12 @@ say_listeners(const struct server *s, struct exposition *e)
 	for (size_t i = 0; i < sizeof by_listener / sizeof *by_listener; i++) {
 		if (!exposition_begin(e, by_listener[i].name, by_listener[i].kind, by_listener[i].help))
 			continue;
-		for (size_t k = 0; k < s->settings->listener_count; k++)
+		for (size_t k = 0; k < server_listeners(s); k++)
 			exposition_number(
 			    e, LABELS({ "listener", s->listeners[k].name }), by_listener[i].of(&s->listeners[k]));
 	}
 	exposition_one(e, "rend_connections_limit", EXPOSITION_GAUGE, "max_connections, as it is in force.",
-	    (uint64_t)s->settings->max_connections);
+	    (uint64_t)server_settings(s)->max_connections);
 	exposition_one(e, "rend_accept_pauses_total", EXPOSITION_COUNTER,
 	    "Times that a listener stopped for a tenth of a second because there was no descriptor left.",
 	    __atomic_load_n(&s->accept_pauses, __ATOMIC_RELAXED));
@@ -125,12 +125,12 @@ say_requests(const struct server *s, struct exposition *e)
 	if (!exposition_begin(e, "rend_requests_total", EXPOSITION_COUNTER,
 		"Clients' commands by how they ended; each key of a get is one."))
 		return;
-	for (size_t l = 0; l < s->settings->listener_count; l++)
+	for (size_t l = 0; l < server_listeners(s); l++)
 		for (unsigned form = 0; form < FORM_COUNT; form++) {
 			struct tally sum = { 0 };
 
 			for (int i = 0; i < s->loop_count; i++)
-				tally_merge(&sum, loop_tallies(&s->loops[i], &s->settings->listeners[l]) + form);
+				tally_merge(&sum, loop_tallies(&s->loops[i], s->listeners[l].settings) + form);
 			say_tally(e, s->listeners[l].name, forms[form], &sum);
 		}
 }

@@ -225,7 +225,7 @@ say_family(const struct generation *g, size_t node, const struct metric *first, 
 void
 scrape_nodes(const struct server *s, struct exposition *e)
 {
-	const struct generation *g = s->generation;
+	const struct generation *g = server_generation(s);
 
 	say_numbers(g, e);
 	say_memory(g, e);

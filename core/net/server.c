@@ -9,13 +9,21 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/notify.h"
 #include "engine/generation.h"
 #include "engine/offload.h"
+#include "engine/pairs.h"
+#include "engine/parcels.h"
 #include "net/admin.h"
 #include "net/comeback.h"
 #include "net/conn.h"
+#include "net/control.h"
+#include "net/keeper.h"
+#include "net/inherited.h"
 #include "net/listener.h"
+#include "net/takeover.h"
 #include "rend/log.h"
 
 /* How often a drain looks whether it is over. */
@@ -32,24 +40,35 @@ struct handover {
 	const struct listener_settings *listener;
 };
 
+/* Listeners that may come by reloads, beside those there are at the start. */
+#define LISTENERS_MORE 16
+
 struct server *
-server_new(const struct server_settings *settings, struct rend_error *err)
+server_new(const struct server_settings *settings, const struct server_source *source,
+    const struct server_heritage *from, struct rend_error *err)
 {
 	struct server *s = calloc(1, sizeof *s);
+	size_t room = settings->listener_count + LISTENERS_MORE;
 
-	if (s == NULL || (s->listeners = calloc(settings->listener_count + 1, sizeof *s->listeners)) == NULL) {
+	if (s == NULL || (s->listeners = calloc(room, sizeof *s->listeners)) == NULL) {
 		free(s);
 		error_set(err, EX_OSERR, "no memory for a server");
 		return NULL;
 	}
 	s->settings = settings;
-	s->began = rend_now();
-	s->began_wall = rend_wall();
+	s->source = source;
+	s->inherited = from->sockets;
+	s->takeover = from->takeover;
+	s->listener_room = room;
+	s->listener_count = settings->listener_count;
+	pthread_mutex_init(&s->view, NULL);
+	s->began = s->takeover != NULL ? takeover_began(s->takeover) : rend_now();
+	s->began_wall = s->takeover != NULL ? takeover_began_wall(s->takeover) : rend_wall();
 	pthread_mutex_init(&s->reset_lock, NULL);
 	prefixes_init(&s->prefixes);
-	for (size_t i = 0; i < settings->listener_count; i++)
+	for (size_t i = 0; i < room; i++)
 		s->listeners[i].fd = -1;
-	if (flush_timer_init(&s->flush_timer, settings->listener_count) != 0) {
+	if (flush_timer_init(&s->flush_timer, room) != 0) {
 		error_set(err, EX_OSERR, "no memory for a server");
 		server_free(&s);
 		return NULL;
@@ -60,8 +79,15 @@ server_new(const struct server_settings *settings, struct rend_error *err)
 			return NULL;
 		}
 	s->admin = admin_new(s, err);
-	if (s->admin == NULL)
+	if (s->admin == NULL) {
 		server_free(&s);
+		return NULL;
+	}
+	if (source != NULL && settings->control != NULL && *settings->control != '\0') {
+		s->control = control_new(s, settings->control, err);
+		if (s->control == NULL)
+			server_free(&s);
+	}
 	return s;
 }
 
@@ -99,10 +125,25 @@ server_conn_accepted(struct server *s, int fd, const struct listener_settings *l
 	rend_post(&h->loop->worker, &h->call);
 }
 
+void
+server_conn_resumed(struct server *s, const struct listener_settings *listener)
+{
+	__atomic_fetch_add(&s->connections, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&server_listener(s, listener)->open, 1, __ATOMIC_RELAXED);
+}
+
 struct listener *
 server_listener(struct server *s, const struct listener_settings *settings)
 {
-	return &s->listeners[settings - s->settings->listeners];
+	return &s->listeners[server_listener_nth(s, settings)];
+}
+
+size_t
+server_listener_nth(const struct server *s, const struct listener_settings *settings)
+{
+	const char *own = (const char *)settings - offsetof(struct listener, own);
+
+	return (size_t)((const struct listener *)(const void *)own - s->listeners);
 }
 
 void
@@ -120,15 +161,17 @@ look_at_timer(struct rend_call *call)
 }
 
 void
-server_flush_later(struct server *s, const struct listener_settings *listener, int64_t delay)
+server_flush_later(struct loop *l, const struct listener_settings *listener, int64_t delay)
 {
+	struct server *s = l->server;
+	size_t nth = server_listener_nth(s, listener);
 	struct rend_call *call;
 
 	if (delay <= 0) {
-		flush_timer_set(&s->flush_timer, listener->policy, 0);
+		flush_timer_set(&s->flush_timer, l->policies, nth, 0);
 		return;
 	}
-	flush_timer_set(&s->flush_timer, listener->policy, rend_now() + (uint64_t)delay * 1000000000U);
+	flush_timer_set(&s->flush_timer, l->policies, nth, rend_now() + (uint64_t)delay * 1000000000U);
 	call = calloc(1, sizeof *call);
 	if (call == NULL)
 		return; /* it looks at its next turn */
@@ -150,8 +193,25 @@ server_shut_down(struct server *s)
 static void
 close_listeners(struct server *s)
 {
-	for (size_t i = 0; i < s->settings->listener_count; i++)
+	for (size_t i = 0; i < s->listener_count; i++)
 		listener_close(&s->listeners[i]);
+}
+
+void
+server_drain(struct server *s)
+{
+	if (s->draining)
+		return;
+	__atomic_store_n(&s->draining, true, __ATOMIC_RELAXED);
+	/* What ends if another process serves is not the service. */
+	if (!s->left)
+		notify_stopping();
+	/* Those that rest may be another process's in a moment. */
+	if (!s->resting)
+		close_listeners(s);
+	for (int i = 0; i < s->loop_count; i++)
+		loop_drain(&s->loops[i]);
+	event_base_loopbreak(s->base);
 }
 
 static void
@@ -165,13 +225,9 @@ on_stop_signal(evutil_socket_t sig, short what, void *arg)
 		event_base_loopbreak(s->base);
 		return;
 	}
-	__atomic_store_n(&s->draining, true, __ATOMIC_RELAXED);
 	rend_log(REND_LOG_INFO, "signal %d: no connection is taken in any more, %u get their answers", (int)sig,
 	    __atomic_load_n(&s->connections, __ATOMIC_RELAXED));
-	close_listeners(s);
-	for (int i = 0; i < s->loop_count; i++)
-		loop_drain(&s->loops[i]);
-	event_base_loopbreak(s->base);
+	server_drain(s);
 }
 
 /* The log file was renamed. */
@@ -184,16 +240,183 @@ on_reopen_signal(evutil_socket_t sig, short what, void *arg)
 	log_reopen();
 }
 
+/* Line for line. */
+static void
+log_said(enum rend_log_level level, const struct strbuf *said)
+{
+	const char *p = said->text, *end = p + said->len;
+
+	while (p < end) {
+		const char *nl = memchr(p, '\n', (size_t)(end - p));
+		size_t len = nl == NULL ? (size_t)(end - p) : (size_t)(nl - p);
+
+		rend_log(level, "%.*s", (int)len, p);
+		p += len + 1;
+	}
+}
+
+/* ---- upgrades ---- */
+
+bool
+server_rest(struct server *s)
+{
+	if (s->draining)
+		return false;
+	s->resting = true;
+	for (size_t i = 0; i < s->listener_count; i++)
+		listener_rest(&s->listeners[i]);
+	return true;
+}
+
+void
+server_go_on(struct server *s)
+{
+	s->resting = false;
+	for (size_t i = 0; i < s->listener_count; i++)
+		listener_go_on(&s->listeners[i]);
+	if (s->control != NULL)
+		control_go_on(s->control);
+	if (s->draining)
+		close_listeners(s);
+}
+
+void
+server_leave(struct server *s, pid_t pid)
+{
+	s->resting = false;
+	s->left = true;
+	s->left_at = clock_mono();
+	for (size_t i = 0; i < s->listener_count; i++)
+		listener_leave(&s->listeners[i]);
+	admin_free(&s->admin);
+	/* Before this process can end: a supervisor must not take that for the end of all. */
+	notify_main(pid);
+	s->source->left(s->source->arg, pid);
+}
+
+static void
+upgrade_done(struct server *s, const struct keeper_result *r)
+{
+	log_said(r->exit_code == 0 ? REND_LOG_WARN : REND_LOG_ERROR, r->said);
+	if (r->exit_code == 0)
+		rend_log(REND_LOG_INFO, "upgraded: another process serves; %u connections are owed something here yet",
+		    __atomic_load_n(&s->connections, __ATOMIC_RELAXED));
+	else
+		rend_log(REND_LOG_ERROR, "not upgraded: this process serves on");
+	if (r->exit_code != 0 && !s->draining)
+		notify_ready();
+	if (s->control != NULL)
+		control_upgraded(s->control, r);
+}
+
+const char *
+server_keeps(struct server *s)
+{
+	if (s->keeper == NULL || s->draining)
+		return "the server is ending";
+	if (keeper_is_busy(s->keeper))
+		return "a reload or an upgrade is under way";
+	/* They would come to nobody. */
+	if (s->takeover != NULL && takeover_goes_on(s->takeover))
+		return "connections of the process before this one are to come yet";
+	return NULL;
+}
+
+bool
+server_hand_over(struct server *s, int fd, pid_t pid)
+{
+	if (server_keeps(s) != NULL || !keeper_upgrade(s->keeper, fd, pid)) {
+		if (fd >= 0)
+			close(fd);
+		return false;
+	}
+	notify_reloading();
+	rend_log(REND_LOG_INFO, "upgrade: %s", fd < 0 ? "a new process is started" : "a new process has called");
+	return true;
+}
+
+bool
+server_upgrade(struct server *s)
+{
+	return server_hand_over(s, -1, 0);
+}
+
+static void
+on_upgrade_signal(evutil_socket_t sig, short what, void *arg)
+{
+	const char *why = server_keeps(arg);
+
+	(void)sig;
+	(void)what;
+	if (why != NULL || !server_upgrade(arg))
+		rend_log(REND_LOG_ERROR, "not upgraded: %s", why != NULL ? why : "it cannot be begun");
+}
+
+/* ---- reloads ---- */
+
+static void
+reload_done(struct server *s, const struct keeper_result *r)
+{
+	if (r->upgrade) {
+		upgrade_done(s, r);
+		return;
+	}
+	log_said(r->exit_code == 0 ? REND_LOG_WARN : REND_LOG_ERROR, r->said);
+	if (r->exit_code == 0) {
+		__atomic_store_n(&s->reloads, s->reloads + 1, __ATOMIC_RELAXED);
+		rend_log(REND_LOG_INFO, "reloaded: generation %llu is asked from now on",
+		    (unsigned long long)server_generation(s)->number);
+	} else {
+		__atomic_store_n(&s->reloads_refused, s->reloads_refused + 1, __ATOMIC_RELAXED);
+		rend_log(REND_LOG_ERROR, "not reloaded: generation %llu goes on",
+		    (unsigned long long)server_generation(s)->number);
+	}
+	if (!s->draining)
+		notify_ready();
+	if (s->control != NULL)
+		control_reloaded(s->control, r);
+	if (s->reload_again && !s->draining) {
+		s->reload_again = false;
+		server_reload(s);
+	}
+}
+
+bool
+server_reload(struct server *s)
+{
+	if (s->keeper == NULL || s->draining)
+		return false;
+	if (!keeper_reload(s->keeper))
+		return false;
+	notify_reloading();
+	rend_log(REND_LOG_INFO, "rend.conf is read anew");
+	return true;
+}
+
+/* What changed while it was being read is read again. */
+static void
+on_reload_signal(evutil_socket_t sig, short what, void *arg)
+{
+	struct server *s = arg;
+
+	(void)sig;
+	(void)what;
+	if (!server_reload(s))
+		s->reload_again = s->keeper != NULL;
+}
+
 static int
 start_signals(struct server *s)
 {
 	static const struct {
 		int sig;
 		event_callback_fn fn;
-	} wanted[] = { { SIGTERM, on_stop_signal }, { SIGINT, on_stop_signal }, { SIGUSR1, on_reopen_signal } };
+	} wanted[] = { { SIGTERM, on_stop_signal }, { SIGINT, on_stop_signal }, { SIGUSR1, on_reopen_signal },
+		{ SIGHUP, on_reload_signal }, { SIGUSR2, on_upgrade_signal } };
+	size_t count = sizeof wanted / sizeof *wanted - (s->source == NULL ? 2 : 0);
 
 	signal(SIGPIPE, SIG_IGN);
-	for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+	for (size_t i = 0; i < count; i++) {
 		s->signals[i] = evsignal_new(s->base, wanted[i].sig, wanted[i].fn, s);
 		if (s->signals[i] == NULL || event_add(s->signals[i], NULL) != 0)
 			return -1;
@@ -213,6 +436,24 @@ start_loops(struct server *s, struct rend_error *err)
 	return 0;
 }
 
+/* The process before this one serves no more. */
+static void
+take_over(struct server *s)
+{
+	struct listener *control = control_listener(s->control);
+
+	takeover_begin(s->takeover, s);
+	for (size_t i = 0; i < s->listener_count; i++) {
+		struct listener *l = &s->listeners[i];
+
+		listener_own(l);
+		if (l->flush_due != 0)
+			flush_timer_set(&s->flush_timer, s->loops[0].policies, i, l->flush_due);
+	}
+	if (control != NULL)
+		listener_own(control);
+}
+
 int
 server_start(struct server *s, struct rend_error *err)
 {
@@ -223,19 +464,33 @@ server_start(struct server *s, struct rend_error *err)
 	s->base = event_base_new();
 	if (s->base == NULL || start_signals(s) != 0)
 		return error_set(err, EX_OSERR, "no event base");
-	/* A store may take its time to open, and somebody may ask meanwhile. */
-	if (admin_start(s->admin, err) != 0)
+	/* A store may take its time to open, and somebody may ask meanwhile; but whom another process answers that one answers. */
+	if (s->takeover == NULL && admin_start(s->admin, err) != 0)
 		return -1;
-	if (generation_open(s->generation, err) != 0)
+	if (s->takeover != NULL &&
+	    (generation_open_beside(s->generation, err) != 0 || takeover_ready(s->takeover, err) != 0))
+		return -1;
+	if (parcels_open(s->takeover == NULL ? NULL : takeover_parcels(s->takeover), s->generation, err) != 0)
 		return -1;
 	if (start_loops(s, err) != 0)
 		return -1;
-	if (s->settings->state_dir != NULL && comeback(s->generation, &s->loops[0], s->settings->state_dir, err) != 0)
+	if (s->settings->state_dir != NULL &&
+	    comeback(s->generation, NULL, &s->loops[0], s->settings->state_dir, NULL, err) != 0)
 		return -1;
-	for (size_t i = 0; i < s->settings->listener_count; i++)
+	pairs_note(s->generation);
+	if (s->source != NULL) {
+		s->keeper = keeper_new(s, s->source, reload_done, err);
+		if (s->keeper == NULL || (s->control != NULL && control_start(s->control, err) != 0))
+			return -1;
+	}
+	if (s->takeover != NULL && (takeover_collect(s->takeover, s, err) != 0 || admin_start(s->admin, err) != 0))
+		return -1;
+	for (size_t i = 0; i < s->listener_count; i++)
 		if (listener_start(&s->listeners[i]) != 0)
 			return error_set(err, EX_OSERR, "no memory for %s", s->listeners[i].name);
 	__atomic_store_n(&s->serving, true, __ATOMIC_RELEASE);
+	if (s->takeover != NULL)
+		take_over(s);
 	return 0;
 }
 
@@ -258,7 +513,8 @@ server_run(struct server *s)
 
 	if (event_base_dispatch(s->base) < 0)
 		rend_log(REND_LOG_ERROR, "the main loop failed: %s", strerror(errno));
-	until = rend_now() + s->settings->drain_timeout;
+	/* After an upgrade it has run since then. */
+	until = (s->left ? s->left_at : rend_now()) + server_settings(s)->drain_timeout;
 	while (s->draining && !all_gone(s) && rend_now() < until) {
 		event_base_loopexit(s->base, &drain_look);
 		event_base_dispatch(s->base);
@@ -289,6 +545,17 @@ stop_loops(struct server *s)
 	return detached;
 }
 
+/* Oldest first: what several have is the newest's. */
+static void
+free_generations(struct generation *g, uint64_t deadline)
+{
+	if (g == NULL)
+		return;
+	free_generations(g->older, deadline);
+	generation_drain(g, deadline);
+	generation_free(&g);
+}
+
 void
 server_free(struct server **sp)
 {
@@ -298,6 +565,12 @@ server_free(struct server **sp)
 	*sp = NULL;
 	if (s == NULL)
 		return;
+	/* What it is at ends while the workers turn. */
+	if (s->keeper != NULL)
+		keeper_stop(s->keeper);
+	if (s->resting)
+		server_go_on(s);
+	control_free(&s->control);
 	close_listeners(s);
 	/* It looks at all that is about to go. */
 	admin_free(&s->admin);
@@ -305,8 +578,6 @@ server_free(struct server **sp)
 	for (size_t i = 0; i < sizeof s->signals / sizeof *s->signals; i++)
 		if (s->signals[i] != NULL)
 			event_free(s->signals[i]);
-	if (s->base != NULL)
-		event_base_free(s->base);
 	flush_timer_fini(&s->flush_timer);
 	pthread_mutex_destroy(&s->reset_lock);
 	prefixes_fini(&s->prefixes);
@@ -315,8 +586,13 @@ server_free(struct server **sp)
 		return;
 	}
 	if (s->generation != NULL)
-		generation_drain(s->generation, rend_now() + s->settings->drain_timeout);
-	generation_free(&s->generation);
+		free_generations(s->generation, rend_now() + server_settings(s)->drain_timeout);
+	keeper_free(&s->keeper);
+	if (s->base != NULL)
+		event_base_free(s->base);
+	pthread_mutex_destroy(&s->view);
+	for (size_t i = 0; i < s->listener_count; i++)
+		listener_fini(&s->listeners[i]);
 	free(s->loops);
 	free(s->listeners);
 	free(s);

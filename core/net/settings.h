@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "rend/log.h"
+
 struct rend_node;
 struct generation;
 
@@ -33,11 +35,15 @@ struct server_settings {
 	int disk_threads;
 	int max_connections;
 	int backlog;
-	uint64_t idle_timeout;	  /* ns; 0: none */
-	uint64_t request_timeout; /* ns a request may be half there, and a client may not read; 0: none */
-	uint64_t drain_timeout;	  /* ns that SIGTERM waits for what is under way */
-	uint64_t item_size_max;	  /* bytes */
-	const char *state_dir;	  /* for notes to the next process; "" or NULL: none */
+	uint64_t idle_timeout;	   /* ns; 0: none */
+	uint64_t request_timeout;  /* ns a request may be half there, and a client may not read; 0: none */
+	uint64_t drain_timeout;	   /* ns that SIGTERM waits for what is under way */
+	uint64_t item_size_max;	   /* bytes */
+	uint64_t reload_wait;	   /* ns that a reload may keep requests waiting for those under way */
+	uint64_t handover_timeout; /* ns that an upgrade waits for what is under way */
+	const char *control;	   /* where rendctl comes in; "" or NULL: nowhere */
+	const char *state_dir;	   /* for notes to the next process; "" or NULL: none */
+	enum rend_log_level log_level;
 	bool cas, flush_enabled, shutdown_enabled;
 	struct listener_settings *listeners;
 	size_t listener_count;

@@ -68,7 +68,7 @@ is_group(const struct group *g, const struct word *word, const struct word *seco
 static const struct rend_node *
 node_named(const struct server *s, const struct word *name, uint16_t *which)
 {
-	const struct generation *g = s->generation;
+	const struct generation *g = server_generation(s);
 
 	for (*which = 0; *which < g->count; ++*which)
 		if (word_is(name, g->nodes[*which]->name, strlen(g->nodes[*which]->name)))

@@ -66,13 +66,13 @@ stats_conns(struct loop *at, struct page *page, uint64_t *cursor)
 {
 	const struct server *s = at->server;
 	bool draining = __atomic_load_n(&s->draining, __ATOMIC_RELAXED);
-	uint64_t listeners = at->worker.index == 0 ? s->settings->listener_count : 0, seat;
+	uint64_t listeners = at->worker.index == 0 ? server_listeners(s) : 0, seat;
 	const struct conn *c;
 
 	for (; *cursor < listeners; ++*cursor) {
 		if (!page_has_room(page, CONN_BYTES))
 			return true;
-		if (!draining)
+		if (!draining && !__atomic_load_n(&s->listeners[*cursor].closed, __ATOMIC_RELAXED))
 			write_listener(page, s, &s->listeners[*cursor]);
 	}
 	seat = *cursor - listeners;

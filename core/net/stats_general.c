@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "engine/generation.h"
 #include "engine/metrics.h"
+#include "net/conn.h"
 #include "net/server.h"
 #include "rend/log.h"
 
@@ -20,7 +21,7 @@ all_counts(const struct server *s, struct counts *sum, struct tally *tally)
 	memset(tally, 0, sizeof *tally);
 	for (int i = 0; i < s->loop_count; i++) {
 		counts_merge(sum, &s->loops[i].counts);
-		for (size_t k = 0; k < s->settings->listener_count * FORM_COUNT; k++)
+		for (size_t k = 0; k < server_listeners(s) * FORM_COUNT; k++)
 			tally_merge(tally, &s->loops[i].tallies[k]);
 	}
 }
@@ -102,7 +103,7 @@ say_connections(const struct report *r, uint64_t accepted, uint64_t rejected)
 
 	for (int i = 0; i < s->loop_count; i++)
 		structures += loop_connections(&s->loops[i]);
-	report_number(r, "max_connections", (uint64_t)s->settings->max_connections);
+	report_number(r, "max_connections", (uint64_t)server_settings(s)->max_connections);
 	report_number(r, "curr_connections", __atomic_load_n(&s->connections, __ATOMIC_RELAXED));
 	report_number(r, "total_connections", accepted);
 	report_number(r, "rejected_connections", rejected);
@@ -218,7 +219,7 @@ some_node_has(const struct generation *g, const char *name)
 static void
 say_items(const struct report *r)
 {
-	const struct generation *g = r->server->generation;
+	const struct generation *g = server_generation(r->server);
 
 	for (size_t i = 0; i < sizeof item_lines / sizeof *item_lines; i++)
 		if (item_lines[i].always || some_node_has(g, item_lines[i].name))
@@ -250,4 +251,5 @@ stats_general(const struct report *r)
 	report_number(r, "socket_writes", c.writes);
 	report_number(r, "detail_missed", prefixes_missed(&r->server->prefixes));
 	report_number(r, "log_dropped", log_dropped());
+	report_line(r, "policy", "%s", rend_node_name(r->conn->policy));
 }

@@ -5,6 +5,7 @@
 #include "net/report.h"
 #include "net/survey.h"
 
+struct generation;
 struct server;
 
 /* Those that are said at once. */
@@ -25,6 +26,6 @@ survey_visit_f stats_conns, stats_ops, stats_prefixes;
 void stats_reset(struct server *s);
 
 /* The number that `items` and `slabs` have for the node of this index; 0: it keeps nothing in memory. */
-unsigned stats_class(const struct server *s, unsigned node);
+unsigned stats_class(const struct generation *g, unsigned node);
 
 #endif

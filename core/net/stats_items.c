@@ -30,9 +30,8 @@ keeps_in_memory(const struct rend_node *n)
 }
 
 unsigned
-stats_class(const struct server *s, unsigned node)
+stats_class(const struct generation *g, unsigned node)
 {
-	const struct generation *g = s->generation;
 	unsigned class = 0;
 
 	if (!keeps_in_memory(g->nodes[node]))
@@ -126,7 +125,7 @@ say_slab_of(const struct report *r, const struct rend_node *n, unsigned class)
 static unsigned
 each_class(const struct report *r, void (*say)(const struct report *, const struct rend_node *, unsigned))
 {
-	const struct generation *g = r->server->generation;
+	const struct generation *g = server_generation(r->server);
 	unsigned class = 0;
 
 	for (size_t i = 0; i < g->count; i++)
@@ -144,7 +143,7 @@ stats_items(const struct report *r)
 void
 stats_slabs(const struct report *r)
 {
-	const struct generation *g = r->server->generation;
+	const struct generation *g = server_generation(r->server);
 
 	report_number(r, "active_slabs", each_class(r, say_slab_of));
 	report_number(r, "total_malloced", metrics_sum(g->nodes, g->count, "bytes"));

@@ -78,7 +78,7 @@ say_node(const struct report *r, const struct rend_node *n)
 void
 stats_latency(const struct report *r)
 {
-	const struct generation *g = r->server->generation;
+	const struct generation *g = server_generation(r->server);
 
 	for (unsigned i = 0; i < COUNT_SLOTS; i++)
 		say_slot(r, i);

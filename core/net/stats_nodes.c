@@ -27,11 +27,13 @@ say_metric(const struct metric_reading *m, void *arg)
 }
 
 static void
-say_node(const struct report *r, unsigned which)
+say_node(const struct report *r, const struct generation *g, unsigned which)
 {
-	const struct rend_node *n = r->server->generation->nodes[which];
+	const struct rend_node *n = g->nodes[which];
+	const struct holds *holds = node_holds(n);
+	const struct repair *repair = node_repair(n);
 	struct node_report nr = { r, n };
-	unsigned class = stats_class(r->server, which);
+	unsigned class = stats_class(g, which);
 
 	for (unsigned v = 0; v < REND_VERB_COUNT; v++)
 		for (unsigned st = 0; st < REND_STATUS_COUNT; st++) {
@@ -45,13 +47,13 @@ say_node(const struct report *r, unsigned which)
 	report_named(r, node_refused(n), "%s.refused", n->name);
 	if (node_joined(n) > 0)
 		report_named(r, node_joined(n), "%s.joined", n->name);
-	if (n->holds != NULL) {
-		report_named(r, holds_now(n->holds), "%s.held", n->name);
-		report_named(r, holds_total(n->holds), "%s.held_total", n->name);
+	if (holds != NULL) {
+		report_named(r, holds_now(holds), "%s.held", n->name);
+		report_named(r, holds_total(holds), "%s.held_total", n->name);
 	}
-	if (n->repair != NULL) {
-		report_named(r, repair_now(n->repair), "%s.in_doubt", n->name);
-		report_named(r, repair_total(n->repair), "%s.in_doubt_total", n->name);
+	if (repair != NULL) {
+		report_named(r, repair_now(repair), "%s.in_doubt", n->name);
+		report_named(r, repair_total(repair), "%s.in_doubt_total", n->name);
 	}
 	if (class > 0)
 		report_named(r, class, "%s.class", n->name);
@@ -61,15 +63,20 @@ say_node(const struct report *r, unsigned which)
 void
 stats_nodes(const struct report *r)
 {
-	for (unsigned i = 0; i < r->server->generation->count; i++)
-		say_node(r, i);
+	/* Another one may be asked from the next moment on. */
+	const struct generation *g = server_generation(r->server);
+
+	for (unsigned i = 0; i < g->count; i++)
+		say_node(r, g, i);
 }
 
 void
 stats_node(const struct report *r)
 {
-	if (r->asked->part < r->server->generation->count)
-		say_node(r, r->asked->part);
+	const struct generation *g = server_generation(r->server);
+
+	if (r->asked->part < g->count)
+		say_node(r, g, r->asked->part);
 }
 
 static void
@@ -87,7 +94,7 @@ say_walk(const struct report *r, const struct rend_node *n, unsigned verb)
 void
 stats_policy(const struct report *r)
 {
-	const struct generation *g = r->server->generation;
+	const struct generation *g = server_generation(r->server);
 
 	for (size_t i = 0; i < g->count; i++)
 		for (unsigned v = 0; g->nodes[i]->walks != NULL && v < REND_VERB_COUNT; v++)

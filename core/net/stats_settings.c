@@ -48,8 +48,8 @@ say_listeners(const struct report *r)
 	const struct listener *tcp = NULL, *un = NULL;
 	char name[32];
 
-	for (size_t i = s->settings->listener_count; i-- > 0;)
-		if (s->settings->listeners[i].path != NULL)
+	for (size_t i = server_listeners(s); i-- > 0;)
+		if (s->listeners[i].settings->path != NULL)
 			un = &s->listeners[i];
 		else
 			tcp = &s->listeners[i];
@@ -62,7 +62,7 @@ say_listeners(const struct report *r)
 	report_line(r, "domain_socket", "%s", un == NULL ? "NULL" : un->settings->path);
 	if (un != NULL)
 		report_line(r, "umask", "%o", (unsigned)un->settings->mode);
-	for (size_t i = 0; i < s->settings->listener_count; i++) {
+	for (size_t i = 0; i < server_listeners(s); i++) {
 		snprintf(name, sizeof name, "listener:%zu", i);
 		report_line(r, name, "%s", s->listeners[i].name);
 	}
@@ -90,8 +90,8 @@ stats_settings(const struct report *r)
 	static const char *const never[] = { "auth_enabled_sasl", "auth_enabled_ascii", "dump_enabled", "slab_reassign",
 		"lru_crawler", "track_sizes", "ssl_enabled" };
 	const struct server *s = r->server;
-	const struct server_settings *t = s->settings;
-	const struct generation *g = s->generation;
+	const struct server_settings *t = server_settings(s);
+	const struct generation *g = server_generation(s);
 	bool on;
 
 	report_number(r, "maxbytes", metrics_sum(g->nodes, g->count, "limit_maxbytes"));

@@ -46,7 +46,7 @@ survey_new(struct conn *c, survey_visit_f *visit, bool everywhere)
 	s->conn = c;
 	s->fn = visit;
 	s->at = everywhere ? 0 : c->loop->worker.index;
-	s->behind = everywhere ? c->loop->server->settings->workers : s->at + 1;
+	s->behind = everywhere ? server_settings(c->loop->server)->workers : s->at + 1;
 	return s;
 }
 

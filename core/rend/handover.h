@@ -1,7 +1,7 @@
 /*
  * What a store hands to the process that replaces this one, so that it need not begin empty.
  *
- * The core does not call any of this yet: see docs/plugins.md.  What it will do:
+ * In an upgrade (docs/upgrade.md):
  *
  *	this process				the next one
  *	quiet: no op is in the store's hands

@@ -194,10 +194,22 @@ struct rend_op {
 };
 
 /*
+ * The hash that an op for this key has.  Of a process that goes on with another's memory it is the same as it was there, if the core has seen to
+ * that; what was kept of hashes there is of no use else.  Any thread.
+ */
+REND_API uint64_t rend_hash(const void *key, size_t keylen);
+
+/*
  * A child of parent: same key, same worker, no later deadline; ask and item are empty.  The caller owns it.  NULL: no
  * memory. On the parent's worker.
  */
 REND_API struct rend_op *rend_op_child(struct rend_op *parent);
+
+/*
+ * The same for another key, of at most REND_KEY_MAX bytes, which is copied: for a handler that keeps one value under several keys of
+ * another handler.  Since 1.1.
+ */
+REND_API struct rend_op *rend_op_child_key(struct rend_op *parent, const void *key, size_t keylen);
 
 /*
  * Frees an op that is not in a handler's hands, and what its item owns; *opp becomes NULL.  An op whose done was called

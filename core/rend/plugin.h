@@ -61,6 +61,15 @@ REND_API int rend_error(struct rend_error *err, const char *fmt, ...) __attribut
 REND_API const char *rend_node_name(const struct rend_node *node);
 
 /*
+ * What the handler of a node promises, REND_CAN_*: its descriptor's and its block's; of a policy 0.  For the promises() of a node above, which can
+ * promise no more than what it passes on to does.  Main thread, from promises() on.  Since 1.1.
+ */
+REND_API uint32_t rend_node_can(const struct rend_node *node);
+
+/* Is it reachable, as far as this worker knows?  For the up() of a node above.  On w.  Since 1.1. */
+REND_API bool rend_node_up(const struct rend_node *node, const struct rend_worker *w);
+
+/*
  * Whose copy is asked first when this node is asked: of a policy with tables that is what its tier 0 leads to, or its tier 1 if that one
  * is bypassed; of another policy what its first option of type HANDLER or NODE leads to; a handler is its own.  Any thread, from the check() of a node above on.
  */
@@ -118,7 +127,8 @@ struct rend_handler {
 	int (*check)(const void *conf, struct rend_error *err);
 
 	/*
-	 * Makes the store, once per block of rend.conf, before any worker runs.  Nodes named by options are open
+	 * Makes the store, once per block of rend.conf, before any worker has an instance of it; in a reload other nodes are asked
+	 * meanwhile, and the main thread is then another one that does this alone.  Nodes named by options are open
 	 * already.  conf lives until close() is over.  May block.  0 or -1 after rend_error().  Main thread; may be
 	 * NULL: *store is conf then.
 	 */
@@ -133,8 +143,8 @@ struct rend_handler {
 
 	/*
 	 * Ends it.  Ops that it still has were given up by their submitters: it finishes them with rend_done() before it returns.
-	 * A call that is posted to this worker on its behalf afterwards is dropped, and has to be there until close().  Worker's thread; may
-	 * be NULL.
+	 * No call may be posted to this worker on its behalf from then on: while the server runs such a call may still be carried out, at its
+	 * end it is dropped.  Worker's thread; may be NULL.
 	 */
 	void (*detach)(void *inst);
 
@@ -183,7 +193,7 @@ struct rend_handler {
 	 */
 	int (*drain)(void *store, uint64_t deadline, struct rend_error *err);
 
-	/* What this block promises beside `can`: REND_CAN_EXCLUDE.  Main thread, before open(); may be NULL. */
+	/* What this block promises beside `can`: any REND_CAN_* but REND_CAN_AT_ONCE.  Main thread, before open(); may be NULL. */
 	uint32_t (*promises)(const void *conf);
 
 	/*
@@ -198,7 +208,7 @@ struct rend_handler {
 	 */
 	void (*reserve)(void *inst, uint64_t hash, size_t size, struct rend_value *body);
 
-	/* ---- The core does not call anything below this line yet.  Until it does, what stands here may change (docs/plugins.md). ---- */
+	/* ---- The core does not call these two yet.  Until it does, what stands here may change (docs/plugins.md). ---- */
 
 	/*
 	 * Options of the block changed while the store is to go on: a node whose plugin and options are the same is kept, with its instances,
@@ -210,6 +220,8 @@ struct rend_handler {
 
 	/* What a person can tell it; ends with a row whose name is NULL; NULL: nothing. */
 	const struct rend_command *commands;
+
+	/* ---- An upgrade: docs/upgrade.md.  What is the main thread's here is another one's that does this alone, as in a reload. ---- */
 
 	/*
 	 * Gives up what it claims, so that another process may take it: writes what must last, closes files, lets go of locks, by `deadline`
@@ -224,15 +236,16 @@ struct rend_handler {
 	int (*reopen)(void *store, struct rend_error *err);
 
 	/*
-	 * Fills in what the next process is to have (handover.h).  No op is in its hands, and none comes until keep() or close().  The
+	 * Fills in what the next process is to have (handover.h).  No op is in its hands, and none comes until keep() or close(); nor does
+	 * tick(), flush(), reserve(), prefetch() or attach(), on any worker, and no metric of it is read while keep() runs.  The
 	 * descriptors stay its own; the core sends copies.  From here on it changes nothing of what they lead to: what close() frees is this
 	 * process's view alone.  Values that clients still have yet to be sent stay readable.  0, or -1 after rend_error(): the next one begins
 	 * empty.  Must not block.  Main thread; may be NULL: as -1.
 	 */
 	int (*give)(void *store, struct rend_parcel *parcel, struct rend_error *err);
 
-	/* The next process did not come up: what was given is its own again, as it was at give(), and ops come.  Main thread; NULL only if give
-	 * is. */
+	/* The next process did not come up, and has ended: what was given is its own again, as it was at give(), or else empty, and ops come.  Main
+	 * thread; NULL only if give is. */
 	void (*keep)(void *store);
 
 	/*
@@ -255,10 +268,12 @@ struct rend_handler {
  *
  * History
  *	1.0	the first that is promised
+ *	1.1	rend_hash().  rend_op_child_key(), rend_node_can(), rend_node_up(): a handler over another one that asks for other keys; promises() may
+ *		say all that `can` may
  */
 #define REND_ABI_MAGIC 0x72656e64U
 #define REND_ABI_MAJOR 1
-#define REND_ABI_MINOR 0
+#define REND_ABI_MINOR 1
 
 struct rend_plugin {
 	uint32_t magic;

@@ -2,7 +2,8 @@
 #include "arena.h"
 
 #include <string.h>
-#include <sys/mman.h>
+
+#include "segment.h"
 
 #define SEGMENT_SHIFT_MIN 14   /* 16 KiB */
 #define SEGMENT_SHIFT_MAX 21   /* 2 MiB */
@@ -37,51 +38,85 @@ choose(struct arena *a, uint64_t limit)
 		a->ghost_lines *= 2;
 }
 
-/* What is counted from the beginning. */
-static size_t
-tables(const struct arena *a)
+size_t
+arena_tables(const struct arena *a)
 {
 	return sizeof(struct budget) + a->index_at + (size_t)a->sets * ARENA_PAGE;
 }
 
-int
-arena_init(struct arena *a, uint64_t limit)
+/* Where everything is.  -1: the limit is too small. */
+static int
+lay_out(struct arena *a, uint64_t limit)
 {
+	size_t region = pages_region(limit);
+
 	memset(a, 0, sizeof *a);
 	choose(a, limit);
 	if (a->segments < SEGMENTS_MIN)
 		return -1;
-	/* Location 0 is none: it lies in the table. */
-	a->table_at = 0;
-	a->ghost_at = up_to((size_t)a->segments * LINE, LINE);
-	a->index_at = up_to(a->ghost_at + (size_t)a->ghost_lines * LINE, ARENA_PAGE);
+	/* Location 0 is none: it lies in the header. */
+	a->table_at = ARENA_HEADER;
+	a->ghost_at = up_to(a->table_at + (size_t)a->segments * sizeof(struct segment), LINE);
+	a->maps_at = a->ghost_at + (size_t)a->ghost_lines * LINE;
+	a->index_at = up_to(a->maps_at + pages_maps(region), ARENA_PAGE);
 	a->log_at = up_to(a->index_at + (size_t)a->sets * ARENA_PAGES_MAX * ARENA_PAGE, arena_segment_size(a));
-	a->size = a->log_at + ((size_t)a->segments << a->segment_shift);
-	a->budget = budget_new(limit);
-	if (a->budget == NULL || !budget_take(a->budget, tables(a))) {
-		budget_close(&a->budget);
-		return -1;
-	}
-	a->base = mmap(NULL, a->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (a->base == MAP_FAILED) {
-		budget_give(a->budget, tables(a));
-		budget_close(&a->budget);
-		return -1;
-	}
+	a->pages_at = up_to(a->log_at + ((size_t)a->segments << a->segment_shift), PAGES_GROUP);
+	a->size = a->pages_at + region;
 	return 0;
+}
+
+static int
+make(struct arena *a, const struct mapping *map, bool taken)
+{
+	a->base = map->base;
+	a->budget = budget_new(a->limit);
+	if (a->budget == NULL || !budget_take(a->budget, arena_tables(a)))
+		goto no_budget;
+	a->pages = pages_new(map, a->base + a->maps_at, a->base + a->pages_at, a->size - a->pages_at, a->budget, taken);
+	if (a->pages != NULL)
+		return 0;
+	budget_give(a->budget, arena_tables(a));
+no_budget:
+	budget_close(&a->budget);
+	return -1;
+}
+
+int
+arena_init(struct arena *a, uint64_t limit, bool file)
+{
+	struct mapping map;
+
+	if (lay_out(a, limit) != 0 || mapping_new(&map, a->size, file) != 0)
+		return -1;
+	if (make(a, &map, false) == 0)
+		return 0;
+	mapping_end(&map);
+	return -1;
+}
+
+int
+arena_inherit(struct arena *a, uint64_t limit, int fd)
+{
+	struct mapping map;
+
+	if (lay_out(a, limit) != 0 || mapping_take(&map, fd, a->size) != 0)
+		return -1;
+	if (make(a, &map, true) == 0)
+		return 0;
+	map.fd = -1; /* the caller's */
+	mapping_end(&map);
+	return -1;
 }
 
 void
 arena_fini(struct arena *a)
 {
-	munmap(a->base, a->size);
-	budget_give(a->budget, tables(a));
-	budget_close(&a->budget);
+	budget_give(a->budget, arena_tables(a));
+	pages_drop(&a->pages);
 }
 
 void
 arena_forget(const struct arena *a, uint32_t segment)
 {
-	/* It cannot fail for a range of our own; and if it did, the memory would only stay. */
-	madvise(arena_at(a, arena_segment_start(a, segment)), arena_segment_size(a), MADV_DONTNEED);
+	mapping_forget(&a->pages->map, arena_at(a, arena_segment_start(a, segment)), arena_segment_size(a));
 }

@@ -40,6 +40,12 @@ budget_take(struct budget *b, size_t bytes)
 }
 
 void
+budget_count(struct budget *b, size_t bytes)
+{
+	__atomic_add_fetch(&b->used, bytes, __ATOMIC_RELAXED);
+}
+
+void
 budget_give(struct budget *b, size_t bytes)
 {
 	if (__atomic_sub_fetch(&b->used, bytes, __ATOMIC_ACQ_REL) == 0)

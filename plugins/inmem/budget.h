@@ -25,6 +25,9 @@ void budget_close(struct budget **bp);
 /* false: that would be more than the limit; nothing was taken.  Any thread. */
 bool budget_take(struct budget *b, size_t bytes);
 
+/* What is there already is counted, whatever the limit is. */
+void budget_count(struct budget *b, size_t bytes);
+
 /* Gives back what was taken.  b may be gone afterwards.  Any thread. */
 void budget_give(struct budget *b, size_t bytes);
 

@@ -9,6 +9,7 @@ struct sorting {
 	struct home there;	/* in the new page */
 	unsigned number, pages; /* of the bucket in its page; the set has had so many pages */
 	uint64_t (*stray)[INDEX_BUCKETS / 64];
+	bool failed; /* one has found no place there */
 	growth_dropped_f *dropped;
 	void *arg;
 };
@@ -24,7 +25,23 @@ static void
 copy(struct sorting *s, uint64_t *slot, uint64_t entry)
 {
 	entry &= ~ENTRY_WHERE;
-	index_place(&s->there, &entry);
+	if (index_place(&s->there, &entry) == NULL)
+		s->failed = true;
+}
+
+/* Is there a copy of this entry in the new page?  It is what was found there, then. */
+static bool
+look_there(struct sorting *s, uint64_t entry)
+{
+	s->there.hash = (uint32_t)(entry >> ENTRY_TAG_SHIFT) << INDEX_TAG_SHIFT | s->number;
+	return index_look_at(&s->there, entry_location(entry));
+}
+
+static void
+take_back(struct sorting *s, uint64_t *slot, uint64_t entry)
+{
+	if (look_there(s, entry))
+		index_clear(&s->there);
 }
 
 /*
@@ -87,12 +104,12 @@ clear(struct sorting *s, uint64_t *slot, uint64_t entry)
 	__atomic_store_n(slot, 0, __ATOMIC_RELEASE);
 	if ((entry & ENTRY_WHERE) != 0)
 		bucket_back(s->home);
-	s->there.hash = (uint32_t)(entry >> ENTRY_TAG_SHIFT) << INDEX_TAG_SHIFT | s->number;
-	if (!index_look_at(&s->there, entry_location(entry)))
+	if (!look_there(s, entry))
 		s->dropped(s->arg, entry);
 }
 
-static void
+/* false: there was no place for one that may not be dropped. */
+static bool
 sort_bucket(struct sorting *s, struct index *ix, uint32_t set, unsigned pages, uint64_t turn)
 {
 	struct bucket *new_page = arena_page(ix->arena, set, pages);
@@ -108,11 +125,18 @@ sort_bucket(struct sorting *s, struct index *ix, uint32_t set, unsigned pages, u
 	/* Nobody else ever waits for a second lock, so this waits for nobody who waits. */
 	bucket_lock(s->home);
 	bucket_lock(s->there.bucket);
+	s->failed = false;
 	all_that_move(s, copy);
-	__atomic_store_n(&s->home->pages, (uint8_t)(pages + 1), __ATOMIC_RELEASE);
-	all_that_move(s, clear);
+	if (s->failed && s->dropped == NULL) {
+		all_that_move(s, take_back);
+	} else {
+		s->failed = false;
+		__atomic_store_n(&s->home->pages, (uint8_t)(pages + 1), __ATOMIC_RELEASE);
+		all_that_move(s, clear);
+	}
 	bucket_unlock(s->there.bucket);
 	bucket_unlock(s->home);
+	return !s->failed;
 }
 
 static unsigned
@@ -167,7 +191,8 @@ growth_step(struct index *ix, unsigned buckets, growth_dropped_f *dropped, void 
 	turn = ix->growing;
 	grown = ix->grown;
 	for (; buckets > 0 && turn != INDEX_RESTS; buckets--) {
-		sort_bucket(&s, ix, (uint32_t)grown, (unsigned)(grown >> 32), turn);
+		if (!sort_bucket(&s, ix, (uint32_t)grown, (unsigned)(grown >> 32), turn))
+			break;
 		if (++turn < (grown >> 32) * INDEX_BUCKETS)
 			continue;
 		/* The set is complete: from now on all begin with its new number of pages. */

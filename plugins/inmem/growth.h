@@ -39,7 +39,7 @@ bool growth_begin(struct index *ix);
 
 /*
  * Sorts so many buckets more, unless somebody else is at it.  dropped(arg, entry) is told of what found no place any more, under the lock of
- * its home: it is gone.
+ * its home: it is gone.  Without dropped none may go: the bucket is left as it was, to be tried again with the next step.
  */
 typedef void growth_dropped_f(void *arg, uint64_t entry);
 void growth_step(struct index *ix, unsigned buckets, growth_dropped_f *dropped, void *arg);

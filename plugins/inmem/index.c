@@ -77,12 +77,6 @@ entry_where(uint64_t entry)
 	return (unsigned)((entry & ENTRY_WHERE) >> ENTRY_WHERE_SHIFT);
 }
 
-static uint8_t
-filter_bit(uint64_t tag)
-{
-	return (uint8_t)(1U << (tag >> 15));
-}
-
 unsigned
 index_home_of(unsigned bucket, uint64_t entry)
 {
@@ -99,6 +93,23 @@ index_init(struct index *ix, struct arena *a)
 	*ix = (struct index){ .arena = a, .grown = 1ULL << 32, .growing = INDEX_RESTS };
 	pthread_mutex_init(&ix->grow_lock, NULL);
 	pthread_once(&spread_once, spread_make);
+}
+
+bool
+index_inherit(struct index *ix, struct arena *a, uint64_t grown, uint64_t growing)
+{
+	uint64_t pages = grown >> 32;
+
+	if (pages == 0 || pages > ARENA_PAGES_MAX || (uint32_t)grown >= a->sets)
+		return false;
+	if (pages == ARENA_PAGES_MAX && ((uint32_t)grown != 0 || growing != INDEX_RESTS))
+		return false;
+	if (growing != INDEX_RESTS && growing >= pages * INDEX_BUCKETS)
+		return false;
+	index_init(ix, a);
+	ix->grown = grown;
+	ix->growing = growing;
+	return true;
 }
 
 void
@@ -147,7 +158,7 @@ find_in(const struct index *ix, struct bucket *b, const struct index_key *key, u
 		uint64_t entry = __atomic_load_n(&b->slots[i], __ATOMIC_ACQUIRE);
 		const struct record *r;
 
-		if (entry >> ENTRY_TAG_SHIFT != tag || entry == 0)
+		if (entry >> ENTRY_TAG_SHIFT != tag || !arena_in_log(ix->arena, entry_location(entry)))
 			continue;
 		r = arena_at(ix->arena, entry_location(entry));
 		if (record_has_key(r, key->key, key->len)) {
@@ -165,7 +176,7 @@ find_around(const struct index *ix, struct bucket *page, const struct index_key 
 	unsigned home = key->hash % INDEX_BUCKETS;
 	uint64_t tag = tag_of(key->hash), entry = find_in(ix, &page[home], key, slot);
 
-	if (entry != 0 || (__atomic_load_n(&page[home].filter, __ATOMIC_ACQUIRE) & filter_bit(tag)) == 0)
+	if (entry != 0 || (__atomic_load_n(&page[home].filter, __ATOMIC_ACQUIRE) & index_filter_bit(tag)) == 0)
 		return entry;
 	for (unsigned where = 1; entry == 0 && where <= INDEX_OTHERS; where++)
 		entry = find_in(ix, &page[home ^ other(tag, where)], key, slot);
@@ -179,7 +190,7 @@ find_around(const struct index *ix, struct bucket *page, const struct index_key 
 static unsigned
 left_with(const struct index *ix, uint32_t hash, const struct bucket *page, unsigned pages, unsigned sorted)
 {
-	while (pages < sorted && page_for(ix, hash, pages) == page)
+	while (pages < sorted && pages < ARENA_PAGES_MAX && page_for(ix, hash, pages) == page)
 		pages++;
 	return pages;
 }
@@ -218,7 +229,7 @@ index_guess(const struct index *ix, uint32_t hash)
 	for (unsigned i = 0; i < INDEX_SLOTS; i++) {
 		uint64_t entry = __atomic_load_n(&b->slots[i], __ATOMIC_ACQUIRE);
 
-		if (entry >> ENTRY_TAG_SHIFT == tag_of(hash))
+		if (entry >> ENTRY_TAG_SHIFT == tag_of(hash) && arena_in_log(ix->arena, entry_location(entry)))
 			return entry;
 	}
 	return 0;
@@ -380,7 +391,7 @@ claim_away(struct bucket *page, struct bucket *home, uint64_t *entry)
 	uint64_t tag = *entry >> ENTRY_TAG_SHIFT, *slot;
 	uint8_t filter = __atomic_load_n(&home->filter, __ATOMIC_RELAXED);
 
-	__atomic_store_n(&home->filter, filter | filter_bit(tag), __ATOMIC_RELEASE);
+	__atomic_store_n(&home->filter, filter | index_filter_bit(tag), __ATOMIC_RELEASE);
 	for (unsigned where = 1; where <= INDEX_OTHERS; where++) {
 		uint64_t there = (*entry & ~ENTRY_WHERE) | (uint64_t)where << ENTRY_WHERE_SHIFT;
 
@@ -411,6 +422,36 @@ displace(struct home *h, uint64_t entry)
 	return NULL;
 }
 
+/*
+ * One that is at home in another bucket makes room there for this home's entry: with the lock of that home, which is not waited for, since its
+ * owner may want this one.  What is away already stays where it is: a reader who has looked there comes back no more.
+ */
+static uint64_t *
+displace_other(struct home *h, uint64_t *entry)
+{
+	uint64_t tag = *entry >> ENTRY_TAG_SHIFT, *slot = NULL;
+	uint8_t filter = __atomic_load_n(&h->bucket->filter, __ATOMIC_RELAXED);
+
+	/* It is counted before it is there. */
+	__atomic_store_n(&h->bucket->filter, filter | index_filter_bit(tag), __ATOMIC_RELEASE);
+	h->bucket->away++;
+	for (unsigned where = 1; slot == NULL && where <= INDEX_OTHERS; where++) {
+		struct home there = { .page = h->page,
+			.bucket = &h->page[(unsigned)(h->bucket - h->page) ^ other(tag, where)] };
+		uint64_t its = (*entry & ~ENTRY_WHERE) | (uint64_t)where << ENTRY_WHERE_SHIFT;
+
+		if (!bucket_trylock(there.bucket))
+			continue;
+		slot = displace(&there, its);
+		bucket_unlock(there.bucket);
+		if (slot != NULL)
+			*entry = its;
+	}
+	if (slot == NULL)
+		bucket_back(h->bucket);
+	return slot;
+}
+
 uint64_t *
 index_place(struct home *h, uint64_t *entry)
 {
@@ -418,7 +459,9 @@ index_place(struct home *h, uint64_t *entry)
 
 	if (slot == NULL)
 		slot = claim_away(h->page, h->bucket, entry);
-	return slot != NULL ? slot : displace(h, *entry);
+	if (slot == NULL)
+		slot = displace(h, *entry);
+	return slot != NULL ? slot : displace_other(h, entry);
 }
 
 /* The one at home that was asked for least has to go.  NULL: none is at home. */

@@ -96,6 +96,22 @@ entry_hits(uint64_t entry)
 void index_init(struct index *ix, struct arena *a);
 void index_fini(struct index *ix);
 
+/* Over one that another process left, grown so far.  false: it cannot have been; then there is none. */
+bool index_inherit(struct index *ix, struct arena *a, uint64_t grown, uint64_t growing);
+
+/*
+ * Goes through all of one that was inherited: no lock is held, each home knows how many of its entries are away, and none leads out of the log.
+ * What it cannot see is whether an entry leads to the record that it should.
+ */
+void index_mend(struct index *ix);
+
+/* May an entry be of this hash?  One of many that are not may. */
+static inline bool
+index_fits(uint64_t entry, uint32_t hash)
+{
+	return entry >> ENTRY_TAG_SHIFT == (hash >> INDEX_TAG_SHIFT & 0x3ffff);
+}
+
 /* The bucket of that number, less than index_buckets(). */
 uint64_t index_buckets(const struct index *ix);
 struct bucket *index_bucket(const struct index *ix, uint64_t number);
@@ -145,8 +161,15 @@ bool index_insert(struct home *h, uint64_t location, unsigned hits, uint64_t *ev
 /* The page of a tag in a set that has so many. */
 unsigned index_page_of(unsigned pages, uint32_t hash);
 
-/* Puts an entry into its home or one of the others in the page; one that is there may have to move.  NULL: there is no place. */
+/* Puts an entry into its home or one of the others in the page; what is at home in one of these may have to move.  NULL: there is no place. */
 uint64_t *index_place(struct home *h, uint64_t *entry);
+
+/* The bit of a tag in the filter of its home. */
+static inline uint8_t
+index_filter_bit(uint64_t tag)
+{
+	return (uint8_t)(1U << (tag >> 15));
+}
 
 /* Which of the page's buckets is the home of what stands in this one? */
 unsigned index_home_of(unsigned bucket, uint64_t entry);

@@ -70,6 +70,51 @@ i9_growth_that_sorts_wrongly_is_found(void **state)
 }
 
 static void
+count_dropped(void *arg, uint64_t entry)
+{
+	(*(int *)arg)++;
+}
+
+/* The new page is full before anything has come to it: what moves there has no place. */
+static void
+i9_growth_waits_where_nothing_may_be_dropped(void **state)
+{
+	struct bucket *page;
+	int dropped = 0;
+
+	shelves_make(8 * MIB, false);
+	for (int i = 0; i < 1200; i++)
+		put(shelves[0], i, 10);
+	settle();
+	page = index_bucket(&store->index, index_buckets(&store->index));
+	assert_true(budget_take(store->arena.budget, ARENA_PAGE));
+	assert_true(growth_begin(&store->index));
+	for (unsigned b = 0; b < INDEX_BUCKETS; b++)
+		for (unsigned i = 0; i < INDEX_SLOTS; i++)
+			page[b].slots[i] = 1ULL << ENTRY_WHERE_SHIFT | 1; /* somebody's who lives elsewhere */
+	for (int i = 0; i < 3; i++)
+		growth_step(&store->index, 10, NULL, NULL);
+	assert_true(store->index.growing < 10);
+	for (int i = 0; i < 1200; i++)
+		assert_non_null(find(i));
+	memset(page, 0, ARENA_PAGE);
+	settle();
+	assert_int_equal(audit(store), 1200);
+	/* Where they may be, the same steps drop some. */
+	page = index_bucket(&store->index, index_buckets(&store->index));
+	assert_true(budget_take(store->arena.budget, ARENA_PAGE));
+	assert_true(growth_begin(&store->index));
+	for (unsigned b = 0; b < INDEX_BUCKETS; b++)
+		for (unsigned i = 0; i < INDEX_SLOTS; i++)
+			page[b].slots[i] = 1ULL << ENTRY_WHERE_SHIFT | 1;
+	growth_step(&store->index, 30, count_dropped, &dropped);
+	assert_true(dropped > 0);
+	memset(page, 0, ARENA_PAGE);
+	settle();
+	shelves_end();
+}
+
+static void
 nothing_is_dropped(void *arg, uint64_t entry)
 {
 	fail_msg("growth dropped an entry");
@@ -112,6 +157,29 @@ i9_who_is_late_by_two_pages_misses_nothing(void **state)
 	for (int i = 0; i < 1200; i++)
 		assert_true(is_whole(find(i), i, 11));
 	assert_int_equal(audit(store), 1200);
+	shelves_end();
+}
+
+/* One that finds its home and the other buckets full of items that are at home there: these move. */
+static void
+others_make_way(void **state)
+{
+	int there = 0, stored = 0;
+
+	shelves_make(4 * MIB, false);
+	store->index.growing = 0; /* somebody else is at it, for ever */
+	pthread_mutex_lock(&store->index.grow_lock);
+	/* Of a hundred slots 97; with three other buckets, and nobody who moves for others, some of these would have no place. */
+	for (int i = 0; i < INDEX_BUCKETS * INDEX_SLOTS * 97 / 100; i++)
+		stored += put(shelves[0], i, 10);
+	pthread_mutex_unlock(&store->index.grow_lock);
+	for (int i = 0; i < INDEX_BUCKETS * INDEX_SLOTS * 97 / 100; i++)
+		there += find(i) != NULL;
+	assert_int_equal(stored, INDEX_BUCKETS * INDEX_SLOTS * 97 / 100);
+	assert_int_equal(there, stored);
+	store->index.growing = INDEX_RESTS;
+	settle();
+	assert_int_equal(audit(store), there);
 	shelves_end();
 }
 
@@ -194,7 +262,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(i9_growth_loses_nothing),
 		cmocka_unit_test(i9_growth_that_sorts_wrongly_is_found),
+		cmocka_unit_test(i9_growth_waits_where_nothing_may_be_dropped),
 		cmocka_unit_test(i9_who_is_late_by_two_pages_misses_nothing),
+		cmocka_unit_test(others_make_way),
 		cmocka_unit_test(an_index_that_is_full_evicts),
 		cmocka_unit_test(a_home_full_of_guests_takes_its_own),
 	};

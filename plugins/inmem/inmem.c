@@ -1,16 +1,19 @@
 /*
- * inmem: keeps values in this process's memory.  This file has the descriptor, and what stores and touches; store.h says how items are kept.
+ * inmem: keeps values in this process's memory.  This file has the descriptor, and touch; store.h says how items are kept.
  *
  * A small value is copied for its answer, a large one handed out as it lies: it lives as long as somebody reads it.
  */
+#include "haul.h"
 #include "lookup.h"
 #include "removal.h"
 #include "rewrite.h"
+#include "storing.h"
+#include "succession.h"
 #include "verb.h"
 
 struct inmem_conf {
 	uint64_t memory;
-	bool evict;
+	bool evict, hand_over;
 };
 
 static const struct rend_option options[] = {
@@ -18,106 +21,10 @@ static const struct rend_option options[] = {
 	    "All memory it may use: items, their overhead and the index."),
 	REND_OPTION("evict", REND_BOOL, inmem_conf, evict, "true", NULL,
 	    "When memory is full, make room by evicting what is worth least; else refuse to store."),
+	REND_OPTION("hand_over", REND_BOOL, inmem_conf, hand_over, "false", NULL,
+	    "Its memory can be given to the rend that replaces this one."),
 	{ .name = NULL },
 };
-
-/* ---- storing ---- */
-
-/* An older version than what is there, which its sender would rather have kept as stale than refused? */
-static bool
-comes_late(const struct visit *v, const struct rend_op *op)
-{
-	return (op->ask.mode & REND_INVALIDATE) && (op->ask.mode & REND_IF_CAS) && op->ask.cas < v->found->version;
-}
-
-/* May this op store where v looks?  The guard is asked last, since it is what a refusal is not the client's fault for.
- */
-static enum rend_status
-may_store(const struct visit *v, const struct rend_op *op)
-{
-	bool there = v->found != NULL;
-
-	if ((op->ask.mode & REND_IF_CAS) && !there)
-		return REND_MISS;
-	if (there && !verb_version_fits(op, v->found) && !comes_late(v, op))
-		return REND_EXISTS;
-	if (op->verb == REND_ADD ? there : op->verb != REND_SET && !there)
-		return REND_NOT_STORED;
-	return rend_guard_holds(op) ? REND_OK : REND_NOT_STORED;
-}
-
-static void
-drop_key(struct shelf *sh, const struct rend_op *op)
-{
-	struct visit v;
-
-	visit_enter(&v, sh, op);
-	if (v.found != NULL)
-		visit_take(&v);
-	visit_leave(&v);
-}
-
-/* A draft with what the op brings.  A set that cannot be kept leaves no older value behind; with evict = false that may
- * be what it needs. */
-static enum rend_status
-draft_of(struct shelf *sh, const struct rend_op *op, struct draft *d)
-{
-	size_t len = op->item.value.len;
-	bool plain_set = op->verb == REND_SET && (op->ask.mode & REND_IF_CAS) == 0;
-	bool fits = store_fits(sh->store, op->keylen, len);
-	bool made = fits && draft_new(d, sh, op, len);
-
-	if (!made && plain_set) {
-		drop_key(sh, op);
-		made = fits && draft_new(d, sh, op, len);
-	}
-	if (!made)
-		return fits ? REND_NO_MEMORY : REND_TOO_BIG;
-	d->record->flags = op->item.flags;
-	record_set_exptime(d->record, op->item.exptime);
-	rend_value_copy_out(&op->item.value, 0, draft_value(d), len);
-	return REND_OK;
-}
-
-static enum rend_status
-put(struct visit *v, struct rend_op *op, struct draft *d)
-{
-	struct record *r = d->record;
-	enum rend_status status = may_store(v, op);
-
-	if (status != REND_OK)
-		return status;
-	if (v->found != NULL && comes_late(v, op)) {
-		/* It takes the place of what was marked stale, with all that is known of that. */
-		r->state |= RECORD_STALE | (record_state(v->found) & RECORD_SENT);
-		record_set_exptime(r, record_exptime(v->found));
-	}
-	if (!visit_put(v, op, d))
-		return REND_NO_MEMORY;
-	verb_stored(op, r, d->len);
-	return REND_OK;
-}
-
-static void
-on_store(void *inst, struct rend_op *op)
-{
-	struct shelf *sh = inst;
-	enum rend_status status;
-	struct draft d;
-	struct visit v;
-
-	shelf_enter(sh);
-	status = draft_of(sh, op, &d);
-	if (status != REND_OK) {
-		rend_done(op, status);
-		return;
-	}
-	visit_enter(&v, sh, op);
-	status = put(&v, op, &d);
-	visit_leave(&v);
-	draft_waste(&d, sh);
-	rend_done(op, status);
-}
 
 /* ---- touch, flush_all ---- */
 
@@ -174,8 +81,34 @@ static uint64_t
 gauge_bytes(void *arg)
 {
 	const struct store *s = arg;
+	/* Read one after the other while both change. */
+	uint64_t used = budget_used(s->arena.budget), spare = pages_spare(s->arena.pages);
+
+	return spare < used ? used - spare : 0;
+}
+
+static uint64_t
+memory(void *store)
+{
+	const struct store *s = store;
 
 	return budget_used(s->arena.budget);
+}
+
+static uint64_t
+gauge_pinned(void *arg)
+{
+	const struct store *s = arg;
+
+	return __atomic_load_n(&s->arena.pages->pinned, __ATOMIC_RELAXED);
+}
+
+static uint64_t
+gauge_orphans(void *arg)
+{
+	const struct store *s = arg;
+
+	return __atomic_load_n(&s->arena.pages->orphans, __ATOMIC_RELAXED);
 }
 
 static uint64_t
@@ -196,17 +129,21 @@ show(struct store *s, struct rend_node *self)
 	c->total_items = rend_counter_new(self, "total_items", "Items ever stored.");
 	rend_gauge_new(self, "bytes", "Memory in use: items, their overhead and the index.", gauge_bytes, s);
 	rend_gauge_new(self, "limit_maxbytes", "Memory it may use.", gauge_limit, s);
+	rend_gauge_new(self, "pinned", "Bytes of large values that answers on their way hold.", gauge_pinned, s);
+	rend_gauge_new(self, "pinned_orphans", "Those of them that are gone for everybody else.", gauge_orphans, s);
 	c->evictions = rend_counter_new(self, "evictions", "Items evicted to make room.");
 	c->evicted_unfetched = rend_counter_new(self, "evicted_unfetched", "Items evicted that no get had ever found.");
 	c->reclaimed = rend_counter_new(self, "reclaimed", "Items cleared away that had expired or were flushed.");
 	c->expired_unfetched = rend_counter_new(self, "expired_unfetched", "Those of them that no get had ever found.");
+	c->audit_dropped = rend_counter_new(
+	    self, "audit_dropped", "Items of another process that were damaged when they came.");
 }
 
 static int
 inmem_open(void **store, const void *conf, struct rend_node *self, struct rend_error *err)
 {
 	const struct inmem_conf *c = conf;
-	struct store *s = store_new(c->memory, c->evict, (unsigned)rend_worker_count());
+	struct store *s = store_new(c->memory, c->evict, c->hand_over, (unsigned)rend_worker_count());
 
 	if (s == NULL)
 		return rend_error(err, "there is no memory, or memory = %llu bytes is too little for %u workers",
@@ -222,6 +159,32 @@ inmem_close(void *store)
 	struct store *s = store;
 
 	store_free(&s);
+}
+
+static int
+inmem_give(void *store, struct rend_parcel *parcel, struct rend_error *err)
+{
+	return store_give(store, parcel, err);
+}
+
+static void
+inmem_keep(void *store)
+{
+	store_keep(store);
+}
+
+static int
+inmem_take(
+    void **store, const void *conf, struct rend_node *self, const struct rend_parcel *parcel, struct rend_error *err)
+{
+	const struct inmem_conf *c = conf;
+	struct store *s = store_take(c->memory, c->evict, (unsigned)rend_worker_count(), parcel, err);
+
+	if (s == NULL)
+		return -1;
+	show(s, self);
+	*store = s;
+	return 0;
 }
 
 static int
@@ -270,6 +233,7 @@ static const struct rend_handler inmem = {
 	.name = "inmem",
 	.doc = "Keeps values in this process's memory.",
 	.conf_size = sizeof(struct inmem_conf),
+	.scratch_size = sizeof(struct haul),
 	.options = options,
 	.can = REND_CAN_GUARD | REND_CAN_LEASE | REND_CAN_AT_ONCE | REND_FORGETS,
 	.modes = REND_MODES_ALL,
@@ -278,14 +242,18 @@ static const struct rend_handler inmem = {
 	.attach = inmem_attach,
 	.detach = inmem_detach,
 	.flush = inmem_flush,
-	.memory = gauge_bytes,
+	.memory = memory,
 	.prefetch = inmem_prefetch,
+	.reserve = storing_reserve,
 	.tick = inmem_tick,
+	.give = inmem_give,
+	.keep = inmem_keep,
+	.take = inmem_take,
 	.on = {
 		[REND_GET] = lookup_get,
-		[REND_SET] = on_store,
-		[REND_ADD] = on_store,
-		[REND_REPLACE] = on_store,
+		[REND_SET] = storing_put,
+		[REND_ADD] = storing_put,
+		[REND_REPLACE] = storing_put,
 		[REND_APPEND] = rewrite_join,
 		[REND_PREPEND] = rewrite_join,
 		[REND_INCR] = rewrite_count,

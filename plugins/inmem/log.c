@@ -4,10 +4,12 @@
 #include <sched.h>
 #include <string.h>
 
-/* Segments for each lane, at least. */
-#define LANE_SEGMENTS 32
+#include "rend/worker.h"
 
-#define RESERVE	      2
+/* Segments for each worker that has open ones of its own, and for lanes, at least. */
+#define WRITER_SEGMENTS 128
+
+#define RESERVE		2
 
 /* Of the segments, so many should be free. */
 #define FREE_PART 200
@@ -15,77 +17,19 @@
 /* The small queue has its share of the bytes: one in so many. */
 #define SMALL_PART 10
 
-/* A segment is compacted when one in so many of its bytes is dead. */
-#define DEAD_PART 5
-
-/* Segments looked at for dead bytes, each time. */
-#define LOOKS	   32
-#define LOOKS_MOST 1024
+/* One is worth choosing for what is gone of it when that is one in so many bytes, though nothing may be evicted. */
+#define GONE_PART	64
+#define GONE_LOOKS	64
+#define GONE_LOOKS_MOST 4096
 
 /* Large values make a segment full when they are this part of the limit. */
 #define WEIGHT_PART 16
-
-/* ---- lists ---- */
-
-static void
-list_init(struct segments *list)
-{
-	*list = (struct segments){ .first = LOG_NONE, .last = LOG_NONE };
-}
-
-/* Counts are read without the lock. */
-static void
-set_count(struct segments *list, uint32_t count)
-{
-	__atomic_store_n(&list->count, count, __ATOMIC_RELAXED);
-}
-
-static void
-list_append(struct log *l, struct segments *list, uint32_t s)
-{
-	l->segments[s].prev = list->last;
-	l->segments[s].next = LOG_NONE;
-	if (list->last == LOG_NONE)
-		list->first = s;
-	else
-		l->segments[list->last].next = s;
-	list->last = s;
-	set_count(list, list->count + 1);
-}
-
-static void
-list_remove(struct log *l, struct segments *list, uint32_t s)
-{
-	uint32_t next = l->segments[s].next, prev = l->segments[s].prev;
-
-	if (prev == LOG_NONE)
-		list->first = next;
-	else
-		l->segments[prev].next = next;
-	if (next == LOG_NONE)
-		list->last = prev;
-	else
-		l->segments[next].prev = prev;
-	set_count(list, list->count - 1);
-}
-
-static uint32_t
-list_take(struct log *l, struct segments *list)
-{
-	uint32_t s = list->first;
-
-	if (s != LOG_NONE)
-		list_remove(l, list, s);
-	return s;
-}
-
-/* ---- */
 
 static void
 set_free(struct log *l, uint32_t s)
 {
 	l->segments[s].state = SEGMENT_FREE;
-	list_append(l, &l->free, s);
+	segments_append(&l->free, l->segments, s);
 }
 
 static void
@@ -94,51 +38,90 @@ add_bytes(struct log *l, unsigned queue, uint64_t bytes)
 	__atomic_add_fetch(&l->bytes[queue], bytes, __ATOMIC_RELAXED);
 }
 
-int
-log_init(struct log *l, struct arena *a, struct grace *g, unsigned workers)
+void
+log_clear(struct log *l)
 {
-	unsigned lanes = a->segments / LANE_SEGMENTS;
+	uint64_t flushed = l->full.flushed;
+
+	memset(l->open, 0xff, sizeof l->open);
+	memset(l->bytes, 0, sizeof l->bytes);
+	segments_init(&l->free);
+	segments_init(&l->empty);
+	segments_init(&l->limbo);
+	full_init(&l->full, l->arena, l->grace, l->segments);
+	l->full.flushed = flushed;
+}
+
+static void
+begin(struct log *l, struct arena *a, struct grace *g, unsigned workers)
+{
+	unsigned writers = a->segments / WRITER_SEGMENTS;
 
 	memset(l, 0, sizeof *l);
 	l->arena = a;
 	l->grace = g;
 	l->segments = (struct segment *)(void *)(a->base + a->table_at);
-	l->lanes = lanes == 0 ? 1 : lanes < workers ? lanes : workers;
-	if (l->lanes > LOG_LANES_MAX)
-		l->lanes = LOG_LANES_MAX;
+	l->one_lane = writers == 0;
+	l->writers = writers == 0 ? 1 : writers < workers ? writers : workers;
+	if (l->writers > LOG_WRITERS_MAX)
+		l->writers = LOG_WRITERS_MAX;
 	l->reserve = RESERVE;
-	l->target = RESERVE + 2 + l->lanes;
+	l->least = RESERVE + l->writers;
+	l->target = RESERVE + 2 + l->writers;
 	if (l->target < a->segments / FREE_PART)
 		l->target = a->segments / FREE_PART;
 	l->weight_max = a->limit / WEIGHT_PART;
-	memset(l->open, 0xff, sizeof l->open);
-	list_init(&l->free);
-	list_init(&l->empty);
-	list_init(&l->limbo);
-	list_init(&l->full[LOG_SMALL]);
-	list_init(&l->full[LOG_MAIN]);
+	pthread_mutex_init(&l->lock, NULL);
+	log_clear(l);
+}
+
+int
+log_init(struct log *l, struct arena *a, struct grace *g, unsigned workers)
+{
+	begin(l, a, g, workers);
 	for (uint32_t s = 0; s < a->segments; s++) {
 		if (s >= l->reserve)
-			list_append(l, &l->empty, s);
+			segments_append(&l->empty, l->segments, s);
 		else if (budget_take(a->budget, arena_segment_size(a)))
 			set_free(l, s);
 		else
 			return -1;
 	}
-	pthread_mutex_init(&l->lock, NULL);
 	return 0;
+}
+
+void
+log_inherit(struct log *l, struct arena *a, struct grace *g, unsigned workers, uint64_t opened)
+{
+	begin(l, a, g, workers);
+	l->opened = opened;
+	log_sort(l);
+}
+
+uint64_t
+log_bytes(const struct log *l)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t s = 0; s < l->arena->segments; s++)
+		if (l->segments[s].state != SEGMENT_VOID)
+			bytes += arena_segment_size(l->arena);
+	return bytes;
 }
 
 void
 log_fini(struct log *l)
 {
-	for (uint32_t s = 0; s < l->arena->segments; s++)
-		if (l->segments[s].state != SEGMENT_VOID)
-			budget_give(l->arena->budget, arena_segment_size(l->arena));
 	pthread_mutex_destroy(&l->lock);
 }
 
 /* ---- writing ---- */
+
+struct log_place
+log_place(const struct log *l, unsigned queue, int64_t exptime)
+{
+	return (struct log_place){ .queue = queue, .lane = l->one_lane ? 0 : lives_lane(exptime, rend_wall()) };
+}
 
 /* Who reserved beyond the end first closes it.  Under the lock. */
 static void
@@ -147,25 +130,24 @@ close_at(struct log *l, uint32_t s, uint32_t end)
 	struct segment *seg = &l->segments[s];
 
 	seg->end = end;
-	seg->state = SEGMENT_FULL;
 	/* Whoever reserved room before this has said an earlier epoch. */
 	seg->epoch = grace_mark(l->grace);
-	list_append(l, &l->full[seg->queue], s);
+	full_add(&l->full, s, rend_wall());
 }
 
 static uint32_t
 take_segment(struct log *l, bool cleaner)
 {
 	if (l->free.count > l->reserve)
-		return list_take(l, &l->free);
-	if (l->empty.first != LOG_NONE && budget_take(l->arena->budget, arena_segment_size(l->arena)))
-		return list_take(l, &l->empty);
-	return cleaner ? list_take(l, &l->free) : LOG_NONE;
+		return segments_take(&l->free, l->segments);
+	if (l->empty.first != LOG_NONE && arena_take(l->arena, arena_segment_size(l->arena)))
+		return segments_take(&l->empty, l->segments);
+	return cleaner ? segments_take(&l->free, l->segments) : LOG_NONE;
 }
 
 /* Opens a segment where there is none.  false: none is to be had. */
 static bool
-open_one(struct log *l, uint32_t *open, unsigned queue, bool cleaner)
+open_one(struct log *l, uint32_t *open, struct log_place place, bool cleaner)
 {
 	bool opened = true;
 
@@ -177,11 +159,16 @@ open_one(struct log *l, uint32_t *open, unsigned queue, bool cleaner)
 		if (opened) {
 			struct segment *seg = &l->segments[s];
 
-			*seg =
-			    (struct segment){ .state = SEGMENT_OPEN, .queue = (uint8_t)queue, .opened = l->opened++ };
-			if (l->touched <= s)
-				l->touched = s + 1;
-			add_bytes(l, queue, arena_segment_size(l->arena));
+			*seg = (struct segment){
+				.state = SEGMENT_OPEN,
+				.queue = (uint8_t)place.queue,
+				.lane = (uint8_t)place.lane,
+				.opened = l->opened++,
+			};
+			lives_begin(&seg->lives, rend_wall());
+			if (l->full.touched <= s)
+				l->full.touched = s + 1;
+			add_bytes(l, place.queue, arena_segment_size(l->arena));
 			__atomic_store_n(open, s, __ATOMIC_RELEASE);
 		}
 	}
@@ -214,16 +201,16 @@ reserve(struct log *l, uint32_t *open, uint32_t s, size_t size)
 }
 
 uint64_t
-log_alloc(struct log *l, unsigned worker, unsigned queue, size_t size, bool cleaner)
+log_alloc(struct log *l, unsigned worker, struct log_place place, size_t size, bool cleaner)
 {
-	uint32_t *open = &l->open[queue][worker % l->lanes];
+	uint32_t *open = &l->open[place.queue][place.lane][worker % l->writers];
 
 	for (;;) {
 		uint32_t s = __atomic_load_n(open, __ATOMIC_ACQUIRE);
 		uint64_t location;
 
 		if (s == LOG_NONE) {
-			if (!open_one(l, open, queue, cleaner))
+			if (!open_one(l, open, place, cleaner))
 				return 0;
 			continue;
 		}
@@ -233,37 +220,114 @@ log_alloc(struct log *l, unsigned worker, unsigned queue, size_t size, bool clea
 	}
 }
 
+static void
+close_open(struct log *l, uint32_t *open, uint32_t s)
+{
+	reserve(l, open, s, arena_segment_size(l->arena) + ARENA_UNIT);
+}
+
+typedef bool segment_f(struct log *l, uint32_t s, int64_t wall);
+
+/* Closes those of a queue that are() so. */
+static void
+close_those(struct log *l, unsigned queue, segment_f *are, int64_t wall)
+{
+	for (unsigned lane = 0; lane < LIVES_LANES; lane++)
+		for (unsigned writer = 0; writer < l->writers; writer++) {
+			uint32_t *open = &l->open[queue][lane][writer], s = __atomic_load_n(open, __ATOMIC_ACQUIRE);
+
+			if (s != LOG_NONE && are(l, s, wall))
+				close_open(l, open, s);
+		}
+}
+
+static bool
+any(struct log *l, uint32_t s, int64_t wall)
+{
+	(void)l;
+	(void)s;
+	(void)wall;
+	return true;
+}
+
 void
 log_close(struct log *l)
 {
 	for (unsigned q = 0; q < LOG_QUEUES; q++)
-		for (unsigned lane = 0; lane < l->lanes; lane++) {
-			uint32_t s = __atomic_load_n(&l->open[q][lane], __ATOMIC_ACQUIRE);
+		close_those(l, q, any, 0);
+}
 
-			if (s != LOG_NONE)
-				reserve(l, &l->open[q][lane], s, arena_segment_size(l->arena) + ARENA_UNIT);
-		}
+/* All that is in it, or as much as if it were full. */
+static bool
+is_worth_closing(struct log *l, uint32_t s, int64_t wall)
+{
+	const struct segment *seg = &l->segments[s];
+	uint32_t fill = __atomic_load_n(&seg->fill, __ATOMIC_RELAXED), gone = full_gone(&l->full, seg, fill, wall);
+
+	return gone > 0 && (gone >= fill || gone >= arena_segment_size(l->arena) / FULL_RANKS);
+}
+
+void
+log_close_worth(struct log *l)
+{
+	for (unsigned q = 0; q < LOG_QUEUES; q++)
+		close_those(l, q, is_worth_closing, rend_wall());
 }
 
 void
 log_dead(struct log *l, uint64_t location, size_t size)
 {
-	__atomic_add_fetch(&l->segments[arena_segment(l->arena, location)].dead, (uint32_t)size, __ATOMIC_RELEASE);
+	uint32_t s = arena_segment(l->arena, location);
+	struct segment *seg = &l->segments[s];
+	uint32_t dead = __atomic_fetch_add(&seg->dead, (uint32_t)size, __ATOMIC_RELEASE);
+
+	if (!full_is_passed(&l->full, seg, dead, (uint32_t)size))
+		return;
+	/* Whoever closes it just now comes after this, and sees it. */
+	pthread_mutex_lock(&l->lock);
+	full_rank(&l->full, s, rend_wall());
+	pthread_mutex_unlock(&l->lock);
+}
+
+void
+log_expires(struct log *l, uint64_t location, size_t size, uint32_t exptime)
+{
+	struct segment *seg = &l->segments[arena_segment(l->arena, location)];
+
+	lives_add(&seg->lives, seg->lane, exptime, (uint32_t)size);
+}
+
+void
+log_expires_not(struct log *l, uint64_t location, size_t size, uint32_t exptime)
+{
+	struct segment *seg = &l->segments[arena_segment(l->arena, location)];
+
+	lives_remove(&seg->lives, seg->lane, exptime, (uint32_t)size);
+}
+
+void
+log_gone(struct log *l, uint64_t location, size_t size, uint32_t exptime)
+{
+	log_expires_not(l, location, size, exptime);
+	log_dead(l, location, size);
+}
+
+static bool
+is_full_of_large(struct log *l, uint32_t s, int64_t wall)
+{
+	(void)wall;
+	return __atomic_load_n(&l->segments[s].weight, __ATOMIC_RELAXED) >= l->weight_max;
 }
 
 void
 log_weigh(struct log *l, uint64_t location, int64_t bytes)
 {
-	uint32_t s = arena_segment(l->arena, location);
-	struct segment *seg = &l->segments[s];
+	struct segment *seg = &l->segments[arena_segment(l->arena, location)];
 	uint64_t weight = __atomic_add_fetch(&seg->weight, (uint64_t)bytes, __ATOMIC_RELAXED);
 
 	add_bytes(l, seg->queue, (uint64_t)bytes);
-	if (bytes < 0 || weight < l->weight_max)
-		return;
-	for (unsigned lane = 0; lane < l->lanes; lane++)
-		if (__atomic_load_n(&l->open[seg->queue][lane], __ATOMIC_ACQUIRE) == s)
-			reserve(l, &l->open[seg->queue][lane], s, arena_segment_size(l->arena) + ARENA_UNIT);
+	if (bytes > 0 && weight >= l->weight_max)
+		close_those(l, seg->queue, is_full_of_large, 0);
 }
 
 /* ---- cleaning ---- */
@@ -272,60 +336,45 @@ void
 log_flushed(struct log *l)
 {
 	pthread_mutex_lock(&l->lock);
-	l->flushed = l->opened;
+	full_flushed(&l->full, l->opened);
 	pthread_mutex_unlock(&l->lock);
+}
+
+static uint64_t
+free_bytes(const struct log *l)
+{
+	uint64_t used = budget_used(l->arena->budget) - pages_spare(l->arena->pages), limit = l->arena->limit;
+
+	return used < limit ? limit - used : 0;
+}
+
+uint64_t
+log_spare_room(const struct log *l)
+{
+	uint32_t free = segments_count(&l->free), missing = free < l->least ? l->least - free : 0;
+	uint64_t bytes = free_bytes(l), keeps = (uint64_t)missing << l->arena->segment_shift;
+
+	return bytes > keeps ? bytes - keeps : 0;
 }
 
 uint32_t
 log_room(const struct log *l)
 {
-	uint64_t used = budget_used(l->arena->budget), limit = l->arena->limit;
-	uint64_t more = used < limit ? (limit - used) >> l->arena->segment_shift : 0;
-	uint32_t empty = __atomic_load_n(&l->empty.count, __ATOMIC_RELAXED);
+	uint64_t more = free_bytes(l) >> l->arena->segment_shift;
+	uint32_t empty = segments_count(&l->empty);
 
-	return __atomic_load_n(&l->free.count, __ATOMIC_RELAXED) + (more < empty ? (uint32_t)more : empty);
+	return segments_count(&l->free) + (more < empty ? (uint32_t)more : empty);
 }
 
 void
 log_reclaim(struct log *l)
 {
-	if (__atomic_load_n(&l->limbo.count, __ATOMIC_RELAXED) == 0)
+	if (segments_count(&l->limbo) == 0)
 		return;
 	pthread_mutex_lock(&l->lock);
 	while (l->limbo.first != LOG_NONE && grace_over(l->grace, l->segments[l->limbo.first].epoch))
-		set_free(l, list_take(l, &l->limbo));
+		set_free(l, segments_take(&l->limbo, l->segments));
 	pthread_mutex_unlock(&l->lock);
-}
-
-/* May it be cleaned, and how many of its bytes are dead?  UINT32_MAX: it may not. */
-static uint32_t
-dead_of(struct log *l, uint32_t s)
-{
-	struct segment *seg = &l->segments[s];
-
-	if (seg->state != SEGMENT_FULL || !grace_over(l->grace, seg->epoch))
-		return UINT32_MAX;
-	if (seg->opened < l->flushed)
-		return seg->end;
-	return __atomic_load_n(&seg->dead, __ATOMIC_RELAXED);
-}
-
-/* Of some segments, the one with most dead bytes. */
-static uint32_t
-deadest(struct log *l, bool any)
-{
-	uint32_t best = LOG_NONE, most = 0, looks = any ? LOOKS_MOST : LOOKS;
-
-	for (uint32_t i = 0; i < looks && i < l->touched; i++) {
-		uint32_t s = l->hand, dead = dead_of(l, s);
-
-		l->hand = (l->hand + 1) % l->touched;
-		if (dead == UINT32_MAX || dead <= most || (!any && dead < l->segments[s].end / DEAD_PART))
-			continue;
-		most = dead;
-		best = s;
-	}
-	return best;
 }
 
 static uint32_t
@@ -334,29 +383,29 @@ oldest(struct log *l)
 	uint64_t small = __atomic_load_n(&l->bytes[LOG_SMALL], __ATOMIC_RELAXED);
 	uint64_t all = small + __atomic_load_n(&l->bytes[LOG_MAIN], __ATOMIC_RELAXED);
 	unsigned queue = small > all / SMALL_PART ? LOG_SMALL : LOG_MAIN;
+	uint32_t s = full_oldest(&l->full, queue);
 
-	for (unsigned i = 0; i < LOG_QUEUES; i++, queue = !queue) {
-		uint32_t s = l->full[queue].first;
-
-		if (s != LOG_NONE && grace_over(l->grace, l->segments[s].epoch))
-			return s;
-	}
-	return LOG_NONE;
+	return s != LOG_NONE ? s : full_oldest(&l->full, !queue);
 }
 
 uint32_t
-log_victim(struct log *l, enum log_want want, bool *compact)
+log_victim(struct log *l, enum log_want want)
 {
+	int64_t wall = rend_wall();
 	uint32_t s;
 
 	pthread_mutex_lock(&l->lock);
-	s = deadest(l, want == LOG_DEAD_ANY);
-	*compact = s != LOG_NONE;
-	if (s == LOG_NONE && want == LOG_OLDEST)
+	if (want == LOG_OLDEST)
 		s = oldest(l);
+	else
+		s = full_worth(&l->full, wall);
+	if (s == LOG_NONE && want >= LOG_GONE)
+		s = full_deadest(&l->full, wall, (uint32_t)arena_segment_size(l->arena) / GONE_PART,
+		    want == LOG_GONE ? GONE_LOOKS : GONE_LOOKS_MOST);
 	if (s != LOG_NONE) {
-		list_remove(l, &l->full[l->segments[s].queue], s);
+		full_take(&l->full, s);
 		l->segments[s].state = SEGMENT_VICTIM;
+		l->segments[s].evicting = want == LOG_OLDEST;
 	}
 	pthread_mutex_unlock(&l->lock);
 	return s;
@@ -371,19 +420,26 @@ log_cleaned(struct log *l, uint32_t s)
 	add_bytes(l, seg->queue, -(uint64_t)arena_segment_size(l->arena));
 	seg->state = SEGMENT_LIMBO;
 	seg->epoch = grace_mark(l->grace);
-	list_append(l, &l->limbo, s);
+	segments_append(&l->limbo, l->segments, s);
 	pthread_mutex_unlock(&l->lock);
 }
 
 void
-log_spare(struct log *l, uint32_t s)
+log_spare(struct log *l, uint32_t s, uint32_t cleaned, bool first)
 {
-	struct segment *seg = &l->segments[s];
-
+	l->segments[s].cleaned = cleaned;
 	pthread_mutex_lock(&l->lock);
-	seg->state = SEGMENT_FULL;
-	list_append(l, &l->full[seg->queue], s);
+	if (first)
+		full_return(&l->full, s, rend_wall());
+	else
+		full_add(&l->full, s, rend_wall());
 	pthread_mutex_unlock(&l->lock);
+}
+
+bool
+log_is_heavy(const struct log *l, uint32_t s)
+{
+	return __atomic_load_n(&l->segments[s].weight, __ATOMIC_RELAXED) > arena_segment_size(l->arena);
 }
 
 bool
@@ -393,14 +449,14 @@ log_give_back(struct log *l, uint32_t keep)
 
 	pthread_mutex_lock(&l->lock);
 	if (l->free.count > keep)
-		s = list_take(l, &l->free);
+		s = segments_take(&l->free, l->segments);
 	pthread_mutex_unlock(&l->lock);
 	if (s == LOG_NONE)
 		return false;
 	arena_forget(l->arena, s);
 	pthread_mutex_lock(&l->lock);
 	l->segments[s].state = SEGMENT_VOID;
-	list_append(l, &l->empty, s);
+	segments_append(&l->empty, l->segments, s);
 	pthread_mutex_unlock(&l->lock);
 	budget_give(l->arena->budget, arena_segment_size(l->arena));
 	return true;

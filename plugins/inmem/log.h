@@ -5,9 +5,9 @@
  *	  ▲		   │ records are	│ what lives is	   │ until nobody can
  *	  └── given back	   │ appended	│ copied elsewhere │ be reading it
  *
- * Two queues: what is new is written to the small one, what has proved itself to the main one.  A full segment may be cleaned after a grace, when
- * everybody who reserved room in it has written and published his record; so a walk finds nothing but records.  A void segment has no memory
- * behind it, and counts nothing.
+ * Two queues: what is new is written to the small one, what has proved itself to the main one.  In each, items of like times to live lie together
+ * (lives.h).  A full segment may be cleaned after a grace, when everybody who reserved room in it has written and published his record; so a walk
+ * finds nothing but records.  A void segment has no memory behind it, and counts nothing.
  */
 #ifndef INMEM_LOG_H
 #define INMEM_LOG_H
@@ -17,68 +17,71 @@
 #include <stdint.h>
 
 #include "arena.h"
+#include "full.h"
 #include "grace.h"
+#include "segment.h"
 
-enum { LOG_SMALL, LOG_MAIN, LOG_QUEUES };
+#define LOG_NONE	SEGMENT_NONE
 
-#define LOG_NONE UINT32_MAX
-
-enum segment_state { SEGMENT_VOID, SEGMENT_FREE, SEGMENT_OPEN, SEGMENT_FULL, SEGMENT_VICTIM, SEGMENT_LIMBO };
-
-/* Of the table at the beginning of the arena; under the log's lock but for the atomic ones; queue and end stay while it is full or a victim. */
-struct segment {
-	uint32_t fill; /* atomic; bytes reserved; beyond the end once it is full */
-	uint32_t dead; /* atomic; bytes of records that are gone */
-	uint32_t end;  /* where the records end, once it is full */
-	uint8_t state; /* enum segment_state */
-	uint8_t queue;
-	uint16_t unused;
-	uint64_t weight; /* atomic; bytes of large values whose records are here */
-	uint64_t epoch;	 /* the grace since which it is full, or in limbo */
-	uint32_t next, prev;
-	uint64_t opened; /* how many were opened before it */
-	uint64_t spare[2];
-} __attribute__((aligned(64)));
-
-struct segments { /* a list */
-	uint32_t first, last;
-	uint32_t count; /* atomic */
-};
-
-#define LOG_LANES_MAX 16
+#define LOG_WRITERS_MAX 16
 
 struct log {
 	struct arena *arena;
 	struct grace *grace;
 	struct segment *segments;
 	pthread_mutex_t lock;
-	uint32_t lanes;	     /* so many open segments of each queue, for as many workers */
+	uint32_t writers;    /* so many open segments of each queue and lane, for as many workers */
+	bool one_lane;	     /* there are too few segments for more */
 	uint32_t reserve;    /* free segments that only the cleaner may open */
+	uint32_t least;	     /* below so many large values get no more memory */
 	uint32_t target;     /* below so many the cleaner works */
-	uint32_t hand;	     /* where the next look for dead bytes begins */
-	uint32_t touched;    /* segments before this one were opened once; none behind it was */
 	uint64_t weight_max; /* a segment that has so much of large values is full */
 	uint64_t opened;
-	uint64_t flushed;			  /* segments opened before so many have little that is alive */
-	uint64_t bytes[LOG_QUEUES];		  /* of segments and large values; atomic */
-	uint32_t open[LOG_QUEUES][LOG_LANES_MAX]; /* atomic */
-	struct segments free, empty, limbo, full[LOG_QUEUES];
+	uint64_t bytes[LOG_QUEUES];				 /* of segments and large values; atomic */
+	uint32_t open[LOG_QUEUES][LIVES_LANES][LOG_WRITERS_MAX]; /* atomic */
+	struct segments free, empty, limbo;
+	struct full full;
 };
 
 /* Takes the reserve from the budget.  0, or -1: no room for it. */
 int log_init(struct log *l, struct arena *a, struct grace *g, unsigned workers);
 
-/* Gives all segments back to the budget. */
+/* The same with a table that another process left; opened: how many it had opened.  Its segments are counted in the budget by the caller. */
+void log_inherit(struct log *l, struct arena *a, struct grace *g, unsigned workers, uint64_t opened);
+
+/* Puts every segment where it belongs, by what the table says.  Nobody is at work. */
+void log_sort(struct log *l);
+
+/* Is the table one that log_inherit() can go on with?  Looks only.  bytes: of its segments. */
+bool log_is_right(const struct arena *a, uint64_t *bytes);
+
+/* Bytes of its segments, which are the caller's to give back before log_fini(). */
+uint64_t log_bytes(const struct log *l);
 void log_fini(struct log *l);
+
+/* Where a record belongs. */
+struct log_place {
+	unsigned queue, lane;
+};
+
+/* exptime: of the record, as far as it is known by now. */
+struct log_place log_place(const struct log *l, unsigned queue, int64_t exptime);
 
 /*
  * Room for a record; 0: there is no segment for it.  The caller writes a record of that size there, and publishes it or log_dead()s it, before
  * its next grace_enter().
  */
-uint64_t log_alloc(struct log *l, unsigned worker, unsigned queue, size_t size, bool cleaner);
+uint64_t log_alloc(struct log *l, unsigned worker, struct log_place place, size_t size, bool cleaner);
 
-/* The record of this size is gone: nobody finds it any more. */
+/* The record of this size is gone: nobody finds it any more, and nobody has counted when it expires. */
 void log_dead(struct log *l, uint64_t location, size_t size);
+
+/* The record expires then (0: never): from when others find it until log_gone(), or until it expires at another time. */
+void log_expires(struct log *l, uint64_t location, size_t size, uint32_t exptime);
+void log_expires_not(struct log *l, uint64_t location, size_t size, uint32_t exptime);
+
+/* The record is gone, and expires no more. */
+void log_gone(struct log *l, uint64_t location, size_t size, uint32_t exptime);
 
 /* A large value came to a record there (or went: negative). */
 void log_weigh(struct log *l, uint64_t location, int64_t bytes);
@@ -96,6 +99,15 @@ log_queue(const struct log *l, uint64_t location)
 /* Segments that could be opened now: those that are free, and as many void ones as the budget lets. */
 uint32_t log_room(const struct log *l);
 
+/* Bytes of that many segments; and those that are free, or could be, beyond them. */
+static inline uint64_t
+log_least_bytes(const struct log *l)
+{
+	return (uint64_t)l->least << l->arena->segment_shift;
+}
+
+uint64_t log_spare_room(const struct log *l);
+
 static inline bool
 log_is_low(const struct log *l)
 {
@@ -108,17 +120,29 @@ void log_reclaim(struct log *l);
 /* Closes the open segments: for when there are no others to be cleaned. */
 void log_close(struct log *l);
 
+/* Closes those of which much is gone. */
+void log_close_worth(struct log *l);
+
 /* What to look for in a victim. */
 enum log_want {
-	LOG_OLDEST,    /* one with many dead bytes, else the oldest of the queue that is too large */
-	LOG_DEAD_MOST, /* one with many dead bytes */
-	LOG_DEAD_ANY,  /* the one with most dead bytes, however few */
+	LOG_OLDEST, /* the oldest of the queue that is too large */
+	LOG_WORTH,  /* one of which a fifth is gone, or more */
+	LOG_GONE,   /* of some, the one of which most is gone, though it be less */
+	LOG_ALL,    /* the same, of as many as may be looked at in one go */
 };
 
-/* A segment to be cleaned, the caller's until it says log_cleaned() or log_spare(); *compact: for its dead bytes.  LOG_NONE: there is none. */
-uint32_t log_victim(struct log *l, enum log_want want, bool *compact);
+/* A segment to be cleaned, the caller's until it says log_cleaned() or log_spare().  LOG_NONE: there is none. */
+uint32_t log_victim(struct log *l, enum log_want want);
 void log_cleaned(struct log *l, uint32_t segment);
-void log_spare(struct log *l, uint32_t segment);
+
+/* Nothing lives in its first bytes any more.  first: it is the next to be cleaned; else others are. */
+void log_spare(struct log *l, uint32_t segment, uint32_t cleaned, bool first);
+
+/* Is more memory in the large values of its records than in itself? */
+bool log_is_heavy(const struct log *l, uint32_t segment);
+
+/* Its lists are empty: for log_sort(). */
+void log_clear(struct log *l);
 
 /* Gives memory of free segments back to the budget, but for the reserve.  false: there was none. */
 bool log_give_back(struct log *l, uint32_t keep);

@@ -9,6 +9,7 @@
  */
 #include "lookup.h"
 
+#include "pin.h"
 #include "verb.h"
 
 #define WANTS_KNOWN (REND_WANT_VALUE | REND_WANT_EXPTIME | REND_WANT_CAS | REND_WANT_SIZE | REND_WANT_ACCESS)
@@ -45,7 +46,7 @@ signs(const struct rend_op *op, struct record *r, int64_t wall, bool vivified)
 	return signs;
 }
 
-/* The value, but to somebody who has it already.  A small one is copied; a large one has its user more, in a visit. */
+/* The value, but to somebody who has it already.  A small one is copied; a large one is pinned, in a visit. */
 static int
 give_value(struct shelf *sh, struct rend_op *op, struct record *r)
 {
@@ -59,12 +60,10 @@ give_value(struct shelf *sh, struct rend_op *op, struct record *r)
 	}
 	if (op->item.value.nsegs != 0)
 		rend_value_drop(&op->item.value);
-	l = large_of(r);
+	l = large_of(&sh->store->arena, r);
 	if (l == NULL)
 		return outgoing_copy(&sh->outgoing, &op->item.value, record_value(r), r->len);
-	rend_buf_ref(&l->buf);
-	rend_value_set(&op->item.value, &l->buf, l->buf.data, l->buf.size);
-	return 0;
+	return pin_give(sh->store->arena.pages, l, &op->item.value);
 }
 
 /* All that is told of a record.  touches: in a visit, and it has its new exptime before it is asked whether that is to be filled anew. */
@@ -75,24 +74,28 @@ answer(struct shelf *sh, struct rend_op *op, struct record *r, int64_t wall, boo
 	if (give_value(sh, op, r) != 0)
 		return REND_NO_MEMORY;
 	if (touches)
-		record_set_exptime(r, op->ask.exptime);
+		store_touch(sh->store, r, op->ask.exptime);
 	op->item.flags = r->flags;
 	op->item.signs = signs(op, r, wall, vivified);
 	op->item.exptime = record_exptime(r);
 	op->item.cas = r->version;
-	op->item.size = large_or_len(r);
+	op->item.size = large_or_len(&sh->store->arena, r);
 	op->item.last_access = record_idle(r, wall);
 	return REND_OK;
 }
 
 static void
-note_hit(const struct rend_op *op, struct record *r, int64_t wall, uint64_t *slot, uint64_t entry)
+note_hit(
+    const struct store *s, const struct rend_op *op, struct record *r, int64_t wall, uint64_t *slot, uint64_t entry)
 {
 	if (op->ask.mode & REND_NO_BUMP)
 		return;
+	index_hit(slot, entry);
+	/* What came from another process and was not all looked at yet is not written to. */
+	if (record_epoch(r) != (uint16_t)__atomic_load_n(&s->epoch, __ATOMIC_RELAXED))
+		return;
 	record_mark(r, RECORD_FETCHED);
 	record_use(r, wall);
-	index_hit(slot, entry);
 }
 
 /* ---- in a visit ---- */
@@ -112,7 +115,7 @@ answer_found(struct visit *v, struct rend_op *op, bool vivified)
 	if (touches)
 		op->item.exptime = op->ask.exptime;
 	if (!vivified)
-		note_hit(op, r, v->wall, v->home.slot, v->home.entry);
+		note_hit(v->store, op, r, v->wall, v->home.slot, v->home.entry);
 	else if ((op->ask.mode & REND_NO_BUMP) == 0)
 		record_mark(r, RECORD_FETCHED);
 	if (touches)
@@ -136,7 +139,7 @@ vivify(struct visit *v, struct rend_op *op)
 	struct draft d;
 
 	visit_leave(v);
-	if (draft_new(&d, sh, op, 0)) {
+	if (draft_new(&d, sh, op, 0, op->ask.vivify)) {
 		record_set_exptime(d.record, op->ask.vivify);
 		/* Before others can find it: to them it is no empty value. */
 		record_mark(d.record, RECORD_SENT);
@@ -158,6 +161,29 @@ vivify(struct visit *v, struct rend_op *op)
 	return status;
 }
 
+/* Of a value that is one too many of those that answers hold, a copy is told, if there may be one. */
+static enum rend_status
+not_too_much(struct shelf *sh, struct rend_op *op)
+{
+	struct pages *p = sh->store->arena.pages;
+	uint64_t pages;
+	size_t cost;
+
+	/* Who is to fill the item anew has to be told that. */
+	if ((op->item.have & REND_WANT_VALUE) == 0 || !pin_is_over(p, &op->item.value) ||
+	    (op->item.signs & REND_WON) != 0)
+		return REND_OK;
+	cost = pin_copy_cost(p, &op->item.value);
+	pages = (cost + PAGES_PAGE - 1) / PAGES_PAGE;
+	if (cost != 0 && cleaner_pages(sh, pages)) {
+		pages_cash(p, pages);
+		if (pin_copy(p, &op->item.value, pages * PAGES_PAGE) == 0)
+			return REND_OK;
+	}
+	rend_value_drop(&op->item.value);
+	return REND_NO_MEMORY;
+}
+
 static enum rend_status
 get_in_visit(struct shelf *sh, struct rend_op *op)
 {
@@ -172,10 +198,10 @@ get_in_visit(struct shelf *sh, struct rend_op *op)
 	else
 		status = REND_MISS;
 	visit_leave(&v);
-	return status;
+	return status == REND_OK ? not_too_much(sh, op) : status;
 }
 
-/* Changes an item, or needs its large value to stay while it gets a user more? */
+/* Changes an item, or needs its large value to stay while it is pinned? */
 static bool
 needs_visit(const struct record *r)
 {
@@ -207,6 +233,6 @@ lookup_get(void *inst, struct rend_op *op)
 	}
 	status = answer(sh, op, r, wall, false, false);
 	if (status == REND_OK)
-		note_hit(op, r, wall, slot, entry);
+		note_hit(sh->store, op, r, wall, slot, entry);
 	rend_done(op, status);
 }

@@ -33,7 +33,7 @@ struct record {
 	uint16_t len;	  /* of what lies behind the key */
 	uint8_t keylen;
 	uint8_t state;	 /* atomic; RECORD_FETCHED, ... */
-	uint16_t epoch;	 /* which flush it came after */
+	uint16_t epoch;	 /* atomic; which flush it came after */
 	uint16_t access; /* atomic; seconds, the lower bits: when it was last asked for */
 	char key[];	 /* what lies behind it follows */
 };
@@ -97,11 +97,10 @@ record_set_exptime(struct record *r, int64_t exptime)
 	__atomic_store_n(&r->exptime, record_time(exptime), __ATOMIC_RELAXED);
 }
 
-/* Has it expired, or was it flushed? */
-static inline bool
-record_gone(const struct record *r, uint16_t epoch, int64_t wall)
+static inline uint16_t
+record_epoch(const struct record *r)
 {
-	return r->epoch != epoch || rend_expired(record_exptime(r), wall);
+	return __atomic_load_n(&r->epoch, __ATOMIC_RELAXED);
 }
 
 /* It was asked for.  Within a second it writes once. */
@@ -134,10 +133,18 @@ record_age(struct record *r, int64_t wall)
 		__atomic_store_n(&r->access, (uint16_t)(wall - RECORD_AGE_MAX), __ATOMIC_RELAXED);
 }
 
+/* What is behind the value, before anything else is written: so that a length which is not what it was brings nothing of others to light. */
+static inline void
+record_pad(struct record *r, size_t size)
+{
+	memset((char *)r + size - 8, 0, 8);
+}
+
 /* Copies one to where nobody sees it yet, while others may mark the old one. */
 static inline void
 record_copy(struct record *to, const struct record *from)
 {
+	record_pad(to, record_footprint(from));
 	to->version = from->version;
 	to->exptime = (uint32_t)record_exptime(from);
 	to->flags = from->flags;
@@ -145,7 +152,7 @@ record_copy(struct record *to, const struct record *from)
 	to->len = from->len;
 	to->keylen = from->keylen;
 	to->state = record_state(from);
-	to->epoch = from->epoch;
+	to->epoch = record_epoch(from);
 	to->access = __atomic_load_n(&from->access, __ATOMIC_RELAXED);
 	memcpy(to->key, from->key, (size_t)from->keylen + from->len);
 }

@@ -48,7 +48,7 @@ inherit(const struct rend_op *op, struct draft *d, struct record *old)
 	if ((op->ask.mode & REND_DROP_VALUE) == 0) {
 		r->flags = old->flags;
 		if (d->large == NULL)
-			memcpy(record_value(r), record_value(old), d->len);
+			draft_write(d, 0, record_value(old), d->len);
 	}
 	if (op->ask.mode & REND_INVALIDATE) {
 		state = (state | RECORD_STALE) & (uint8_t)~RECORD_SENT;
@@ -60,11 +60,11 @@ inherit(const struct rend_op *op, struct draft *d, struct record *old)
 
 /* Is a draft that was made for one item as large as what another needs? */
 static bool
-fits(const struct rend_op *op, const struct draft *d, const struct record *old)
+fits(const struct shelf *sh, const struct rend_op *op, const struct draft *d, const struct record *old)
 {
 	if (op->ask.mode & REND_DROP_VALUE)
 		return true;
-	return large_of(old) == d->large && (d->large != NULL || old->len == d->len);
+	return large_of(&sh->store->arena, old) == d->large && (d->large != NULL || old->len == d->len);
 }
 
 /* Room for what is to be left of what is there now.  false: there is none. */
@@ -74,20 +74,23 @@ draft_rest(struct shelf *sh, struct rend_op *op, struct draft *d, enum rend_stat
 	struct large *l = NULL;
 	struct visit v;
 	size_t len = 0;
+	int64_t exptime = 0;
 
 	*d = (struct draft){ 0 };
 	visit_enter(&v, sh, op);
 	*status = may_remove(&v, op);
+	if (*status == REND_OK)
+		exptime = record_exptime(v.found);
 	if (*status == REND_OK && (op->ask.mode & REND_DROP_VALUE) == 0) {
-		l = large_of(v.found);
-		len = large_or_len(v.found);
+		l = large_of(&sh->store->arena, v.found);
+		len = large_or_len(&sh->store->arena, v.found);
 		if (l != NULL)
-			rend_buf_ref(&l->buf);
+			large_own(l);
 	}
 	visit_leave(&v);
 	if (*status != REND_OK)
 		return false;
-	if (l == NULL ? draft_new(d, sh, op, len) : draft_again(d, sh, op, l))
+	if (l == NULL ? draft_new(d, sh, op, len, exptime) : draft_of_large(d, sh, op, l, exptime))
 		return true;
 	*status = REND_NO_MEMORY;
 	return false;
@@ -106,7 +109,7 @@ leave(struct shelf *sh, struct rend_op *op)
 			return status;
 		visit_enter(&v, sh, op);
 		status = may_remove(&v, op);
-		same = status != REND_OK || fits(op, &d, v.found);
+		same = status != REND_OK || fits(sh, op, &d, v.found);
 		if (same && status == REND_OK) {
 			inherit(op, &d, v.found);
 			if (!visit_put(&v, op, &d))

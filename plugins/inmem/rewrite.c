@@ -5,8 +5,10 @@
  */
 #include "rewrite.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "haul.h"
 #include "number.h"
 #include "verb.h"
 
@@ -15,7 +17,8 @@ struct change {
 	size_t len;	/* of the new value */
 	size_t old_len; /* of the one it was planned for */
 	uint64_t version;
-	struct large *old; /* that one's large value, with a user more; NULL: it is small */
+	int64_t exptime;   /* it has now */
+	struct large *old; /* that one's large value, pinned; NULL: it is small */
 	size_t ndigits;
 	char digits[NUMBER_DIGITS_MAX];
 	uint64_t number;
@@ -34,35 +37,69 @@ plan_join(const struct visit *v, const struct rend_op *op, struct change *c)
 }
 
 static void
-fill_join(const struct rend_op *op, const struct change *c, char *to)
+fill_join(const struct rend_op *op, const struct change *c, const struct draft *d)
 {
-	rend_value_copy_out(&op->item.value, 0, to + (op->verb == REND_APPEND ? c->old_len : 0), op->item.value.len);
+	draft_write_value(d, op->verb == REND_APPEND ? c->old_len : 0, &op->item.value);
 }
 
 /* Where the old value's bytes go. */
-static char *
-old_place(const struct rend_op *op, char *to)
+static size_t
+old_place(const struct rend_op *op)
 {
-	return to + (op->verb == REND_APPEND ? 0 : op->item.value.len);
+	return op->verb == REND_APPEND ? 0 : op->item.value.len;
+}
+
+/* All of a large value, which stays where it is. */
+static void
+write_old(const struct rend_op *op, const struct change *c, const struct draft *d)
+{
+	size_t at = old_place(op), len;
+	const char *p;
+
+	for (unsigned n = 0; (p = large_piece(d->pages, c->old, n, &len)) != NULL; n++) {
+		draft_write(d, at, p, len);
+		at += len;
+	}
 }
 
 /* ---- incr, decr ---- */
 
-/* The bytes of a value, which lie in one piece. */
-static const char *
-bytes_of(struct record *r)
+/* The number of a large value: almost always it has none, and its first byte says so. */
+static enum rend_status
+parse_large(const struct visit *v, const struct large *l, uint64_t *number)
 {
-	const struct large *l = large_of(r);
+	bool parsed;
+	char *copy;
 
-	return l == NULL ? record_value(r) : l->bytes;
+	if (l->len > NUMBER_VALUE_MAX)
+		return REND_NOT_A_NUMBER;
+	copy = malloc(l->len);
+	if (copy == NULL)
+		return REND_NO_MEMORY;
+	large_read(v->store->arena.pages, l, 0, copy, l->len);
+	parsed = number_parse(copy, l->len, number);
+	free(copy);
+	return parsed ? REND_OK : REND_NOT_A_NUMBER;
+}
+
+static enum rend_status
+parse(const struct visit *v, uint64_t *number)
+{
+	const struct large *l = large_of(&v->store->arena, v->found);
+
+	if (l != NULL)
+		return parse_large(v, l, number);
+	return number_parse(record_value(v->found), v->found->len, number) ? REND_OK : REND_NOT_A_NUMBER;
 }
 
 /* The digits replace the value; a shorter number keeps its length, with spaces, as in memcached. */
 static enum rend_status
 plan_count(const struct visit *v, const struct rend_op *op, struct change *c)
 {
-	if (!number_parse(bytes_of(v->found), c->old_len, &c->number))
-		return REND_NOT_A_NUMBER;
+	enum rend_status status = parse(v, &c->number);
+
+	if (status != REND_OK)
+		return status;
 	c->number = number_step(c->number, op->ask.delta, op->verb == REND_INCR);
 	c->ndigits = number_print(c->digits, c->number);
 	c->len = c->ndigits > c->old_len ? c->ndigits : c->old_len;
@@ -70,15 +107,23 @@ plan_count(const struct visit *v, const struct rend_op *op, struct change *c)
 }
 
 static void
-fill_count(const struct rend_op *op, const struct change *c, char *to)
+fill_count(const struct rend_op *op, const struct change *c, const struct draft *d)
 {
-	memcpy(to, c->digits, c->ndigits);
-	memset(to + c->ndigits, ' ', c->len - c->ndigits);
+	char spaces[256];
+	size_t at = c->ndigits;
+
+	draft_write(d, 0, c->digits, c->ndigits);
+	memset(spaces, ' ', sizeof spaces);
+	for (size_t n; at < c->len; at += n) {
+		n = c->len - at < sizeof spaces ? c->len - at : sizeof spaces;
+		draft_write(d, at, spaces, n);
+	}
 }
 
 static const struct rewriting {
 	enum rend_status (*plan)(const struct visit *v, const struct rend_op *op, struct change *c);
-	void (*fill)(const struct rend_op *op, const struct change *c, char *to); /* all but the old bytes */
+	void (*fill)(
+	    const struct rend_op *op, const struct change *c, const struct draft *d); /* all but the old bytes */
 	bool counts;		  /* incr, decr: nothing of the old bytes stays */
 	enum rend_status without; /* the answer when there is no such key */
 } joining = { plan_join, fill_join, false, REND_NOT_STORED }, counting = { plan_count, fill_count, true, REND_MISS };
@@ -91,8 +136,9 @@ plan(const struct rewriting *how, const struct visit *v, const struct rend_op *o
 	*c = (struct change){ .missing = v->found == NULL };
 	if (c->missing)
 		return (op->ask.mode & REND_IF_CAS) ? REND_MISS : how->without;
-	c->old_len = large_or_len(v->found);
+	c->old_len = large_or_len(&v->store->arena, v->found);
 	c->version = v->found->version;
+	c->exptime = record_exptime(v->found);
 	/* An empty value is none, whatever its version is. */
 	if (how->counts && c->old_len == 0)
 		return REND_NOT_A_NUMBER;
@@ -138,9 +184,9 @@ inherit(
 	if (how->counts && c->len == c->old_len)
 		d->record->state |= record_state(old) & (RECORD_FETCHED | RECORD_STALE | RECORD_SENT);
 	if (how->counts)
-		how->fill(op, c, draft_value(d));
+		how->fill(op, c, d);
 	else if (c->old == NULL)
-		memcpy(old_place(op, draft_value(d)), record_value(old), c->old_len);
+		draft_write(d, old_place(op), record_value(old), c->old_len);
 }
 
 static enum rend_status
@@ -162,20 +208,22 @@ static bool
 draft_change(
     const struct rewriting *how, struct draft *d, struct shelf *sh, const struct rend_op *op, const struct change *c)
 {
-	if (!draft_new(d, sh, op, c->len))
+	if (!draft_new(d, sh, op, c->len, c->exptime))
 		return false;
 	if (how->counts)
 		return true;
-	how->fill(op, c, draft_value(d));
+	how->fill(op, c, d);
 	if (c->old != NULL)
-		memcpy(old_place(op, draft_value(d)), c->old->bytes, c->old_len);
+		write_old(op, c, d);
 	return true;
 }
 
 /* Looks, writes, looks again.  false: the item has changed meanwhile, because another op on this key came first. */
 static bool
-try_change(const struct rewriting *how, struct shelf *sh, struct rend_op *op, enum rend_status *status, bool *missing)
+try_change(const struct rewriting *how, struct shelf *sh, struct rend_op *op, bool *waits, enum rend_status *status,
+    bool *missing)
 {
+	struct pages *p = sh->store->arena.pages;
 	struct change c;
 	struct draft d;
 	struct visit v;
@@ -184,30 +232,34 @@ try_change(const struct rewriting *how, struct shelf *sh, struct rend_op *op, en
 	visit_enter(&v, sh, op);
 	*status = plan(how, &v, op, &c);
 	*missing = c.missing;
-	if (*status == REND_OK && !how->counts) {
-		c.old = large_of(v.found);
+	*waits = *waits && *status == REND_OK && cleaner_has_queue(sh, large_pages(c.len));
+	if (*status == REND_OK && !how->counts && !*waits) {
+		c.old = large_of(&sh->store->arena, v.found);
 		if (c.old != NULL)
-			rend_buf_ref(&c.old->buf);
+			large_pin(p, c.old);
 	}
 	visit_leave(&v);
-	if (*status != REND_OK)
+	if (*status != REND_OK || *waits)
 		return true;
 	if (!draft_change(how, &d, sh, op, &c)) {
-		large_drop(&c.old);
+		if (c.old != NULL)
+			large_unpin(p, c.old);
 		*status = REND_NO_MEMORY;
 		return true;
 	}
 	visit_enter(&v, sh, op);
 	/* The version tells them apart, but for one that somebody chose again: that may be another number, of the same length. */
-	same = v.found != NULL && v.found->version == c.version && large_or_len(v.found) == c.old_len &&
-	       (how->counts || large_of(v.found) == c.old);
+	same = v.found != NULL && v.found->version == c.version &&
+	       large_or_len(&sh->store->arena, v.found) == c.old_len &&
+	       (how->counts || large_of(&sh->store->arena, v.found) == c.old);
 	if (same && how->counts)
 		same = plan(how, &v, op, &c) == REND_OK && c.len == d.len;
 	if (same)
 		*status = put_change(how, &v, op, &c, &d);
 	visit_leave(&v);
 	draft_waste(&d, sh);
-	large_drop(&c.old);
+	if (c.old != NULL)
+		large_unpin(p, c.old);
 	return same;
 }
 
@@ -241,14 +293,14 @@ try_begin(const struct rewriting *how, struct shelf *sh, struct rend_op *op, enu
 		*status = REND_TOO_BIG;
 		return true;
 	}
-	if (!draft_new(&d, sh, op, c.len)) {
+	if (!draft_new(&d, sh, op, c.len, op->ask.vivify)) {
 		*status = REND_NO_MEMORY;
 		return true;
 	}
 	if (how->counts)
-		memcpy(draft_value(&d), c.digits, c.len);
+		draft_write(&d, 0, c.digits, c.len);
 	else
-		rend_value_copy_out(&op->item.value, 0, draft_value(&d), c.len);
+		draft_write_value(&d, 0, &op->item.value);
 	r = d.record;
 	r->flags = how->counts ? 0 : op->item.flags;
 	record_set_exptime(r, op->ask.vivify);
@@ -270,32 +322,45 @@ try_begin(const struct rewriting *how, struct shelf *sh, struct rend_op *op, enu
 /* Each try lost means that another op on the key won; one that loses so often asks its client to come again. */
 #define REWRITE_TRIES 64
 
-static void
-rewrite(const struct rewriting *how, struct shelf *sh, struct rend_op *op)
+/* false: it has to wait. */
+static bool
+rewrite(const struct rewriting *how, struct shelf *sh, struct rend_op *op, bool may_wait)
 {
 	enum rend_status status = REND_OK;
 	bool missing;
 
 	shelf_enter(sh);
 	for (int i = 0; i < REWRITE_TRIES; i++) {
-		if (!try_change(how, sh, op, &status, &missing))
+		bool waits = may_wait;
+
+		if (!try_change(how, sh, op, &waits, &status, &missing))
 			continue;
+		if (waits)
+			return false;
 		if (!missing || (op->ask.mode & REND_VIVIFY) == 0 || try_begin(how, sh, op, &status)) {
 			rend_done(op, status);
-			return;
+			return true;
 		}
 	}
 	rend_done(op, REND_BUSY);
+	return true;
+}
+
+bool
+rewrite_join_again(struct shelf *sh, struct rend_op *op, bool may_wait)
+{
+	return rewrite(&joining, sh, op, may_wait);
 }
 
 void
 rewrite_join(void *inst, struct rend_op *op)
 {
-	rewrite(&joining, inst, op);
+	if (!rewrite(&joining, inst, op, true))
+		haul_begin(inst, op);
 }
 
 void
 rewrite_count(void *inst, struct rend_op *op)
 {
-	rewrite(&counting, inst, op);
+	rewrite(&counting, inst, op, false);
 }

@@ -4,8 +4,13 @@
 
 #include "rend/op.h"
 
-/* append, prepend */
+struct shelf;
+
+/* append, prepend.  One that needs much memory, while somebody else seeks much, waits its turn among the hauls (haul.h). */
 void rewrite_join(void *inst, struct rend_op *op);
+
+/* The same for one that waits; may_wait: it may go on doing so.  false: it does; true: it is over. */
+bool rewrite_join_again(struct shelf *sh, struct rend_op *op, bool may_wait);
 
 /* incr, decr */
 void rewrite_count(void *inst, struct rend_op *op);

@@ -13,7 +13,7 @@
 /* As in inmem.c. */
 struct inmem_conf {
 	uint64_t memory;
-	bool evict;
+	bool evict, hand_over;
 };
 
 struct rig {
@@ -28,7 +28,7 @@ extern struct rig rig;
 void rig_open(uint64_t memory, bool evict);
 void rig_close(void);
 uint64_t metric(const char *name);
-/* All of inmem's answers come at once. */
+/* The worker turns until the op is done. */
 enum rend_status submit(struct rend_op *op);
 struct rend_op *op(unsigned verb, const char *key);
 enum rend_status store_until(unsigned verb, const char *key, const void *p, size_t len, int64_t exptime);

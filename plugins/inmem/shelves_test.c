@@ -25,7 +25,7 @@ shelves_make(uint64_t limit, bool evict)
 {
 	clock_fake(1000000000, 1000);
 	hash_seed(7);
-	store = store_new(limit, evict, 2);
+	store = store_new(limit, evict, true, 2);
 	assert_non_null(store);
 	for (unsigned w = 0; w < 2; w++)
 		assert_non_null(shelves[w] = shelf_new(store, w));
@@ -49,16 +49,35 @@ op_of(struct op *o, int key)
 	return &o->op;
 }
 
-/* A value that says whose it is. */
-void
-describe(char *to, int key, size_t len)
+char
+described(int key, size_t at)
 {
-	for (size_t i = 0; i < len; i++)
-		to[i] = (char)('a' + ((size_t)key * 7 + i * 3) % 26);
+	return (char)('a' + ((size_t)key * 7 + at * 3) % 26);
+}
+
+/* The same, in parts of any length. */
+void
+write_described(const struct draft *d, int key, size_t len)
+{
+	char part[4999];
+
+	for (size_t at = 0; at < len; at += sizeof part) {
+		size_t n = len - at < sizeof part ? len - at : sizeof part;
+
+		for (size_t i = 0; i < n; i++)
+			part[i] = described(key, at + i);
+		draft_write(d, at, part, n);
+	}
 }
 
 bool
 put(struct shelf *sh, int key, size_t len)
+{
+	return put_until(sh, key, len, 0);
+}
+
+bool
+put_until(struct shelf *sh, int key, size_t len, int64_t exptime)
 {
 	struct op o;
 	struct draft d;
@@ -66,9 +85,10 @@ put(struct shelf *sh, int key, size_t len)
 	bool done;
 
 	shelf_enter(sh);
-	if (!draft_new(&d, sh, op_of(&o, key), len))
+	if (!draft_new(&d, sh, op_of(&o, key), len, exptime))
 		return false;
-	describe(draft_value(&d), key, len);
+	record_set_exptime(d.record, exptime);
+	write_described(&d, key, len);
 	visit_enter(&v, sh, &o.op);
 	done = visit_put(&v, &o.op, &d);
 	visit_leave(&v);
@@ -89,6 +109,19 @@ drop(struct shelf *sh, int key)
 	visit_leave(&v);
 }
 
+void
+touch(struct shelf *sh, int key, int64_t exptime)
+{
+	struct op o;
+	struct visit v;
+
+	shelf_enter(sh);
+	visit_enter(&v, sh, op_of(&o, key));
+	if (v.found != NULL)
+		visit_touch(&v, exptime);
+	visit_leave(&v);
+}
+
 struct record *
 find(int key)
 {
@@ -101,10 +134,32 @@ find(int key)
 bool
 is_whole(struct record *r, int key, size_t len)
 {
-	char should[4096];
+	const struct large *l = large_of(&store->arena, r);
+	const char *bytes = record_value(r);
 
-	describe(should, key, len);
-	return r->len == len && memcmp(record_value(r), should, len) == 0;
+	if (l != NULL)
+		return large_is_whole(l, key, len);
+	if (r->len != len)
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if (bytes[i] != described(key, i))
+			return false;
+	return true;
+}
+
+bool
+large_is_whole(const struct large *l, int key, size_t len)
+{
+	size_t at = 0, n;
+	const char *p;
+
+	if (l->len != len)
+		return false;
+	for (unsigned piece = 0; (p = large_piece(store->arena.pages, l, piece, &n)) != NULL; piece++)
+		for (size_t i = 0; i < n; i++, at++)
+			if (p[i] != described(key, at))
+				return false;
+	return at == len;
 }
 
 void

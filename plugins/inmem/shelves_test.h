@@ -19,12 +19,18 @@ struct op {
 };
 struct rend_op *op_of(struct op *o, int key);
 
+/* The byte that a key's value has there. */
+char described(int key, size_t at);
+
 /* len bytes that say whose they are. */
-void describe(char *to, int key, size_t len);
+void write_described(const struct draft *d, int key, size_t len);
 bool is_whole(struct record *r, int key, size_t len);
+bool large_is_whole(const struct large *l, int key, size_t len);
 
 bool put(struct shelf *sh, int key, size_t len);
+bool put_until(struct shelf *sh, int key, size_t len, int64_t exptime);
 void drop(struct shelf *sh, int key);
+void touch(struct shelf *sh, int key, int64_t exptime);
 struct record *find(int key);
 
 /* The worker is at work no more. */

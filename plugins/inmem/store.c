@@ -3,32 +3,50 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "haul.h"
+#include "pin.h"
 #include "rend/plugin.h"
+#include "ticking.h"
 
 /* Small ones are at most this part of a segment: what does not fit at the end of one is lost. */
 #define SMALL_SEGMENT_PART 8
-#define SMALL_MAX	   (16 * 1024)
+
+/* Measured: from 6,000 bytes on pages cost no more than copies, and less when values are stored again. */
+#define SMALL_MAX (8 * 1024)
 
 /* Of the limit all workers' blocks for answers take at most a sixteenth: each may have four. */
 #define OUTGOING_PART 64
 #define OUTGOING_MAX  (64 * 1024)
 
+/* Of the limit, what answers may hold of large values for long, and in all; see pin.h. */
+#define PINNED_PART	 10
+#define PINNED_MOST_PART 2
+
 /* Buckets gone through in a second, at most, and the time in which all should have been. */
 #define SWEEP_MOST    8192
 #define SWEEP_SECONDS 30
 
+/* Buckets in one step; and the time after which no step begins where each may take long. */
+#define SWEEP_PART 4
+#define SWEEP_NS   5000000
+
+/* Once a second each worker goes through what came from another process for so long. */
+#define PROOF_NS 5000000
+
 /* A flush sweeps so much that all have been gone through before 16 bits of epochs come around. */
 #define SWEEP_FLUSHES 16384
 
-static size_t
-own_bytes(const struct store *s)
+size_t
+store_own_bytes(const struct store *s)
 {
-	return sizeof *s + s->workers * (sizeof *s->counts + sizeof(struct grace_thread) + sizeof(struct shelf));
+	return sizeof *s + s->workers * (sizeof *s->counts + sizeof(struct grace_thread) + sizeof(struct shelf) +
+					    sizeof(struct haulage));
 }
 
 struct store *
-store_new(uint64_t limit, bool evict, unsigned workers)
+store_bare(bool evict, unsigned workers)
 {
 	struct store *s;
 
@@ -37,35 +55,110 @@ store_new(uint64_t limit, bool evict, unsigned workers)
 	memset(s, 0, sizeof *s);
 	s->evict = evict;
 	s->workers = workers;
+	s->given_fds[0] = s->given_fds[1] = -1;
 	if (posix_memalign((void **)&s->counts, 64, workers * sizeof *s->counts) != 0)
 		goto no_counts;
 	memset(s->counts, 0, workers * sizeof *s->counts);
+	if (posix_memalign((void **)&s->haulages, 64, workers * sizeof *s->haulages) != 0)
+		goto no_haulages;
+	for (unsigned w = 0; w < workers; w++)
+		haulage_init(&s->haulages[w]);
 	if (grace_init(&s->grace, workers) != 0)
 		goto no_grace;
-	if (arena_init(&s->arena, limit) != 0)
-		goto no_arena;
-	if (!budget_take(s->arena.budget, own_bytes(s)))
-		goto no_room;
-	if (log_init(&s->log, &s->arena, &s->grace, workers) != 0)
-		goto no_log;
-	index_init(&s->index, &s->arena);
-	ghost_init(&s->ghost, s->arena.base + s->arena.ghost_at, s->arena.ghost_lines);
-	s->small_max = arena_segment_size(&s->arena) / SMALL_SEGMENT_PART;
-	if (s->small_max > SMALL_MAX)
-		s->small_max = SMALL_MAX;
+	proof_init(&s->proof);
 	return s;
-no_log:
-	log_fini(&s->log);
-	budget_give(s->arena.budget, own_bytes(s));
-no_room:
-	arena_fini(&s->arena);
-no_arena:
-	grace_fini(&s->grace);
 no_grace:
+	free(s->haulages);
+no_haulages:
 	free(s->counts);
 no_counts:
 	free(s);
 	return NULL;
+}
+
+void
+store_bare_free(struct store **sp)
+{
+	struct store *s = *sp;
+
+	*sp = NULL;
+	proof_fini(&s->proof);
+	grace_fini(&s->grace);
+	free(s->haulages);
+	free(s->counts);
+	free(s);
+}
+
+void
+store_finish(struct store *s)
+{
+	s->arena.pages->pinned_max = s->arena.limit / PINNED_PART;
+	s->arena.pages->pinned_most = s->arena.limit / PINNED_MOST_PART;
+	ghost_init(&s->ghost, s->arena.base + s->arena.ghost_at, s->arena.ghost_lines);
+	s->small_max = arena_segment_size(&s->arena) / SMALL_SEGMENT_PART;
+	if (s->small_max > SMALL_MAX)
+		s->small_max = SMALL_MAX;
+}
+
+int
+store_fill_in(struct store *s, uint64_t limit, bool hand_over)
+{
+	if (arena_init(&s->arena, limit, hand_over) != 0)
+		return -1;
+	if (!budget_take(s->arena.budget, store_own_bytes(s)))
+		goto no_room;
+	if (log_init(&s->log, &s->arena, &s->grace, s->workers) != 0)
+		goto no_log;
+	index_init(&s->index, &s->arena);
+	s->served = true;
+	store_finish(s);
+	return 0;
+no_log:
+	budget_give(s->arena.budget, log_bytes(&s->log) + store_own_bytes(s));
+	log_fini(&s->log);
+no_room:
+	arena_fini(&s->arena);
+	return -1;
+}
+
+void
+store_begin(struct store *s)
+{
+	if (__atomic_exchange_n(&s->served, true, __ATOMIC_ACQ_REL))
+		return;
+	/* Two would be at work in it. */
+	if (!header_become(&s->arena, HEADER_TAKEN, HEADER_LIVE))
+		rend_panic(__FILE__, __LINE__, "inmem: the memory that was handed over is another process's again");
+}
+
+struct store *
+store_new(uint64_t limit, bool evict, bool hand_over, unsigned workers)
+{
+	struct store *s = store_bare(evict, workers);
+
+	if (s != NULL && store_fill_in(s, limit, hand_over) != 0)
+		store_bare_free(&s);
+	return s;
+}
+
+uint64_t
+store_bytes(const struct store *s)
+{
+	uint64_t pages = index_buckets(&s->index) / INDEX_BUCKETS + growth_runs(&s->index) - s->arena.sets;
+
+	return store_own_bytes(s) + pages * ARENA_PAGE + log_bytes(&s->log);
+}
+
+static void
+drop_its_large(struct store *s, uint64_t location)
+{
+	struct record *r = arena_at(&s->arena, location);
+	struct large *l;
+
+	if (!arena_in_log(&s->arena, location) || !store_believes(s, location, r))
+		return;
+	l = large_of(&s->arena, r);
+	large_drop(s->arena.pages, &l);
 }
 
 /* What clients still read of large values keeps the budget, and nothing else. */
@@ -78,31 +171,43 @@ drop_all_large(struct store *s)
 	for (uint64_t n = 0; n < buckets; n++)
 		for (unsigned i = 0; i < INDEX_SLOTS; i++) {
 			uint64_t entry = index_bucket(&s->index, n)->slots[i];
-			struct large *l = entry == 0 ? NULL : large_of(arena_at(&s->arena, entry_location(entry)));
 
-			large_drop(&l);
+			if (entry != 0)
+				drop_its_large(s, entry_location(entry));
 		}
+}
+
+static void
+close_pipes(const struct store *s)
+{
+	for (int i = 0; i < 2; i++)
+		if (s->given_fds[i] >= 0)
+			close(s->given_fds[i]);
 }
 
 void
 store_free(struct store **sp)
 {
 	struct store *s = *sp;
-	uint64_t pages;
 
 	*sp = NULL;
 	if (s == NULL)
 		return;
-	drop_all_large(s);
-	pages = index_buckets(&s->index) / INDEX_BUCKETS + growth_runs(&s->index) - s->arena.sets;
-	budget_give(s->arena.budget, pages * ARENA_PAGE);
+	if (s->given || !s->served) {
+		/* What is in the arena is another's, or may be again. */
+		close_pipes(s);
+		store_free(&s->spare);
+		pins_leave(s->arena.pages);
+		budget_give(s->arena.budget, s->given ? s->given_bytes : store_bytes(s));
+	} else {
+		drop_all_large(s);
+		budget_give(s->arena.budget, store_bytes(s));
+	}
+	tenants_fini(&s->tenants);
 	index_fini(&s->index);
 	log_fini(&s->log);
-	budget_give(s->arena.budget, own_bytes(s));
 	arena_fini(&s->arena);
-	grace_fini(&s->grace);
-	free(s->counts);
-	free(s);
+	store_bare_free(&s);
 }
 
 struct shelf *
@@ -116,8 +221,11 @@ shelf_new(struct store *s, unsigned worker)
 	sh->store = s;
 	sh->worker = worker;
 	sh->dice = worker + 1;
+	haulage_enter(&s->haulages[worker], sh);
 	cleaner_init(&sh->cleaner);
 	rank_init(&sh->rank);
+	if (s->average != 0)
+		sh->rank.average = s->average;
 	outgoing_init(&sh->outgoing, s->arena.budget, block < OUTGOING_MAX ? block : OUTGOING_MAX);
 	return sh;
 }
@@ -128,6 +236,7 @@ shelf_free(struct shelf **sp)
 	struct shelf *sh = *sp;
 
 	*sp = NULL;
+	haulage_leave(&sh->store->haulages[sh->worker]);
 	cleaner_fini(sh);
 	outgoing_fini(&sh->outgoing);
 	grace_leave(&sh->store->grace, sh->worker);
@@ -148,7 +257,9 @@ store_find(struct store *s, const struct rend_op *op, int64_t wall, uint64_t **s
 	if (*entry == 0)
 		return NULL;
 	r = arena_at(&s->arena, entry_location(*entry));
-	return record_gone(r, epoch, wall) ? NULL : r;
+	if (__builtin_expect(record_epoch(r) != epoch, 0) && !proof_shows(s, r, epoch))
+		return NULL;
+	return rend_expired(record_exptime(r), wall) ? NULL : r;
 }
 
 /* In two rounds: what is fetched in the first, the second reads. */
@@ -185,19 +296,48 @@ store_count(const struct store *s)
 	return sum < 0 ? 0 : (uint64_t)sum;
 }
 
-/* The record is nobody's any more, whether anybody ever saw it or not. */
+/* The record is nobody's any more. */
 static void
 forget(struct shelf *sh, uint64_t location, struct gone *gone)
 {
 	struct store *s = sh->store;
 	const struct record *r = arena_at(&s->arena, location);
-	struct large *l = large_of(r);
+	struct large *l;
+	bool believed;
 
-	if (l != NULL) {
-		log_weigh(&s->log, location, -(int64_t)l->cost);
-		gone_add(gone, l);
+	if (!arena_in_log(&s->arena, location)) {
+		rend_count(s->counters.audit_dropped, 1);
+		return;
 	}
-	log_dead(&s->log, location, record_footprint(r));
+	/* If it has not been gone through it is not now: that takes too long under a lock, and the record is looked at by itself. */
+	believed = !proof_failed_of_segment(s, arena_segment(&s->arena, location));
+	/* What is not of this process may be in no chain; of a damaged one a large value is freed that is right by itself. */
+	if (!proof_is_own(s, r) && !proof_of_record(s, r)) {
+		rend_count(s->counters.audit_dropped, 1);
+		return;
+	}
+	l = large_of(&s->arena, r);
+	if (l != NULL && proof_of_value(s, r)) {
+		log_weigh(&s->log, location, -(int64_t)large_cost(l));
+		gone_add(gone, s->arena.pages, l);
+	} else if (l != NULL && believed) {
+		rend_count(s->counters.audit_dropped, 1);
+	}
+	if (believed)
+		log_gone(&s->log, location, record_footprint(r), (uint32_t)record_exptime(r));
+	else
+		rend_count(s->counters.audit_dropped, 1);
+}
+
+void
+store_touch(struct store *s, struct record *r, int64_t exptime)
+{
+	uint64_t location = arena_location(&s->arena, r);
+	uint32_t old = (uint32_t)record_exptime(r);
+
+	record_set_exptime(r, exptime);
+	log_expires(&s->log, location, record_footprint(r), (uint32_t)record_exptime(r));
+	log_expires_not(&s->log, location, record_footprint(r), old);
 }
 
 void
@@ -214,7 +354,7 @@ store_reclaim(struct shelf *sh, uint64_t location, struct gone *gone)
 	const struct record *r = arena_at(&sh->store->arena, location);
 
 	rend_count(c->reclaimed, 1);
-	if ((record_state(r) & RECORD_FETCHED) == 0)
+	if (arena_in_log(&sh->store->arena, location) && (record_state(r) & RECORD_FETCHED) == 0)
 		rend_count(c->expired_unfetched, 1);
 	store_drop(sh, location, gone);
 }
@@ -226,7 +366,7 @@ store_evict(struct shelf *sh, uint64_t location, struct gone *gone)
 	const struct record *r = arena_at(&sh->store->arena, location);
 
 	rend_count(c->evictions, 1);
-	if ((record_state(r) & RECORD_FETCHED) == 0)
+	if (arena_in_log(&sh->store->arena, location) && (record_state(r) & RECORD_FETCHED) == 0)
 		rend_count(c->evicted_unfetched, 1);
 	store_drop(sh, location, gone);
 }
@@ -241,39 +381,64 @@ sweep_entry(struct shelf *sh, uint64_t entry, uint16_t epoch, int64_t wall)
 	struct gone gone = { 0 };
 	struct home h;
 
-	record_age(r, wall);
-	if (!record_gone(r, epoch, wall))
+	if (!arena_in_log(&s->arena, entry_location(entry)) || !index_fits(entry, r->hash) ||
+	    proof_is_due(s, entry_location(entry)))
 		return;
+	if (!store_gone(s, r, epoch, wall)) {
+		record_age(r, wall);
+		return;
+	}
+	/* Without the lock, which whoever asks for such a key would wait for. */
+	store_believes_segment(s, arena_segment(&s->arena, entry_location(entry)));
 	index_lock(&h, &s->index, r->hash);
 	/* Somebody may have flushed since, and stored. */
 	epoch = (uint16_t)__atomic_load_n(&s->epoch, __ATOMIC_ACQUIRE);
-	if (index_look_at(&h, entry_location(entry)) && record_gone(r, epoch, wall)) {
+	if (index_look_at(&h, entry_location(entry)) && store_gone(s, r, epoch, wall)) {
 		index_clear(&h);
 		store_reclaim(sh, entry_location(entry), &gone);
 	}
 	index_unlock(&h);
-	gone_drop(&gone);
+	gone_drop(&gone, s->arena.pages);
+}
+
+static void
+sweep_bucket(struct shelf *sh, const struct bucket *b, uint16_t epoch, int64_t wall)
+{
+	uint64_t entries[INDEX_SLOTS];
+
+	for (unsigned i = 0; i < INDEX_SLOTS; i++) {
+		entries[i] = __atomic_load_n(&b->slots[i], __ATOMIC_ACQUIRE);
+		__builtin_prefetch(arena_at(&sh->store->arena, entry_location(entries[i])));
+	}
+	for (unsigned i = 0; i < INDEX_SLOTS; i++)
+		if (entries[i] != 0)
+			sweep_entry(sh, entries[i], epoch, wall);
+}
+
+/* What was flushed may have to be looked at first, if it came from another process: then it ends when that takes long. */
+static bool
+is_long(const struct store *s, uint64_t until)
+{
+	return s->proof.from != s->proof.to && ticking_ns() >= until;
 }
 
 void
 store_sweep(struct shelf *sh, uint64_t buckets)
 {
 	struct store *s = sh->store;
-	uint64_t all = index_buckets(&s->index), turn = __atomic_fetch_add(&s->swept, buckets, __ATOMIC_RELAXED);
+	uint64_t all = index_buckets(&s->index), until = ticking_ns() + SWEEP_NS;
 	uint16_t epoch = (uint16_t)__atomic_load_n(&s->epoch, __ATOMIC_ACQUIRE);
 	int64_t wall = rend_wall();
 
-	for (uint64_t n = 0; n < buckets && n < all; n++) {
-		struct bucket *b = index_bucket(&s->index, (turn + n) % all);
-		uint64_t entries[INDEX_SLOTS];
+	if (buckets > all)
+		buckets = all;
+	for (uint64_t part; buckets > 0 && !is_long(s, until); buckets -= part) {
+		uint64_t turn;
 
-		for (unsigned i = 0; i < INDEX_SLOTS; i++) {
-			entries[i] = __atomic_load_n(&b->slots[i], __ATOMIC_ACQUIRE);
-			__builtin_prefetch(arena_at(&s->arena, entry_location(entries[i])));
-		}
-		for (unsigned i = 0; i < INDEX_SLOTS; i++)
-			if (entries[i] != 0)
-				sweep_entry(sh, entries[i], epoch, wall);
+		part = buckets < SWEEP_PART ? buckets : SWEEP_PART;
+		turn = __atomic_fetch_add(&s->swept, part, __ATOMIC_RELAXED);
+		for (uint64_t n = 0; n < part; n++)
+			sweep_bucket(sh, index_bucket(&s->index, (turn + n) % all), epoch, wall);
 	}
 }
 
@@ -285,12 +450,34 @@ store_flush(struct shelf *sh)
 	store_sweep(sh, index_buckets(&sh->store->index) / SWEEP_FLUSHES + 1);
 }
 
+static void
+look_after_tenants(struct store *s)
+{
+	if (s->tenants.count == 0)
+		return;
+	/* Who looks at a value that they pin has this lock. */
+	pthread_mutex_lock(&s->proof.lock);
+	tenants_look(&s->tenants, &s->arena);
+	pthread_mutex_unlock(&s->proof.lock);
+}
+
 void
 store_tick(struct shelf *sh)
 {
-	uint64_t buckets = index_buckets(&sh->store->index) / SWEEP_SECONDS + INDEX_BUCKETS;
+	struct store *s = sh->store;
+	uint64_t buckets = index_buckets(&s->index) / SWEEP_SECONDS + INDEX_BUCKETS;
 
+	/* Not yet, or no more: then another process may still have it, or has it. */
+	if (!__atomic_load_n(&s->served, __ATOMIC_RELAXED) || __atomic_load_n(&s->given, __ATOMIC_ACQUIRE))
+		return;
+	if (sh->worker == 0)
+		look_after_tenants(s);
 	shelf_enter(sh);
+	if (proof_runs(&s->proof, __atomic_load_n(&s->epoch, __ATOMIC_ACQUIRE))) {
+		proof_tick(s, ticking_ns() + PROOF_NS);
+		/* Somebody may be waiting for room since. */
+		shelf_enter(sh);
+	}
 	store_sweep(sh, buckets < SWEEP_MOST ? buckets : SWEEP_MOST);
 	cleaner_tick(sh);
 	grace_leave(&sh->store->grace, sh->worker);

@@ -17,15 +17,18 @@
 #include "cleaner.h"
 #include "ghost.h"
 #include "grace.h"
+#include "header.h"
 #include "growth.h"
 #include "index.h"
 #include "large.h"
 #include "log.h"
 #include "outgoing.h"
+#include "proof.h"
 #include "rank.h"
 #include "record.h"
 #include "rend/metrics.h"
 #include "rend/op.h"
+#include "tenant.h"
 
 /* An item may take this part of the limit; more is TOO_BIG. */
 #define STORE_ITEM_SHARE 2
@@ -43,13 +46,24 @@ struct store {
 	struct ghost ghost;
 	bool evict;
 	unsigned workers;
-	size_t small_max; /* bytes of value; longer ones are struct large */
+	size_t small_max; /* bytes of value; longer ones lie in pages */
 	struct store_count *counts;
-	uint64_t epoch;	  /* atomic; flush_all adds one: items of an earlier one are gone */
-	uint64_t version; /* atomic; the last one that was given */
-	uint64_t swept;	  /* atomic; buckets that were looked through */
+	struct haulage *haulages; /* one of each worker */
+	uint64_t epoch;		  /* atomic; flush_all adds one: items of an earlier one are gone */
+	uint64_t version;	  /* atomic; the last one that was given */
+	uint64_t swept;		  /* atomic; buckets that were looked through */
+	bool quest;		  /* atomic; somebody seeks much memory: see cleaner.h */
+	int64_t average;	  /* with which workers begin; 0: with another; see rank.h */
+	struct proof proof;
+	struct tenants tenants; /* under proof.lock */
+	bool served;		/* atomic; false: it was taken over, and asked nothing yet */
+	bool given;		/* atomic; to another process: nothing in the arena is changed */
+	int given_fds[2];
+	uint64_t given_bytes;
+	struct store *spare; /* while it is given: an empty one, with which it begins if what was given is lost */
 	struct store_counters {
 		struct rend_counter *total_items, *evictions, *evicted_unfetched, *reclaimed, *expired_unfetched;
+		struct rend_counter *audit_dropped;
 	} counters;
 };
 
@@ -65,18 +79,67 @@ struct shelf {
 };
 
 /* NULL: no memory, also if the limit is too small. */
-struct store *store_new(uint64_t limit, bool evict, unsigned workers);
+struct store *store_new(uint64_t limit, bool evict, bool hand_over, unsigned workers);
 void store_free(struct store **sp);
+
+/* A store without an arena, and its end; and what follows when there is one.  For store_new() and store_take(). */
+struct store *store_bare(bool evict, unsigned workers);
+void store_bare_free(struct store **sp);
+int store_fill_in(
+    struct store *s, uint64_t limit, bool hand_over); /* an empty arena; 0, or -1: no memory, or too little */
+void store_finish(struct store *s);
+
+/* Bytes of the budget that it has: for what lies in the process; and with all segments, and the index. */
+size_t store_own_bytes(const struct store *s);
+uint64_t store_bytes(const struct store *s);
 
 /* NULL: no memory. */
 struct shelf *shelf_new(struct store *s, unsigned worker);
 void shelf_free(struct shelf **sp);
 
+/* It is this process's alone from now on.  Any worker. */
+void store_begin(struct store *s);
+
+/* The first op came, or memory is asked for: from here on it is not as it was taken.  Before anything in the arena is changed. */
+static inline void
+store_served(struct store *s)
+{
+	if (__builtin_expect(!__atomic_load_n(&s->served, __ATOMIC_RELAXED), 0))
+		store_begin(s);
+}
+
 /* An op begins, on this worker: what it found before, it has forgotten. */
 static inline void
 shelf_enter(struct shelf *sh)
 {
+	store_served(sh->store);
 	grace_enter(&sh->store->grace, sh->worker);
+}
+
+/* ---- what came from another process ---- */
+
+/* Has it expired, or was it flushed, or can it not be believed?  It is of this epoch if it is alive. */
+static inline bool
+store_gone(struct store *s, struct record *r, uint16_t epoch, int64_t wall)
+{
+	return (__builtin_expect(record_epoch(r) != epoch, 0) && !proof_admits(s, r, epoch)) ||
+	       rend_expired(record_exptime(r), wall);
+}
+
+/* Are the records of a segment what they should be? */
+static inline bool
+store_believes_segment(struct store *s, uint32_t segment)
+{
+	return __builtin_expect(__atomic_load_n(&s->log.segments[segment].taken, __ATOMIC_ACQUIRE) == 0, 1) ||
+	       proof_of_segment(s, segment);
+}
+
+/* Can its sizes be believed, and where it says that a large value is? */
+static inline bool
+store_believes(struct store *s, uint64_t location, const struct record *r)
+{
+	return store_believes_segment(s, arena_segment(&s->arena, location)) &&
+	       ((record_state(r) & RECORD_LARGE) == 0 || proof_of_value(s, r));
 }
 
 /* ---- reading ---- */
@@ -87,7 +150,8 @@ store_key(const struct rend_op *op)
 	return (struct index_key){ .key = op->key, .len = op->keylen, .hash = index_hash(op->hash) };
 }
 
-/* The record of the op's key if it is alive; NULL: none.  Good until the next shelf_enter(). */
+/* The record of the op's key if it is alive; NULL: none.  Good until the next shelf_enter().  Nothing is written to it if it is of an earlier epoch than
+ * the store: then it came from another process, and only what is told of it was looked at. */
 struct record *store_find(struct store *s, const struct rend_op *op, int64_t wall, uint64_t **slot, uint64_t *entry);
 
 /* Fetches into the cache what ops on the keys with these hashes, at most REND_PREFETCH_MAX, will look at. */
@@ -98,6 +162,7 @@ void store_warm(struct store *s, const uint64_t *hashes, size_t count);
 struct draft {
 	struct record *record; /* NULL: none */
 	uint64_t location;
+	struct pages *pages;
 	struct large *large; /* of a value that is too large for the log, else NULL */
 	unsigned hits;	     /* that are remembered of its key */
 	size_t len;	     /* of the value */
@@ -107,20 +172,17 @@ struct draft {
 bool store_fits(const struct store *s, size_t keylen, size_t len);
 
 /*
- * A record for the op's key, with room for len bytes; others go for it.  Its flags, exptime and state are 0.  Not in a visit, and the worker holds
- * on to nothing that it found.  false: there is no room.
+ * A record for the op's key, with room for len bytes; others go for it.  Its flags, exptime and state are 0; exptime says what it will be, as far
+ * as that is known.  Not in a visit, and the worker holds on to nothing that it found.  false: there is no room.
  */
-bool draft_new(struct draft *d, struct shelf *sh, const struct rend_op *op, size_t len);
+bool draft_new(struct draft *d, struct shelf *sh, const struct rend_op *op, size_t len, int64_t exptime);
 
-/* The same for a value that is there already, whose user more the draft becomes (NULL: no value at all). */
-bool draft_again(struct draft *d, struct shelf *sh, const struct rend_op *op, struct large *large);
+/* The same for a large value that is there already: the caller's part as an owner goes over to the draft, or is dropped. */
+bool draft_of_large(struct draft *d, struct shelf *sh, const struct rend_op *op, struct large *large, int64_t exptime);
 
-/* Where the value is to be written. */
-static inline char *
-draft_value(struct draft *d)
-{
-	return d->large != NULL ? d->large->buf.data : record_value(d->record);
-}
+/* Writes len bytes of the value, from byte `at` on. */
+void draft_write(const struct draft *d, size_t at, const char *from, size_t len);
+void draft_write_value(const struct draft *d, size_t at, const struct rend_value *value);
 
 /* Nobody will see it.  One that is none, or was put, is fine. */
 void draft_waste(struct draft *d, struct shelf *sh);
@@ -155,6 +217,9 @@ void visit_take(struct visit *v);
 
 /* Gives v->found another time; if that has passed, it is gone. */
 void visit_touch(struct visit *v, int64_t exptime);
+
+/* Gives a record that others can find another time, in a visit. */
+void store_touch(struct store *s, struct record *r, int64_t exptime);
 
 /* ---- all of it ---- */
 

@@ -99,8 +99,8 @@ what_is_drafted_stays(void)
 	struct record *r;
 
 	shelf_enter(shelves[1]);
-	assert_true(draft_new(&d, shelves[1], op_of(&o, 1), 500));
-	describe(draft_value(&d), 1, 500);
+	assert_true(draft_new(&d, shelves[1], op_of(&o, 1), 500, 0));
+	write_described(&d, 1, 500);
 	log_close(&store->log);
 	write_laps(shelves[0], 500);
 	visit_enter(&v, shelves[1], &o.op);
@@ -154,7 +154,9 @@ i1_i4_all_agrees_after_any_mix(void **state)
 	}
 }
 
-/* Bytes that items whose value has this length take in the log and from malloc. */
+#define ALL_LENGTHS SIZE_MAX
+
+/* Bytes that items take in the log and from malloc, all of them or those whose value has this length. */
 static uint64_t
 bytes_of(size_t len)
 {
@@ -165,8 +167,10 @@ bytes_of(size_t len)
 			uint64_t entry = index_bucket(&store->index, n)->slots[i];
 			const struct record *r = arena_at(&store->arena, entry_location(entry));
 
-			if (entry != 0 && large_or_len(r) == len)
-				bytes += record_footprint(r) + (large_of(r) == NULL ? 0 : large_of(r)->cost);
+			if (entry != 0 && (len == ALL_LENGTHS || large_or_len(&store->arena, r) == len))
+				bytes += record_footprint(r) + (large_of(&store->arena, r) == NULL
+								       ? 0
+								       : large_cost(large_of(&store->arena, r)));
 		}
 	return bytes;
 }
@@ -264,6 +268,67 @@ i7_a_set_does_bounded_work(void **state)
 	shelves_end();
 }
 
+/* ---- nothing may be evicted ---- */
+
+#define CHURN_KEYS 40000
+
+/* Refusals, when so many of a hundred are taken out of a full store, and then one goes for each that comes, which takes as much. */
+static int
+churn(unsigned percent, unsigned long *most)
+{
+	static struct {
+		int key;
+		size_t len;
+	} items[CHURN_KEYS * 2];
+	int count = 0, key = 0, refused = 0;
+
+	shelves_make(8 * MIB, false);
+	for (items[0].len = 20; put(shelves[0], key, items[count].len); items[count].len = 20 + roll(400))
+		items[count++].key = key++;
+	leave(shelves[0]);
+	assert_true(bytes_of(ALL_LENGTHS) > 8 * MIB * 9 / 10);
+	for (int i = 0; i < count; i++)
+		if (roll(100) < percent) {
+			drop(shelves[0], items[i].key);
+			items[i--] = items[--count];
+		}
+	leave(shelves[0]);
+	for (int i = 0; i < CHURN_KEYS; i++) {
+		struct shelf *sh = shelves[roll(2)];
+		int at = (int)roll((unsigned)count);
+		unsigned long before;
+
+		drop(sh, items[at].key);
+		items[at].key = ++key;
+		before = walked;
+		if (!put(sh, key, items[at].len)) {
+			refused++;
+			items[at] = items[--count];
+		} else if (walked - before > *most)
+			*most = walked - before;
+		leave(sh);
+	}
+	settle();
+	assert_int_equal(audit(store), count);
+	shelves_end();
+	return refused;
+}
+
+/* Three of a hundred are enough for that, and of the others as many were there as memory holds. */
+static void
+without_eviction_only_what_has_no_room_is_refused(void **state)
+{
+	for (unsigned percent = 1; percent <= 9; percent += 2) {
+		unsigned long most = 0;
+		int refused = churn(percent, &most);
+
+		print_message(
+		    "%u %% free: %d of %d refused, %lu locks for a set at most\n", percent, refused, CHURN_KEYS, most);
+		assert_true(refused <= (percent < 3 ? CHURN_KEYS / 100 : 0));
+		assert_true(most <= 2 * 2048);
+	}
+}
+
 /* ---- when others are in the middle of a turn, or are many ---- */
 
 /* What was cleaned is free when they are through; until then nothing more is evicted for the same store than it takes. */
@@ -294,7 +359,7 @@ the_least_memory_is_enough_for_many_workers(void **state)
 {
 	struct shelf *many[64];
 
-	store = store_new(MIB, true, 64);
+	store = store_new(MIB, true, true, 64);
 	assert_non_null(store);
 	for (unsigned w = 0; w < 64; w++)
 		assert_non_null(many[w] = shelf_new(store, w));
@@ -400,6 +465,7 @@ main(void)
 		cmocka_unit_test(i8_memory_goes_to_the_sizes_of_the_day),
 		cmocka_unit_test(overhead_of_an_item),
 		cmocka_unit_test(i7_a_set_does_bounded_work),
+		cmocka_unit_test(without_eviction_only_what_has_no_room_is_refused),
 		cmocka_unit_test(a_large_value_evicts_no_more_than_it_takes),
 		cmocka_unit_test(the_least_memory_is_enough_for_many_workers),
 		cmocka_unit_test(i5_what_is_stored_after_a_flush_stays),

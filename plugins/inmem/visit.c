@@ -22,6 +22,16 @@ next_version(struct store *s, uint64_t wanted)
 	return wanted;
 }
 
+/* A whole segment is gone through without the lock, not with it, as a record's that is of before would be. */
+static void
+prove_first(struct store *s, const struct index_key *key)
+{
+	uint64_t *slot, entry = index_find(&s->index, key, &slot);
+
+	if (entry != 0)
+		store_believes_segment(s, arena_segment(&s->arena, entry_location(entry)));
+}
+
 void
 visit_enter(struct visit *v, struct shelf *sh, const struct rend_op *op)
 {
@@ -34,6 +44,8 @@ visit_enter(struct visit *v, struct shelf *sh, const struct rend_op *op)
 	v->found = NULL;
 	v->inserted = false;
 	v->gone.count = 0;
+	if (proof_is_under_way(&s->proof, s->arena.segments))
+		prove_first(s, &key);
 	index_lock(&v->home, &s->index, key.hash);
 	/*
 	 * Before anybody asks the guard.  A flush changes the guard's words first and the epoch then: who sees this
@@ -43,7 +55,7 @@ visit_enter(struct visit *v, struct shelf *sh, const struct rend_op *op)
 	if (!index_look(&v->home, &key))
 		return;
 	v->found = arena_at(&s->arena, entry_location(v->home.entry));
-	if (record_gone(v->found, v->epoch, v->wall)) {
+	if (store_gone(s, v->found, v->epoch, v->wall)) {
 		uint64_t location = entry_location(v->home.entry);
 
 		index_clear(&v->home);
@@ -66,7 +78,11 @@ static bool
 publish(struct visit *v, struct draft *d)
 {
 	uint64_t old = v->home.entry, evicted = 0;
+	size_t size = record_footprint(d->record);
+	uint32_t exptime = (uint32_t)record_exptime(d->record);
 
+	/* Before somebody can find it, and take it out again. */
+	log_expires(&v->store->log, d->location, size, exptime);
 	if (v->found != NULL) {
 		index_move(&v->home, d->location, entry_hits(old));
 		store_drop(v->shelf, entry_location(old), &v->gone);
@@ -74,8 +90,10 @@ publish(struct visit *v, struct draft *d)
 		v->inserted = false;
 		return true;
 	}
-	if (!index_insert(&v->home, d->location, d->hits, v->store->evict ? &evicted : NULL))
+	if (!index_insert(&v->home, d->location, d->hits, v->store->evict ? &evicted : NULL)) {
+		log_expires_not(&v->store->log, d->location, size, exptime);
 		return false;
+	}
 	count_in(v);
 	if (evicted != 0)
 		store_evict(v->shelf, entry_location(evicted), &v->gone);
@@ -117,7 +135,7 @@ visit_take(struct visit *v)
 void
 visit_touch(struct visit *v, int64_t exptime)
 {
-	record_set_exptime(v->found, exptime);
+	store_touch(v->store, v->found, exptime);
 	if (rend_expired(record_exptime(v->found), v->wall))
 		visit_take(v);
 }
@@ -146,9 +164,9 @@ should_grow(struct visit *v)
 static bool
 pay_page(struct store *s)
 {
-	if (budget_take(s->arena.budget, ARENA_PAGE))
+	if (arena_take(&s->arena, ARENA_PAGE))
 		return true;
-	return log_give_back(&s->log, s->log.reserve) && budget_take(s->arena.budget, ARENA_PAGE);
+	return log_give_back(&s->log, s->log.reserve) && arena_take(&s->arena, ARENA_PAGE);
 }
 
 static void
@@ -168,7 +186,7 @@ grow(struct visit *v)
 			return;
 		}
 	}
-	growth_step(&s->index, GROW_BUCKETS, dropped, v);
+	growth_step(&s->index, GROW_BUCKETS, s->evict ? dropped : NULL, v);
 }
 
 void
@@ -177,5 +195,5 @@ visit_leave(struct visit *v)
 	index_unlock(&v->home);
 	if (v->inserted)
 		grow(v);
-	gone_drop(&v->gone);
+	gone_drop(&v->gone, v->store->arena.pages);
 }

@@ -299,7 +299,8 @@ check(const void *conf, struct rend_error *err)
 		return rend_error(err, "no memory for %d locks", (int)c->stripes);
 	if (locks->count != c->stripes)
 		return rend_error(err,
-		    "stripes is %d here, and %d in another locked node over %s: they share one lock set",
+		    "stripes is %d here, and %d in another locked node over %s: they share one lock set; if that one "
+		    "was in an earlier rend.conf, another number needs a restart",
 		    (int)c->stripes, (int)locks->count, rend_node_name(rend_node_l1(c->over)));
 	return 0;
 }

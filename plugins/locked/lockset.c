@@ -66,8 +66,12 @@ lockset_open(struct lockset *ls, int workers)
 void
 lockset_join(struct lockset *ls, struct rend_worker *w)
 {
+	struct home *home = &ls->homes[rend_worker_index(w)];
+
 	REND_CHECK(ls, LOCKSET_MAGIC);
-	ls->homes[rend_worker_index(w)].worker = w;
+	/* One that a later locked joins is in use, and other threads look at it. */
+	if (home->worker != w)
+		home->worker = w;
 }
 
 uint32_t

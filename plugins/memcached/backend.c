@@ -6,57 +6,6 @@
 #define GARBAGE_SHOWN	 32 /* bytes */
 #define GARBAGE_EVERY_NS 1000000000ULL
 
-static uint64_t
-links_up(void *arg)
-{
-	const struct backend *b = arg;
-
-	return __atomic_load_n(&b->links_up, __ATOMIC_RELAXED);
-}
-
-static uint64_t
-speaks_meta(void *arg)
-{
-	const struct backend *b = arg;
-
-	return (__atomic_load_n(&b->speaks, __ATOMIC_RELAXED) & BACKEND_SPEAKS_META) != 0;
-}
-
-static uint64_t
-sets_versions(void *arg)
-{
-	const struct backend *b = arg;
-
-	return (__atomic_load_n(&b->speaks, __ATOMIC_RELAXED) & BACKEND_SETS_CAS) != 0;
-}
-
-static uint64_t
-waiting(void *arg)
-{
-	const struct backend *b = arg;
-
-	return __atomic_load_n(&b->waiting, __ATOMIC_RELAXED);
-}
-
-static uint64_t
-resolve_errors(void *arg)
-{
-	const struct backend *b = arg;
-
-	return resolver_failures(b->resolver);
-}
-
-static const struct {
-	const char *name, *doc;
-	rend_gauge_f *read;
-} gauges[] = {
-	{ "links_up", "connections to the backend that are up", links_up },
-	{ "waiting", "requests that wait for a connection to be made", waiting },
-	{ "resolve_errors", "how often nobody knew what the backend's name means", resolve_errors },
-	{ "speaks_meta", "1: the backend understands meta commands", speaks_meta },
-	{ "sets_versions", "1: the backend gives items the versions it is told (the flag E)", sets_versions },
-};
-
 static const struct {
 	size_t at;
 	const char *name, *doc;
@@ -87,13 +36,20 @@ static const struct {
 	{ offsetof(struct backend, bytes_written), "bytes_written", "bytes sent to the backend" },
 };
 
+static struct rend_counter **
+counter_at(struct backend *b, size_t i)
+{
+	return (struct rend_counter **)(void *)((char *)b + counters[i].at);
+}
+
 struct backend *
-backend_new(const struct memcached_conf *conf, struct rend_node *self, struct rend_error *err)
+backend_new(const struct memcached_conf *conf, const char *address, struct rend_node *self, struct backend *first,
+    struct rend_error *err)
 {
 	struct backend *b = calloc(1, sizeof *b);
 
 	if (b != NULL)
-		b->resolver = resolver_new(conf->servers.strings[0], conf->resolve_every);
+		b->resolver = resolver_new(address, conf->resolve_every);
 	if (b == NULL || b->resolver == NULL) {
 		free(b);
 		rend_error(err, "no memory");
@@ -102,14 +58,12 @@ backend_new(const struct memcached_conf *conf, struct rend_node *self, struct re
 	b->magic = BACKEND_MAGIC;
 	b->conf = conf;
 	b->node = rend_node_name(self);
-	b->text = conf->servers.strings[0];
+	b->text = address;
 	b->said_version = resolver_version(b->resolver);
 	backend_tick(b);
 	for (size_t i = 0; i < sizeof counters / sizeof counters[0]; i++)
-		*(struct rend_counter **)(void *)((char *)b + counters[i].at) = rend_counter_new(
-		    self, counters[i].name, counters[i].doc);
-	for (size_t i = 0; i < sizeof gauges / sizeof gauges[0]; i++)
-		rend_gauge_new(self, gauges[i].name, gauges[i].doc, gauges[i].read, b);
+		*counter_at(b, i) = first != NULL ? *counter_at(first, i)
+						  : rend_counter_new(self, counters[i].name, counters[i].doc);
 	return b;
 }
 
@@ -173,7 +127,7 @@ void
 backend_unreachable(struct backend *b, const char *why)
 {
 	resolver_refresh(b->resolver, true);
-	if (links_up(b) != 0)
+	if (__atomic_load_n(&b->links_up, __ATOMIC_RELAXED) != 0)
 		return;
 	if (__atomic_exchange_n(&b->said, BACKEND_DOWN, __ATOMIC_RELAXED) != BACKEND_DOWN)
 		rend_log(REND_LOG_WARN, "%s: backend %s is down: %s", b->node, b->text, why);

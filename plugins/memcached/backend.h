@@ -17,6 +17,8 @@ struct memcached_conf {
 	uint64_t max_silence;			   /* 0: request_timeout */
 	uint64_t retry_min, retry_max, resolve_every;
 	bool exclusive;
+	int hash, key_hash, failure_mode; /* enum ring_kind, key_hash, failure_mode */
+	const char *hash_tag;
 };
 
 struct backend {
@@ -24,7 +26,7 @@ struct backend {
 #define BACKEND_MAGIC 0xbac4e2d0U
 	const struct memcached_conf *conf;
 	const char *node; /* its name in rend.conf */
-	const char *text; /* its address, as it was written */
+	const char *text; /* its address */
 	struct resolver *resolver;
 	struct rend_counter *connects, *connect_errors, *connect_timeouts, *probe_errors, *disconnects, *timeouts,
 	    *silences, *garbage, *lost, *asked_again, *busy, *downs, *flaps, *moves, *rewrites, *bytes_read,
@@ -53,8 +55,12 @@ memcached_silence(const struct memcached_conf *conf)
 	return conf->max_silence != 0 ? conf->max_silence : conf->request_timeout;
 }
 
-/* Looks its address up; may block.  NULL after rend_error(). */
-struct backend *backend_new(const struct memcached_conf *conf, struct rend_node *self, struct rend_error *err);
+/*
+ * Looks its address up, which lives as long as it; may block.  It counts where the first one of its pool does; NULL: it is the first.  NULL
+ * after rend_error().
+ */
+struct backend *backend_new(const struct memcached_conf *conf, const char *address, struct rend_node *self,
+    struct backend *first, struct rend_error *err);
 void backend_free(struct backend **bp);
 
 /* About once a second, from each worker. */

@@ -1,9 +1,10 @@
-/* A handler that asks a memcached somewhere else.  Each worker shares a few pipelined connections among all its
- * clients. */
+/* A handler that asks a memcached somewhere else, or several of which each has a part of the keys.  Each worker shares a few pipelined
+ * connections to each among all its clients. */
 #include <stdlib.h>
 
 #include "backend.h"
 #include "link.h"
+#include "pool.h"
 #include "rend/plugin.h"
 
 #define OPT(name, type, field, fallback, range, doc) \
@@ -11,7 +12,22 @@
 
 static const struct rend_option options[] = {
 	OPT("servers", REND_STRINGS, servers, NULL, NULL,
-	    "The backend: \"unix:/path\", \"host:port\" or \"[address]:port\"; one."),
+	    "The backend: \"unix:/path\", \"host:port\" or \"[address]:port\"; of several each has a part of the keys, "
+	    "and may have "
+	    "weight=NUMBER and name=NAME behind its address."),
+	OPT("hash", REND_CHOICE, hash, "ketama_weighted", RING_KIND_NAMES,
+	    "How keys are spread over several: ketama_weighted is twemproxy's ketama and libmemcached's "
+	    "KETAMA_WEIGHTED, ketama is "
+	    "libmemcached's KETAMA, evcache is EVCache's."),
+	OPT("key_hash", REND_CHOICE, key_hash, "md5", KEY_HASH_NAMES,
+	    "The hash of a key; twemproxy's default is fnv1a_64."),
+	OPT("hash_tag", REND_STRING, hash_tag, "", NULL,
+	    "Two characters, such as {}: of a key that has both, what is between them is hashed; empty: the whole "
+	    "key."),
+	OPT("failure_mode", REND_CHOICE, failure_mode, "error", FAILURE_MODE_NAMES,
+	    "What becomes of the keys of a server that is down: errors; gets miss; or the next server takes them "
+	    "meanwhile, and what the "
+	    "first had is there again when it is back, though it may be old."),
 	OPT("links", REND_INT, links, "1", "1..64", "Connections to the backend, for each worker."),
 	OPT("queue", REND_INT, queue, "4096", "1..1000000",
 	    "Requests under way for each worker; more are answered busy."),
@@ -43,8 +59,9 @@ static const struct rend_option options[] = {
 struct instance {
 	unsigned magic;
 #define INSTANCE_MAGIC 0x1257a9c3U
-	struct backend *backend;
-	size_t count;
+	struct pool *pool;
+	size_t each;  /* links of each server */
+	size_t count; /* of all */
 	struct link *links[];
 };
 
@@ -52,18 +69,9 @@ static int
 memcached_check(const void *arg, struct rend_error *err)
 {
 	const struct memcached_conf *conf = arg;
-	const char *fault;
 
-	if (conf->servers.count == 0)
-		return rend_error(err, "servers: names no server; write servers = [ \"host:port\" ]");
-	if (conf->servers.count > 1)
-		return rend_error(err,
-		    "servers: names %zu servers, and one is all this plugin can use: keys are not spread over several "
-		    "yet",
-		    conf->servers.count);
-	fault = address_fault(conf->servers.strings[0]);
-	if (fault != NULL)
-		return rend_error(err, "servers: \"%s\": %s", conf->servers.strings[0], fault);
+	if (pool_check(conf, err) != 0)
+		return -1;
 	if (conf->retry_min > conf->retry_max)
 		return rend_error(err, "retry_min: is longer than retry_max");
 	return 0;
@@ -72,16 +80,16 @@ memcached_check(const void *arg, struct rend_error *err)
 static int
 memcached_open(void **store, const void *conf, struct rend_node *self, struct rend_error *err)
 {
-	*store = backend_new(conf, self, err);
+	*store = pool_new(conf, self, err);
 	return *store == NULL ? -1 : 0;
 }
 
 static void
 memcached_close(void *store)
 {
-	struct backend *b = store;
+	struct pool *p = store;
 
-	backend_free(&b);
+	pool_free(&p);
 }
 
 static void
@@ -96,7 +104,12 @@ memcached_limits(const void *arg, struct rend_limits *limits)
 static uint32_t
 memcached_promises(const void *arg)
 {
-	return ((const struct memcached_conf *)arg)->exclusive ? REND_CAN_EXCLUDE : 0;
+	const struct memcached_conf *conf = arg;
+
+	/* Who looks for a copy, or drops one, has to hear that it could not: else an old one may be there when the server is. */
+	if (conf->failure_mode != FAILURE_ERROR)
+		return 0;
+	return REND_CAN_LEASE | (conf->exclusive ? REND_CAN_EXCLUDE : 0);
 }
 
 /* An l1 that nobody else uses: no other block may say so of the same server. */
@@ -105,7 +118,7 @@ memcached_claims(const void *arg, unsigned nth)
 {
 	const struct memcached_conf *conf = arg;
 
-	return nth == 0 && conf->exclusive ? conf->servers.strings[0] : NULL;
+	return conf->exclusive && nth < conf->servers.count ? conf->servers.strings[nth] : NULL;
 }
 
 static void
@@ -122,17 +135,18 @@ memcached_detach(void *arg)
 static int
 memcached_attach(void **inst, void *store, struct rend_worker *worker, struct rend_error *err)
 {
-	struct backend *b = store;
-	size_t links = (size_t)b->conf->links;
-	struct instance *in = calloc(1, sizeof *in + links * sizeof in->links[0]);
+	struct pool *p = store;
+	size_t each = (size_t)p->conf->links;
+	struct instance *in = calloc(1, sizeof *in + p->count * each * sizeof in->links[0]);
 
-	REND_CHECK(b, BACKEND_MAGIC);
+	REND_CHECK(p, POOL_MAGIC);
 	if (in == NULL)
 		return rend_error(err, "no memory");
 	in->magic = INSTANCE_MAGIC;
-	in->backend = b;
-	for (in->count = 0; in->count < links; in->count++) {
-		in->links[in->count] = link_new(b, worker);
+	in->pool = p;
+	in->each = each;
+	for (in->count = 0; in->count < p->count * each; in->count++) {
+		in->links[in->count] = link_new(p->backends[in->count / each], worker);
 		if (in->links[in->count] == NULL) {
 			memcached_detach(in);
 			return rend_error(err, "no memory");
@@ -142,14 +156,97 @@ memcached_attach(void **inst, void *store, struct rend_worker *worker, struct re
 	return 0;
 }
 
+/* ---- flush_all, of all servers ---- */
+
+/* What the op's scratch is meanwhile. */
+struct spread {
+	size_t left;
+	enum rend_status status;
+};
+_Static_assert(sizeof(struct spread) <= LINK_SCRATCH_SIZE, "a spread does not fit an op's scratch");
+
+static void
+flush_ended(struct rend_op *op, enum rend_status status)
+{
+	struct spread *s = (struct spread *)(void *)op->scratch;
+
+	if (s->status == REND_OK)
+		s->status = status;
+	if (--s->left == 0)
+		rend_done(op, s->status);
+}
+
+static void
+flush_done(struct rend_op *kid)
+{
+	struct rend_op *op = kid->up;
+	enum rend_status status = (enum rend_status)kid->status;
+
+	rend_op_free(&kid);
+	flush_ended(op, status);
+}
+
+/* Each is a child that comes back here, and says for which server it is. */
+static void
+flush_servers(struct instance *in, struct rend_op *op)
+{
+	size_t count = in->pool->count;
+
+	*(struct spread *)(void *)op->scratch = (struct spread){ .left = count, .status = REND_OK };
+	for (size_t i = 0; i < count; i++) {
+		struct rend_op *kid = rend_op_child(op);
+
+		if (kid == NULL) {
+			flush_ended(op, REND_NO_MEMORY);
+			continue;
+		}
+		kid->verb = REND_FLUSH_ALL;
+		kid->ask = op->ask;
+		kid->ask.delta = i;
+		kid->up = op;
+		kid->done = flush_done;
+		if (rend_submit(in->pool->self, kid))
+			flush_done(kid);
+	}
+}
+
+/* ---- asking ---- */
+
+static bool
+hopeful(const void *arg, size_t server)
+{
+	const struct instance *in = arg;
+
+	for (size_t i = 0; i < in->each; i++)
+		if (link_hopeful(in->links[server * in->each + i]))
+			return true;
+	return false;
+}
+
 /* All that is asked of one key goes one way, so that it stays in order. */
 static void
 memcached_ask(void *arg, struct rend_op *op)
 {
 	struct instance *in = arg;
-	size_t which = op->verb == REND_FLUSH_ALL ? 0 : (size_t)(op->hash >> 32) % in->count;
+	int mode = in->pool->conf->failure_mode;
+	size_t server = 0, link = (size_t)(op->hash >> 32) % in->each;
 
-	link_ask(in->links[which], op);
+	if (op->verb != REND_FLUSH_ALL) {
+		server = pool_find(in->pool, op->key, op->keylen, mode == FAILURE_NEXT ? hopeful : NULL, in);
+		if (mode == FAILURE_MISS && op->verb == REND_GET && !hopeful(in, server)) {
+			rend_done(op, REND_MISS);
+			return;
+		}
+	} else if (op->done == flush_done) {
+		server = (size_t)op->ask.delta;
+		link = 0;
+	} else if (in->pool->count > 1) {
+		flush_servers(in, op);
+		return;
+	} else {
+		link = 0;
+	}
+	link_ask(in->links[server * in->each + link], op);
 }
 
 static void
@@ -166,7 +263,7 @@ memcached_tick(void *arg)
 {
 	struct instance *in = arg;
 
-	backend_tick(in->backend);
+	pool_tick(in->pool);
 	for (size_t i = 0; i < in->count; i++)
 		link_tick(in->links[i]);
 }
@@ -188,7 +285,6 @@ static const struct rend_handler memcached = {
 	.conf_size = sizeof(struct memcached_conf),
 	.options = options,
 	.scratch_size = LINK_SCRATCH_SIZE,
-	.can = REND_CAN_LEASE,
 	.modes = REND_MODES_ALL,
 	.check = memcached_check,
 	.open = memcached_open,

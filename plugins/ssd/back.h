@@ -68,6 +68,7 @@ struct io_file {
 	struct io *io;
 	struct breaker *breaker;
 	char *path;
+	uint32_t grain;
 	bool direct, read_only;
 };
 

@@ -406,6 +406,26 @@ the_end_comes_in_time(void **state)
 	world_fini(&w);
 }
 
+/* Of all data.NNN. */
+static uint64_t
+bytes_of_files(struct world *w)
+{
+	uint64_t bytes = 0, is;
+
+	for (unsigned i = 0; i < 16; i++) {
+		struct io_file *file = NULL;
+		char path[300];
+
+		snprintf(path, sizeof path, "%s/data.%03u", w->options.dir, i);
+		if (io_open(w->io, path, IO_READ_ONLY, NULL, &file) == IO_OK && io_size(file, &is) == IO_OK)
+			bytes += is;
+		else
+			assert_int_not_equal(i, 0);
+		io_close(&file);
+	}
+	return bytes;
+}
+
 /* Room for the copy of the index is there from the first start on. */
 static void
 the_end_needs_no_room(void **state)
@@ -437,6 +457,15 @@ the_end_needs_no_room(void **state)
 	w.io = sim_new(1, w.options.capacity + 8192);
 	assert_false(world_open(&w));
 	assert_non_null(strstr(w.opened.sentence, "no room"));
+	assert_int_equal(bytes_of_files(&w), 0);
+	world_fini(&w);
+	/* Nor is there room for the last of its files. */
+	world_init(&w, 32);
+	io_free(&w.io);
+	w.io = sim_new(1, w.options.capacity - 8192);
+	assert_false(world_open(&w));
+	assert_non_null(strstr(w.opened.sentence, "make it"));
+	assert_int_equal(bytes_of_files(&w), 0);
 	world_fini(&w);
 }
 

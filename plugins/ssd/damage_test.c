@@ -268,6 +268,7 @@ file_of_a_clean_store_is_cut(void **state)
 		opened(&w);
 		assert_int_equal(w.opened.how, STORE_REBUILT);
 		assert_true(w.opened.damaged);
+		assert_non_null(strstr(w.opened.sentence, strrchr(at.path, '/') + 1));
 		world_crash(&w, SIM_KILL);
 		opened(&w);
 		has_not(&w, OVERWRITTEN);

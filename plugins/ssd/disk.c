@@ -45,6 +45,28 @@ reads_directly(int fd)
 	return reads;
 }
 
+/*
+ * In what steps it can be read past the page cache, as the kernel says (Linux 6.1, most file systems).  To try would say less: there are file systems that
+ * do what they cannot do directly through the page cache, and a hole or the end of a file is read in any step.
+ */
+static uint32_t
+direct_grain(int fd)
+{
+#ifdef STATX_DIOALIGN
+	struct statx x;
+
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &x) == 0 && (x.stx_mask & STATX_DIOALIGN) != 0) {
+		uint32_t offset = x.stx_dio_offset_align, memory = x.stx_dio_mem_align,
+			 grain = offset > memory ? offset
+						 : memory; /* what is left of a short read begins anywhere in memory */
+
+		if (offset > 0 && grain < IO_ALIGN)
+			return grain > IO_GRAIN_LEAST ? grain : IO_GRAIN_LEAST;
+	}
+#endif
+	return IO_ALIGN;
+}
+
 /* A file, or a disk.  Opening a pipe would wait for whoever is at its other end. */
 static int
 open_file(const char *path, int how)
@@ -106,6 +128,7 @@ disk_open(struct io *io, const char *path, int flags, struct io_file **file)
 		free(f);
 		return error;
 	}
+	f->f.grain = f->f.direct ? direct_grain(f->fd) : IO_GRAIN_LEAST;
 	*file = &f->f;
 	return 0;
 }

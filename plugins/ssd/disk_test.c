@@ -1,5 +1,6 @@
 /* How io_uring and threads carry out requests: what the one promises that the other does not, and where there is no io_uring. */
 #include <errno.h>
+#include <event2/event.h>
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -255,6 +256,7 @@ says_whether_it_is_direct(void **state)
 	start(&kind);
 	f = opened("f", IO_CREATE);
 	assert_false(io_file_direct(f));
+	assert_int_equal(io_file_grain(f), IO_GRAIN_LEAST);
 	io_close(&f);
 	end();
 }
@@ -291,6 +293,89 @@ none_left_behind_on_uring(void **state)
 			assert_int_equal(r[i].status, IO_OK);
 	}
 	io_close(&f);
+	end();
+}
+
+/* In a loop others have their turn between some completions and the next, and the loop goes on by itself. */
+static void
+some_at_a_time_on_uring(void **state)
+{
+	struct kind kind = { .engine = DISK_URING };
+	struct event_base *base = event_base_new();
+	struct io_limits limits = { .depth = MANY, .time = LONG };
+	static struct io_request r[MANY];
+	unsigned turns = 0, most = 0;
+	struct io_file *f;
+
+	if (!has_uring) {
+		event_base_free(base);
+		skip();
+	}
+	start(&kind);
+	assert_true(io_queue_close(&queue, LONG));
+	assert_int_equal(io_queue_open(io, base, &limits, &queue), IO_OK);
+	f = opened("f", IO_CREATE | IO_DIRECT);
+	assert_int_equal(io_write(f, data, sizeof data, 0, NULL), IO_OK);
+	for (unsigned i = 0; i < MANY; i++) {
+		set(&r[i], IO_READ, f, (int)i, back[i]);
+		assert_int_equal(io_submit(queue, &r[i]), IO_OK);
+	}
+	io_flush(queue);
+	for (; releases < MANY; turns++) {
+		unsigned before = dones;
+
+		assert_int_equal(event_base_loop(base, EVLOOP_ONCE), 0);
+		most = dones - before > most ? dones - before : most;
+	}
+	assert_in_range(most, 1, 4);
+	assert_true(turns >= MANY / 4);
+	assert_memory_equal(back, data, sizeof data);
+	/* Its end does not take as many turns. */
+	dones = releases = 0;
+	for (unsigned i = 0; i < MANY; i++) {
+		set(&r[i], IO_READ, f, (int)i, back[i]);
+		assert_int_equal(io_submit(queue, &r[i]), IO_OK);
+	}
+	assert_true(io_queue_close(&queue, LONG));
+	assert_int_equal(releases, MANY);
+	io_close(&f);
+	event_base_free(base);
+	end();
+}
+
+/* Of a thread that stood still: what has ended meanwhile has ended, and is not late.  Out of the page cache a read ends when it is handed over. */
+static void
+what_has_ended_is_not_late_on_uring(void **state)
+{
+	struct kind kind = { .engine = DISK_URING };
+	struct event_base *base = event_base_new();
+	struct io_limits limits = { .depth = MANY, .time = LONG };
+	static struct io_request r[MANY];
+	struct io_file *f;
+
+	if (!has_uring) {
+		event_base_free(base);
+		skip();
+	}
+	start(&kind);
+	assert_true(io_queue_close(&queue, LONG));
+	assert_int_equal(io_queue_open(io, base, &limits, &queue), IO_OK);
+	f = opened("f", IO_CREATE);
+	assert_int_equal(io_write(f, data, sizeof data, 0, NULL), IO_OK);
+	for (unsigned i = 0; i < MANY; i++) {
+		set(&r[i], IO_READ, f, (int)i, back[i]);
+		r[i].deadline = 1;
+		assert_int_equal(io_submit(queue, &r[i]), IO_OK);
+	}
+	io_flush(queue);
+	assert_int_equal(io_poll(queue), MANY);
+	for (unsigned i = 0; i < MANY; i++)
+		assert_int_equal(r[i].status, IO_OK);
+	assert_int_equal(releases, MANY);
+	assert_memory_equal(back, data, sizeof data);
+	io_close(&f);
+	assert_true(io_queue_close(&queue, LONG));
+	event_base_free(base);
 	end();
 }
 
@@ -361,6 +446,8 @@ main(void)
 		cmocka_unit_test(times_out_on_threads),
 		cmocka_unit_test(reads_pass_writes_on_threads),
 		cmocka_unit_test(times_out_on_uring),
+		cmocka_unit_test(some_at_a_time_on_uring),
+		cmocka_unit_test(what_has_ended_is_not_late_on_uring),
 		cmocka_unit_test(none_left_behind_on_uring),
 		cmocka_unit_test(takes_threads_where_uring_is_forbidden),
 		cmocka_unit_test(says_whether_it_is_direct),

@@ -303,16 +303,16 @@ read_new(struct fetch *f)
 {
 	const struct geometry *g = &f->fetcher->store->g;
 	const struct place *p = &f->entry.place;
-	uint64_t from = (uint64_t)p->start * g->chunk, to = from + RECORD_HEAD + KEY_MOST,
-		 first = from / IO_ALIGN * IO_ALIGN;
 	const struct bank *bank = &f->fetcher->store->banks[geometry_bank(g, p->seg)];
+	uint64_t grain = io_file_grain(bank->file), from = (uint64_t)p->start * g->chunk,
+		 to = from + RECORD_HEAD + KEY_MOST, first = from / grain * grain;
 	struct read *rd = calloc(1, sizeof *rd);
 
 	if (rd == NULL)
 		return NULL;
 	if (f->all)
 		to = from + (uint64_t)size_class_chunks(p->size) * g->chunk;
-	to = (to + IO_ALIGN - 1) / IO_ALIGN * IO_ALIGN;
+	to = (to + grain - 1) / grain * grain;
 	if (to > g->segment)
 		to = g->segment;
 	if (to <= from || (rd->page = page_new(f->fetcher->buffers, f->fetcher->shelf, to - first)) == NULL) {

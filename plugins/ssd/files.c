@@ -179,11 +179,23 @@ open_bank(struct store *s, uint32_t bank, struct store_opened *opened)
 	status = open_file(p, name, IO_CREATE | IO_DIRECT, p->breaker, &b->file);
 	if (status == IO_OK)
 		status = io_size(b->file, &is);
-	if (status == IO_OK && is < s->g.bank && opened->how != STORE_NEW)
+	if (status == IO_OK && is < s->g.bank && opened->how != STORE_NEW) {
 		s->banks_cut = true;
-	else if (status == IO_OK && is != s->g.bank)
+		s->cut = bank;
+		s->cut_to = is;
+	} else if (status == IO_OK && is != s->g.bank) {
+		b->was_empty = is == 0;
 		status = make_long(s, b->file, is > s->g.bank);
+	}
 	return status == IO_OK ? 0 : bank_fails(s, bank, status, opened);
+}
+
+void
+files_give_back(struct store *s)
+{
+	for (uint32_t i = 0; i < s->g.banks; i++)
+		if (s->banks[i].file != NULL && s->banks[i].was_empty)
+			io_resize(s->banks[i].file, 0);
 }
 
 int
@@ -194,8 +206,10 @@ files_open_banks(struct store *s, struct store_opened *opened)
 		return opened_fails(opened, "no memory");
 	for (uint32_t i = 0; i < s->g.banks; i++) {
 		s->banks[i].path = i % s->path_count;
-		if (open_bank(s, i, opened) != 0)
+		if (open_bank(s, i, opened) != 0) {
+			files_give_back(s);
 			return -1;
+		}
 	}
 	for (unsigned i = 0; i < s->path_count; i++) {
 		enum io_status status = io_sync_dir(s->paths[i].io, s->paths[i].dir);

@@ -261,14 +261,15 @@ go_on(struct gather *g)
 static bool
 take_memory(struct gather *g)
 {
-	uint32_t chunk = g->fetcher->store->g.chunk;
+	struct store *s = g->fetcher->store;
 
 	for (uint32_t i = 0; i < g->manifest.count; i++) {
 		struct part *part = &g->parts[i];
-		uint64_t from = (uint64_t)part->piece.start * chunk, to = from + RECORD_HEAD + part->piece.len;
+		uint64_t grain = io_file_grain(write_bank(s, part->piece.segment)),
+			 from = (uint64_t)part->piece.start * s->g.chunk, to = from + RECORD_HEAD + part->piece.len;
 
-		part->skip = (uint32_t)(from % IO_ALIGN);
-		to = (to + IO_ALIGN - 1) / IO_ALIGN * IO_ALIGN;
+		part->skip = (uint32_t)(from % grain);
+		to = (to + grain - 1) / grain * grain;
 		part->page = page_new(g->fetcher->buffers, g->fetcher->shelf, to - from + part->skip);
 		if (part->page == NULL)
 			return false;

@@ -61,6 +61,8 @@ tell_state(struct ssd *d)
 void
 gauges_tell(struct ssd *d)
 {
+	if (d->store == NULL)
+		return;
 	tell(d);
 	tell_state(d);
 }
@@ -88,7 +90,7 @@ gauge_out(void *arg)
 	uint64_t count = 0;
 
 	for (unsigned i = 0; i < d->disk_count; i++)
-		count += store_path_is_out(d->store, i);
+		count += d->store != NULL && store_path_is_out(d->store, i);
 	return count;
 }
 
@@ -103,12 +105,21 @@ gauge_refused(void *arg)
 	return count;
 }
 
+void
+gauges_sizes(const struct ssd *d, struct store_sizes *sizes)
+{
+	if (d->store == NULL)
+		*sizes = (struct store_sizes){ 0 };
+	else
+		store_sizes(d->store, sizes);
+}
+
 static uint64_t
 gauge_objects(void *arg)
 {
 	struct store_sizes sizes;
 
-	store_sizes(((const struct ssd *)arg)->store, &sizes);
+	gauges_sizes(arg, &sizes);
 	return sizes.objects;
 }
 
@@ -117,7 +128,7 @@ gauge_capacity(void *arg)
 {
 	struct store_sizes sizes;
 
-	store_sizes(((const struct ssd *)arg)->store, &sizes);
+	gauges_sizes(arg, &sizes);
 	return sizes.capacity;
 }
 
@@ -126,8 +137,8 @@ gauge_bytes(void *arg)
 {
 	struct store_sizes sizes;
 
-	store_sizes(((const struct ssd *)arg)->store, &sizes);
-	return sizes.capacity / sizes.segments * (sizes.open + sizes.sealed);
+	gauges_sizes(arg, &sizes);
+	return sizes.segments == 0 ? 0 : sizes.capacity / sizes.segments * (sizes.open + sizes.sealed);
 }
 
 static uint64_t
@@ -135,7 +146,7 @@ gauge_free(void *arg)
 {
 	struct store_sizes sizes;
 
-	store_sizes(((const struct ssd *)arg)->store, &sizes);
+	gauges_sizes(arg, &sizes);
 	return sizes.free;
 }
 
@@ -144,14 +155,15 @@ gauge_bad(void *arg)
 {
 	struct store_sizes sizes;
 
-	store_sizes(((const struct ssd *)arg)->store, &sizes);
+	gauges_sizes(arg, &sizes);
 	return sizes.bad;
 }
 
 static uint64_t
 gauge_flush_age(void *arg)
 {
-	uint64_t flushed = store_flushed(((const struct ssd *)arg)->store), now = rend_now();
+	const struct store *s = ((const struct ssd *)arg)->store;
+	uint64_t now = rend_now(), flushed = s == NULL ? now : store_flushed(s);
 
 	return now > flushed ? (now - flushed) / NS_PER_US : 0;
 }

@@ -86,6 +86,12 @@ io_file_direct(const struct io_file *file)
 	return file->direct;
 }
 
+uint32_t
+io_file_grain(const struct io_file *file)
+{
+	return file->grain;
+}
+
 static enum io_status
 status(int result)
 {

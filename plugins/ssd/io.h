@@ -11,7 +11,8 @@
  * Offsets and lengths are bytes, times are ns of io_now().  A function that can fail returns an enum io_status.
  *
  * Alignment: memory, offset and length of what is read and written are multiples of IO_ALIGN (for every implementation, so that nothing
- * works by luck where files are buffered); otherwise the answer is INVALID and nothing happens.
+ * works by luck where files are buffered); otherwise the answer is INVALID and nothing happens.  Only where a request reads, offset and lengths
+ * may be multiples of the file's grain, which is less than that on many disks: io_file_grain().
  *
  * What is written is durable when a sync of that file that was begun after the write had ended has ended OK.  Until then a power cut leaves any
  * part of it: each block of 512 bytes is old or new by itself.  A sync that failed leaves what was written before it in doubt for ever:
@@ -34,9 +35,10 @@ struct io;	 /* an implementation: a machine's disks, or a simulated one */
 struct io_file;	 /* an open file */
 struct io_queue; /* one thread's requests */
 
-#define IO_ALIGN      4096
-#define IO_PIECES_MAX 16		 /* of memory, in one request */
-#define IO_LENGTH_MAX ((size_t)64 << 20) /* of one request, or one call */
+#define IO_ALIGN       4096
+#define IO_GRAIN_LEAST 512
+#define IO_PIECES_MAX  16		  /* of memory, in one request */
+#define IO_LENGTH_MAX  ((size_t)64 << 20) /* of one request, or one call */
 
 /* Ends an implementation; every queue and file of it is closed.  *io is NULL afterwards. */
 void io_free(struct io **io);
@@ -74,6 +76,9 @@ const char *io_file_path(const struct io_file *file);
 
 /* Does it go past the page cache? */
 bool io_file_direct(const struct io_file *file);
+
+/* What offset and lengths of a request that reads are multiples of: a power of two, IO_GRAIN_LEAST to IO_ALIGN. */
+uint32_t io_file_grain(const struct io_file *file);
 
 /* Keeps other processes from the same until it is closed, or the process ends in whatever way.  LOCKED: another one, or another file of this
  * process, has it. */

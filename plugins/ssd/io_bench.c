@@ -178,7 +178,7 @@ main(int argc, char **argv)
 	engine = strcmp(argv[3], "threads") == 0 ? DISK_THREADS : DISK_URING;
 	depth = (unsigned)atoi(argv[4]);
 	each = argc > 6 ? strtoul(argv[6], NULL, 10) : 4096;
-	if (depth == 0 || depth > DEPTH_MOST || bytes == 0 || each == 0 || each % IO_ALIGN != 0)
+	if (depth == 0 || depth > DEPTH_MOST || bytes == 0 || each == 0 || each % IO_GRAIN_LEAST != 0)
 		return 64;
 	if (disk_new(engine, depth < 32 ? depth : 32, &io) != IO_OK ||
 	    io_open(io, argv[1], IO_CREATE | IO_DIRECT, NULL, &f) != IO_OK || !make_file(f, bytes) ||

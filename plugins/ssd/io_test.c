@@ -157,6 +157,45 @@ pieces(struct kind kind)
 	io_close(&f);
 }
 
+/* Each step of a file is read by itself, and the end of a file that ends within a block is found. */
+static void
+grains(struct kind kind)
+{
+	struct io_file *f = opened("f", IO_CREATE | IO_DIRECT);
+	uint32_t grain = io_file_grain(f), steps = BLOCK / grain;
+	unsigned char *from = (unsigned char *)data, *to = (unsigned char *)back; /* over the ends of rows */
+	struct io_request r;
+
+	assert_true(grain >= IO_GRAIN_LEAST && grain <= IO_ALIGN && (grain & (grain - 1)) == 0);
+	assert_true(io_file_direct(f) || grain == IO_GRAIN_LEAST);
+	for (uint32_t i = 0; i < 2 * steps; i++)
+		memset(from + i * grain, '0' + (int)i, grain);
+	assert_int_equal(io_write(f, data, 2 * BLOCK, 0, NULL), IO_OK);
+	for (uint32_t i = 0; i < 2 * steps; i++) {
+		set(&r, IO_READ, f, 0, back[0]);
+		r.offset = i * grain;
+		r.piece[0].iov_len = grain;
+		memset(to, ' ', 2 * BLOCK);
+		assert_int_equal(io_submit(queue, &r), IO_OK);
+		await(i + 1);
+		assert_int_equal(r.status, IO_OK);
+		assert_memory_equal(to, from + i * grain, grain);
+		assert_int_equal(to[grain], ' ');
+	}
+	dones = releases = 0;
+	assert_int_equal(io_resize(f, BLOCK + grain), IO_OK);
+	set(&r, IO_READ, f, 0, back[0]);
+	r.offset = BLOCK - grain;
+	assert_int_equal(io_submit(queue, &r), IO_OK);
+	await(1);
+	assert_int_equal(r.status, steps == 1 ? IO_OK : IO_SHORT);
+	assert_int_equal(r.bytes, steps == 1 ? BLOCK : 2 * grain);
+	set(&r, IO_READ, f, 0, back[0]);
+	r.offset = grain / 2;
+	assert_int_equal(io_submit(queue, &r), IO_INVALID);
+	io_close(&f);
+}
+
 static void
 what_goes_wrong(struct kind kind)
 {
@@ -349,6 +388,7 @@ FOR_ALL(calls_that_wait)
 FOR_ALL(names)
 FOR_ALL(many_requests)
 FOR_ALL(pieces)
+FOR_ALL(grains)
 FOR_ALL(what_goes_wrong)
 FOR_ALL(cancelled)
 FOR_ALL(closed_at_once)
@@ -363,6 +403,7 @@ main(void)
 		cmocka_unit_test(each_names),
 		cmocka_unit_test(each_many_requests),
 		cmocka_unit_test(each_pieces),
+		cmocka_unit_test(each_grains),
 		cmocka_unit_test(each_what_goes_wrong),
 		cmocka_unit_test(each_cancelled),
 		cmocka_unit_test(each_closed_at_once),

@@ -208,7 +208,8 @@ job_granted(struct rend_call *call)
 void
 job_end_all(struct instance *inst)
 {
-	struct keys *keys = store_keys(inst->ssd->store);
+	/* Who has let go of its store has no jobs. */
+	struct keys *keys = inst->ssd->store == NULL ? NULL : store_keys(inst->ssd->store);
 	struct tear *tear;
 
 	while ((tear = tearer_leave(&inst->ssd->tearer, inst)) != NULL)

@@ -98,6 +98,9 @@ void gauges_show(struct ssd *d, struct rend_node *self);
 /* Once a second or so, any thread: what was counted, and in the log what has become of the disks. */
 void gauges_tell(struct ssd *d);
 
+/* What the store has; nothing while it is let go of, for another process. */
+void gauges_sizes(const struct ssd *d, struct store_sizes *sizes);
+
 /* So many disks are not asked. */
 unsigned gauges_down(const struct ssd *d);
 

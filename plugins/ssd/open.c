@@ -202,6 +202,22 @@ load(struct store *s, int64_t wall, struct store_opened *opened)
 	return 0;
 }
 
+static void
+tell(const struct store *s, struct store_opened *opened)
+{
+	char *to = opened->sentence;
+	size_t room = sizeof opened->sentence;
+	int n = snprintf(to, room, "%s: %llu objects, %s%s", s->dir, (unsigned long long)opened->objects,
+	    opened->how == STORE_NEW	 ? "new"
+	    : opened->how == STORE_CLEAN ? "as they were left"
+					 : "rebuilt",
+	    !opened->damaged ? "" : "; not all could be read, and what may be older than what was there is gone, too");
+
+	if (s->banks_cut && n > 0 && (size_t)n < room)
+		snprintf(to + n, room - (size_t)n, ": data.%03u in %s had %llu bytes, and should have %llu", s->cut,
+		    s->paths[s->banks[s->cut].path].dir, (unsigned long long)s->cut_to, (unsigned long long)s->g.bank);
+}
+
 static int
 open_all(struct store *s, int64_t wall, struct store_opened *opened)
 {
@@ -211,9 +227,11 @@ open_all(struct store *s, int64_t wall, struct store_opened *opened)
 	    make_memory(s, opened) != 0 || load(s, wall, opened) != 0)
 		return -1;
 	status = snapshot_reserve(s);
-	if (status != IO_OK)
+	if (status != IO_OK) {
+		files_give_back(s);
 		return opened_fails(
 		    opened, "no room in %s for a copy of the index: %s", s->dir, io_status_text(status));
+	}
 	/* While the super that knows of them is there: if it does not come further, the next start finds the rest. */
 	files_remove_others(s);
 	status = write_super(s, SUPER_DIRTY);
@@ -230,12 +248,7 @@ open_all(struct store *s, int64_t wall, struct store_opened *opened)
 	recover_lost(s);
 	s->opened = true;
 	opened->objects = index_count(s->index);
-	snprintf(opened->sentence, sizeof opened->sentence, "%s: %llu objects, %s%s", s->dir,
-	    (unsigned long long)opened->objects,
-	    opened->how == STORE_NEW	 ? "new"
-	    : opened->how == STORE_CLEAN ? "as they were left"
-					 : "rebuilt",
-	    !opened->damaged ? "" : "; not all could be read: what may be older than what was there is gone, too");
+	tell(s, opened);
 	return 0;
 }
 

@@ -527,5 +527,11 @@ main(void)
 		cmocka_unit_test(a_store_of_before),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	for (int failed, i = 0; i < 2; i++) {
+		world_grain = i == 0 ? IO_GRAIN_LEAST : IO_ALIGN;
+		failed = cmocka_run_group_tests(tests, NULL, NULL);
+		if (failed != 0)
+			return failed;
+	}
+	return 0;
 }

@@ -49,6 +49,13 @@ end(struct io_queue *q, struct io_request *r, enum io_status ended, int error, b
 		breaker_ended(r->file->breaker, by_disk ? ended : IO_CANCELLED, r->probe, io_now(q->io));
 }
 
+/* What its offset and lengths are multiples of. */
+static uint32_t
+grain(const struct io_request *r)
+{
+	return r->kind == IO_READ ? r->file->grain : IO_ALIGN;
+}
+
 /* So many bytes of its pieces are through. */
 static void
 advance(struct io_request *r, uint64_t bytes)
@@ -91,7 +98,7 @@ goes_on(struct io_request *r, int64_t result, enum io_status *ended)
 	}
 	advance(r, (uint64_t)result);
 	/* The end of the file; past the page cache, a piece of a block is the end too. */
-	if (result == 0 || (r->file->direct && r->bytes % IO_ALIGN != 0)) {
+	if (result == 0 || (r->file->direct && r->bytes % grain(r) != 0)) {
 		*ended = IO_SHORT;
 		return false;
 	}
@@ -145,7 +152,7 @@ set_timer(struct io_queue *q, uint64_t now)
 static bool
 is_sound(struct io_request *r)
 {
-	uint64_t bits = r->offset, length = 0;
+	uint64_t memory = 0, bits = r->offset, length = 0;
 
 	if (r->kind == IO_SYNC)
 		return true;
@@ -153,7 +160,8 @@ is_sound(struct io_request *r)
 		if (r->pieces == 0 || r->pieces > IO_PIECES_MAX)
 			return false;
 		for (int i = 0; i < r->pieces; i++) {
-			bits |= (uintptr_t)r->piece[i].iov_base | r->piece[i].iov_len;
+			memory |= (uintptr_t)r->piece[i].iov_base;
+			bits |= r->piece[i].iov_len;
 			if (r->piece[i].iov_len == 0 || r->piece[i].iov_len > IO_LENGTH_MAX)
 				return false;
 			length += r->piece[i].iov_len;
@@ -164,7 +172,8 @@ is_sound(struct io_request *r)
 	} else if (r->kind != IO_DISCARD) {
 		return false;
 	}
-	return ((bits | r->length) & (IO_ALIGN - 1)) == 0 && r->length > 0 && r->offset <= INT64_MAX - r->length;
+	return (memory & (IO_ALIGN - 1)) == 0 && ((bits | r->length) & (grain(r) - 1)) == 0 && r->length > 0 &&
+	       r->offset <= INT64_MAX - r->length;
 }
 
 static void

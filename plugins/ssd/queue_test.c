@@ -80,6 +80,45 @@ ends_short_at_the_end_of_the_file(void **state)
 	assert_int_equal(r->bytes, BLOCK);
 }
 
+/* A file whose blocks are small is read in small steps; a piece of one of those is the end. */
+static void
+reads_in_grains(void **state)
+{
+	static const size_t amounts[] = { 512, 256 };
+	struct io_request *r = request(0, IO_WRITE);
+	struct io_file *coarse;
+
+	for (int i = 0; i < 8; i++)
+		memset(data[0] + i * 512, 'a' + i, 512);
+	assert_int_equal(io_write(file, data[0], BLOCK, 0, NULL), IO_OK);
+	assert_int_equal(io_file_grain(file), 512);
+	for (int i = 0; i < 2; i++) {
+		r = request(1, IO_READ);
+		r->offset = 1536;
+		r->piece[0].iov_len = 1024;
+		memset(data[1], ' ', BLOCK);
+		assert_int_equal(io_submit(queue, r), IO_OK);
+		sim_fault_next(io, IO_READ, 1, SIM_SHORT, amounts[i]);
+		io_wait(queue, MS);
+		assert_int_equal(r->status, i == 0 ? IO_OK : IO_SHORT);
+		assert_int_equal(r->bytes, i == 0 ? 1024 : 256);
+		assert_int_equal(data[1][0], 'd');
+		assert_int_equal(data[1][1023], i == 0 ? 'e' : ' ');
+		assert_int_equal(data[1][1024], ' ');
+	}
+	sim_grain(io, IO_ALIGN);
+	assert_int_equal(io_open(io, "f", IO_DIRECT, NULL, &coarse), IO_OK);
+	assert_int_equal(io_file_grain(coarse), IO_ALIGN);
+	r = request(2, IO_READ);
+	r->file = coarse;
+	r->offset = 512;
+	assert_int_equal(io_submit(queue, r), IO_INVALID);
+	r->offset = 0;
+	r->piece[0].iov_len = 512;
+	assert_int_equal(io_submit(queue, r), IO_INVALID);
+	io_close(&coarse);
+}
+
 static void
 says_what_went_wrong(void **state)
 {
@@ -106,9 +145,15 @@ refuses_what_is_unsound(void **state)
 {
 	struct io_request *r = request(0, IO_READ);
 
-	r->offset = 512;
+	r->offset = 256;
 	assert_int_equal(io_submit(queue, r), IO_INVALID);
 	r = request(0, IO_READ);
+	r->piece[0].iov_len = 256;
+	assert_int_equal(io_submit(queue, r), IO_INVALID);
+	r = request(0, IO_WRITE);
+	r->offset = 512;
+	assert_int_equal(io_submit(queue, r), IO_INVALID);
+	r = request(0, IO_WRITE);
 	r->piece[0].iov_len = 512;
 	assert_int_equal(io_submit(queue, r), IO_INVALID);
 	r = request(0, IO_READ);
@@ -453,6 +498,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(reads_and_writes, start, end),
 		cmocka_unit_test_setup_teardown(scatters_and_gathers, start, end),
 		cmocka_unit_test_setup_teardown(ends_short_at_the_end_of_the_file, start, end),
+		cmocka_unit_test_setup_teardown(reads_in_grains, start, end),
 		cmocka_unit_test_setup_teardown(says_what_went_wrong, start, end),
 		cmocka_unit_test_setup_teardown(refuses_what_is_unsound, start, end),
 		cmocka_unit_test_setup_teardown(keeps_to_its_bounds, start, end),

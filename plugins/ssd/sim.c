@@ -238,6 +238,7 @@ static int
 sim_open(struct io *io, const char *path, int flags, struct io_file **file)
 {
 	struct sim_file *f = calloc(1, sizeof(*f));
+	struct sim *s;
 	int error;
 
 	if (f == NULL)
@@ -248,6 +249,9 @@ sim_open(struct io *io, const char *path, int flags, struct io_file **file)
 		return error;
 	}
 	f->f.direct = flags & IO_DIRECT;
+	s = sim_enter(io);
+	f->f.grain = s->grain;
+	sim_leave(s);
 	*file = &f->f;
 	return 0;
 }
@@ -345,6 +349,7 @@ sim_new(uint64_t seed, uint64_t space)
 	s->now = START_NS;
 	s->clock = &s->now;
 	s->boot = 1;
+	s->grain = IO_GRAIN_LEAST;
 	sim_disk_init(&s->disk, space);
 	return &s->io;
 }

@@ -20,6 +20,9 @@ void sim_advance(struct io *io, uint64_t ns);
 /* Another disk of the same machine: its clock is that of `with`, which ends after it.  One thread uses both. */
 void sim_beside(struct io *io, struct io *with);
 
+/* io_file_grain() of what is opened from now on, here and on what sim_after() makes of it.  IO_GRAIN_LEAST, if nothing is said. */
+void sim_grain(struct io *io, uint32_t bytes);
+
 /* ---- which operation ----
  * Every call of io.h that touches the disk (read, write, sync, discard, resize, preallocate, rename, unlink, make_dir, sync_dir, open with IO_CREATE
  * that creates) is an operation, and so is every request when it is carried out.  They are counted from 1. */

@@ -38,6 +38,7 @@ sim_after(struct io *io, enum sim_crash how, uint64_t seed)
 	s = sim_enter(io);
 	to->now = *s->clock;
 	to->boot = s->boot + (how != SIM_KILL);
+	to->grain = s->grain;
 	copied = sim_disk_copy(&to->disk, &s->disk);
 	if (copied && how != SIM_POWER_CUT_NONE && how != SIM_POWER_CUT_ALL)
 		copied = tear_requests(s, to);
@@ -123,6 +124,15 @@ sim_beside(struct io *io, struct io *with)
 	sim_leave(of);
 	s = sim_enter(io);
 	s->clock = clock;
+	sim_leave(s);
+}
+
+void
+sim_grain(struct io *io, uint32_t bytes)
+{
+	struct sim *s = sim_enter(io);
+
+	s->grain = bytes;
 	sim_leave(s);
 }
 

@@ -40,7 +40,7 @@ struct sim {
 	enum sim_order order;
 	uint64_t now, operations, stop_at, took_effect;
 	uint64_t *clock; /* its own, or another's */
-	uint32_t boot;
+	uint32_t boot, grain;
 	bool stopped, gone;
 	sim_watch_f *watch;
 	void *watch_arg;

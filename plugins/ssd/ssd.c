@@ -116,7 +116,7 @@ memory(void *arg)
 	struct store_sizes sizes;
 	size_t out, kept;
 
-	store_sizes(d->store, &sizes);
+	gauges_sizes(d, &sizes);
 	buffers_usage(d->buffers, &out, &kept);
 	return sizes.ram + kept;
 }
@@ -244,8 +244,6 @@ start(struct ssd *d, const struct ssd_conf *c, struct rend_error *err)
 	struct store_options o = options_of(c);
 	struct store_opened opened;
 
-	if (open_disks(d, c, err) != 0)
-		return -1;
 	o.wake = keeper_wake;
 	o.wake_arg = &d->keeper;
 	o.flushed = commit_flushed;
@@ -323,9 +321,78 @@ close_store(void *store)
 		rend_log(REND_LOG_WARN,
 		    "ssd: %s could not be left as it should: the next start has to rebuild the index",
 		    d->disks[0].path);
-	d->stuck |= !store_stop(d->store, 0);
-	store_abandon(&d->store);
+	if (d->store != NULL) {
+		d->stuck |= !store_stop(d->store, 0);
+		store_abandon(&d->store);
+	}
 	free_ssd(d);
+}
+
+/* Is anything that a worker has asked of a disk there yet?  It uses the store's files. */
+static bool
+is_asked(struct ssd *d)
+{
+	bool asked = false;
+
+	pthread_mutex_lock(&d->lock);
+	for (const struct instance *inst = d->instances; inst != NULL && !asked; inst = inst->next)
+		for (unsigned i = 0; i < d->disk_count && !asked && !inst->ends; i++)
+			asked = io_pending(inst->fetcher.queues[i]) != 0;
+	pthread_mutex_unlock(&d->lock);
+	return asked;
+}
+
+/* What is there is for another process then; the queues to the disks stay, and nobody uses them. */
+static int
+release(void *store, uint64_t deadline, struct rend_error *err)
+{
+	struct ssd *d = store;
+
+	REND_CHECK(d, SSD_MAGIC);
+	if (gauges_down(d) != 0)
+		return rend_error(err, "a disk does not answer");
+	if (is_asked(d))
+		return rend_error(err, "a disk has not answered a read yet");
+	gauges_tell(d);
+	tearer_stop(&d->tearer);
+	tearer_init(&d->tearer);
+	if (!keeper_leave(&d->keeper, deadline))
+		rend_log(REND_LOG_WARN,
+		    "ssd: %s could not be left as it should: whoever opens it has to rebuild the index",
+		    d->disks[0].path);
+	d->left = true;
+	/* While a write hangs its thread has the store, and the lock of its files, so nobody can open it. */
+	if (!d->keeper.runs)
+		store_abandon(&d->store);
+	return 0;
+}
+
+static int
+reopen(void *store, struct rend_error *err)
+{
+	struct ssd *d = store;
+
+	REND_CHECK(d, SSD_MAGIC);
+	if (!keeper_stop(&d->keeper, rend_now()))
+		return rend_error(err, "the disk of %s does not answer a write", d->disks[0].path);
+	if (d->store != NULL)
+		store_abandon(&d->store);
+	keeper_fini(&d->keeper);
+	keeper_init(&d->keeper, d->conf->flush);
+	if (start(d, d->conf, err) != 0) {
+		tearer_stop(&d->tearer);
+		tearer_init(&d->tearer);
+		if (d->store != NULL)
+			store_abandon(&d->store);
+		return -1;
+	}
+	d->left = false;
+	d->told = (struct store_counts){ 0 };
+	pthread_mutex_lock(&d->lock);
+	for (struct instance *inst = d->instances; inst != NULL; inst = inst->next)
+		inst->fetcher.store = d->store;
+	pthread_mutex_unlock(&d->lock);
+	return 0;
 }
 
 static int
@@ -340,7 +407,7 @@ open_store(void **store, const void *conf, struct rend_node *self, struct rend_e
 	pthread_mutex_init(&d->lock, NULL);
 	keeper_init(&d->keeper, d->conf->flush);
 	tearer_init(&d->tearer);
-	if (start(d, conf, err) != 0) {
+	if (open_disks(d, conf, err) != 0 || start(d, conf, err) != 0) {
 		tearer_stop(&d->tearer);
 		if (d->store != NULL)
 			store_abandon(&d->store);
@@ -469,6 +536,8 @@ static const struct rend_handler ssd = {
 	.claims = claims,
 	.memory = memory,
 	.drain = drain,
+	.release = release,
+	.reopen = reopen,
 };
 
 REND_PLUGIN(.version = "0.1", .handler = &ssd);

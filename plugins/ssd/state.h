@@ -119,7 +119,8 @@ struct path {
 struct bank {
 	struct io_file *file;
 	unsigned path;
-	bool unsynced; /* the keeper's */
+	bool unsynced;	/* the keeper's */
+	bool was_empty; /* at this start */
 };
 
 struct store {
@@ -134,7 +135,9 @@ struct store {
 	uint32_t lost_found;	/* of these, the last ones: when it was opened */
 	uint64_t seed;		/* that of super, which does not change */
 	struct bank *banks;
-	bool banks_cut; /* files were not there, or shorter than they were made */
+	bool banks_cut;	 /* files were not there, or shorter than they were made */
+	uint32_t cut;	 /* one of these, and */
+	uint64_t cut_to; /* its bytes */
 	struct index *index;
 	struct keys *keys;
 	struct segment *segments;
@@ -414,6 +417,9 @@ void files_read_supers(struct path *p, struct supers_found *found);
 
 /* As many as s->g says, as long as they should be; or else, if there is a store already, banks_cut. */
 int files_open_banks(struct store *s, struct store_opened *opened);
+
+/* There is no room for all of a new store: what this start made long is empty again, so that the disk is not left full of what nobody uses. */
+void files_give_back(struct store *s);
 
 /* When the super says that nothing in them counts: those that were cut get their length.  Not before, as that is what tells that something was lost. */
 int files_lengthen_banks(struct store *s, struct store_opened *opened);

@@ -8,6 +8,7 @@
  * older ones have no such choice.  A ring's own fd does not get readable by what remains to be done, the eventfd does.
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -36,6 +37,11 @@ uring_queue_new(uint32_t depth, struct io_queue **queue)
 #include <liburing.h>
 
 #define REAP 64 /* completions that are taken at a time */
+/*
+ * And in one turn of a loop.  Disks end many at once; if all of them were answered before anybody's next request is looked at, the disk would have nothing
+ * to do meanwhile, and then the worker.
+ */
+#define TURN 4
 #define WORKERS \
 	8 /* of the kernel's threads, for what cannot be done without waiting: syncs, discards, buffered files */
 
@@ -171,8 +177,9 @@ is_left(struct io_uring *r)
 	return (IO_URING_READ_ONCE(*r->sq.kflags) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
 }
 
-static void
-take_completions(struct io_queue *queue)
+/* At most so many.  false: there are more. */
+static bool
+take_completions(struct io_queue *queue, unsigned most)
 {
 	struct io_uring_cqe *cqes[REAP];
 	unsigned n;
@@ -182,7 +189,7 @@ take_completions(struct io_queue *queue)
 	 * completions already, looking for some does not call the kernel.
 	 */
 	do {
-		n = io_uring_peek_batch_cqe(ring(queue), cqes, REAP);
+		n = io_uring_peek_batch_cqe(ring(queue), cqes, most < REAP ? most : REAP);
 		for (unsigned i = 0; i < n; i++) {
 			struct io_request *r = io_uring_cqe_get_data(cqes[i]);
 			int64_t result = cqes[i]->res;
@@ -191,16 +198,22 @@ take_completions(struct io_queue *queue)
 			if (r != NULL) /* else a cancellation's own */
 				queue_ended(queue, r, result);
 		}
-	} while (n == REAP || (n > 0 && is_left(ring(queue))));
+		most -= n;
+	} while (most > 0 && n > 0 && (io_uring_cq_ready(ring(queue)) > 0 || is_left(ring(queue))));
+	return io_uring_cq_ready(ring(queue)) == 0 && !is_left(ring(queue));
 }
 
 static void
 uring_reap(struct io_queue *queue)
 {
+	/* What has ended is not to be called overdue because it was not taken: by a worker that stood still, say. */
+	bool all = queue->base == NULL || queue->closing || io_now(queue->io) >= queue->due;
 	uint64_t wakes;
 
 	uring_flush(queue);
-	take_completions(queue);
+	/* The eventfd stays readable: the next turn goes on. */
+	if (!take_completions(queue, all ? UINT_MAX : TURN))
+		return;
 	/* Behind the completions, which signal it, too, when the kernel posts them in our call: else each would wake us a second time. */
 	if (read(queue->fd, &wakes, sizeof(wakes)) < 0)
 		REND_ASSERT(errno == EAGAIN);

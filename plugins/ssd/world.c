@@ -24,6 +24,8 @@ struct stamp {
 	uint64_t key, n, len, seed;
 };
 
+uint32_t world_grain = IO_GRAIN_LEAST;
+
 void
 world_init(struct world *w, uint32_t segments)
 {
@@ -44,6 +46,7 @@ world_init(struct world *w, uint32_t segments)
 		},
 	};
 	assert_non_null(w->io);
+	sim_grain(w->io, world_grain);
 	w->buffers = buffers_new(64 << 20);
 	assert_non_null(w->buffers);
 }
@@ -54,6 +57,7 @@ world_init_two(struct world *w, uint32_t segments)
 	world_init(w, segments);
 	w->second = sim_new(2, 0);
 	assert_non_null(w->second);
+	sim_grain(w->second, world_grain);
 	sim_beside(w->second, w->io);
 	w->options.other_count = 1;
 	w->options.others[0].dir = "other";

@@ -31,6 +31,9 @@ struct world {
 
 #define WORLD_WALL 1000000000
 
+/* Of the disks that are made from now on: sim_grain(). */
+extern uint32_t world_grain;
+
 /* Small: 128 KiB segments, so many of them.  Change w->options before world_open(), if need be. */
 void world_init(struct world *w, uint32_t segments);
 void world_fini(struct world *w);

@@ -3,10 +3,13 @@
 import canned                # first: it finds the others
 import cases
 import counted
+import foretold
 import harness
+import hits
 import pairs
 import load
-from claims import CALLS, CPU, FAILS, HOLDS, IDLE_BYTES, INSTRUCTIONS, OBJECT_BYTES, OPEN, P50, P99, TIMED, WALL, WRITTEN, Claim, judge
+from claims import (CALLS, CPU, ENDED, FAILS, HOLDS, IDLE_BYTES, INSTRUCTIONS, MISSED, OBJECT_BYTES, OPEN, P50, P99, P99_9, SHIFTED, TIMED, WALL, WRITTEN,
+                    Claim, judge)
 from process import Failed
 
 
@@ -135,8 +138,47 @@ def test_what_is_counted_once():
     said(Claim("rend", None, OBJECT_BYTES, 50), FAILS, "60", object_bytes={"rend": [60.0]})
 
 
+def test_points_of_hits():
+    """ours misses 20 of a hundred."""
+    def points(count, theirs, what=MISSED):
+        return Claim("rend", "peer", what, points=count), dict(misses={"rend": [20.0], "peer": [theirs]})
+
+    for claim, word, figure in ((points(0, 21.0), HOLDS, "+1.00 points (80.00 % and 79.00 % of hits)"), (points(2.5, 23.0), HOLDS, "+3.00 points"),
+                                (points(2.5, 22.0), FAILS, "+2.00 points"), (points(0, 19.0), FAILS, "-1.00 points")):
+        said(claim[0], word, figure, **claim[1])
+    # As many are not more.
+    claim, figures = points(0, 20.0)
+    said(claim, FAILS, **figures)
+    claim, figures = points(0, 21.0, SHIFTED)
+    said(claim, OPEN, "misses right after the shift were not counted", **figures)
+    assert Claim("a", "b", MISSED, points=0).sentence() == "a: more hits than b"
+    assert Claim("a", "b", SHIFTED, points=15).sentence() == "a: at least 15 points of hits more than b right after the shift"
+    assert Claim("a", "b", ENDED, points=2).sentence() == "a: at least 2 points of hits more than b in the last tenth"
+
+
+def test_what_was_foretold_is_claimed():
+    assert foretold.ahead("zipf-0.99", MISSED) == 2.4 and foretold.ahead("zipf-1.2", MISSED) == 0
+    assert foretold.ahead("shift", MISSED) is None and foretold.ahead("shift", SHIFTED) == 17.7
+    assert foretold.foretold("loop", MISSED, "memcached") == 12.9
+    replayed = [case for case in cases.CASES if case.traffic]
+    assert {case.traffic for case in replayed} == set(foretold.FORETOLD)
+    for case in replayed:
+        assert all(claim.points is not None for claim in case.claims) and case.claims[0].points == 0, case.name
+
+
+def test_parts_of_what_was_replayed():
+    """60 windows: 30 before the shift, 6 right after it, the last 6."""
+    windows = [90.0] * 30 + [60.0] * 6 + [75.0] * 18 + [80.0] * 6
+    found = hits.parts("shift", {"rend": dict(per_request=[22.0], windows=windows)})
+    assert found[MISSED]["rend"]["per_request"] == [22.0] and found[MISSED]["rend"]["foretold"] is None
+    assert found[SHIFTED]["rend"] == dict(per_request=[40.0], foretold=64.7) and found[ENDED]["rend"] == dict(per_request=[20.0], foretold=69.6)
+    assert list(hits.parts("loop", {"rend": dict(per_request=[22.0], windows=windows)})) == [MISSED]
+
+
 def test_times_of_answers():
-    """All have 80 at p50 and 240 at p99."""
+    """All have 80 at p50, 240 at p99, and 500 at p99.9."""
+    said(Claim("rend", "peer", P99_9, 2), HOLDS, "1.00 ×")
+    said(Claim("rend", "peer", P99_9, 0.8), FAILS, "1.00 ×")
     said(Claim("rend", "peer", P50, 1.2), HOLDS, "1.00 ×")
     said(Claim("rend", "peer", P50, 0.7), FAILS, "1.00 ×")
     said(Claim("rend", None, P99, 250), HOLDS, "240 [240, 240] from 15 turns")

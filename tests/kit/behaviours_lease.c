@@ -35,7 +35,7 @@ lease(struct seat *s, uint64_t cas_new)
 	struct ask *a;
 	struct lease l;
 
-	if ((s->rig->handler->can & REND_CAN_LEASE) == 0)
+	if ((s->rig->can & REND_CAN_LEASE) == 0)
 		rig_skip("it does not say REND_CAN_LEASE");
 	a = vivify(s, cas_new);
 	l = (struct lease){ a->op->item.cas, a->op->item.link, a->op->item.signs & (REND_WON | REND_SENT) };

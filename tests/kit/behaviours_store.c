@@ -51,7 +51,7 @@ memory_covers(struct seat *s)
 
 	if (s->rig->handler->memory == NULL)
 		rig_skip("it does not know what memory it holds");
-	if (!(s->rig->handler->can & REND_FORGETS))
+	if (!(s->rig->can & REND_FORGETS))
 		rig_skip("what it keeps may lie elsewhere");
 	expect(store_bytes(s, REND_SET, "k", p, LARGE, 0, 0), REND_OK, "a set of 50,000 bytes");
 	expect_hit_bytes(s, "k", p, LARGE);

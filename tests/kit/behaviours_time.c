@@ -139,7 +139,7 @@ touched_earlier(struct seat *s)
 		{ 100, 100, 100 } };
 	struct ask *a;
 
-	if ((s->rig->handler->can & REND_CAN_GUARD) == 0)
+	if ((s->rig->can & REND_CAN_GUARD) == 0)
 		rig_skip("it does not say REND_CAN_GUARD");
 	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
 		int64_t now = rend_wall();

@@ -119,7 +119,7 @@ later_new(struct rend_node *over)
 			.name = "later",
 			.doc = "Gives each answer later.",
 			.scratch_size = sizeof(struct wait),
-			.can = over->plugin->handler.can & ~(uint32_t)REND_CAN_AT_ONCE,
+			.can = node_can(over) & ~(uint32_t)REND_CAN_AT_ONCE,
 			.modes = over->plugin->handler.modes,
 			.any = later_any,
 		},

@@ -23,9 +23,12 @@ way() {
     failed=$((failed + ${f:-0}))
 }
 
-way
-way --later
-way -o stripes=1 -o readers=single
+# Under ThreadSanitizer the way with the most that waits for others: the three besides have no more threads.
+if ! grep -q __tsan_init "$tool"; then
+    way
+    way --later
+    way -o stripes=1 -o readers=single
+fi
 way --later -o stripes=1 -o readers=single
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]

@@ -248,5 +248,9 @@ main(void)
 		cmocka_unit_test(the_kit_notices_other_paths),
 	};
 
+#ifdef __SANITIZE_THREAD__
+	/* The tables of the plugins are data, and one thread compares them: what runs over two is all in these. */
+	cmocka_set_test_filter("*_keeps_its_promises");
+#endif
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -171,9 +171,12 @@ unmake(struct making *mk)
 
 /* What is known without asking. */
 static void
-note_verbs(struct rig *r, const struct rend_handler *h)
+note_verbs(struct rig *r, const struct rend_node *n)
 {
+	const struct rend_handler *h = &n->plugin->handler;
+
 	r->handler = h;
+	r->can = node_can(n);
 	for (unsigned v = 0; v < REND_VERB_COUNT; v++)
 		if (h->on[v] != NULL || h->any != NULL)
 			r->has |= 1U << v;
@@ -190,7 +193,7 @@ rig_make(struct rig *r, const struct handler_kit *kit, int seats, struct rend_er
 	hash_seed_random();
 	n = make_node(&mk, "tested", kit->plugin, kit, err);
 	if (n != NULL)
-		note_verbs(r, &n->plugin->handler);
+		note_verbs(r, n);
 	if (n != NULL && kit->later)
 		n = add(&mk, later_new(n), err);
 	r->node = n;
@@ -282,6 +285,14 @@ seat_turn(struct seat *s)
 	clock_tick();
 	worker_turn(&s->worker);
 	worker_flush(&s->worker);
+}
+
+void
+seat_pass(struct seat *s)
+{
+	worker_flush(&s->worker);
+	clock_tick();
+	worker_turn(&s->worker);
 }
 
 static uint64_t

@@ -33,6 +33,7 @@ struct rig {
 	struct generation *generation;
 	struct rend_node *node;		    /* that is asked */
 	const struct rend_handler *handler; /* that is tested */
+	uint32_t can;			    /* what it promises, REND_CAN_* */
 	uint32_t has;			    /* verbs it answers with something else than UNSUPPORTED */
 	struct seat seats[RIG_SEATS];
 	int seat_count;
@@ -79,5 +80,8 @@ bool rig_has(const struct rig *r, unsigned verb);
 
 /* One turn of the seat's loop, waiting a little if nothing is going on. */
 void seat_turn(struct seat *s);
+
+/* A turn without a look at the loop: for handlers that answer at once. */
+void seat_pass(struct seat *s);
 
 #endif

@@ -200,7 +200,7 @@ def test_what_it_cannot_judge():
 class Trouble:
     """What happens to a memcached while a load goes on: it is killed and started again, it is stopped and goes on."""
 
-    def __init__(self, run, rend, l2, pause=200 if SLOW_REND else 2000):
+    def __init__(self, run, rend, l2, pause=800 if SLOW_REND else 2000):
         """pause: so many requests are answered between two of them."""
         self.run, self.rend, self.l2, self.pause = run, rend, l2, pause
         self.killed = self.stopped = 0
@@ -238,7 +238,9 @@ class Trouble:
 def troubled(name, options, seed=1, seconds=8, **kw):
     """Both listeners, a slow second tier, and trouble."""
     with harness.Memcached() as l2, Slow(l2.path, seed, to=(0.02, 0.01), back=(0.02, 0.01)) as slow:
-        with harness.Rend(tiers(slow.path, timeout="100ms", silence="100ms", **kw)) as rend:
+        # A rend that is slow itself would take the slow second tier for one that is away, most of the time.
+        patience = "400ms" if SLOW_REND else "100ms"
+        with harness.Rend(tiers(slow.path, timeout=patience, silence=patience, **kw)) as rend:
             # At a rate: while l2 is away, errors come fast.
             enough = ("--rate", 10000, "-n", LONG) if harness.LONG else ("--rate", 4000, "--seconds", seconds * (1 + SLOW_REND))
             with Load("check", rend, *both(rend), *enough, "--may-fail", "--seed", seed, *options) as run:

@@ -42,6 +42,8 @@ def test_run():
         assert set(run.json["commands"]) == {"get", "set"}
         assert sum(n for _, n in run.json["commands"]["get"]["histogram"]) == run.json["commands"]["get"]["requests"]
         assert sum(i["requests"] for i in run.json["intervals"]) == 3000
+        assert sum(n for i in run.json["intervals"] for _, n in i["histogram"]) == 3000
+        assert 0 < run.json["intervals_from"] < time.monotonic()
         assert "p99.99" in run.out and "##" in run.out
 
 

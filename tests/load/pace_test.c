@@ -96,12 +96,17 @@ test_timeline_halves(void **state)
 	uint64_t sum = 0;
 
 	timeline_init(&t, SECOND, 1000);
-	for (uint64_t i = 0; i < 5 * TIMELINE_MAX; i++)
+	for (uint64_t i = 0; i < 5 * TIMELINE_MAX; i++) {
 		timeline_now(&t, SECOND + i * 1000)->requests++;
+		interval_time(timeline_now(&t, SECOND + i * 1000), i % 2 ? 100 : 1000000 + i);
+	}
 	assert_true(t.count <= TIMELINE_MAX);
 	assert_int_equal(t.step, 8000);
 	for (uint32_t i = 0; i < t.count; i++) {
 		assert_int_equal(t.at[i].requests, 8);
+		assert_int_equal(t.at[i].longest, 1000000 + i * 8 + 6);
+		assert_int_equal(t.at[i].times[histogram_bucket(100) / TIMELINE_COARSE], 4);
+		assert_int_equal(t.at[i].times[histogram_bucket(1000000) / TIMELINE_COARSE], 4);
 		sum += t.at[i].requests;
 	}
 	assert_int_equal(sum, 5 * TIMELINE_MAX);

@@ -126,16 +126,6 @@ def test_a_backend_over_tcp_and_by_name():
         c.ask(b"set k 3 0 2\r\nhi\r\nget k\r\n", b"STORED\r\nVALUE k 3 2\r\nhi\r\nEND\r\n")
 
 
-def test_more_than_one_server_is_refused_with_a_sentence():
-    with Memcached() as m:
-        rend = Rend(behind(m.server + '", "127.0.0.1:11299'))
-        rend.start()
-        assert rend.child.wait(harness.PATIENCE) != 0
-        rend.reader.join(harness.PATIENCE)
-        assert rend.said("names 2 servers"), rend.tail()
-        rend.remove()
-
-
 def test_nonsense_addresses_are_refused_with_a_sentence():
     for server, sentence in (("localhost", "needs a port"), ("unix:x", "must begin with /"), ("h:99999", "1 to 65535")):
         rend = Rend(behind(server))

@@ -96,8 +96,7 @@ judge_answer(struct drive *d, struct request *r, const struct answer *a, struct 
 		in->requests++;
 		in->keys += r->width;
 		in->errors += a->outcome == OUTCOME_ERROR;
-		if (now - r->due > in->longest)
-			in->longest = now - r->due;
+		interval_time(in, now - r->due);
 	}
 }
 

@@ -200,6 +200,7 @@ json_intervals(struct json *j, const struct summary *s)
 	double step = (double)t->step / 1e9;
 
 	json_real(j, "interval_seconds", step, 3);
+	json_real(j, "intervals_from", (double)t->start / 1e9, 6);
 	json_array(j, "intervals");
 	for (uint32_t i = 0; i < t->count; i++) {
 		double at = step * i, len = at + step <= s->seconds ? step : s->seconds - at;
@@ -213,6 +214,15 @@ json_intervals(struct json *j, const struct summary *s)
 		json_count(j, "keys", t->at[i].keys);
 		json_count(j, "errors", t->at[i].errors);
 		json_real(j, "max_us", (double)t->at[i].longest / 1e3, 3);
+		json_array(j, "histogram");
+		for (unsigned b = 0; b < TIMELINE_BUCKETS; b++)
+			if (t->at[i].times[b] > 0) {
+				json_array(j, NULL);
+				json_count(j, NULL, interval_bucket_end(b));
+				json_count(j, NULL, t->at[i].times[b]);
+				json_close(j, ']');
+			}
+		json_close(j, ']');
 		json_close(j, '}');
 	}
 	json_close(j, ']');

@@ -1,4 +1,4 @@
-/* Throughput over time: see timeline.h. */
+/* Throughput and times over time: see timeline.h. */
 #include "timeline.h"
 
 #include <string.h>
@@ -15,10 +15,17 @@ static void
 halve(struct timeline *t)
 {
 	for (uint32_t i = 0; i < TIMELINE_MAX / 2; i++) {
-		struct interval a = t->at[2 * i], b = t->at[2 * i + 1];
+		struct interval *to = &t->at[i];
+		const struct interval *b = &t->at[2 * i + 1];
 
-		t->at[i] = (struct interval){ a.requests + b.requests, a.keys + b.keys, a.errors + b.errors,
-			a.longest > b.longest ? a.longest : b.longest };
+		*to = t->at[2 * i];
+		to->requests += b->requests;
+		to->keys += b->keys;
+		to->errors += b->errors;
+		if (b->longest > to->longest)
+			to->longest = b->longest;
+		for (unsigned k = 0; k < TIMELINE_BUCKETS; k++)
+			to->times[k] += b->times[k];
 	}
 	t->count = TIMELINE_MAX / 2;
 	t->step *= 2;

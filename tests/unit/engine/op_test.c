@@ -297,13 +297,13 @@ test_the_deadline_passes_and_the_answer_comes_later(void **state)
 	late = told.kept[0];
 	assert_int_equal(node_in_flight(node), 1);
 	assert_int_equal(worker_ops(&w), 1);
-	assert_int_equal(g->pins[0], 1);
+	assert_int_equal(g->pins[0].ops, 1);
 	assert_memory_equal(late->key, "key", 3);
 	rend_done(late, REND_OK);
 	worker_turn(&w);
 	assert_int_equal(done_count, 1);
 	assert_int_equal(node_in_flight(node), 0);
-	assert_int_equal(g->pins[0], 0);
+	assert_int_equal(g->pins[0].ops, 0);
 }
 
 static void
@@ -326,6 +326,83 @@ test_a_late_child_keeps_its_parents_key(void **state)
 	assert_memory_equal(told.kept[0]->key, "key", 3);
 	rend_done(told.kept[0], REND_LOST);
 	assert_int_equal(worker_ops(&w), 0);
+}
+
+static void
+test_a_child_may_have_a_key_of_its_own(void **state)
+{
+	char longest[REND_KEY_MAX];
+	struct rend_op *op = new_op(), *kid, *grandchild, *other = op_new(&w, "other", 5);
+
+	(void)state;
+	memset(longest, 'k', sizeof longest);
+	kid = rend_op_child_key(op, "other", 5);
+	assert_int_equal(kid->hash, other->hash);
+	assert_int_equal(kid->keylen, 5);
+	assert_memory_equal(kid->key, "other", 5);
+	assert_ptr_equal(kid->parent, op);
+	assert_int_equal(op->keylen, 3);
+	grandchild = rend_op_child(kid);
+	assert_ptr_equal(grandchild->key, kid->key);
+	rend_op_free(&other);
+	other = rend_op_child_key(op, longest, sizeof longest);
+	assert_memory_equal(other->key, longest, sizeof longest);
+	rend_op_free(&other);
+	/* It goes with the last who has it, and its parent stays as long. */
+	rend_op_free(&op);
+	rend_op_free(&kid);
+	assert_int_equal(worker_ops(&w), 3);
+	assert_memory_equal(grandchild->key, "other", 5);
+	rend_op_free(&grandchild);
+	assert_int_equal(worker_ops(&w), 0);
+}
+
+static void
+test_a_late_child_keeps_its_own_key(void **state)
+{
+	struct rend_op *op = new_op();
+	struct rend_op *kid = rend_op_child_key(op, "another", 7);
+
+	(void)state;
+	told.how = KEEP;
+	kid->verb = REND_DELETE;
+	kid->done = on_done;
+	assert_false(rend_submit(node, kid));
+	clock_fake(102 * SECOND, 1002);
+	worker_turn(&w);
+	assert_int_equal(done_status, REND_TIMEOUT);
+	rend_op_free(&kid);
+	rend_op_free(&op);
+	assert_memory_equal(told.kept[0]->key, "another", 7);
+	rend_done(told.kept[0], REND_LOST);
+	assert_int_equal(worker_ops(&w), 0);
+}
+
+static bool
+told_up(void *inst)
+{
+	return told.how == NOW;
+}
+
+static uint32_t
+told_promises(const void *conf)
+{
+	return REND_CAN_GUARD;
+}
+
+static void
+test_a_node_says_what_it_promises_and_whether_it_is_up(void **state)
+{
+	(void)state;
+	assert_int_equal(rend_node_can(node), 0);
+	told_plugin.handler.can = REND_FORGETS;
+	told_plugin.handler.promises = told_promises;
+	assert_int_equal(rend_node_can(node), REND_FORGETS | REND_CAN_GUARD);
+	assert_true(rend_node_up(node, &w));
+	told_plugin.handler.up = told_up;
+	assert_true(rend_node_up(node, &w));
+	told.how = KEEP;
+	assert_false(rend_node_up(node, &w));
 }
 
 static void
@@ -487,6 +564,9 @@ main(void)
 		TEST(test_work_for_a_disk_thread),
 		TEST(test_the_deadline_passes_and_the_answer_comes_later),
 		TEST(test_a_late_child_keeps_its_parents_key),
+		TEST(test_a_child_may_have_a_key_of_its_own),
+		TEST(test_a_late_child_keeps_its_own_key),
+		TEST(test_a_node_says_what_it_promises_and_whether_it_is_up),
 		TEST(test_a_child_has_no_later_deadline_than_its_parent),
 		TEST(test_too_many_in_flight_are_refused_and_late_ones_count),
 		TEST(test_a_status_that_is_none_is_an_error),

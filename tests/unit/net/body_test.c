@@ -13,6 +13,9 @@
 #include "engine/worker.h"
 #include "net/body.h"
 
+/* How each was announced. */
+static const struct body_said said = { .text = "", .len = 0 };
+
 static struct rend_worker w;
 static const struct rend_node *whose; /* whom values are for */
 static struct generation *g;
@@ -45,7 +48,7 @@ static struct body *
 new_body(size_t size)
 {
 	struct command cmd = { .body = size, .has_body = true, .key = "k", .keylen = 1 };
-	struct body *b = body_new(&cmd, op_new(&w, "k", 1), whose);
+	struct body *b = body_new(&cmd, op_new(&w, "k", 1), whose, &said);
 
 	assert_non_null(b);
 	return b;
@@ -135,7 +138,7 @@ static void
 test_an_unwanted_value_is_counted_and_dropped(void **state)
 {
 	struct command cmd = { .body = 100000, .has_body = true };
-	struct body *b = body_new(&cmd, NULL, NULL);
+	struct body *b = body_new(&cmd, NULL, NULL, &said);
 	static char part[30000];
 	size_t room, fed = 0;
 

@@ -1,0 +1,19 @@
+/*
+ * Blocks of rend.conf that are what they were: their nodes go on as they are, with what they keep and with their connections.
+ *
+ *	handlers.mem: the same plugin, the same options, and what they name is the same ──► the node of the running generation
+ *
+ * Policies keep nothing, and are made anew each time.
+ */
+#ifndef CONF_CARRY_H
+#define CONF_CARRY_H
+
+#include "conf/graph.h"
+
+/* Puts running nodes in the place of new ones, also where other blocks name them.  Blocks are filled and sorted, and not checked. */
+void carry(struct graph *g);
+
+/* Whoever is new may not want what only one may have, and a node that still runs has: that becomes a message. */
+void carry_check_claims(const struct graph *g, struct messages *m);
+
+#endif

@@ -1,0 +1,46 @@
+/*
+ * Where rendctl comes in: a unix socket of mode 0600, for root and for whom the server runs as.  One line asks, and the connection is closed behind
+ * the answer:
+ *
+ *	reload\n	──►	ok\n			or	error 78\n
+ *				lines about it...		what is wrong...
+ *
+ * The number is the exit code that fits.  On the main thread, like all below; at most CONTROL_CONNS_MAX at once, CONTROL_NS for each but for what it
+ * waits for a reload.
+ */
+#ifndef NET_CONTROL_H
+#define NET_CONTROL_H
+
+#include "base/error.h"
+
+struct control;
+struct keeper_result;
+struct listener;
+struct server;
+
+#define CONTROL_CONNS_MAX 16
+#define CONTROL_LINE_MAX  256
+#define CONTROL_NS	  10000000000ULL
+
+/* Binds.  NULL with the reason. */
+struct control *control_new(struct server *s, const char *path, struct rend_error *err);
+
+/* Begins to answer, on the server's base.  0, or -1 with the reason. */
+int control_start(struct control *c, struct rend_error *err);
+
+/* Tells those who wait for it what came of a reload. */
+void control_reloaded(struct control *c, const struct keeper_result *r);
+
+/* The same of an upgrade; then it takes nobody in any more, whose socket another process has. */
+void control_upgraded(struct control *c, const struct keeper_result *r);
+
+/* Leaves those who come to whoever serves in a moment; or takes them in again. */
+void control_rest(struct control *c);
+void control_go_on(struct control *c);
+
+/* What it listens with, or NULL. */
+struct listener *control_listener(struct control *c);
+
+void control_free(struct control **cp);
+
+#endif

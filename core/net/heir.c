@@ -1,0 +1,449 @@
+/* The old process's side of an upgrade: see heir.h. */
+#include "net/heir.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/process.h"
+#include "engine/generation.h"
+#include "engine/parcels.h"
+#include "net/control.h"
+#include "net/keeper.h"
+#include "net/legacy_counts.h"
+#include "net/legacy_sockets.h"
+#include "net/letter.h"
+#include "net/parcel_letter.h"
+#include "net/server.h"
+#include "net/swap.h"
+#include "rend/log.h"
+
+#define SECOND_NS 1000000000ULL
+
+/* How long the new one may take to read rend.conf and to load plugins, then to bind, and to open what it can beside us.  Everybody is served
+ * meanwhile. */
+#define HELLO_NS (120 * SECOND_NS)
+#define READY_NS (120 * SECOND_NS)
+
+/* And while everybody waits: what our stores may take to let go of their files; what it may take to open the rest and to start its workers; a step. */
+#define RELEASE_NS (5 * SECOND_NS)
+#define TAKEN_NS   (30 * SECOND_NS)
+#define STEP_NS	   (5 * SECOND_NS)
+
+/* How often those that are owed something are looked at. */
+static const struct timespec look = { .tv_nsec = 5 * 1000 * 1000 };
+
+struct heir {
+	struct server *server;
+	struct keeper *keeper;
+	int fd;
+	pid_t pid;
+	int process; /* the same; -1: it cannot be told */
+	bool ready;  /* it has answered since, so it is that one that lives */
+	bool given;  /* stores have given it what they have, and so it must have ended before this process goes on */
+	bool told_abort;
+	const bool *stop;
+	struct letter letter;
+	int told; /* what came of what the main thread did */
+	struct rend_error *err;
+};
+
+/* ---- letters ---- */
+
+static int
+fail_send(struct rend_error *err)
+{
+	return error_set(err, EX_TEMPFAIL, "the new process cannot be told: %s",
+	    errno == EPIPE || errno == ECONNRESET ? "it is gone" : strerror(errno));
+}
+
+static int
+send_bare(struct heir *h, enum letter_type type)
+{
+	return letter_send_bare(h->fd, type, clock_mono() + STEP_NS) == 0 ? 0 : fail_send(h->err);
+}
+
+/* What it says of itself is for people: it becomes the reason. */
+static int
+take_failed(struct letter *l, struct rend_error *err)
+{
+	char text[sizeof err->text - 64];
+	int code = (int)letter_get_at_most(l, 255);
+
+	letter_get_text(l, text, sizeof text);
+	if (!letter_finish(l))
+		return error_set(err, EX_PROTOCOL, "the new process failed, and did not say how");
+	return error_set(err, code == 0 ? EX_SOFTWARE : code, "the new process: %s", text);
+}
+
+/* Whoever goes while it is told something may have said why: that is the reason then. */
+static void
+hear_reason(struct heir *h)
+{
+	while (letter_receive(h->fd, &h->letter, 0, NULL) == LETTER_HERE) {
+		if (h->letter.type == LETTER_FAILED) {
+			take_failed(&h->letter, h->err);
+			return;
+		}
+		h->letter.broken = true;
+		letter_finish(&h->letter);
+	}
+}
+
+/* Waits for that one.  0: it is h->letter. */
+static int
+await(struct heir *h, enum letter_type type, uint64_t wait)
+{
+	enum letter_got got = letter_receive(h->fd, &h->letter, clock_mono() + wait, h->stop);
+
+	if (got == LETTER_HERE && h->letter.type == LETTER_FAILED)
+		return take_failed(&h->letter, h->err);
+	if (got == LETTER_HERE && h->letter.type == type)
+		return 0;
+	if (got == LETTER_HERE) {
+		h->letter.broken = true;
+		letter_finish(&h->letter);
+	}
+	return error_set(h->err, got == LETTER_BAD || got == LETTER_HERE ? EX_PROTOCOL : EX_TEMPFAIL,
+	    "the new process: %s", letter_got_says(got));
+}
+
+static int
+await_bare(struct heir *h, enum letter_type type, uint64_t wait)
+{
+	if (await(h, type, wait) != 0)
+		return -1;
+	if (letter_finish(&h->letter))
+		return 0;
+	return error_set(h->err, EX_PROTOCOL, "the new process: %s", letter_got_says(LETTER_HERE));
+}
+
+/* ---- before anybody waits ---- */
+
+static int
+greet(struct heir *h)
+{
+	struct server *s = h->server;
+	char version[64];
+
+	if (await(h, LETTER_HELLO, HELLO_NS) != 0)
+		return -1;
+	letter_get_text(&h->letter, version, sizeof version);
+	if (!letter_finish(&h->letter))
+		return error_set(h->err, EX_PROTOCOL, "the new process: %s", letter_got_says(LETTER_HERE));
+	rend_log(REND_LOG_INFO, "upgrade: a rend %s wants to take over", version);
+	letter_begin(&h->letter, LETTER_WELCOME);
+	letter_put_u64(&h->letter, hash_seed_now());
+	letter_put_u64(&h->letter, s->began);
+	letter_put_u64(&h->letter, (uint64_t)s->began_wall);
+	return letter_send(h->fd, &h->letter, clock_mono() + STEP_NS) == 0 ? 0 : fail_send(h->err);
+}
+
+/* ---- on the main thread ---- */
+
+static void
+tell_sockets(void *arg)
+{
+	struct heir *h = arg;
+
+	h->told = legacy_send_sockets(h->server, h->fd, clock_mono() + STEP_NS, h->err);
+}
+
+static void
+rest(void *arg)
+{
+	struct heir *h = arg;
+
+	h->told = server_rest(h->server) ? 0 : error_set(h->err, EX_TEMPFAIL, "the server is ending");
+}
+
+/* The new process listens at the same socket as soon as it serves, and there would be two answers to what rend does. */
+static void
+hush(void *arg)
+{
+	const struct heir *h = arg;
+
+	if (h->server->control != NULL)
+		control_rest(h->server->control);
+}
+
+static void
+go_on(void *arg)
+{
+	server_go_on(((struct heir *)arg)->server);
+}
+
+static void
+leave(void *arg)
+{
+	const struct heir *h = arg;
+
+	server_leave(h->server, h->pid);
+}
+
+static int
+on_main(struct heir *h, void (*fn)(void *arg))
+{
+	h->told = 0;
+	if (!keeper_on_main(h->keeper, fn, h))
+		return error_set(h->err, EX_TEMPFAIL, "the server is ending");
+	return h->told;
+}
+
+/* ---- while everybody waits ---- */
+
+/* Until nothing is under way; nobody is kept waiting for longer than reload_wait at a time. */
+static int
+hold(struct heir *h)
+{
+	const struct server_settings *settings = server_settings(h->server);
+	struct generation *g = server_generation(h->server);
+	uint64_t until = clock_mono() + settings->handover_timeout;
+
+	if (g->older != NULL)
+		return error_set(h->err, EX_TEMPFAIL, "an earlier generation has not ended yet: try again");
+	for (;;) {
+		switch (swap_hold(h->server, &g, 1, settings->reload_wait)) {
+		case SWAP_HELD:
+			return 0;
+		case SWAP_BUSY:
+			return error_set(h->err, EX_TEMPFAIL, "a worker is busy: try again");
+		case SWAP_NOT_QUIET:
+			break;
+		}
+		if (clock_mono() >= until || __atomic_load_n(h->stop, __ATOMIC_RELAXED) ||
+		    __atomic_load_n(&h->server->draining, __ATOMIC_RELAXED))
+			break;
+		nanosleep(&look, NULL);
+	}
+	return error_set(h->err, EX_TEMPFAIL,
+	    "requests under way did not end within handover_timeout (%llu ms): try again",
+	    (unsigned long long)(settings->handover_timeout / 1000000));
+}
+
+/* Only what has proved to be the one that was opened: the number of one that had died by then may have been somebody else's. */
+static void
+end_heir(struct heir *h)
+{
+	if (h->ready)
+		process_kill(h->process);
+}
+
+/* Does it close its end by then? */
+static bool
+hear_end(struct heir *h, uint64_t until)
+{
+	enum letter_got got;
+
+	do {
+		got = letter_receive(h->fd, &h->letter, until, NULL);
+		if (got == LETTER_HERE) {
+			h->letter.broken = true;
+			letter_finish(&h->letter);
+		}
+	} while (got != LETTER_END && clock_mono() < until);
+	return got == LETTER_END;
+}
+
+/*
+ * It was told to serve and has not said that it does.  If it is gone it has touched nothing, since it says so before it begins; if it only does not
+ * say so, it has to be gone before we may go on.
+ */
+static bool
+is_gone(struct heir *h, enum letter_got got)
+{
+	if (got == LETTER_END)
+		return true;
+	end_heir(h);
+	return hear_end(h, clock_mono() + STEP_NS) || process_is_dead(h->process, 0);
+}
+
+static int
+let_go(struct heir *h)
+{
+	enum letter_got got;
+
+	if (letter_send_bare(h->fd, LETTER_GO, clock_mono() + STEP_NS) != 0)
+		return fail_send(h->err);
+	got = letter_receive(h->fd, &h->letter, clock_mono() + STEP_NS, NULL);
+	if (got == LETTER_HERE && h->letter.type == LETTER_SERVING && letter_finish(&h->letter))
+		return 0;
+	if (is_gone(h, got))
+		return error_set(h->err, EX_TEMPFAIL, "the new process: %s", letter_got_says(LETTER_END));
+	rend_log(REND_LOG_ERROR,
+	    "upgrade: the new process was told to serve, does not say that it does, and cannot be ended");
+	return 0;
+}
+
+/* From the first letter of a connection on until it serves.  What was sent stays ours, too, until then. */
+static int
+pass(struct heir *h)
+{
+	if (swap_pass(h->server, h->fd, clock_mono() + STEP_NS, h->err) != 0 ||
+	    legacy_send_counts(h->server, h->fd, clock_mono() + STEP_NS, h->err) != 0 ||
+	    send_bare(h, LETTER_ALL) != 0 || await_bare(h, LETTER_PREPARED, STEP_NS) != 0)
+		return -1;
+	if (__atomic_load_n(&h->server->draining, __ATOMIC_RELAXED))
+		return error_set(h->err, EX_TEMPFAIL, "the server is ending");
+	return let_go(h);
+}
+
+/* Whoever cannot be told must not begin when it wakes up.  What it said before is not lost. */
+static void
+tell_abort(struct heir *h)
+{
+	if (h->told_abort)
+		return;
+	h->told_abort = true;
+	hear_reason(h);
+	letter_begin(&h->letter, LETTER_ABORT);
+	letter_put_text(&h->letter, h->err->text);
+	if (letter_send(h->fd, &h->letter, clock_mono() + STEP_NS) != 0 && errno != EPIPE && errno != ECONNRESET)
+		end_heir(h);
+}
+
+/* ---- stores ---- */
+
+static int
+send_parcel(void *arg, const struct rend_node *n, const char *role, const struct rend_parcel *p, struct rend_error *err)
+{
+	const struct heir *h = arg;
+
+	return parcel_letter_send(h->fd, n, role, p, clock_mono() + STEP_NS, err);
+}
+
+static int
+give(struct heir *h)
+{
+	struct generation *g = server_generation(h->server);
+	int rc;
+
+	/* What is given is ours again only when the other one has ended, which nobody could see to. */
+	if (h->process < 0) {
+		rend_log(REND_LOG_WARN, "upgrade: which process the new one is cannot be told: its stores begin empty");
+		return 0;
+	}
+	h->given = true;
+	/* What came back in the turn in which it was found to be quiet is flushed; and then no plugin is told of a turn. */
+	swap_next_turn(h->server);
+	parcels_stop(g);
+	swap_next_turn(h->server);
+	/* Who looks at them waits. */
+	pthread_mutex_lock(&h->server->view);
+	rc = parcels_give(g, clock_mono() + RELEASE_NS, send_parcel, h, h->err);
+	pthread_mutex_unlock(&h->server->view);
+	return rc;
+}
+
+/* Until it has ended it may have what was given. */
+static void
+take_back(struct heir *h)
+{
+	struct server *s = h->server;
+
+	if (!h->given)
+		return;
+	tell_abort(h);
+	if (!hear_end(h, clock_mono() + STEP_NS)) {
+		end_heir(h);
+		if (!process_is_dead(h->process, clock_mono() + STEP_NS))
+			rend_log(
+			    REND_LOG_ERROR, "upgrade: the new process was told to end, and killed, and is there yet");
+	}
+	/* Nobody looks at what may begin anew. */
+	pthread_mutex_lock(&s->view);
+	parcels_keep(server_generation(s));
+	pthread_mutex_unlock(&s->view);
+}
+
+static int
+hand_over_held(struct heir *h)
+{
+	if (on_main(h, hush) == 0 && give(h) == 0 && send_bare(h, LETTER_YOURS) == 0 &&
+	    await_bare(h, LETTER_TAKEN, TAKEN_NS) == 0 && pass(h) == 0) {
+		swap_leave(h->server);
+		return 0;
+	}
+	take_back(h);
+	swap_stay(h->server);
+	return -1;
+}
+
+static int
+hand_over_ready(struct heir *h)
+{
+	if (on_main(h, rest) != 0)
+		return -1;
+	if (hold(h) == 0 && hand_over_held(h) == 0) {
+		keeper_on_main(h->keeper, leave, h);
+		return 0;
+	}
+	keeper_on_main(h->keeper, go_on, h);
+	return -1;
+}
+
+int
+heir_hand_over(struct server *s, struct keeper *k, int fd, pid_t pid, const bool *stop, struct rend_error *err)
+{
+	struct heir *h = calloc(1, sizeof *h);
+	int rc;
+
+	if (h == NULL)
+		return error_set(err, EX_OSERR, "no memory for an upgrade");
+	h->server = s;
+	h->keeper = k;
+	h->fd = fd;
+	h->pid = pid;
+	h->process = process_open(pid);
+	h->stop = stop;
+	h->err = err;
+	rc = greet(h);
+	if (rc == 0)
+		rc = on_main(h, tell_sockets);
+	if (rc == 0)
+		rc = await_bare(h, LETTER_READY, READY_NS);
+	h->ready = rc == 0;
+	if (rc == 0)
+		rc = hand_over_ready(h);
+	if (rc != 0)
+		tell_abort(h);
+	if (h->process >= 0)
+		close(h->process);
+	free(h);
+	return rc;
+}
+
+bool
+heir_reopen(struct server *s)
+{
+	bool away;
+
+	pthread_mutex_lock(&s->view);
+	away = parcels_reopen(server_generation(s));
+	pthread_mutex_unlock(&s->view);
+	return away;
+}
+
+void
+heir_see_off(struct server *s, int fd, const bool *stop)
+{
+	uint64_t until = clock_mono() + server_settings(s)->drain_timeout;
+	struct rend_error err = { 0 };
+	int rc = 0;
+
+	while (rc == 0 && __atomic_load_n(&s->connections, __ATOMIC_RELAXED) > 0 && clock_mono() < until &&
+	       !__atomic_load_n(stop, __ATOMIC_RELAXED)) {
+		nanosleep(&look, NULL);
+		rc = swap_pass(s, fd, clock_mono() + STEP_NS, &err);
+		swap_leave(s);
+	}
+	if (rc != 0)
+		rend_log(REND_LOG_ERROR, "upgrade: %s", err.text);
+	letter_send_bare(fd, LETTER_BYE, clock_mono() + STEP_NS);
+	close(fd);
+}

@@ -1,0 +1,600 @@
+/* The thread that builds and ends generations: see keeper.h. */
+#include "net/keeper.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "engine/generation.h"
+#include "engine/pairs.h"
+#include "net/comeback.h"
+#include "net/heir.h"
+#include "net/news.h"
+#include "net/server.h"
+#include "net/swap.h"
+#include "rend/log.h"
+
+/* How often it is looked whether an earlier generation is over. */
+#define LOOK_NS	  (20 * 1000 * 1000)
+#define REOPEN_NS 999999999
+
+#define SAID_MAX  (64 * 1024)
+
+struct keeper {
+	struct server *server;
+	const struct server_source *source;
+	void (*done)(struct server *s, const struct keeper_result *r);
+	struct era *newest; /* the keeper's thread's */
+	struct event *event;
+	int fd; /* wakes the main thread */
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	/* under the lock */
+	bool wanted, busy, ending, has_result; /* ending: written atomically, too */
+	bool upgrade;			       /* is what is wanted, or what came out */
+	int heir;			       /* where a new process is; -1: nowhere yet */
+	pid_t heir_pid;
+	bool given;		   /* it serves: the keeper's thread's */
+	bool away;		   /* a store may be that had let go of its files: the same */
+	void (*errand)(void *arg); /* the main thread's */
+	void *errand_arg;
+	int exit_code;
+	struct strbuf said;
+	struct news news;
+	unsigned old; /* relaxed atomic */
+};
+
+/* ---- one reload, on the keeper's thread ---- */
+
+static int
+refuse(struct keeper *k, const struct rend_error *err)
+{
+	strbuf_printf(&k->said, "%s\n", err->text);
+	return err->exit_code == 0 ? EX_CONFIG : err->exit_code;
+}
+
+/* Holds until nothing is under way of any graph to which a node that goes on was another thing. */
+static int
+hold(struct keeper *k, struct news *n, struct rend_error *err)
+{
+	struct generation *quiet[KEEPER_OLD_MAX + 1];
+	uint64_t wait = n->era->settings->reload_wait;
+	size_t count = 0;
+
+	for (struct generation *o = k->newest->g; o != NULL && count < sizeof quiet / sizeof *quiet; o = o->older)
+		if (pairs_differ(o, n->era->g))
+			quiet[count++] = o;
+	switch (count == 0 ? SWAP_HELD : swap_hold(k->server, quiet, count, wait)) {
+	case SWAP_HELD:
+		return 0;
+	case SWAP_BUSY:
+		return error_set(err, EX_TEMPFAIL,
+		    "a node that goes on is asked another thing to than before, so all workers have to wait for a "
+		    "moment, and one of "
+		    "them is busy: try again");
+	case SWAP_NOT_QUIET:
+		break;
+	}
+	return error_set(err, EX_TEMPFAIL,
+	    "a node that goes on is asked another thing to than before, so requests under way have to end "
+	    "first, and they did not "
+	    "within reload_wait (%llu ms): try again, or with a longer reload_wait",
+	    (unsigned long long)(wait / 1000000));
+}
+
+static int
+begin(struct keeper *k, struct news *n, struct rend_error *err)
+{
+	struct server *s = k->server;
+	struct generation *before = k->newest->g, *g = n->era->g;
+	const struct rend_node **policies = news_policies(s, n);
+
+	if (policies == NULL)
+		return error_set(err, EX_OSERR, "no memory for a reload");
+	if (hold(k, n, err) != 0) {
+		free(policies);
+		return -1;
+	}
+	generation_commit(g);
+	g->older = before;
+	pairs_note(g);
+	swap_begin(s, g, policies, n->era->settings);
+	free(policies);
+	return 0;
+}
+
+/* g is attached everywhere, and nobody asks it yet. */
+static int
+begin_attached(struct keeper *k, struct news *n, struct rend_error *err)
+{
+	struct server *s = k->server;
+	const char *folder = n->era->settings->state_dir == NULL ? "" : n->era->settings->state_dir;
+
+	if (comeback(n->era->g, k->newest->g, &s->loops[0], folder, &k->said, err) == 0 &&
+	    comeback_left_behind(n->era->g, k->newest->g, &s->loops[0], &k->said, err) == 0) {
+		if (__atomic_load_n(&s->draining, __ATOMIC_RELAXED))
+			error_set(err, EX_TEMPFAIL, "the server is ending");
+		else if (begin(k, n, err) == 0)
+			return 0;
+	}
+	comeback_undo(n->era->g, k->newest->g, folder);
+	return -1;
+}
+
+static int
+begin_opened(struct keeper *k, struct news *n, struct rend_error *err)
+{
+	/* What is about to be asked of them could not be taken back. */
+	if (!swap_turns(k->server, n->era->settings->reload_wait))
+		return error_set(err, EX_TEMPFAIL, "a worker is busy: try again");
+	if (swap_attach(k->server, n->era->g, err) != 0)
+		return -1;
+	if (begin_attached(k, n, err) == 0)
+		return 0;
+	/* What it was asked while nobody saw it has been answered: only those flushes. */
+	if (!swap_detach(k->server, n->era->g)) {
+		rend_log(REND_LOG_ERROR,
+		    "some ops did not come back: nodes of a rend.conf that was refused are left as they are");
+		n->era->g = NULL;
+	}
+	return -1;
+}
+
+static void
+free_era(struct keeper *k, struct era **ep)
+{
+	struct era *e = *ep;
+
+	*ep = NULL;
+	pthread_mutex_lock(&k->server->view);
+	generation_free(&e->g);
+	pthread_mutex_unlock(&k->server->view);
+	if (e->settings != NULL)
+		k->source->release(k->source->arg, &e->settings);
+	free(e);
+}
+
+/* 0, with the news; or an exit code. */
+static int
+build(struct keeper *k, struct news *n)
+{
+	struct rend_error err = { 0 };
+	struct era *e = calloc(1, sizeof *e);
+	bool ended;
+	int rc;
+
+	*n = (struct news){ .era = e };
+	if (e == NULL) {
+		error_set(&err, EX_OSERR, "no memory for a reload");
+		return refuse(k, &err);
+	}
+	rc = k->source->read(k->source->arg, k->newest->g, &k->ending, &e->settings, &k->said);
+	if (rc != 0) {
+		generation_drop_objects(k->newest->g);
+		free(e);
+		return rc;
+	}
+	e->g = e->settings->generation;
+	if (news_open(k->server, n, &err) == 0 && generation_open(e->g, &err) == 0) {
+		if (begin_opened(k, n, &err) == 0) {
+			e->older = k->newest;
+			k->newest = e;
+			__atomic_store_n(&k->server->plugins_stale, plugin_stale(), __ATOMIC_RELAXED);
+			return 0;
+		}
+		if (e->g != NULL)
+			generation_close(e->g);
+	}
+	rc = refuse(k, &err);
+	news_close(n);
+	ended = e->g != NULL;
+	free_era(k, &n->era);
+	if (ended)
+		generation_drop_objects(k->newest->g);
+	return rc;
+}
+
+/* ---- the end of earlier ones ---- */
+
+static unsigned
+count_old(const struct keeper *k)
+{
+	unsigned count = 0;
+
+	for (const struct era *e = k->newest->older; e != NULL; e = e->older)
+		count++;
+	return count;
+}
+
+/* Ends the oldest, if it is over. */
+static void
+end_oldest(struct keeper *k)
+{
+	struct era *e = k->newest, *next = NULL;
+	unsigned long long number;
+
+	while (e->older != NULL) {
+		next = e;
+		e = e->older;
+	}
+	if (next == NULL || !swap_is_over(k->server, e->g))
+		return;
+	number = e->g->number;
+	if (!swap_detach(k->server, e->g)) {
+		/* Ops point to its instances: nobody may free them.  It is forgotten, with what it has. */
+		rend_log(REND_LOG_ERROR, "generation %llu: some ops did not come back: its nodes are left as they are",
+		    number);
+		next->older = NULL;
+		next->g->older = NULL;
+		free(e);
+	} else {
+		generation_drain(e->g, rend_now() + server_settings(k->server)->drain_timeout);
+		generation_close(e->g);
+		next->older = NULL;
+		next->g->older = NULL;
+		free_era(k, &e);
+		rend_log(REND_LOG_INFO, "generation %llu has ended", number);
+	}
+	__atomic_store_n(&k->old, count_old(k), __ATOMIC_RELAXED);
+}
+
+/* ---- the thread ---- */
+
+/* Under the lock. */
+static void
+give_result(struct keeper *k, int exit_code)
+{
+	k->exit_code = exit_code;
+	k->has_result = true;
+	while (eventfd_write(k->fd, 1) != 0 && errno == EINTR)
+		;
+	/* Until it is published, nothing that it replaces may end. */
+	while (k->has_result && !k->ending)
+		pthread_cond_wait(&k->changed, &k->lock);
+}
+
+/* Under the lock, as it is again afterwards. */
+static void
+reload(struct keeper *k)
+{
+	struct news n = { 0 };
+	int rc;
+
+	k->wanted = false;
+	pthread_mutex_unlock(&k->lock);
+	k->said = (struct strbuf){ .most = SAID_MAX };
+	if (count_old(k) >= KEEPER_OLD_MAX) {
+		strbuf_printf(&k->said, "%d earlier generations have not ended yet: try again\n", KEEPER_OLD_MAX);
+		rc = EX_TEMPFAIL;
+	} else
+		rc = build(k, &n);
+	__atomic_store_n(&k->old, count_old(k), __ATOMIC_RELAXED);
+	pthread_mutex_lock(&k->lock);
+	k->news = n;
+	give_result(k, rc);
+}
+
+/* ---- an upgrade ---- */
+
+bool
+keeper_on_main(struct keeper *k, void (*fn)(void *arg), void *arg)
+{
+	bool done;
+
+	pthread_mutex_lock(&k->lock);
+	k->errand_arg = arg;
+	k->errand = fn;
+	while (eventfd_write(k->fd, 1) != 0 && errno == EINTR)
+		;
+	while (k->errand != NULL && !k->ending)
+		pthread_cond_wait(&k->changed, &k->lock);
+	done = k->errand == NULL;
+	k->errand = NULL;
+	pthread_mutex_unlock(&k->lock);
+	return done;
+}
+
+/* Starts the new process, and has its end of a pair. */
+static int
+start_heir(struct keeper *k, struct rend_error *err)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+		return error_set(err, EX_OSERR, "there can be no new process: %s", strerror(errno));
+	if (k->source->spawn(k->source->arg, pair[1], &k->heir_pid, err) != 0) {
+		close(pair[0]);
+		pair[0] = -1;
+	}
+	close(pair[1]);
+	k->heir = pair[0];
+	return k->heir < 0 ? -1 : 0;
+}
+
+/* 0: another process serves; or an exit code. */
+static int
+hand_over(struct keeper *k)
+{
+	struct rend_error err = { 0 };
+	bool started = k->heir < 0;
+	int rc;
+
+	k->said = (struct strbuf){ .most = SAID_MAX };
+	if (started && start_heir(k, &err) != 0)
+		return refuse(k, &err);
+	if (heir_hand_over(k->server, k, k->heir, k->heir_pid, &k->ending, &err) == 0) {
+		k->given = true;
+		return 0;
+	}
+	close(k->heir);
+	k->heir = -1;
+	rc = refuse(k, &err);
+	if (started)
+		k->source->reap(k->source->arg, k->heir_pid, &k->said);
+	return rc;
+}
+
+static void
+end_server(void *arg)
+{
+	server_drain(((struct keeper *)arg)->server);
+}
+
+/* Under the lock, as it is again afterwards. */
+static void
+upgrade(struct keeper *k)
+{
+	int rc;
+
+	k->wanted = false;
+	pthread_mutex_unlock(&k->lock);
+	rc = hand_over(k);
+	pthread_mutex_lock(&k->lock);
+	give_result(k, rc);
+	k->away = rc != 0;
+	if (rc != 0)
+		return;
+	pthread_mutex_unlock(&k->lock);
+	heir_see_off(k->server, k->heir, &k->ending);
+	k->heir = -1;
+	keeper_on_main(k, end_server, k);
+	pthread_mutex_lock(&k->lock);
+}
+
+static void
+wait_a_while(struct keeper *k, long ns)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += ns;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_nsec -= 1000000000;
+		until.tv_sec++;
+	}
+	pthread_cond_timedwait(&k->changed, &k->lock, &until);
+}
+
+static void *
+keeper_thread(void *arg)
+{
+	struct keeper *k = arg;
+
+	pthread_mutex_lock(&k->lock);
+	while (!k->ending) {
+		if (k->wanted && k->upgrade) {
+			upgrade(k);
+		} else if (k->wanted) {
+			reload(k);
+		} else if (k->newest->older != NULL) {
+			pthread_mutex_unlock(&k->lock);
+			end_oldest(k);
+			pthread_mutex_lock(&k->lock);
+			if (!k->wanted && !k->ending)
+				wait_a_while(k, LOOK_NS);
+		} else if (k->away) {
+			k->away = heir_reopen(k->server);
+			wait_a_while(k, REOPEN_NS);
+		} else {
+			pthread_cond_wait(&k->changed, &k->lock);
+		}
+	}
+	pthread_mutex_unlock(&k->lock);
+	return NULL;
+}
+
+/* ---- the main thread ---- */
+
+static void
+run_errand(struct keeper *k)
+{
+	void (*fn)(void *arg);
+
+	pthread_mutex_lock(&k->lock);
+	fn = k->errand;
+	pthread_mutex_unlock(&k->lock);
+	if (fn == NULL)
+		return;
+	fn(k->errand_arg);
+	pthread_mutex_lock(&k->lock);
+	k->errand = NULL;
+	pthread_cond_broadcast(&k->changed);
+	pthread_mutex_unlock(&k->lock);
+}
+
+static void
+take_result(struct keeper *k)
+{
+	struct keeper_result r;
+	struct strbuf said;
+
+	pthread_mutex_lock(&k->lock);
+	if (!k->has_result) {
+		pthread_mutex_unlock(&k->lock);
+		return;
+	}
+	if (k->exit_code == 0 && !k->upgrade)
+		news_publish(k->server, &k->news);
+	said = k->said;
+	k->said = (struct strbuf){ 0 };
+	r = (struct keeper_result){ k->upgrade, k->exit_code, &said };
+	k->has_result = false;
+	/* When another process serves, this one does nothing else any more. */
+	k->busy = k->upgrade && k->exit_code == 0;
+	pthread_cond_broadcast(&k->changed);
+	pthread_mutex_unlock(&k->lock);
+	k->done(k->server, &r);
+	strbuf_fini(&said);
+}
+
+static void
+on_result(evutil_socket_t fd, short what, void *arg)
+{
+	eventfd_t n;
+
+	(void)what;
+	if (eventfd_read(fd, &n) != 0)
+		return;
+	run_errand(arg);
+	take_result(arg);
+}
+
+static bool
+want(struct keeper *k, bool upgrade, int heir, pid_t pid)
+{
+	bool begins;
+
+	pthread_mutex_lock(&k->lock);
+	begins = !k->busy;
+	if (begins) {
+		k->busy = k->wanted = true;
+		k->upgrade = upgrade;
+		k->heir = heir;
+		k->heir_pid = pid;
+	}
+	pthread_cond_broadcast(&k->changed);
+	pthread_mutex_unlock(&k->lock);
+	return begins;
+}
+
+bool
+keeper_reload(struct keeper *k)
+{
+	return want(k, false, -1, 0);
+}
+
+bool
+keeper_upgrade(struct keeper *k, int fd, pid_t pid)
+{
+	return want(k, true, fd, pid);
+}
+
+bool
+keeper_is_busy(const struct keeper *k)
+{
+	return k->busy; /* only this thread changes it */
+}
+
+unsigned
+keeper_old(const struct keeper *k)
+{
+	return __atomic_load_n(&k->old, __ATOMIC_RELAXED);
+}
+
+static int
+start_thread(struct keeper *k)
+{
+	pthread_condattr_t attr;
+	sigset_t all, before;
+	int e;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_mutex_init(&k->lock, NULL);
+	pthread_cond_init(&k->changed, &attr);
+	pthread_condattr_destroy(&attr);
+	/* Signals are the main thread's. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	e = pthread_create(&k->thread, NULL, keeper_thread, k);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return e;
+}
+
+struct keeper *
+keeper_new(struct server *s, const struct server_source *source,
+    void (*done)(struct server *s, const struct keeper_result *r), struct rend_error *err)
+{
+	struct keeper *k = calloc(1, sizeof *k);
+
+	if (k == NULL || (k->newest = calloc(1, sizeof *k->newest)) == NULL) {
+		free(k);
+		error_set(err, EX_OSERR, "no memory for reloads");
+		return NULL;
+	}
+	k->server = s;
+	k->source = source;
+	k->heir = -1;
+	k->done = done;
+	k->newest->g = s->generation;
+	generation_commit(s->generation);
+	k->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	k->event = k->fd < 0 ? NULL : event_new(s->base, k->fd, EV_READ | EV_PERSIST, on_result, k);
+	if (k->event != NULL && event_add(k->event, NULL) == 0 && start_thread(k) == 0)
+		return k;
+	error_set(err, EX_OSERR, "there can be no reloads: %s", strerror(errno));
+	if (k->event != NULL)
+		event_free(k->event);
+	if (k->fd >= 0)
+		close(k->fd);
+	free(k->newest);
+	free(k);
+	return NULL;
+}
+
+void
+keeper_stop(struct keeper *k)
+{
+	pthread_mutex_lock(&k->lock);
+	__atomic_store_n(&k->ending, true, __ATOMIC_RELAXED);
+	pthread_cond_broadcast(&k->changed);
+	pthread_mutex_unlock(&k->lock);
+	pthread_join(k->thread, NULL);
+	/* It was too late for the main thread to be asked. */
+	if (k->given && !k->server->left)
+		server_leave(k->server, k->heir_pid);
+	take_result(k);
+}
+
+void
+keeper_free(struct keeper **kp)
+{
+	struct keeper *k = *kp;
+
+	*kp = NULL;
+	if (k == NULL)
+		return;
+	event_free(k->event);
+	close(k->fd);
+	pthread_mutex_destroy(&k->lock);
+	pthread_cond_destroy(&k->changed);
+	while (k->newest != NULL) {
+		struct era *e = k->newest;
+
+		k->newest = e->older;
+		if (e->settings != NULL)
+			k->source->release(k->source->arg, &e->settings);
+		free(e);
+	}
+	free(k);
+}

@@ -1,0 +1,260 @@
+/* A client's connection on its way to another process: see passage.h. */
+#include "net/passage.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "net/conn.h"
+#include "net/letter.h"
+#include "net/server.h"
+
+/* Input that goes in the letter; more goes in a file in memory. */
+#define INLINE_MAX (32 * 1024)
+
+/* Pieces that are written at once. */
+#define PIECES_MAX 64
+
+enum { SAYS_NOTHING, SAYS_TEXT, SAYS_BINARY };
+
+bool
+passage_is_open(const struct conn *c)
+{
+	if (c->gone || c->finishing || c->deaf || c->answers.count > 0 || c->out.len > 0)
+		return false;
+	/* What was thrown away for want of memory cannot be given. */
+	return c->body == NULL || c->body->op != NULL;
+}
+
+/* ---- its input ---- */
+
+typedef int piece_f(void *arg, const char *p, size_t len);
+
+static int
+each_of_value(const struct rend_value *v, unsigned count, piece_f *fn, void *arg)
+{
+	const struct rend_seg *segs = rend_value_segs(v);
+
+	for (unsigned i = 0; i < count; i++)
+		if (fn(arg, segs[i].p, segs[i].len) != 0)
+			return -1;
+	return 0;
+}
+
+/* What has come of a value. */
+static int
+each_of_body(const struct body *b, piece_f *fn, void *arg)
+{
+	if (each_of_value(&b->op->item.value, b->op->item.value.nsegs, fn, arg) != 0)
+		return -1;
+	if (b->room.nsegs != 0) {
+		if (each_of_value(&b->room, b->at, fn, arg) != 0)
+			return -1;
+		return b->filled == 0 ? 0 : fn(arg, rend_value_segs(&b->room)[b->at].p, b->filled);
+	}
+	return b->piece == NULL || b->filled == 0 ? 0 : fn(arg, b->piece->data, b->filled);
+}
+
+/* What it said and nobody carried out, in order. */
+static int
+each_piece(const struct conn *c, piece_f *fn, void *arg)
+{
+	if (c->body != NULL &&
+	    (fn(arg, c->body->said.text, c->body->said.len) != 0 || each_of_body(c->body, fn, arg) != 0))
+		return -1;
+	return c->in_len == 0 ? 0 : fn(arg, c->in, c->in_len);
+}
+
+static int
+add_len(void *arg, const char *p, size_t len)
+{
+	(void)p;
+	*(size_t *)arg += len;
+	return 0;
+}
+
+static int
+put_piece(void *arg, const char *p, size_t len)
+{
+	letter_put(arg, p, len);
+	return 0;
+}
+
+static int
+write_piece(void *arg, const char *p, size_t len)
+{
+	int fd = *(int *)arg;
+
+	while (len > 0) {
+		ssize_t n = write(fd, p, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return -1;
+		p += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+/* ---- leaving ---- */
+
+static void
+put_dialog(struct letter *l, const struct conn *c)
+{
+	const struct dialog *d = &c->dialog;
+	bool half = c->body != NULL;
+
+	letter_put_u64(l, d->protocol == NULL ? SAYS_NOTHING : d->protocol == &text_protocol ? SAYS_TEXT : SAYS_BINARY);
+	/* The line of a value that is half there is said again, with what was to be dropped before it. */
+	letter_put_u64(l, half ? c->body->said.swallow : d->swallow);
+	letter_put_u64(l, half ? c->body->said.swallow_line : d->swallow_line);
+	letter_put_u64(l, d->in_keys);
+	letter_put_u64(l, d->failed);
+	letter_put_u64(l, (uint64_t)d->get.exptime);
+	letter_put_u64(l, d->get.want);
+	letter_put_u64(l, d->get.mode);
+	letter_put_u64(l, d->get.with_cas);
+}
+
+int
+passage_send(const struct conn *c, int to, uint64_t until)
+{
+	struct letter l;
+	size_t len = 0;
+	int file = -1, rc = 0, e;
+
+	each_piece(c, add_len, &len);
+	letter_begin(&l, LETTER_CONN);
+	letter_put_fd(&l, c->fd);
+	letter_put_u64(&l, server_listener_nth(c->loop->server, c->listener));
+	put_dialog(&l, c);
+	letter_put_u64(&l, c->answer_size);
+	letter_put_u64(&l, len);
+	letter_put_u64(&l, len > INLINE_MAX);
+	if (len <= INLINE_MAX) {
+		each_piece(c, put_piece, &l);
+	} else {
+		file = memfd_create("input", MFD_CLOEXEC);
+		rc = file < 0 ? -1 : each_piece(c, write_piece, &file);
+		letter_put_fd(&l, file);
+	}
+	if (rc == 0)
+		rc = letter_send(to, &l, until);
+	e = errno;
+	if (file >= 0)
+		close(file);
+	errno = e;
+	return rc;
+}
+
+/* ---- arriving ---- */
+
+static int
+get_dialog(struct letter *l, struct dialog *d)
+{
+	static const struct protocol *const says[] = { NULL, &text_protocol, &binary_protocol };
+
+	d->protocol = says[letter_get_at_most(l, SAYS_BINARY)];
+	d->swallow = (uint32_t)letter_get_at_most(l, UINT32_MAX);
+	d->swallow_line = letter_get_at_most(l, 1);
+	d->in_keys = letter_get_at_most(l, 1);
+	d->failed = (uint8_t)letter_get_at_most(l, REND_STATUS_COUNT - 1);
+	d->get.exptime = (int64_t)letter_get_u64(l);
+	d->get.want = (uint16_t)letter_get_at_most(l, UINT16_MAX);
+	d->get.mode = (uint16_t)letter_get_at_most(l, UINT16_MAX) & REND_MODES_ALL;
+	d->get.with_cas = letter_get_at_most(l, 1);
+	return l->broken || (d->in_keys && d->protocol != &text_protocol) ? -1 : 0;
+}
+
+/* Is it what a client may be behind? */
+static bool
+is_stream(int fd)
+{
+	int type = 0, listens = 1;
+	socklen_t len = sizeof type;
+
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM &&
+	       getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0 && !listens &&
+	       fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) == 0;
+}
+
+int
+passage_read(struct letter *l, struct passenger *p)
+{
+	const void *in = NULL;
+	bool in_file;
+
+	*p = (struct passenger){ .file = -1 };
+	p->fd = letter_get_fd(l);
+	p->listener = (unsigned)letter_get_at_most(l, UINT16_MAX);
+	get_dialog(l, &p->dialog);
+	p->answer_size = (uint16_t)letter_get_at_most(l, UINT16_MAX);
+	p->in_len = letter_get_at_most(l, UINT32_MAX);
+	in_file = letter_get_at_most(l, 1);
+	if (in_file)
+		p->file = letter_get_fd(l);
+	else
+		in = letter_get(l, p->in_len);
+	if (p->dialog.in_keys && p->dialog.protocol != &text_protocol)
+		l->broken = true;
+	if (letter_finish(l) && is_stream(p->fd) && (in_file || (p->in = malloc(p->in_len + 1)) != NULL)) {
+		if (p->in != NULL && p->in_len > 0)
+			memcpy(p->in, in, p->in_len);
+		return 0;
+	}
+	passage_drop(p);
+	return -1;
+}
+
+void
+passage_drop(struct passenger *p)
+{
+	if (p->fd >= 0)
+		close(p->fd);
+	if (p->file >= 0)
+		close(p->file);
+	free(p->in);
+	*p = (struct passenger){ .fd = -1, .file = -1 };
+}
+
+/* Its input out of the file.  0, or -1: it is not there. */
+static int
+read_file(struct passenger *p)
+{
+	size_t done = 0;
+
+	if (p->file < 0)
+		return 0;
+	p->in = malloc(p->in_len + 1);
+	while (p->in != NULL && done < p->in_len) {
+		ssize_t n = pread(p->file, p->in + done, p->in_len - done, (off_t)done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return -1;
+		done += (size_t)n;
+	}
+	return p->in == NULL ? -1 : 0;
+}
+
+void
+passage_end(struct passenger *p, struct loop *l, const struct listener_settings *listener)
+{
+	if (read_file(p) != 0) {
+		server_conn_closed(l->server, listener);
+		passage_drop(p);
+		return;
+	}
+	conn_resume(l, p->fd, listener, &p->dialog, p->answer_size, p->in, p->in_len);
+	p->fd = -1;
+	p->in = NULL;
+	passage_drop(p);
+}

@@ -1,0 +1,531 @@
+/* The new process's side of an upgrade: see takeover.h. */
+#include "net/takeover.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/process.h"
+#include "net/legacy_counts.h"
+#include "net/legacy_sockets.h"
+#include "net/letter.h"
+#include "net/listener.h"
+#include "net/parcel_letter.h"
+#include "net/passage.h"
+#include "net/server.h"
+#include "rend/log.h"
+
+/* Longer than the old process takes for any step: it is the one that gives up. */
+#define STEP_NS 60000000000ULL
+
+/* How long it may take to answer a call. */
+#define CALL_NS 10000000000ULL
+
+/* How long it is tried to say why it came to nothing. */
+#define FAIL_NS 1000000000ULL
+
+/* How many letters are heard at once at most. */
+#define AT_ONCE 100
+
+/* How long a process that has closed its end may take to be dead. */
+#define DEATH_NS 2000000000ULL
+
+struct takeover {
+	int fd;
+	int old; /* the old process; -1: nobody can tell whether it lives */
+	uint64_t began;
+	int64_t began_wall;
+	struct inherited sockets;
+	struct parcels parcels;
+	struct passenger *all;
+	size_t count, room;
+	bool alone; /* the old process died, after it had said that what is exclusive may be opened */
+	struct server *server;
+	struct event *event; /* those that follow */
+	int next_loop;
+	struct letter letter;
+};
+
+struct takeover *
+takeover_new(int fd)
+{
+	struct takeover *t = calloc(1, sizeof *t);
+	struct ucred who = { 0 };
+	socklen_t len = sizeof who;
+
+	if (t == NULL) {
+		close(fd);
+		return NULL;
+	}
+	t->fd = fd;
+	t->old = -1;
+	/* Who has made the pair.  It is the one that answers our hello after this, so its number was not another one's in between. */
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0)
+		t->old = process_open(who.pid);
+	return t;
+}
+
+struct inherited *
+takeover_sockets(struct takeover *t)
+{
+	return &t->sockets;
+}
+
+uint64_t
+takeover_began(const struct takeover *t)
+{
+	return t->began;
+}
+
+int64_t
+takeover_began_wall(const struct takeover *t)
+{
+	return t->began_wall;
+}
+
+void
+takeover_free(struct takeover **tp)
+{
+	struct takeover *t = *tp;
+
+	*tp = NULL;
+	if (t == NULL)
+		return;
+	if (t->event != NULL)
+		event_free(t->event);
+	while (t->count > 0)
+		passage_drop(&t->all[--t->count]);
+	free(t->all);
+	parcels_fini(&t->parcels);
+	inherited_fini(&t->sockets);
+	if (t->fd >= 0)
+		close(t->fd);
+	if (t->old >= 0)
+		close(t->old);
+	free(t);
+}
+
+/* ---- the call ---- */
+
+/* "ok\n" with one end of a pair, or "error 75\n" and why. */
+static int
+hear_answer(int fd, struct rend_error *err)
+{
+	char text[512];
+	char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8)));
+	struct iovec iov = { text, sizeof text - 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control
+	};
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	struct cmsghdr *c;
+	ssize_t n = -1;
+	int in = -1;
+
+	if (poll(&p, 1, (int)(CALL_NS / 1000000)) == 1)
+		n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	if (n <= 0)
+		return error_set(err, EX_UNAVAILABLE, "takeover: no answer from there");
+	c = CMSG_FIRSTHDR(&msg);
+	if (c != NULL && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
+	    c->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(&in, CMSG_DATA(c), sizeof in);
+	text[n] = '\0';
+	if (strncmp(text, "ok\n", 3) == 0 && in >= 0)
+		return in;
+	if (in >= 0)
+		close(in);
+	while (n > 0 && text[n - 1] == '\n')
+		text[--n] = '\0';
+	return error_set(err, EX_TEMPFAIL, "takeover: refused: %s", text);
+}
+
+struct takeover *
+takeover_call(const char *path, struct rend_error *err)
+{
+	static const char ask[] = "takeover\n";
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	struct takeover *t = NULL;
+	int fd, in = -1;
+
+	if (strlen(path) >= sizeof un.sun_path) {
+		error_set(err, EX_USAGE, "takeover: the path is too long");
+		return NULL;
+	}
+	strcpy(un.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&un, sizeof un) != 0 ||
+	    send(fd, ask, sizeof ask - 1, MSG_NOSIGNAL) != (ssize_t)sizeof ask - 1)
+		error_set(err, EX_UNAVAILABLE, "takeover: %s: %s", path, strerror(errno));
+	else
+		in = hear_answer(fd, err);
+	if (fd >= 0)
+		close(fd);
+	if (in < 0)
+		return NULL;
+	t = takeover_new(in);
+	if (t == NULL)
+		error_set(err, EX_OSERR, "no memory for a takeover");
+	return t;
+}
+
+/* ---- letters ---- */
+
+/* What is not expected: why the old process serves on, or that it is gone. */
+static int
+no_more(struct takeover *t, enum letter_got got, struct rend_error *err)
+{
+	char text[sizeof err->text - 64];
+
+	if (got == LETTER_HERE && t->letter.type == LETTER_ABORT) {
+		letter_get_text(&t->letter, text, sizeof text);
+		if (letter_finish(&t->letter))
+			return error_set(err, EX_TEMPFAIL, "takeover: the old process serves on: %s", text);
+		got = LETTER_BAD;
+	} else if (got == LETTER_HERE) {
+		t->letter.broken = true;
+		letter_finish(&t->letter);
+	}
+	return error_set(err, got == LETTER_NO_FILES ? EX_OSERR : EX_PROTOCOL, "takeover: the old process: %s",
+	    letter_got_says(got));
+}
+
+static enum letter_got
+receive(struct takeover *t)
+{
+	return letter_receive(t->fd, &t->letter, clock_mono() + STEP_NS, NULL);
+}
+
+static int
+say(struct takeover *t, enum letter_type type, struct rend_error *err)
+{
+	if (letter_send_bare(t->fd, type, clock_mono() + STEP_NS) == 0)
+		return 0;
+	return error_set(err, EX_PROTOCOL, "takeover: the old process cannot be told: %s", strerror(errno));
+}
+
+void
+takeover_fail(struct takeover *t, int exit_code, const char *text)
+{
+	char some[LETTER_TEXT_MAX / 4];
+	size_t len;
+
+	snprintf(some, sizeof some, "%s", text);
+	len = strlen(some);
+	while (len > 0 && some[len - 1] == '\n')
+		some[--len] = '\0';
+	letter_begin(&t->letter, LETTER_FAILED);
+	letter_put_u64(&t->letter, (uint64_t)exit_code);
+	letter_put_text(&t->letter, some);
+	if (letter_send(t->fd, &t->letter, clock_mono() + FAIL_NS) != 0)
+		errno = 0;
+}
+
+/* ---- the steps ---- */
+
+static int
+hear_sockets(struct takeover *t, struct rend_error *err)
+{
+	for (;;) {
+		enum letter_got got = receive(t);
+
+		if (got == LETTER_HERE && t->letter.type == LETTER_SOCKETS && letter_finish(&t->letter))
+			return 0;
+		if (got != LETTER_HERE || t->letter.type != LETTER_SOCKET)
+			return no_more(t, got, err);
+		if (legacy_read_socket(&t->letter, &t->sockets) != 0)
+			return error_set(
+			    err, EX_PROTOCOL, "takeover: a socket of the old process is not to be believed");
+	}
+}
+
+int
+takeover_hear(struct takeover *t, struct rend_error *err)
+{
+	enum letter_got got;
+
+	letter_begin(&t->letter, LETTER_HELLO);
+	letter_put_text(&t->letter, PACKAGE_VERSION);
+	if (letter_send(t->fd, &t->letter, clock_mono() + STEP_NS) != 0)
+		return error_set(err, EX_PROTOCOL, "takeover: the old process cannot be told: %s", strerror(errno));
+	got = receive(t);
+	if (got != LETTER_HERE || t->letter.type != LETTER_WELCOME)
+		return no_more(t, got, err);
+	hash_seed(letter_get_u64(&t->letter));
+	t->began = letter_get_u64(&t->letter);
+	t->began_wall = (int64_t)letter_get_u64(&t->letter);
+	if (!letter_finish(&t->letter) || t->began > clock_mono())
+		return error_set(err, EX_PROTOCOL, "takeover: the old process: %s", letter_got_says(LETTER_HERE));
+	return hear_sockets(t, err);
+}
+
+int
+takeover_ready(struct takeover *t, struct rend_error *err)
+{
+	enum letter_got got;
+
+	if (say(t, LETTER_READY, err) != 0)
+		return -1;
+	while ((got = receive(t)) == LETTER_HERE && t->letter.type == LETTER_PARCEL)
+		if (parcel_letter_read(&t->letter, &t->parcels) != 0)
+			return error_set(
+			    err, EX_PROTOCOL, "takeover: what a store of the old process gives is not to be believed");
+	if (got == LETTER_HERE && t->letter.type == LETTER_YOURS && letter_finish(&t->letter))
+		return 0;
+	return no_more(t, got, err);
+}
+
+struct parcels *
+takeover_parcels(struct takeover *t)
+{
+	return &t->parcels;
+}
+
+static int
+add_passenger(struct takeover *t)
+{
+	struct passenger *all = t->all;
+	size_t room = t->room;
+
+	if (t->count == room) {
+		room = room == 0 ? 256 : room * 2;
+		all = reallocarray(all, room, sizeof *all);
+		if (all == NULL) {
+			t->letter.broken = true;
+			letter_finish(&t->letter);
+			return -1;
+		}
+		t->all = all;
+		t->room = room;
+	}
+	if (passage_read(&t->letter, &all[t->count]) != 0)
+		return -1;
+	t->count++;
+	return 0;
+}
+
+/*
+ * The old process has closed its end.  1: it is dead, and nobody else serves; -1: it is not, or has said before that it serves on.
+ */
+static int
+outlive(struct takeover *t, struct rend_error *err)
+{
+	enum letter_got got;
+
+	while ((got = receive(t)) == LETTER_HERE && t->letter.type != LETTER_ABORT) {
+		t->letter.broken = true;
+		letter_finish(&t->letter);
+	}
+	if (got != LETTER_END)
+		return no_more(t, got, err);
+	if (process_is_dead(t->old, clock_mono() + DEATH_NS))
+		return 1;
+	return error_set(
+	    err, EX_PROTOCOL, "takeover: the old process is not there any more, but nothing proves that it is dead");
+}
+
+/* 0; 1: the old process is dead. */
+static int
+say_or_outlive(struct takeover *t, enum letter_type type, struct rend_error *err)
+{
+	if (letter_send_bare(t->fd, type, clock_mono() + STEP_NS) == 0)
+		return 0;
+	if (errno == EPIPE || errno == ECONNRESET)
+		return outlive(t, err);
+	return error_set(err, EX_PROTOCOL, "takeover: the old process cannot be told: %s", strerror(errno));
+}
+
+static int
+add_counts(struct takeover *t, struct server *s)
+{
+	struct legacy_counts c;
+
+	return legacy_read_counts(&t->letter, &c) == 0 ? legacy_add_counts(s, &t->sockets, &c) : -1;
+}
+
+/* Connections and counts until there are no more.  0; 1: the old process is dead. */
+static int
+collect(struct takeover *t, struct server *s, struct rend_error *err)
+{
+	for (;;) {
+		enum letter_got got = receive(t);
+		int rc = 0;
+
+		if (got == LETTER_END)
+			return outlive(t, err);
+		if (got == LETTER_HERE && t->letter.type == LETTER_ALL && letter_finish(&t->letter))
+			return 0;
+		if (got == LETTER_HERE && t->letter.type == LETTER_CONN)
+			rc = add_passenger(t);
+		else if (got == LETTER_HERE && t->letter.type == LETTER_COUNTS)
+			rc = add_counts(t, s);
+		else
+			return no_more(t, got, err);
+		if (rc != 0)
+			return error_set(
+			    err, EX_PROTOCOL, "takeover: a letter of the old process is not to be believed");
+	}
+}
+
+/* 0; 1: it is dead. */
+static int
+await_go(struct takeover *t, struct rend_error *err)
+{
+	int rc = say_or_outlive(t, LETTER_PREPARED, err);
+	enum letter_got got;
+
+	if (rc != 0)
+		return rc;
+	got = receive(t);
+	if (got == LETTER_END)
+		return outlive(t, err);
+	if (got == LETTER_HERE && t->letter.type == LETTER_GO && letter_finish(&t->letter))
+		return 0;
+	return no_more(t, got, err);
+}
+
+int
+takeover_collect(struct takeover *t, struct server *s, struct rend_error *err)
+{
+	int rc = say_or_outlive(t, LETTER_TAKEN, err);
+
+	if (rc == 0)
+		rc = collect(t, s, err);
+	if (rc == 0)
+		rc = await_go(t, err);
+	/* Nobody else serves, and all that came is there. */
+	t->alone = rc == 1;
+	return rc < 0 ? -1 : 0;
+}
+
+/* ---- serving ---- */
+
+/* On its way to its worker. */
+struct arrival {
+	struct rend_call call;
+	struct loop *loop;
+	const struct listener_settings *listener;
+	struct passenger passenger;
+};
+
+static void
+arrive(struct rend_call *call)
+{
+	struct arrival *a = LIST_OBJ(call, struct arrival, call);
+
+	if (a->loop->stop || a->loop->draining) {
+		server_conn_closed(a->loop->server, a->listener);
+		passage_drop(&a->passenger);
+	} else {
+		passage_end(&a->passenger, a->loop, a->listener);
+	}
+	free(a);
+}
+
+/* p is over. */
+static void
+seat(struct takeover *t, struct passenger *p)
+{
+	struct server *s = t->server;
+	const struct listener_settings *listener = legacy_listener(s, &t->sockets, p->listener);
+	struct arrival *a = listener == NULL ? NULL : malloc(sizeof *a);
+
+	/* Nobody would answer it. */
+	if (a == NULL) {
+		passage_drop(p);
+		return;
+	}
+	*a = (struct arrival){ .call.fn = arrive, .listener = listener, .passenger = *p };
+	a->loop = &s->loops[t->next_loop];
+	t->next_loop = (t->next_loop + 1) % s->loop_count;
+	server_conn_resumed(s, listener);
+	rend_post(&a->loop->worker, &a->call);
+}
+
+static void
+say_end(struct takeover *t, bool by_itself)
+{
+	event_free(t->event);
+	t->event = NULL;
+	close(t->fd);
+	t->fd = -1;
+	if (by_itself)
+		rend_log(REND_LOG_INFO, "takeover: the old process has nothing left");
+	else
+		rend_log(REND_LOG_WARN, "takeover: the old process is gone, with the clients that it had yet");
+}
+
+/* false: none was there. */
+static bool
+hear_letter(struct takeover *t)
+{
+	struct passenger p;
+	enum letter_got got = letter_receive(t->fd, &t->letter, 0, NULL);
+
+	if (got == LETTER_LATE)
+		return false;
+	if (got == LETTER_HERE && t->letter.type == LETTER_CONN) {
+		if (passage_read(&t->letter, &p) == 0)
+			seat(t, &p);
+		return true;
+	}
+	/* One for which no file can be opened is lost; the next ones may not be. */
+	if (got == LETTER_NO_FILES)
+		return true;
+	if (got == LETTER_HERE) {
+		bool bye = t->letter.type == LETTER_BYE && letter_finish(&t->letter);
+
+		t->letter.broken = true;
+		letter_finish(&t->letter);
+		say_end(t, bye);
+		return true;
+	}
+	say_end(t, false);
+	return true;
+}
+
+static void
+on_letter(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	hear_letter(arg);
+}
+
+bool
+takeover_goes_on(struct takeover *t)
+{
+	for (int i = 0; i < AT_ONCE && t->event != NULL; i++)
+		if (!hear_letter(t))
+			break;
+	return t->event != NULL;
+}
+
+void
+takeover_begin(struct takeover *t, struct server *s)
+{
+	size_t count = t->count;
+
+	t->server = s;
+	/* Before anything is touched: until it hears this, the old process may take all of it back.  After GO it does so only when this
+	 * process is dead. */
+	if (!t->alone && letter_send_bare(t->fd, LETTER_SERVING, clock_mono() + STEP_NS) != 0)
+		t->alone = true;
+	inherited_drop(&t->sockets, true);
+	for (size_t i = 0; i < t->count; i++)
+		seat(t, &t->all[i]);
+	t->count = 0;
+	rend_log(REND_LOG_INFO, "takeover: %zu connections go on here%s", count,
+	    t->alone ? "; the old process died meanwhile, with those that it had yet" : "");
+	t->event = event_new(s->base, t->fd, EV_READ | EV_PERSIST, on_letter, t);
+	if (t->event == NULL || event_add(t->event, NULL) != 0)
+		rend_log(REND_LOG_ERROR, "takeover: no memory for the clients that the old process has yet");
+}

@@ -1,0 +1,246 @@
+/*
+ * Writes a value.
+ *
+ *	set			pieces ─► meta
+ *	on a condition		claim ─► pieces ─► meta
+ *
+ * The meta comes last, so who reads meanwhile finds an older meta, or none, or pieces that do not belong to it.  A write on a condition (add,
+ * replace, a version, a lease; append and incr) must not touch the pieces of what it does not replace.  So it begins with a claim: the new
+ * meta, that says of itself that its pieces are not there yet (`written` is 0) and goes by itself after a while, is stored on that
+ * condition.  The last meta is stored only if the claim is still there.  If it is not, somebody has overwritten or deleted what is then
+ * taken for stored.
+ *
+ * Who has begun to write pieces and cannot end takes out the meta: what it was of is not whole any more.
+ */
+#include "task.h"
+
+/* ---- the end ---- */
+
+static void
+gave_back(struct task *t, struct rend_op *kid)
+{
+	rend_op_free(&kid);
+	task_end(t, (enum rend_status)t->pieces.status);
+}
+
+/* A set that failed leaves nothing older, either. */
+static void
+give_back(struct task *t, enum rend_status status)
+{
+	struct rend_op *kid = meta_kid(t, REND_DELETE);
+
+	t->pieces.status = (uint8_t)status;
+	if (kid == NULL) {
+		task_end(t, status);
+		return;
+	}
+	if (t->claimed && t->cas != 0) {
+		kid->ask.mode = REND_IF_CAS;
+		kid->ask.cas = t->cas;
+		kid->ask.link = t->link;
+	}
+	meta_ask(t, kid, gave_back);
+}
+
+static void
+stored(struct task *t, uint64_t cas)
+{
+	struct rend_op *op = t->op;
+
+	op->item.cas = cas;
+	op->item.number = t->number;
+	if ((op->ask.want & REND_WANT_EXPTIME) && !rend_verb_stores(op->verb)) {
+		op->item.exptime = t->exptime;
+		op->item.have |= REND_WANT_EXPTIME;
+	}
+	if (op->ask.want & REND_WANT_SIZE) {
+		op->item.size = t->is.length;
+		op->item.have |= REND_WANT_SIZE;
+	}
+	task_end(t, REND_OK);
+}
+
+static void
+last_answered(struct task *t, struct rend_op *kid)
+{
+	enum rend_status status = (enum rend_status)kid->status;
+	uint64_t cas = kid->item.cas;
+	bool overtaken = t->claimed && (t->cas != 0 ? status == REND_EXISTS || status == REND_MISS
+						    : status == REND_NOT_STORED && rend_guard_holds(t->op));
+
+	rend_op_free(&kid);
+	if (status == REND_OK)
+		stored(t, cas);
+	else if (overtaken)
+		stored(t, t->cas);
+	else
+		give_back(t, status);
+}
+
+static void
+last(struct task *t)
+{
+	bool versions = t->claimed && t->cas != 0;
+	struct rend_op *kid;
+
+	if (t->pieces.status != REND_OK) {
+		give_back(t, (enum rend_status)t->pieces.status);
+		return;
+	}
+	t->is.written = (uint32_t)rend_wall();
+	kid = meta_kid(t, t->claimed && !versions ? REND_REPLACE : REND_SET);
+	if (kid == NULL || !meta_put(t, kid, t->exptime)) {
+		if (kid != NULL)
+			rend_op_free(&kid);
+		give_back(t, REND_NO_MEMORY);
+		return;
+	}
+	kid->ask.want = t->op->ask.want & REND_WANT_CAS;
+	kid->ask.cas_new = t->op->ask.cas_new;
+	kid->ask.link = t->link;
+	kid->guard = t->op->guard;
+	if (versions) {
+		kid->ask.mode = REND_IF_CAS;
+		kid->ask.cas = t->cas;
+	}
+	meta_ask(t, kid, last_answered);
+}
+
+static void
+write_pieces(struct task *t)
+{
+	/* What is gone at once needs none. */
+	bool gone = rend_expired(t->exptime, rend_wall());
+
+	pieces_run(t, PIECES_WRITE, gone ? 0 : t->is.pieces, last);
+}
+
+/* ---- the beginning ---- */
+
+/* Before anything was touched. */
+static void
+refuse(struct task *t, enum rend_status status)
+{
+	if (t->op->verb == REND_SET && (t->op->ask.mode & REND_IF_CAS) == 0)
+		give_back(t, status);
+	else
+		task_end(t, status);
+}
+
+/* false: it was answered. */
+static bool
+describe(struct task *t)
+{
+	char key[LAYOUT_KEY_MAX];
+	struct name name;
+
+	name_of(&name, t->op->key, t->op->keylen);
+	t->is = (struct meta){ .flags = t->flags,
+		.data = piece_data((uint32_t)t->in->store->conf->chunk_size, name.len) };
+	t->is.exptime = t->exptime > 0 && t->exptime <= UINT32_MAX ? (uint32_t)t->exptime : 0;
+	if (t->source->len > UINT32_MAX) {
+		refuse(t, REND_TOO_BIG);
+		return false;
+	}
+	t->is.length = (uint32_t)t->source->len;
+	t->is.pieces = piece_count(t->is.length, t->is.data);
+	if (name_piece(&name, t->is.pieces, key) == 0) {
+		refuse(t, REND_TOO_BIG);
+		return false;
+	}
+	if (!token_next(&t->in->tokens, t->is.token)) {
+		refuse(t, REND_IO);
+		return false;
+	}
+	return true;
+}
+
+static void
+claim_answered(struct task *t, struct rend_op *kid)
+{
+	enum rend_status status = (enum rend_status)kid->status;
+
+	t->cas = kid->item.cas;
+	rend_op_free(&kid);
+	if (status == REND_OK) {
+		t->claimed = true;
+		write_pieces(t);
+	} else if (t->resume != NULL && (status == REND_EXISTS || status == REND_MISS || status == REND_NOT_STORED) &&
+		   rend_guard_holds(t->op)) {
+		t->resume(t);
+	} else {
+		task_end(t, status);
+	}
+}
+
+static void
+claim(struct task *t, struct rend_op *kid, task_f *refused)
+{
+	int64_t now = rend_wall();
+	uint32_t exptime = t->is.exptime;
+	bool made;
+
+	/* Somebody may touch it, and it would not go by itself: so it says since when it is there. */
+	t->is.exptime = (uint32_t)now;
+	made = kid != NULL && meta_put(t, kid, rend_earlier(now + LAYOUT_CLAIM, t->exptime));
+	t->is.exptime = exptime;
+	if (!made) {
+		if (kid != NULL)
+			rend_op_free(&kid);
+		task_end(t, REND_NO_MEMORY);
+		return;
+	}
+	kid->ask.cas_new = 0;
+	kid->ask.want = REND_WANT_CAS;
+	kid->guard = t->op->guard;
+	t->resume = refused;
+	meta_ask(t, kid, claim_answered);
+}
+
+void
+write_begin(struct task *t)
+{
+	const struct rend_op *op = t->op;
+	struct rend_op *kid;
+
+	if (op->ask.mode & REND_INVALIDATE) {
+		task_end(t, REND_UNSUPPORTED); /* a set that is late: the claim would not be */
+		return;
+	}
+	if (!rend_guard_holds(op)) {
+		task_end(t, REND_NOT_STORED);
+		return;
+	}
+	t->source = &op->item.value;
+	t->flags = op->item.flags;
+	t->exptime = op->item.exptime;
+	if (!describe(t))
+		return;
+	if (op->verb == REND_SET && (op->ask.mode & REND_IF_CAS) == 0) {
+		write_pieces(t);
+		return;
+	}
+	t->link = op->ask.link;
+	kid = meta_kid(t, op->verb);
+	if (kid != NULL)
+		kid->ask = op->ask;
+	claim(t, kid, NULL);
+}
+
+void
+write_made(struct task *t, unsigned verb, uint64_t cas, uint64_t link, task_f *refused)
+{
+	struct rend_op *kid;
+
+	t->source = &t->made;
+	t->link = link;
+	if (!describe(t))
+		return;
+	kid = meta_kid(t, verb);
+	if (kid != NULL && verb == REND_SET) {
+		kid->ask.mode = REND_IF_CAS;
+		kid->ask.cas = cas;
+		kid->ask.link = link;
+	}
+	claim(t, kid, refused);
+}

@@ -1,0 +1,31 @@
+/*
+ * Memory that could be given to another process: a file that lies nowhere but in memory, and is as long as it was made.  Where the system has
+ * no such files, or none is wanted, it is this process's alone; all else is the same.
+ *
+ * A page has memory behind it when it is written to or, in a file, read, until it is forgotten; then it reads as zeros.
+ */
+#ifndef INMEM_MAPPING_H
+#define INMEM_MAPPING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct mapping {
+	char *base;
+	size_t size;
+	int fd; /* of the file; -1: there is none */
+};
+
+/* All zeros.  file: one that could be given, if there can be.  0, or -1: no memory. */
+int mapping_new(struct mapping *m, size_t size, bool file);
+
+/* What another process made, of exactly this size.  The descriptor is the mapping's if it says 0, else -1: it is nothing of the kind. */
+int mapping_take(struct mapping *m, int fd, size_t size);
+
+/* Pages that are whole in this range have no memory behind them any more.  Any thread. */
+void mapping_forget(const struct mapping *m, const void *from, size_t len);
+
+/* In this process; who was given it has it still. */
+void mapping_end(struct mapping *m);
+
+#endif

@@ -1,0 +1,231 @@
+/* Makes pools, and finds keys in them: see pool.h. */
+#include "pool.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- what is seen of it ---- */
+
+static uint64_t
+links_up(void *arg)
+{
+	const struct pool *p = arg;
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < p->count; i++)
+		sum += __atomic_load_n(&p->backends[i]->links_up, __ATOMIC_RELAXED);
+	return sum;
+}
+
+static uint64_t
+servers(void *arg)
+{
+	return ((const struct pool *)arg)->count;
+}
+
+static uint64_t
+servers_up(void *arg)
+{
+	const struct pool *p = arg;
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < p->count; i++)
+		sum += __atomic_load_n(&p->backends[i]->links_up, __ATOMIC_RELAXED) != 0;
+	return sum;
+}
+
+static uint64_t
+waiting(void *arg)
+{
+	const struct pool *p = arg;
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < p->count; i++)
+		sum += __atomic_load_n(&p->backends[i]->waiting, __ATOMIC_RELAXED);
+	return sum;
+}
+
+static uint64_t
+resolve_errors(void *arg)
+{
+	const struct pool *p = arg;
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < p->count; i++)
+		sum += resolver_failures(p->backends[i]->resolver);
+	return sum;
+}
+
+/* All of them do. */
+static uint64_t
+all_speak(const struct pool *p, unsigned what)
+{
+	for (size_t i = 0; i < p->count; i++)
+		if ((__atomic_load_n(&p->backends[i]->speaks, __ATOMIC_RELAXED) & what) == 0)
+			return 0;
+	return 1;
+}
+
+static uint64_t
+speaks_meta(void *arg)
+{
+	return all_speak(arg, BACKEND_SPEAKS_META);
+}
+
+static uint64_t
+sets_versions(void *arg)
+{
+	return all_speak(arg, BACKEND_SETS_CAS);
+}
+
+static const struct {
+	const char *name, *doc;
+	rend_gauge_f *read;
+} gauges[] = {
+	{ "servers", "servers that keys are spread over", servers },
+	{ "servers_up", "servers to which a connection is up", servers_up },
+	{ "links_up", "connections to the backend that are up", links_up },
+	{ "waiting", "requests that wait for a connection to be made", waiting },
+	{ "resolve_errors", "how often nobody knew what the backend's name means", resolve_errors },
+	{ "speaks_meta", "1: the backend understands meta commands", speaks_meta },
+	{ "sets_versions", "1: the backend gives items the versions it is told (the flag E)", sets_versions },
+};
+
+/* ---- what rend.conf says ---- */
+
+static int
+check_server(const struct memcached_conf *conf, size_t which, struct rend_error *err)
+{
+	const char *text = conf->servers.strings[which], *fault;
+	struct server s, other;
+
+	fault = server_parse(&s, text);
+	if (fault != NULL)
+		return rend_error(err, "servers: \"%s\": %s", text, fault);
+	if (s.weight != 1 && conf->hash != RING_KETAMA_WEIGHTED)
+		return rend_error(err, "servers: \"%s\": this hash has no weights: ketama_weighted has", text);
+	if (s.name[0] == '\0' && conf->hash == RING_EVCACHE && conf->servers.count > 1)
+		return rend_error(
+		    err, "servers: \"%s\": needs name=HOST/ADDRESS:11211, which is what EVCache calls it", text);
+	for (size_t i = 0; i < which; i++)
+		if (server_parse(&other, conf->servers.strings[i]) == NULL && strcmp(other.address, s.address) == 0)
+			return rend_error(err, "servers: %s is there twice", s.address);
+	return 0;
+}
+
+int
+pool_check(const struct memcached_conf *conf, struct rend_error *err)
+{
+	size_t tag = strlen(conf->hash_tag);
+
+	if (conf->servers.count == 0)
+		return rend_error(err, "servers: names no server; write servers = [ \"host:port\" ]");
+	for (size_t i = 0; i < conf->servers.count; i++)
+		if (check_server(conf, i, err) != 0)
+			return -1;
+	if (tag != 0 && tag != 2)
+		return rend_error(err, "hash_tag: is two characters, such as \"{}\"");
+	if (conf->exclusive && conf->failure_mode != FAILURE_ERROR)
+		return rend_error(err, "exclusive: needs failure_mode = \"error\": what is kept elsewhere meanwhile, "
+				       "or not looked at, may be old");
+	return 0;
+}
+
+static bool
+add_backends(struct pool *p, struct rend_error *err)
+{
+	for (size_t i = 0; i < p->count; i++) {
+		server_parse(&p->servers[i], p->conf->servers.strings[i]);
+		p->backends[i] = backend_new(
+		    p->conf, p->servers[i].address, p->self, i == 0 ? NULL : p->backends[0], err);
+		if (p->backends[i] == NULL)
+			return false;
+	}
+	if (p->count == 1)
+		return true;
+	p->ring = ring_new((enum ring_kind)p->conf->hash, (enum key_hash)p->conf->key_hash, p->servers, p->count);
+	if (p->ring == NULL)
+		rend_error(err, "no memory for the ring");
+	return p->ring != NULL;
+}
+
+struct pool *
+pool_new(const struct memcached_conf *conf, struct rend_node *self, struct rend_error *err)
+{
+	size_t count = conf->servers.count;
+	struct pool *p = calloc(1, sizeof *p + count * sizeof p->backends[0]);
+
+	if (p != NULL) {
+		p->magic = POOL_MAGIC;
+		p->conf = conf;
+		p->self = self;
+		p->count = count;
+		p->servers = calloc(count, sizeof *p->servers);
+	}
+	if (p == NULL || p->servers == NULL) {
+		free(p);
+		rend_error(err, "no memory");
+		return NULL;
+	}
+	if (!add_backends(p, err)) {
+		pool_free(&p);
+		return NULL;
+	}
+	for (size_t i = 0; i < sizeof gauges / sizeof gauges[0]; i++)
+		rend_gauge_new(self, gauges[i].name, gauges[i].doc, gauges[i].read, p);
+	return p;
+}
+
+void
+pool_free(struct pool **pp)
+{
+	struct pool *p = *pp;
+
+	*pp = NULL;
+	if (p == NULL)
+		return;
+	REND_CHECK(p, POOL_MAGIC);
+	for (size_t i = 0; i < p->count; i++)
+		backend_free(&p->backends[i]);
+	ring_free(&p->ring);
+	free(p->servers);
+	free(p);
+}
+
+void
+pool_tick(struct pool *p)
+{
+	for (size_t i = 0; i < p->count; i++)
+		backend_tick(p->backends[i]);
+}
+
+/* ---- where a key is ---- */
+
+/* The part of the key between the two characters of hash_tag, as twemproxy has it: what has the same there is on the same server. */
+static void
+take_tag(const char *tag, const char **key, size_t *len)
+{
+	const char *begin, *end;
+
+	if (tag[0] == '\0' || (begin = memchr(*key, tag[0], *len)) == NULL)
+		return;
+	begin++;
+	end = memchr(begin, tag[1], *len - (size_t)(begin - *key));
+	if (end == NULL || end == begin)
+		return;
+	*key = begin;
+	*len = (size_t)(end - begin);
+}
+
+size_t
+pool_find(
+    const struct pool *p, const char *key, size_t len, bool (*good)(const void *arg, size_t server), const void *arg)
+{
+	uint32_t hash;
+
+	if (p->ring == NULL)
+		return 0;
+	take_tag(p->conf->hash_tag, &key, &len);
+	hash = key_hash((enum key_hash)p->conf->key_hash, key, len);
+	return good == NULL ? ring_find(p->ring, hash) : ring_find_good(p->ring, hash, good, arg);
+}

@@ -1,0 +1,240 @@
+#!/usr/bin/python3
+"""Policies, then processes, are swapped under every kind of client, in a network of its own whose counters say that nobody was cut off."""
+import os
+import subprocess
+import sys
+import time
+
+import harness
+import netns
+from harness import LONG, Memcached, wait_for
+from swaps import Crowd, Half, Load, Slow, Swap, print_table, table, text_of
+from upgrades import Upgraded
+
+# Swaps of each way; idle connections; busy ones of each load.
+SWAPS, IDLE, BUSY = (20, 10000, 500) if LONG else (4, 300, 30) if not harness.sanitized() else (2, 100, 10)
+# Seconds of load before the first swap and between two, which is what swaps are compared with.
+STEADY, BETWEEN = (10, 1) if LONG else (2, 0)
+FLAT = 300 if LONG else 6 if not harness.sanitized() else 3
+POLICIES = ("l1l2", "l1l2batch", "locked")
+
+
+def conf(l2, policy):
+    """Each policy has its own name, so that a client can see which it is."""
+    policies = {
+        "l1l2": 'l1l2 = { plugin = "l1l2"; l1 = "mem"; l2 = "back"; };',
+        "l1l2batch": 'l1l2batch = { plugin = "l1l2batch"; l1 = "mem"; l2 = "back"; };',
+        "locked": 'locked = { plugin = "locked"; over = "under"; }; under = { plugin = "l1l2"; l1 = "mem"; l2 = "back"; };',
+    }
+    return f"""
+max_connections = 18000;
+reload_wait = "200ms";
+handover_timeout = "20s";
+handlers = {{
+    mem = {{ plugin = "inmem"; memory = "64MiB"; }};
+    back = {{ plugin = "memcached"; servers = [ "{l2}" ]; }};
+}};
+policies = {{ {policies[policy]} }};
+listeners = ( {{ port = 0; policy = "{policy}"; }} );
+"""
+
+
+def another_program():
+    """rend with another version in it, of the same length; in a file of its own."""
+    with open(harness.REND, "rb") as f:
+        program = f.read()
+    said = subprocess.run([harness.REND, "-V"], capture_output=True, check=True).stdout.split()[1]
+    other = said[:-1] + (b"9" if said[-1:] != b"9" else b"8")
+    assert program.count(said + b"\0") > 0, said
+    path = os.path.join(os.environ["TMPDIR"], "rend-another")
+    with open(path, "wb") as f:
+        f.write(program.replace(said + b"\0", other + b"\0").replace(said + b"\n", other + b"\n"))
+    os.chmod(path, 0o755)
+    return path, other.decode()
+
+
+class Swapped(Upgraded):
+    """It is swapped in each of the three ways, from policy to policy."""
+
+    def __init__(self, l2):
+        super().__init__(conf(l2, POLICIES[0]))
+        self.l2, self.turn, self.swaps, self.children = l2, 0, [], []
+        self.programs = [(harness.REND, None), another_program()]
+
+    def policy(self):
+        return POLICIES[self.turn % len(POLICIES)]
+
+    def swap(self, way):
+        self.turn += 1
+        self.write(conf(self.l2, self.policy()))
+        self.old = self.pid
+        self.swaps.append(Swap(way, getattr(self, "by_" + way)))
+        self.pid = self.now()
+        assert (self.pid == self.old) == (way == "reload")
+
+    def by_reload(self):
+        self.reload()
+
+    def by_upgrade(self):
+        code, out, err = self.ctl("upgrade")
+        assert code == 0, (code, out, err, self.tail())
+
+    def by_takeover(self):
+        """The two programs take turns."""
+        program, version = self.programs[1 - self.is_another()]
+        log = open(os.path.join(self.folder, f"log{len(self.children)}"), "w+")
+        child = subprocess.Popen([program, "-c", self.conf_file, "--takeover", self.control], stderr=log, stdin=subprocess.DEVNULL)
+        self.children.append((child, log))
+        wait_for("it to take over", lambda: child.poll() is not None or self.answers(child.pid))
+        assert child.poll() is None, log.name
+        assert version is None or self.status()["version"] == version
+
+    def answers(self, pid):
+        try:
+            return self.now() == pid
+        except AssertionError:
+            return False
+
+    def is_another(self):
+        return self.status()["version"] == self.programs[1][1]
+
+    def __exit__(self, kind, *what):
+        try:
+            super().__exit__(kind, *what)
+        finally:
+            for child, log in self.children:
+                if kind is not None:
+                    child.kill()
+                assert child.wait(harness.PATIENCE) == 0 or kind is not None
+                log.seek(0)
+                said = log.read()
+                log.close()
+                for word in ("Sanitizer", "runtime error:"):
+                    assert word not in said, said
+
+
+def loads_of(port):
+    """In each protocol, pipelined or not, one that comes and goes; more than 2,000 requests a second."""
+    return [
+        Load(port, "setops", "--protocol", "binary", "-c", str(BUSY), "--depth", "4", "--rate", "600", "--prefix", "b", "--keys", "2000"),
+        Load(port, "setops", "--protocol", "meta", "-c", str(BUSY), "--depth", "16", "--rate", "600", "--prefix", "m", "--keys", "2000"),
+        Load(port, "setops", "--protocol", "text", "-c", str(BUSY), "--depth", "2", "--rate", "600", "--prefix", "t", "--keys", "2000"),
+        Load(port, "check", "-c", str(BUSY), "--rate", "300", "--mix", "get:6,gets:1,set:2,delete:1,cas:1,add:1"),
+        Load(port, "run", "-c", "20", "--rate", "200", "--churn", "200" if LONG else "50", "--prefix", "r", "--keys", "2000"),
+    ]
+
+
+def fill(client, count):
+    for i in range(count):
+        client.say(b"set pre%d 3 0 1024 noreply\r\n%s\r\n" % (i, (b"%06d." % i * 147)[:1024]))
+    client.ask(b"mn\r\n", b"MN\r\n")
+
+
+def check_filled(client, count):
+    for i in range(count):
+        client.ask(b"get pre%d\r\n" % i, b"VALUE pre%d 3 1024\r\n%s\r\nEND\r\n" % (i, (b"%06d." % i * 147)[:1024]))
+
+
+def test_nobody_notices():
+    filled = 20000 if LONG else 2000
+    with Memcached("-m", "512", "-c", "4096") as l2, Swapped(l2.server) as rend:
+        with rend.client() as c:
+            fill(c, filled)
+        crowd = Crowd(rend.address(), IDLE)
+        held = [Half(rend, i) for i in range(50 if LONG else 12)] + [Slow(rend, i) for i in range(20 if LONG else 4)]
+        loads = loads_of(rend.port)
+        last = 0.0
+        try:
+            wait_for("all connections", lambda: len(netns.clients_of(rend.port)) >= IDLE + len(held) + 4 * BUSY + 20)
+            ports = {s.getsockname()[1] for s in crowd.socks} | {h.client.sock.getsockname()[1] for h in held}
+            persistent = persistent_ports(rend, loads)
+            assert len(persistent) == 4 * BUSY, len(persistent)
+            before = netns.counters()
+            time.sleep(STEADY)
+            for way in ("reload", "upgrade", "takeover"):
+                for _ in range(SWAPS):
+                    last = max(last, one_swap(rend, way, crowd, held))
+                    time.sleep(BETWEEN)
+            now = netns.clients_of(rend.port)
+            assert ports <= now and persistent <= now, (len(ports - now), len(persistent - now))
+            assert netns.faults_since(before) == {}, netns.faults_since(before)
+        finally:
+            for load in loads:
+                load.end()
+        for load in loads:
+            load.check()
+        assert netns.faults_since(before) == {}, netns.faults_since(before)
+        with rend.client() as c:
+            check_filled(c, filled)
+        print(f"     {len(ports)} + {len(persistent)} connections that stayed, {sum(load.found['requests'] for load in loads)} requests, "
+              f"{loads[-1].found['connections']['opened']} connections that came and went; the last one had the next policy after {last * 1e3:.0f} ms")
+        print_table(table(loads, rend.swaps))
+        crowd.close()
+        for h in held:
+            h.client.close()
+        if not LONG:
+            assert last <= 1.0, last
+
+
+def persistent_ports(rend, loads):
+    """Those of the loads whose connections stay."""
+    found = set()
+    for load in loads[:-1]:
+        inodes = set()
+        for fd in os.listdir(f"/proc/{load.child.pid}/fd"):
+            try:
+                name = os.readlink(f"/proc/{load.child.pid}/fd/{fd}")
+            except OSError:
+                continue
+            if name.startswith("socket:["):
+                inodes.add(name[8:-1])
+        with open("/proc/net/tcp") as f:
+            next(f)
+            for line in f:
+                words = line.split()
+                if words[9] in inodes and int(words[2].split(":")[1], 16) == rend.port:
+                    found.add(int(words[1].split(":")[1], 16))
+    return found
+
+
+def one_swap(rend, way, crowd, held):
+    """Seconds until the last of the crowd had an answer of the next policy, after it was said that it is done."""
+    for h in held:
+        h.before()
+    rend.swap(way)
+    answers, seconds = crowd.ask()
+    for answer in answers:
+        stats = text_of(answer)
+        assert (stats["policy"], int(stats["pid"])) == (rend.policy(), rend.pid), (way, stats["policy"], stats["pid"], rend.pid)
+    for h in held:
+        h.after()
+        stats = h.client.stats()
+        assert (stats["policy"], int(stats["pid"])) == (rend.policy(), rend.pid)
+    if rend.old != rend.pid:
+        rend.gone(rend.old)
+    rend.settled()
+    return seconds
+
+
+def test_what_a_process_takes_stays():
+    """Descriptors, threads and memory, over many swaps of all kinds."""
+    with Memcached() as l2, Swapped(l2.server) as rend:
+        crowd = Crowd(rend.address(), 100)
+        before = netns.counters()
+        taken = []
+        for _ in range(2 + FLAT // 3):
+            for way in ("takeover", "reload", "upgrade"):
+                one_swap(rend, way, crowd, ())
+            with open(f"/proc/{rend.pid}/status") as f:
+                rss = next(int(line.split()[1]) for line in f if line.startswith("VmRSS"))
+            taken.append((rend.fds_of(), rend.threads_of(), rss))
+        assert netns.faults_since(before) == {}, netns.faults_since(before)
+        crowd.close()
+        print(f"     after {3 * len(taken)} swaps: {taken[0]} ... {taken[-1]}")
+        assert taken[-1][:2] == taken[1][:2], taken
+        assert taken[-1][2] <= taken[1][2] * 1.05 + 1024, taken
+
+
+if __name__ == "__main__":
+    netns.enter()
+    harness.main(limit=1800 if LONG else 120)

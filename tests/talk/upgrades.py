@@ -1,0 +1,144 @@
+"""A rend that hands over to another process, and its parts played by us.  Not run on its own."""
+import array
+import os
+import re
+import socket
+import struct
+import time
+
+import harness
+from harness import wait_for
+from reloads import Reloaded
+
+MAGIC, VERSION = 0x52546b31, 2
+(HELLO, READY, TAKEN, PREPARED, SERVING, FAILED, WELCOME, SOCKET, SOCKETS, PARCEL, YOURS, COUNTS, CONN, ALL, GO, BYE, ABORT) = range(1, 18)
+
+
+class Upgraded(Reloaded):
+    """It follows its rend from process to process."""
+
+    def __init__(self, *args, **kw):
+        super().__init__(*args, **kw)
+        self.first = None
+        self.pid = None
+
+    def __enter__(self):
+        super().__enter__()
+        self.first = self.child
+        self.pid = self.child.pid
+        return self
+
+    def now(self):
+        return int(self.status()["pid"])
+
+    def upgrade(self):
+        """The old process ends, and another one answers."""
+        old, until = self.pid, time.monotonic() + harness.PATIENCE
+        code, out, err = self.ctl("upgrade")
+        # On a machine that has much else to do there may be none of the moments in which nothing is under way: that is said, and to be tried again.
+        while code == 75 and "requests under way did not end" in err and time.monotonic() < until:
+            code, out, err = self.ctl("upgrade")
+        assert code == 0, (code, out, err, self.tail())
+        self.pid = self.now()
+        assert self.pid != old
+        self.gone(old)
+
+    def gone(self, pid):
+        if pid == self.first.pid:
+            assert self.first.wait(harness.PATIENCE) == 0, self.tail()
+        else:
+            wait_for("the old process to end", lambda: not alive(pid))
+
+    def not_upgraded(self, code, *words):
+        old = self.pid
+        got, out, err = self.ctl("upgrade")
+        assert got == code, (got, out, err, self.tail())
+        for word in words:
+            assert word in err, (word, err)
+        assert self.now() == old, self.tail()
+
+    def alive(self):
+        return alive(self.pid) if self.pid is not None else super().alive()
+
+    def port_of(self):
+        return self.address()[1]
+
+    def fds_of(self):
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def threads_of(self):
+        return len(os.listdir(f"/proc/{self.pid}/task"))
+
+    def end(self, number=15):
+        if self.first is None or self.pid == self.first.pid:
+            return super().end(number)
+        if alive(self.pid):
+            os.kill(self.pid, number)
+            wait_for("the last process to end", lambda: not alive(self.pid))
+        self.first.wait(harness.PATIENCE)
+        self.reader.join(harness.PATIENCE)
+        return 0
+
+
+def alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            return f.read().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+class Letters:
+    """One end of the talk between two rends."""
+
+    def __init__(self, sock):
+        self.sock = sock
+        sock.settimeout(harness.PATIENCE)
+
+    def send(self, kind, body=b"", fds=(), version=VERSION, magic=MAGIC, length=None):
+        head = struct.pack("=IHHI", magic, version, kind, len(body) if length is None else length)
+        self.sock.sendmsg([head + body], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else [])
+
+    def hear(self):
+        data, control, flags, _ = self.sock.recvmsg(65536, 4096)
+        fds = array.array("i")
+        for level, kind, text in control:
+            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                fds.frombytes(text[:len(text) - len(text) % fds.itemsize])
+        if not data:
+            return None, b"", list(fds)
+        magic, version, kind, length = struct.unpack("=IHHI", data[:12])
+        assert (magic, version, length) == (MAGIC, VERSION, len(data) - 12), data[:12]
+        return kind, data[12:], list(fds)
+
+    def until(self, wanted):
+        """Hears letters up to one of that kind, and keeps no descriptor; returns the kinds."""
+        kinds = []
+        while True:
+            kind, _, fds = self.hear()
+            for fd in fds:
+                os.close(fd)
+            kinds.append(kind)
+            if kind == wanted or kind is None:
+                return kinds
+
+    def close(self):
+        self.sock.close()
+
+
+def text(s):
+    return struct.pack("=Q", len(s)) + s
+
+
+def call(path):
+    """As rend --takeover does: our end of a pair, or what was said instead."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(harness.PATIENCE)
+        s.connect(path)
+        s.sendall(b"takeover\n")
+        data, control, _, _ = s.recvmsg(4096, 4096)
+    for level, kind, fds in control:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            fd = struct.unpack("=i", fds[:4])[0]
+            return Letters(socket.socket(fileno=fd))
+    return data

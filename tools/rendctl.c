@@ -1,0 +1,216 @@
+/*
+ * rendctl: tells a running rend what to do, and asks it how it is.  One line to its control socket (core/net/control.h), the answer from there:
+ *
+ *	rendctl reload ──► "reload\n" ──► rend ──► "ok\n" or "error 78\n", then lines ──► they are printed, 0 or 78 is the exit code
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef PACKAGE_VERSION
+#define PACKAGE_VERSION "0"
+#endif
+
+#define CONTROL_DEFAULT "/run/rend/control"
+#define WAIT_DEFAULT	60
+
+static void
+help(FILE *out)
+{
+	fputs(
+	    "rendctl [-s SOCKET] [-w SECONDS] REQUEST\n"
+	    "\n"
+	    "  status          how it is: generation, listeners and their policies, nodes\n"
+	    "  reload          read rend.conf anew; what is wrong is printed, and nothing has changed then\n"
+	    "  upgrade         start the program anew and hand over all connections; if it fails, nothing has changed\n"
+	    "  drain           take no more connections in, answer what was asked, end\n"
+	    "  stats           all numbers, as /metrics has them\n"
+	    "  loglevel LEVEL  error, warn, info or debug, until the next reload\n"
+	    "\n"
+	    "  -s, --control SOCKET  what rend.conf calls control; without: $REND_CONTROL, else " CONTROL_DEFAULT "\n"
+	    "  -w, --wait SECONDS    how long to wait for an answer; without: 60\n"
+	    "  -h, --help            this\n"
+	    "  -V, --version         which rend this belongs to\n"
+	    "\n"
+	    "Exit codes: 0 done; 64 it was asked wrongly; 69 no rend answers there; 74 the answer was cut off; 75 "
+	    "not now, try again; 77 not\n"
+	    "allowed; others, such as 78 (rend.conf is wrong), are what rend would exit with.\n",
+	    out);
+}
+
+static int
+fail(int code, const char *what, const char *why)
+{
+	fprintf(stderr, "rendctl: %s: %s\n", what, why);
+	return code;
+}
+
+static long long
+now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (long long)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* 0, or the exit code after a sentence. */
+static int
+call(const char *path, int *fd)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+
+	if (strlen(path) >= sizeof un.sun_path)
+		return fail(EX_USAGE, path, "the path is too long");
+	strcpy(un.sun_path, path);
+	*fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (*fd < 0)
+		return fail(EX_OSERR, "socket", strerror(errno));
+	if (connect(*fd, (struct sockaddr *)&un, sizeof un) == 0)
+		return 0;
+	return fail(errno == EACCES || errno == EPERM ? EX_NOPERM : EX_UNAVAILABLE, path, strerror(errno));
+}
+
+/* Waits until it can be read from.  false: it took too long. */
+static bool
+await(int fd, long long until)
+{
+	for (;;) {
+		struct pollfd p = { .fd = fd, .events = POLLIN };
+		long long left = until - now_ms();
+		int n = poll(&p, 1, left > 0 ? (int)left : 0);
+
+		if (n > 0)
+			return true;
+		if (n == 0 || errno != EINTR)
+			return false;
+	}
+}
+
+/* The first line says how it went.  The exit code; -1: it is none. */
+static int
+take_head(const char *head)
+{
+	char *end;
+	long code;
+
+	if (strcmp(head, "ok") == 0)
+		return 0;
+	if (strncmp(head, "error ", 6) != 0)
+		return -1;
+	code = strtol(head + 6, &end, 10);
+	return *end == '\0' && code > 0 && code < 256 ? (int)code : -1;
+}
+
+/* Reads the answer and prints what stands behind its first line. */
+static int
+hear(int fd, const char *path, int seconds)
+{
+	long long until = now_ms() + 1000LL * seconds;
+	char head[64], buf[4096];
+	size_t len = 0;
+	int code = -1;
+
+	for (;;) {
+		char *p = buf;
+		ssize_t n;
+
+		if (!await(fd, until))
+			return fail(EX_UNAVAILABLE, path, "no answer in time; what was asked for may still happen");
+		n = recv(fd, buf, sizeof buf, MSG_DONTWAIT);
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			continue;
+		if (n <= 0)
+			break;
+		for (; code < 0 && p < buf + n; p++) {
+			if (*p != '\n' && len < sizeof head - 1) {
+				head[len++] = *p;
+				continue;
+			}
+			head[len] = '\0';
+			code = take_head(head);
+			if (code < 0)
+				return fail(EX_PROTOCOL, path, "that is no rend");
+		}
+		fwrite(p, 1, (size_t)(buf + n - p), code == 0 ? stdout : stderr);
+	}
+	if (code < 0)
+		return fail(EX_IOERR, path, "it hung up without an answer: is it ending, or are you somebody else?");
+	if (fflush(stdout) != 0 || ferror(stdout))
+		return fail(EX_IOERR, "cannot write", strerror(errno));
+	return code;
+}
+
+static int
+ask(const char *path, int seconds, int argc, char **argv)
+{
+	char line[256];
+	int fd = -1, rc;
+	size_t len;
+
+	if (argc > 2 || strchr(argv[0], ' ') != NULL || strchr(argv[0], '\n') != NULL ||
+	    (argc == 2 && strpbrk(argv[1], " \n") != NULL))
+		return fail(EX_USAGE, "too many words", "see rendctl --help");
+	len = (size_t)snprintf(line, sizeof line, "%s%s%s\n", argv[0], argc == 2 ? " " : "", argc == 2 ? argv[1] : "");
+	if (len >= sizeof line)
+		return fail(EX_USAGE, "too long", "see rendctl --help");
+	rc = call(path, &fd);
+	if (rc == 0 && send(fd, line, len, MSG_NOSIGNAL) != (ssize_t)len)
+		rc = fail(EX_UNAVAILABLE, path, strerror(errno));
+	if (rc == 0)
+		rc = hear(fd, path, seconds);
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "control", required_argument, NULL, 's' },
+		{ "wait", required_argument, NULL, 'w' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ NULL, 0, NULL, 0 },
+	};
+	const char *path = getenv("REND_CONTROL");
+	int seconds = WAIT_DEFAULT, key;
+	char *end;
+	long n;
+
+	while ((key = getopt_long(argc, argv, "s:w:hV", options, NULL)) != -1)
+		switch (key) {
+		case 's':
+			path = optarg;
+			break;
+		case 'w':
+			n = strtol(optarg, &end, 10);
+			if (*end != '\0' || end == optarg || n < 1 || n > 86400)
+				return fail(EX_USAGE, optarg, "seconds are wanted, 1 to 86400");
+			seconds = (int)n;
+			break;
+		case 'h':
+			help(stdout);
+			return 0;
+		case 'V':
+			puts("rendctl " PACKAGE_VERSION);
+			return 0;
+		default:
+			return EX_USAGE;
+		}
+	if (optind == argc) {
+		help(stderr);
+		return EX_USAGE;
+	}
+	return ask(path == NULL || *path == '\0' ? CONTROL_DEFAULT : path, seconds, argc - optind, argv + optind);
+}

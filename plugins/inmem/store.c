@@ -32,6 +32,9 @@
 #define SWEEP_PART 4
 #define SWEEP_NS   5000000
 
+/* Buckets of the index that are sorted in a second, so that it shrinks when nothing is stored. */
+#define TICK_BUCKETS 4096
+
 /* Once a second each worker goes through what came from another process for so long. */
 #define PROOF_NS 5000000
 
@@ -144,7 +147,7 @@ store_new(uint64_t limit, bool evict, bool hand_over, unsigned workers)
 uint64_t
 store_bytes(const struct store *s)
 {
-	uint64_t pages = index_buckets(&s->index) / INDEX_BUCKETS + growth_runs(&s->index) - s->arena.sets;
+	uint64_t pages = __atomic_load_n(&s->index.paid, __ATOMIC_RELAXED) - s->arena.sets;
 
 	return store_own_bytes(s) + pages * ARENA_PAGE + log_bytes(&s->log);
 }
@@ -461,6 +464,16 @@ look_after_tenants(struct store *s)
 	pthread_mutex_unlock(&s->proof.lock);
 }
 
+/* What nobody stores for: the index shrinks, or what had begun comes to its end. */
+static void
+shrink(struct store *s)
+{
+	if (growth_runs(&s->index) ||
+	    (growth_need(&s->index, store_count(s)) == GROWTH_LESS && growth_shrink(&s->index)))
+		growth_step(&s->index, TICK_BUCKETS, NULL, NULL);
+	growth_forget(&s->index, &s->grace);
+}
+
 void
 store_tick(struct shelf *sh)
 {
@@ -480,5 +493,6 @@ store_tick(struct shelf *sh)
 	}
 	store_sweep(sh, buckets < SWEEP_MOST ? buckets : SWEEP_MOST);
 	cleaner_tick(sh);
+	shrink(s);
 	grace_leave(&sh->store->grace, sh->worker);
 }

@@ -168,8 +168,7 @@ drop_its_large(struct store *s, uint64_t location)
 static void
 drop_all_large(struct store *s)
 {
-	/* With the page that is being filled, which does not count yet. */
-	uint64_t buckets = index_buckets(&s->index) + (growth_runs(&s->index) ? INDEX_BUCKETS : 0);
+	uint64_t buckets = index_pages_in_use(&s->index) * INDEX_BUCKETS;
 
 	for (uint64_t n = 0; n < buckets; n++)
 		for (unsigned i = 0; i < INDEX_SLOTS; i++) {
@@ -429,7 +428,7 @@ void
 store_sweep(struct shelf *sh, uint64_t buckets)
 {
 	struct store *s = sh->store;
-	uint64_t all = index_buckets(&s->index), until = ticking_ns() + SWEEP_NS;
+	uint64_t all = index_pages_in_use(&s->index) * INDEX_BUCKETS, until = ticking_ns() + SWEEP_NS;
 	uint16_t epoch = (uint16_t)__atomic_load_n(&s->epoch, __ATOMIC_ACQUIRE);
 	int64_t wall = rend_wall();
 

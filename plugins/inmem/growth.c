@@ -210,6 +210,18 @@ growth_is_half_way(const struct index *ix)
 	       !__atomic_load_n(&ix->shrinks, __ATOMIC_RELAXED);
 }
 
+/* A page has room for 78 % of its slots, which is 5.4 for each bucket. */
+#define PACE_LEAST 4
+#define PACE_PAGES 5
+
+unsigned
+growth_pace(const struct index *ix)
+{
+	unsigned pace = index_pages(__atomic_load_n(&ix->grown, __ATOMIC_RELAXED)) / PACE_PAGES + 1;
+
+	return pace > PACE_LEAST ? pace : PACE_LEAST;
+}
+
 /* ---- one set ---- */
 
 static void

@@ -45,6 +45,12 @@ growth_runs(const struct index *ix)
 }
 
 /*
+ * Buckets to be sorted for each insert.  All of a set's are, for a page, and have to be before as many items have come as there is room for in one:
+ * 4, and with more than 20 pages a fifth of their number, which is 26 at most.
+ */
+unsigned growth_pace(const struct index *ix);
+
+/*
  * Begins with a page for the next set: ARENA_PAGE bytes, which the caller has taken from the budget, and which go back to it where one is still
  * there.  false: somebody else did, or there are all that there may be.
  */

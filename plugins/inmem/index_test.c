@@ -50,6 +50,24 @@ i9_growth_loses_nothing(void **state)
 	shelves_end();
 }
 
+/* With many pages in a set, and so many small items that come one after the other, growth keeps pace. */
+static void
+i9_growth_keeps_pace(void **state)
+{
+	shelves_make(12 * MIB, true);
+	for (int i = 0; i < 120000; i++) {
+		assert_true(put(shelves[0], i, 10));
+		leave(shelves[0]);
+	}
+	assert_int_equal(store->arena.sets, 1);
+	assert_true(index_buckets(&store->index) > 80 * INDEX_BUCKETS);
+	assert_int_equal(store->index.displaced, 0);
+	assert_int_equal(store_count(store), 120000);
+	settle();
+	assert_int_equal(audit(store), 120000);
+	shelves_end();
+}
+
 static void
 i9_growth_that_sorts_wrongly_is_found(void **state)
 {
@@ -261,6 +279,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(i9_growth_loses_nothing),
+		cmocka_unit_test(i9_growth_keeps_pace),
 		cmocka_unit_test(i9_growth_that_sorts_wrongly_is_found),
 		cmocka_unit_test(i9_growth_waits_where_nothing_may_be_dropped),
 		cmocka_unit_test(i9_who_is_late_by_two_pages_misses_nothing),

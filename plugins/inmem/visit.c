@@ -4,9 +4,8 @@
 /* Versions that others choose lead ours only below this, so that nobody can drive the counter to its end. */
 #define VERSION_LED_MAX (1ULL << 62)
 
-/* Whether the index should grow or shrink is looked at once in so many inserts; then so many buckets are sorted for each. */
-#define GROW_LOOKS   32
-#define GROW_BUCKETS 4
+/* Whether the index should grow or shrink is looked at once in so many inserts; then some buckets are sorted for each. */
+#define GROW_LOOKS 32
 
 static uint64_t
 next_version(struct store *s, uint64_t wanted)
@@ -199,6 +198,7 @@ visit_leave(struct visit *v)
 {
 	index_unlock(&v->home);
 	if (v->inserted && (growth_runs(&v->store->index) || resize(v)))
-		growth_step(&v->store->index, GROW_BUCKETS, v->store->evict ? dropped : NULL, v);
+		growth_step(
+		    &v->store->index, growth_pace(&v->store->index), v->store->evict ? dropped : NULL, v);
 	gone_drop(&v->gone, v->store->arena.pages);
 }

@@ -392,7 +392,8 @@ forget_some(struct index *ix)
 {
 	uint64_t first = ix->waiting, end = ix->paid, from = end - first > FORGET_MOST ? end - FORGET_MOST : first;
 
-	mapping_forget(&ix->arena->pages->map, arena_page(ix->arena, 0, 0) + from * ARENA_PAGE, (end - from) * ARENA_PAGE);
+	mapping_forget(
+	    &ix->arena->pages->map, arena_page(ix->arena, 0, 0) + from * ARENA_PAGE, (end - from) * ARENA_PAGE);
 	__atomic_store_n(&ix->paid, from, __ATOMIC_RELAXED);
 	budget_give(ix->arena->budget, (end - from) * ARENA_PAGE);
 	if (from == first)

@@ -40,14 +40,16 @@ struct index {
 	    growing; /* atomic, changed under grow_lock: bucket whose turn it is, in the set whose turn it is; INDEX_RESTS */
 	uint64_t displaced; /* atomic; evicted because their home was full */
 	pthread_mutex_t grow_lock;
-	/* All of these are growth.c's, and changed under grow_lock. */
-	bool shrinks;		  /* atomic; sets get a page less, one after the other; else one more */
-	bool gives;		  /* the last page of the set whose turn it is is being emptied; else it is filled */
-	bool crowded;		  /* atomic; somebody found no place for an entry since that began */
-	unsigned tries;		  /* without any progress, while a page is filled again that could not be emptied */
-	unsigned vain, wait;	  /* pages that could not be emptied, one after the other; looks until another one is tried */
-	uint64_t paid;		  /* atomic; pages that count in the budget: those in use, and behind them those that wait */
-	uint64_t waiting, epoch;  /* those from this one on wait for the grace of this epoch; 0: for none yet */
+	/* All of these are growth.c's, and changed under grow_lock, but for `crowded`. */
+	bool shrinks;	  /* atomic; sets get a page less, one after the other; else one more */
+	bool gives;	  /* the last page of the set whose turn it is is being emptied; else it is filled */
+	bool crowded;	  /* atomic; somebody found no place for an entry since that began */
+	unsigned tries;	  /* without any progress, while a page is filled again that could not be emptied */
+	unsigned vain;	  /* pages that could not be emptied, one after the other */
+	unsigned wait;	  /* looks until another one is tried */
+	uint64_t paid;	  /* atomic; pages that count in the budget: those in use, and behind them those that wait */
+	uint64_t waiting; /* the first that waits for the grace of this epoch; 0: none does yet */
+	uint64_t epoch;
 	const struct bucket *noted; /* the page whose strays are noted */
 	uint64_t stray[INDEX_BUCKETS][INDEX_BUCKETS / 64];
 };

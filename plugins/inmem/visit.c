@@ -198,7 +198,6 @@ visit_leave(struct visit *v)
 {
 	index_unlock(&v->home);
 	if (v->inserted && (growth_runs(&v->store->index) || resize(v)))
-		growth_step(
-		    &v->store->index, growth_pace(&v->store->index), v->store->evict ? dropped : NULL, v);
+		growth_step(&v->store->index, growth_pace(&v->store->index), v->store->evict ? dropped : NULL, v);
 	gone_drop(&v->gone, v->store->arena.pages);
 }

@@ -131,6 +131,7 @@ sort_bucket(struct sorting *s, struct index *ix, uint64_t turn, bool back)
 	s->to = back ? level : pages;
 	s->stray = ix->stray;
 	s->failed = false;
+	/* Of the last page, which is gone through once for each older one: what is noted is a hint, and others have come since. */
 	if (back && s->number == INDEX_BUCKETS - 1)
 		ix->noted = NULL;
 	note_strays(ix, s->page);
@@ -237,14 +238,20 @@ turns(const struct index *ix)
 }
 
 bool
-growth_begin(struct index *ix)
+growth_costs(const struct index *ix)
+{
+	return index_pages_in_use(ix) >= __atomic_load_n(&ix->paid, __ATOMIC_RELAXED);
+}
+
+bool
+growth_begin(struct index *ix, bool paid)
 {
 	uint64_t page;
 	bool begins;
 
 	if (pthread_mutex_trylock(&ix->grow_lock) != 0)
 		return false;
-	begins = !growth_runs(ix) && index_pages(ix->grown) < ARENA_PAGES_MAX;
+	begins = !growth_runs(ix) && index_pages(ix->grown) < ARENA_PAGES_MAX && (paid || !growth_costs(ix));
 	if (begins) {
 		page = index_pages_in_use(ix);
 		__atomic_store_n(&ix->shrinks, false, __ATOMIC_RELAXED);
@@ -252,10 +259,10 @@ growth_begin(struct index *ix)
 		ix->noted = NULL;
 		set_turn(ix, 0);
 		/* One that waits has been paid for, and waits no more: it is given up anew, if it is. */
-		if (page < ix->paid)
-			budget_give(ix->arena->budget, ARENA_PAGE);
-		else
+		if (page >= ix->paid)
 			__atomic_store_n(&ix->paid, page + 1, __ATOMIC_RELAXED);
+		else if (paid)
+			budget_give(ix->arena->budget, ARENA_PAGE);
 		if (ix->waiting != 0 && ix->waiting <= page)
 			ix->waiting = page + 1 < ix->paid ? page + 1 : 0;
 	}
@@ -372,16 +379,18 @@ growth_shrink(struct index *ix)
 	return begins;
 }
 
-void
+unsigned
 growth_step(struct index *ix, unsigned buckets, growth_dropped_f *dropped, void *arg)
 {
 	struct sorting s = { .dropped = dropped, .arg = arg };
 
 	if (pthread_mutex_trylock(&ix->grow_lock) != 0)
-		return;
-	while (buckets-- > 0 && growth_runs(ix) && go_on(&s, ix))
-		;
+		return 0;
+	for (; buckets > 0 && growth_runs(ix); buckets--)
+		if (!go_on(&s, ix))
+			buckets = 1;
 	pthread_mutex_unlock(&ix->grow_lock);
+	return buckets;
 }
 
 /* ---- the memory ---- */

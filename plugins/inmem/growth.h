@@ -50,11 +50,14 @@ growth_runs(const struct index *ix)
  */
 unsigned growth_pace(const struct index *ix);
 
+/* Does a page have to be paid for?  Not one that was given up and is still there. */
+bool growth_costs(const struct index *ix);
+
 /*
- * Begins with a page for the next set: ARENA_PAGE bytes, which the caller has taken from the budget, and which go back to it where one is still
- * there.  false: somebody else did, or there are all that there may be.
+ * Begins with a page for the next set.  paid: ARENA_PAGE bytes, which the caller has taken from the budget; they go back to it if the page costs
+ * nothing.  false: somebody else is at it, there are all that there may be, or it costs something by now.
  */
-bool growth_begin(struct index *ix);
+bool growth_begin(struct index *ix, bool paid);
 
 /* Begins to empty the last page.  false: somebody is at it, there is none to be given up, or it is too early after one that could not be emptied. */
 bool growth_shrink(struct index *ix);
@@ -62,10 +65,10 @@ bool growth_shrink(struct index *ix);
 /*
  * Sorts so many buckets more, unless somebody else is at it.  dropped(arg, entry) is told of what found no place any more, under the lock of
  * its home: it is gone.  Without dropped none may go: the bucket is left as it was, to be tried again with the next step.  What is emptied never
- * drops any.
+ * drops any.  Returns how many are left to be sorted of another set; 0: none, or it cannot go on now.
  */
 typedef void growth_dropped_f(void *arg, uint64_t entry);
-void growth_step(struct index *ix, unsigned buckets, growth_dropped_f *dropped, void *arg);
+unsigned growth_step(struct index *ix, unsigned buckets, growth_dropped_f *dropped, void *arg);
 
 /* Pages that were given up, and that nobody looks at any more, have no memory behind them; a few at a time. */
 void growth_forget(struct index *ix, struct grace *g);

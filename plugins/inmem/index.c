@@ -9,31 +9,40 @@
 #define TAGS_PAGED 2048 /* eleven bits of the tag choose the page */
 #define SPINS	   100	/* before somebody else is let run: the one who has the lock may be waiting for the processor */
 
-/* spread[k - 1][t]: the page of tag t among k.  From each k to the next, every page gives an equal share of its tags, and nothing else moves. */
+/* spread[k - 1][t]: the page of tag t among k.  From each k to the next the fullest pages give tags, and nothing else moves: all have as many, but one. */
 static uint8_t spread[ARENA_PAGES_MAX][TAGS_PAGED];
 static pthread_once_t spread_once = PTHREAD_ONCE_INIT;
+
+/* How many tags each of k pages keeps when a share of all goes to another one. */
+static void
+shares_left(unsigned *has, unsigned k)
+{
+	for (unsigned share = TAGS_PAGED / (k + 1); share > 0; share--) {
+		unsigned fullest = 0;
+
+		for (unsigned p = 1; p < k; p++)
+			if (has[p] > has[fullest])
+				fullest = p;
+		has[fullest]--;
+	}
+}
 
 static void
 spread_make(void)
 {
 	for (unsigned k = 1; k < ARENA_PAGES_MAX; k++) {
-		unsigned has[ARENA_PAGES_MAX] = { 0 }, give[ARENA_PAGES_MAX], last = 0;
+		unsigned has[ARENA_PAGES_MAX] = { 0 }, left[ARENA_PAGES_MAX], last = 0;
 
 		memcpy(spread[k], spread[k - 1], TAGS_PAGED);
 		for (unsigned t = 0; t < TAGS_PAGED; t++)
 			has[spread[k][t]]++;
-		/* What they give adds up to the new page's share. */
-		for (unsigned p = 0, sum = 0; p < k; p++) {
-			unsigned upto = (p + 1) * (TAGS_PAGED / (k + 1)) / k;
-
-			give[p] = upto - sum < has[p] ? upto - sum : has[p];
-			sum = upto;
-		}
+		memcpy(left, has, sizeof left);
+		shares_left(left, k);
 		for (unsigned i = 0; i < TAGS_PAGED; i++) {
 			unsigned t = (last = last + 1237) % TAGS_PAGED, p = spread[k - 1][t];
 
-			if (give[p] > 0) {
-				give[p]--;
+			if (has[p] > left[p]) {
+				has[p]--;
 				spread[k][t] = (uint8_t)k;
 			}
 		}
@@ -139,7 +148,7 @@ how_grown(const struct index *ix)
 
 /*
  * Has a bucket come back to an older page since the word was read?  Who began before may have looked there already, and now looks in vain where it
- * was.  Says it too often, but that costs no more than another look for each bucket that comes back.
+ * was.  Says it too often, but that costs no more than another look for each bucket that comes back: see index.h.
  */
 static inline bool
 some_came_back(const struct index *ix, uint64_t grown)

@@ -36,8 +36,9 @@ struct bucket {
 struct index {
 	struct arena *arena;
 	uint64_t grown; /* atomic: so many buckets came back << 40 | pages << 32 | so many sets have one more */
-	uint64_t
-	    growing; /* atomic, changed under grow_lock: bucket whose turn it is, in the set whose turn it is; INDEX_RESTS */
+	/* A line of their own, for all ops read what is above.  Atomic, changed under grow_lock: bucket whose turn it is, in the set whose turn it is;
+	 * INDEX_RESTS. */
+	uint64_t growing __attribute__((aligned(64)));
 	uint64_t displaced; /* atomic; evicted because their home was full */
 	pthread_mutex_t grow_lock;
 	/* All of these are growth.c's, and changed under grow_lock, but for `crowded`. */
@@ -54,7 +55,11 @@ struct index {
 	uint64_t stray[INDEX_BUCKETS][INDEX_BUCKETS / 64];
 };
 
-/* The parts of `grown`.  The count comes around after 2^24 buckets: within one look of somebody who is in the middle of an op nobody comes so far. */
+/*
+ * The parts of `grown`.  Who misses, or locks a home, looks again if the count has changed: so once for each bucket that comes back meanwhile, at most,
+ * of whatever set; somebody may bring back 4096 in one go, once a second.  The count comes around after 2^24 buckets: within one look nobody comes so
+ * far.
+ */
 #define INDEX_BACK  (1ULL << 40)
 #define INDEX_GROWN (INDEX_BACK - 1)
 

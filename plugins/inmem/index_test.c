@@ -106,7 +106,7 @@ i9_growth_waits_where_nothing_may_be_dropped(void **state)
 	settle();
 	page = index_bucket(&store->index, index_buckets(&store->index));
 	assert_true(budget_take(store->arena.budget, ARENA_PAGE));
-	assert_true(growth_begin(&store->index));
+	assert_true(growth_begin(&store->index, true));
 	for (unsigned b = 0; b < INDEX_BUCKETS; b++)
 		for (unsigned i = 0; i < INDEX_SLOTS; i++)
 			page[b].slots[i] = 1ULL << ENTRY_WHERE_SHIFT | 1; /* somebody's who lives elsewhere */
@@ -121,7 +121,7 @@ i9_growth_waits_where_nothing_may_be_dropped(void **state)
 	/* Where they may be, the same steps drop some. */
 	page = index_bucket(&store->index, index_buckets(&store->index));
 	assert_true(budget_take(store->arena.budget, ARENA_PAGE));
-	assert_true(growth_begin(&store->index));
+	assert_true(growth_begin(&store->index, true));
 	for (unsigned b = 0; b < INDEX_BUCKETS; b++)
 		for (unsigned i = 0; i < INDEX_SLOTS; i++)
 			page[b].slots[i] = 1ULL << ENTRY_WHERE_SHIFT | 1;
@@ -143,7 +143,7 @@ static void
 grow_once(bool whole)
 {
 	assert_true(budget_take(store->arena.budget, ARENA_PAGE));
-	assert_true(growth_begin(&store->index));
+	assert_true(growth_begin(&store->index, true));
 	growth_step(&store->index, whole ? 128 * INDEX_BUCKETS : INDEX_BUCKETS, nothing_is_dropped, NULL);
 	assert_int_equal(growth_runs(&store->index), !whole);
 }

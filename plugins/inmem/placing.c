@@ -16,8 +16,9 @@ claim(struct bucket *b, uint64_t entry)
 	for (unsigned i = 0; i < INDEX_SLOTS; i++) {
 		uint64_t empty = 0;
 
+		/* Acquire: who finds what stands there then knows what he knew who cleared it. */
 		if (__atomic_load_n(&b->slots[i], __ATOMIC_RELAXED) == 0 &&
-		    __atomic_compare_exchange_n(&b->slots[i], &empty, entry, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+		    __atomic_compare_exchange_n(&b->slots[i], &empty, entry, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
 			return &b->slots[i];
 	}
 	return NULL;

@@ -32,8 +32,9 @@
 #define SWEEP_PART 4
 #define SWEEP_NS   5000000
 
-/* Buckets of the index that are sorted in a second, so that it shrinks when nothing is stored. */
+/* Buckets of the index that a worker sorts in a second, so that it shrinks when nothing is stored: 16 pages of sets that have two. */
 #define TICK_BUCKETS 4096
+#define TICK_FORGETS 8 /* of some pages each, so that it is more than that */
 
 /* Once a second each worker goes through what came from another process for so long. */
 #define PROOF_NS 5000000
@@ -467,10 +468,16 @@ look_after_tenants(struct store *s)
 static void
 shrink(struct store *s)
 {
-	if (growth_runs(&s->index) ||
-	    (growth_need(&s->index, store_count(s)) == GROWTH_LESS && growth_shrink(&s->index)))
-		growth_step(&s->index, TICK_BUCKETS, NULL, NULL);
-	growth_forget(&s->index, &s->grace);
+	for (unsigned left = TICK_BUCKETS; left > 0;) {
+		if (growth_runs(&s->index))
+			left = growth_step(&s->index, left, NULL, NULL);
+		else if (growth_need(&s->index, store_count(s)) == GROWTH_LESS && growth_shrink(&s->index))
+			left--;
+		else
+			break;
+	}
+	for (int i = 0; i < TICK_FORGETS; i++)
+		growth_forget(&s->index, &s->grace);
 }
 
 void

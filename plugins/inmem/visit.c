@@ -163,14 +163,16 @@ static bool
 grow(struct visit *v)
 {
 	struct store *s = v->store;
+	bool costs = growth_costs(&s->index);
 
-	if (!pay_page(s)) {
+	if (costs && !pay_page(s)) {
 		v->shelf->inserts = GROW_LOOKS - 1; /* at the next insert again */
 		return false;
 	}
-	if (growth_begin(&s->index))
+	if (growth_begin(&s->index, costs))
 		return true;
-	budget_give(s->arena.budget, ARENA_PAGE);
+	if (costs)
+		budget_give(s->arena.budget, ARENA_PAGE);
 	return false;
 }
 

@@ -8,6 +8,10 @@ The last page comes and goes as a plan says. To take it away is growth run backw
 lower one from the beginning, and who comes to a home that has not come back yet follows its mark. So it can turn round at any home, and does where
 one finds no room. What growth never does is move an entry back to where a reader has been already: each time that happens is counted, in the
 same word as the number of pages; who would say that there is no such key, or has locked a home, looks whether the count is still the same.
+
+What is one step here and several in C: to copy all of a home, with those who make way for it, to undo that where there is no room for one of them, and
+to clear all of it. (Whatever others find meanwhile is right: the original stays until all copies are there, or none is.) And there is one set with two
+pages at most: that marks are followed over several pages, one after the other, is only tested.
 """
 from cache import MISS
 from explorer import WAIT, Done, record

@@ -14,7 +14,7 @@
 struct store;
 
 /* Whoever changes what lies in the arena, or what it means, adds one. */
-#define HEADER_LAYOUT 2
+#define HEADER_LAYOUT 3
 
 enum {
 	HEADER_LIVE,  /* somebody is at work in it; also all zeros */
@@ -32,9 +32,9 @@ struct header {
 	uint64_t limit;
 	uint64_t hash; /* of a word that is known, so that others' keys have theirs */
 	int64_t wall;
-	uint64_t version, epoch, from; /* see proof.h */
-	uint64_t items, opened, flushed, grown, growing;
-	int64_t average; /* see rank.h */
+	uint64_t version, epoch, from;			 /* see proof.h */
+	uint64_t items, opened, flushed, grown, growing; /* grown: without the count of buckets that came back */
+	int64_t average;				 /* see rank.h */
 	struct {
 		uint64_t in_use, warmed, paid, pinned, orphans, reserved, next;
 		uint32_t top, hand, pieces, unused;

@@ -35,6 +35,9 @@
 #define TAKEN_NS   (30 * SECOND_NS)
 #define STEP_NS	   (5 * SECOND_NS)
 
+/* How many letters may lie before the one that says why it failed. */
+#define REASON_LETTERS 16
+
 /* How often those that are owed something are looked at. */
 static const struct timespec look = { .tv_nsec = 5 * 1000 * 1000 };
 
@@ -49,7 +52,8 @@ struct heir {
 	bool told_abort;
 	const bool *stop;
 	struct letter letter;
-	int told; /* what came of what the main thread did */
+	int told;			    /* what came of what the main thread did */
+	uint64_t held, gave, taken, passed; /* when: monotonic ns */
 	struct rend_error *err;
 };
 
@@ -81,11 +85,11 @@ take_failed(struct letter *l, struct rend_error *err)
 	return error_set(err, code == 0 ? EX_SOFTWARE : code, "the new process: %s", text);
 }
 
-/* Whoever goes while it is told something may have said why: that is the reason then. */
+/* Whoever goes while it is told something may have said why: that is the reason then.  Who has much else to say is not listened to. */
 static void
 hear_reason(struct heir *h)
 {
-	while (letter_receive(h->fd, &h->letter, 0, NULL) == LETTER_HERE) {
+	for (int i = 0; i < REASON_LETTERS && letter_receive(h->fd, &h->letter, 0, NULL) == LETTER_HERE; i++) {
 		if (h->letter.type == LETTER_FAILED) {
 			take_failed(&h->letter, h->err);
 			return;
@@ -234,33 +238,32 @@ end_heir(struct heir *h)
 		process_kill(h->process);
 }
 
-/* Does it close its end by then? */
+/*
+ * Is it dead by then?  What it has to say meanwhile nobody wants to know.  That it says no more proves nothing, unless that is all that can be known
+ * of it.
+ */
 static bool
-hear_end(struct heir *h, uint64_t until)
+has_ended(struct heir *h, uint64_t until)
 {
 	enum letter_got got;
 
-	do {
-		got = letter_receive(h->fd, &h->letter, until, NULL);
-		if (got == LETTER_HERE) {
-			h->letter.broken = true;
-			letter_finish(&h->letter);
-		}
-	} while (got != LETTER_END && clock_mono() < until);
-	return got == LETTER_END;
+	while ((got = letter_receive(h->fd, &h->letter, until, NULL)) == LETTER_HERE && clock_mono() < until) {
+		h->letter.broken = true;
+		letter_finish(&h->letter);
+	}
+	if (got == LETTER_HERE)
+		letter_finish(&h->letter);
+	return h->process < 0 ? got == LETTER_END : process_is_dead(h->process, until);
 }
 
 /*
- * It was told to serve and has not said that it does.  If it is gone it has touched nothing, since it says so before it begins; if it only does not
- * say so, it has to be gone before we may go on.
+ * It was told to serve and has not said that it does.  It says so before it touches anything; but only when it is gone may we go on.
  */
 static bool
-is_gone(struct heir *h, enum letter_got got)
+is_gone(struct heir *h)
 {
-	if (got == LETTER_END)
-		return true;
 	end_heir(h);
-	return hear_end(h, clock_mono() + STEP_NS) || process_is_dead(h->process, 0);
+	return has_ended(h, clock_mono() + STEP_NS);
 }
 
 static int
@@ -273,7 +276,7 @@ let_go(struct heir *h)
 	got = letter_receive(h->fd, &h->letter, clock_mono() + STEP_NS, NULL);
 	if (got == LETTER_HERE && h->letter.type == LETTER_SERVING && letter_finish(&h->letter))
 		return 0;
-	if (is_gone(h, got))
+	if (is_gone(h))
 		return error_set(h->err, EX_TEMPFAIL, "the new process: %s", letter_got_says(LETTER_END));
 	rend_log(REND_LOG_ERROR,
 	    "upgrade: the new process was told to serve, does not say that it does, and cannot be ended");
@@ -284,10 +287,12 @@ let_go(struct heir *h)
 static int
 pass(struct heir *h)
 {
-	if (swap_pass(h->server, h->fd, clock_mono() + STEP_NS, h->err) != 0 ||
+	h->taken = clock_mono();
+	if (swap_pass(h->server, h->fd, clock_mono() + STEP_NS, LETTER_FDS_MAX, h->err) != 0 ||
 	    legacy_send_counts(h->server, h->fd, clock_mono() + STEP_NS, h->err) != 0 ||
 	    send_bare(h, LETTER_ALL) != 0 || await_bare(h, LETTER_PREPARED, STEP_NS) != 0)
 		return -1;
+	h->passed = clock_mono();
 	if (__atomic_load_n(&h->server->draining, __ATOMIC_RELAXED))
 		return error_set(h->err, EX_TEMPFAIL, "the server is ending");
 	return let_go(h);
@@ -349,9 +354,9 @@ take_back(struct heir *h)
 	if (!h->given)
 		return;
 	tell_abort(h);
-	if (!hear_end(h, clock_mono() + STEP_NS)) {
+	if (!has_ended(h, clock_mono() + STEP_NS)) {
 		end_heir(h);
-		if (!process_is_dead(h->process, clock_mono() + STEP_NS))
+		if (!has_ended(h, clock_mono() + STEP_NS))
 			rend_log(
 			    REND_LOG_ERROR, "upgrade: the new process was told to end, and killed, and is there yet");
 	}
@@ -361,11 +366,37 @@ take_back(struct heir *h)
 	pthread_mutex_unlock(&s->view);
 }
 
+/* The rest of their wait is the new process's, which has them now. */
+static void
+say_times(const struct heir *h)
+{
+	uint64_t now = clock_mono();
+
+	rend_log(REND_LOG_INFO,
+	    "upgrade: clients have waited %.1f ms: %.1f until stores had given, %.1f until the new process had opened "
+	    "its own, %.1f until it had "
+	    "them, %.1f until it served",
+	    (double)(now - h->held) / 1e6, (double)(h->gave - h->held) / 1e6, (double)(h->taken - h->gave) / 1e6,
+	    (double)(h->passed - h->taken) / 1e6, (double)(now - h->passed) / 1e6);
+}
+
+static int
+give_all(struct heir *h)
+{
+	int rc;
+
+	h->held = clock_mono();
+	rc = on_main(h, hush) == 0 ? give(h) : -1;
+	h->gave = clock_mono();
+	return rc;
+}
+
 static int
 hand_over_held(struct heir *h)
 {
-	if (on_main(h, hush) == 0 && give(h) == 0 && send_bare(h, LETTER_YOURS) == 0 &&
-	    await_bare(h, LETTER_TAKEN, TAKEN_NS) == 0 && pass(h) == 0) {
+	if (give_all(h) == 0 && send_bare(h, LETTER_YOURS) == 0 && await_bare(h, LETTER_TAKEN, TAKEN_NS) == 0 &&
+	    pass(h) == 0) {
+		say_times(h);
 		swap_leave(h->server);
 		return 0;
 	}
@@ -439,7 +470,8 @@ heir_see_off(struct server *s, int fd, const bool *stop)
 	while (rc == 0 && __atomic_load_n(&s->connections, __ATOMIC_RELAXED) > 0 && clock_mono() < until &&
 	       !__atomic_load_n(stop, __ATOMIC_RELAXED)) {
 		nanosleep(&look, NULL);
-		rc = swap_pass(s, fd, clock_mono() + STEP_NS, &err);
+		/* Where one cannot be taken, another may be. */
+		rc = swap_pass(s, fd, clock_mono() + STEP_NS, 1, &err);
 		swap_leave(s);
 	}
 	if (rc != 0)

@@ -39,7 +39,8 @@ struct step {
 	size_t quiet_count;
 	uint64_t hold_until; /* monotonic ns */
 	int to;		     /* where connections are passed to, */
-	uint64_t pass_by;    /* by when: monotonic ns */
+	uint64_t pass_by;    /* by when: monotonic ns, */
+	unsigned at_once;    /* and how many together */
 };
 
 /* It is taken by its worker, or given up by who waits, and then its worker frees it. */
@@ -396,30 +397,34 @@ swap_next_turn(struct server *s)
 	everywhere(s, nothing_here, &step, NULL);
 }
 
-static void
-pass_here(struct loop *l, struct errand *e)
+static int
+pass_all(struct loop *l, struct departure *d)
 {
-	l->hold_until = UINT64_MAX;
 	LIST_EACH (k, &l->conns) {
 		struct conn *c = LIST_OBJ(k, struct conn, listed);
 
-		if (c->passed || !passage_is_open(c))
-			continue;
-		if (passage_send(c, e->step->to, e->step->pass_by) != 0) {
-			error_set(&e->err, EX_TEMPFAIL, "a connection cannot be passed: %s", strerror(errno));
-			return;
-		}
-		/* It is nobody's fault if it says nothing now. */
-		c->passed = true;
-		link_remove(&c->patience);
+		if (!c->passed && passage_is_open(c) && departure_add(d, c) != 0)
+			return -1;
 	}
-	e->said = true;
+	return departure_end(d);
+}
+
+static void
+pass_here(struct loop *l, struct errand *e)
+{
+	struct departure d;
+
+	l->hold_until = UINT64_MAX;
+	departure_begin(&d, e->step->to, e->step->pass_by, e->step->at_once);
+	e->said = pass_all(l, &d) == 0;
+	if (!e->said)
+		error_set(&e->err, EX_TEMPFAIL, "a connection cannot be passed: %s", strerror(errno));
 }
 
 int
-swap_pass(struct server *s, int to, uint64_t until, struct rend_error *err)
+swap_pass(struct server *s, int to, uint64_t until, unsigned at_once, struct rend_error *err)
 {
-	const struct step step = { .to = to, .pass_by = until };
+	const struct step step = { .to = to, .pass_by = until, .at_once = at_once };
 
 	return everywhere(s, pass_here, &step, err) ? 0 : -1;
 }

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/process.h"
+#include "net/arrivals.h"
 #include "net/legacy_counts.h"
 #include "net/legacy_sockets.h"
 #include "net/letter.h"
@@ -290,26 +291,32 @@ takeover_parcels(struct takeover *t)
 }
 
 static int
-add_passenger(struct takeover *t)
+make_room(struct takeover *t)
 {
-	struct passenger *all = t->all;
-	size_t room = t->room;
+	size_t room = t->room == 0 ? 1024 : t->room * 2;
+	struct passenger *all;
 
-	if (t->count == room) {
-		room = room == 0 ? 256 : room * 2;
-		all = reallocarray(all, room, sizeof *all);
-		if (all == NULL) {
-			t->letter.broken = true;
-			letter_finish(&t->letter);
-			return -1;
-		}
-		t->all = all;
-		t->room = room;
-	}
-	if (passage_read(&t->letter, &all[t->count]) != 0)
+	if (t->count < t->room)
+		return 0;
+	all = reallocarray(t->all, room, sizeof *all);
+	if (all == NULL)
 		return -1;
-	t->count++;
+	t->all = all;
+	t->room = room;
 	return 0;
+}
+
+static int
+add_passengers(struct takeover *t)
+{
+	do {
+		if (make_room(t) != 0 || passage_read(&t->letter, &t->all[t->count]) != 0) {
+			t->letter.broken = true;
+			break;
+		}
+		t->count++;
+	} while (letter_has_more(&t->letter));
+	return letter_finish(&t->letter) ? 0 : -1;
 }
 
 /*
@@ -364,7 +371,7 @@ collect(struct takeover *t, struct server *s, struct rend_error *err)
 		if (got == LETTER_HERE && t->letter.type == LETTER_ALL && letter_finish(&t->letter))
 			return 0;
 		if (got == LETTER_HERE && t->letter.type == LETTER_CONN)
-			rc = add_passenger(t);
+			rc = add_passengers(t);
 		else if (got == LETTER_HERE && t->letter.type == LETTER_COUNTS)
 			rc = add_counts(t, s);
 		else
@@ -408,46 +415,41 @@ takeover_collect(struct takeover *t, struct server *s, struct rend_error *err)
 
 /* ---- serving ---- */
 
-/* On its way to its worker. */
-struct arrival {
-	struct rend_call call;
-	struct loop *loop;
-	const struct listener_settings *listener;
-	struct passenger passenger;
-};
-
-static void
-arrive(struct rend_call *call)
+static struct loop *
+next_loop(struct takeover *t)
 {
-	struct arrival *a = LIST_OBJ(call, struct arrival, call);
+	struct loop *l = &t->server->loops[t->next_loop];
 
-	if (a->loop->stop || a->loop->draining) {
-		server_conn_closed(a->loop->server, a->listener);
-		passage_drop(&a->passenger);
-	} else {
-		passage_end(&a->passenger, a->loop, a->listener);
-	}
-	free(a);
+	t->next_loop = (t->next_loop + 1) % t->server->loop_count;
+	return l;
 }
 
-/* p is over. */
 static void
-seat(struct takeover *t, struct passenger *p)
+seat_all(struct takeover *t)
 {
-	struct server *s = t->server;
-	const struct listener_settings *listener = legacy_listener(s, &t->sockets, p->listener);
-	struct arrival *a = listener == NULL ? NULL : malloc(sizeof *a);
+	size_t loops = (size_t)t->server->loop_count, done = 0;
 
-	/* Nobody would answer it. */
-	if (a == NULL) {
-		passage_drop(p);
-		return;
+	for (size_t i = 0; i < loops; i++) {
+		size_t share = (t->count - done) / (loops - i);
+
+		if (share > 0)
+			arrivals_seat(t->server, next_loop(t), &t->sockets, &t->all[done], share);
+		done += share;
 	}
-	*a = (struct arrival){ .call.fn = arrive, .listener = listener, .passenger = *p };
-	a->loop = &s->loops[t->next_loop];
-	t->next_loop = (t->next_loop + 1) % s->loop_count;
-	server_conn_resumed(s, listener);
-	rend_post(&a->loop->worker, &a->call);
+	t->count = 0;
+}
+
+/* More that follow.  false: they are not to be believed. */
+static bool
+seat_letter(struct takeover *t)
+{
+	struct passenger p;
+
+	do {
+		if (passage_read(&t->letter, &p) == 0)
+			arrivals_seat(t->server, next_loop(t), &t->sockets, &p, 1);
+	} while (letter_has_more(&t->letter));
+	return letter_finish(&t->letter);
 }
 
 static void
@@ -467,14 +469,14 @@ say_end(struct takeover *t, bool by_itself)
 static bool
 hear_letter(struct takeover *t)
 {
-	struct passenger p;
 	enum letter_got got = letter_receive(t->fd, &t->letter, 0, NULL);
 
 	if (got == LETTER_LATE)
 		return false;
 	if (got == LETTER_HERE && t->letter.type == LETTER_CONN) {
-		if (passage_read(&t->letter, &p) == 0)
-			seat(t, &p);
+		if (!seat_letter(t))
+			rend_log(
+			    REND_LOG_ERROR, "takeover: a connection that the old process passes is not to be believed");
 		return true;
 	}
 	/* One for which no file can be opened is lost; the next ones may not be. */
@@ -520,9 +522,7 @@ takeover_begin(struct takeover *t, struct server *s)
 	if (!t->alone && letter_send_bare(t->fd, LETTER_SERVING, clock_mono() + STEP_NS) != 0)
 		t->alone = true;
 	inherited_drop(&t->sockets, true);
-	for (size_t i = 0; i < t->count; i++)
-		seat(t, &t->all[i]);
-	t->count = 0;
+	seat_all(t);
 	rend_log(REND_LOG_INFO, "takeover: %zu connections go on here%s", count,
 	    t->alone ? "; the old process died meanwhile, with those that it had yet" : "");
 	t->event = event_new(s->base, t->fd, EV_READ | EV_PERSIST, on_letter, t);

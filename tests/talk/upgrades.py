@@ -10,7 +10,7 @@ import harness
 from harness import wait_for
 from reloads import Reloaded
 
-MAGIC, VERSION = 0x52546b31, 2
+MAGIC, VERSION = 0x52546b31, 3
 (HELLO, READY, TAKEN, PREPARED, SERVING, FAILED, WELCOME, SOCKET, SOCKETS, PARCEL, YOURS, COUNTS, CONN, ALL, GO, BYE, ABORT) = range(1, 18)
 
 

@@ -139,16 +139,28 @@ def test_the_new_one_was_told_to_serve_and_does_something_else():
     """It might have begun: so it is ended before the old one goes on."""
     with Upgraded(INMEM) as rend:
         clients = Clients(rend)
-        child = os.fork()
-        if child == 0:
-            letters = call(rend.control)
-            play_new(letters, 4)
-            letters.send(PREPARED)
-            signal.pause()
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+        letters = call(rend.control)
+        play_new(letters, 4)
+        letters.send(PREPARED)
         wait_for("the old process to serve on", lambda: refusals(rend))
+        assert letters.close() == -signal.SIGKILL
         clients.go_on()
         clients.end()
+
+
+def test_the_new_one_says_no_more_and_lives():
+    """That its end is closed, or that it only says no more, proves nothing: it has what stores gave."""
+    for say_no_more in (lambda l: l.sock.close(), lambda l: l.sock.shutdown(socket.SHUT_WR)):
+        for steps in (3, 4):
+            with Upgraded(INMEM) as rend:
+                clients = Clients(rend)
+                letters = call(rend.control)
+                play_new(letters, steps)
+                say_no_more(letters)
+                wait_for("the old process to serve on", lambda: refusals(rend))
+                assert letters.close() == -signal.SIGKILL
+                clients.go_on()
+                clients.end()
 
 
 def test_it_hears_that_it_is_not_wanted():

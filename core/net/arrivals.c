@@ -39,13 +39,14 @@ arrive(struct rend_call *call)
 }
 
 void
-arrivals_seat(struct server *s, struct loop *l, const struct inherited *from, struct passenger *all, size_t count)
+arrivals_seat(
+    struct server *s, struct loop *l, const struct inherited *from, struct passenger *all, size_t count, size_t step)
 {
-	struct arrivals *as = malloc(sizeof *as + count * sizeof *as->all);
+	struct arrivals *as = malloc(sizeof *as + (count + step - 1) / step * sizeof *as->all);
 
 	if (as != NULL)
 		*as = (struct arrivals){ .call.fn = arrive, .loop = l };
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < count; i += step) {
 		const struct listener_settings *listener = legacy_listener(s, from, all[i].listener);
 
 		/* Nobody would answer it. */

@@ -424,18 +424,14 @@ next_loop(struct takeover *t)
 	return l;
 }
 
+/* In turn: clients that came one after the other often do the same. */
 static void
 seat_all(struct takeover *t)
 {
-	size_t loops = (size_t)t->server->loop_count, done = 0;
+	size_t loops = (size_t)t->server->loop_count;
 
-	for (size_t i = 0; i < loops; i++) {
-		size_t share = (t->count - done) / (loops - i);
-
-		if (share > 0)
-			arrivals_seat(t->server, next_loop(t), &t->sockets, &t->all[done], share);
-		done += share;
-	}
+	for (size_t i = 0; i < loops && i < t->count; i++)
+		arrivals_seat(t->server, next_loop(t), &t->sockets, &t->all[i], t->count - i, loops);
 	t->count = 0;
 }
 
@@ -447,7 +443,7 @@ seat_letter(struct takeover *t)
 
 	do {
 		if (passage_read(&t->letter, &p) == 0)
-			arrivals_seat(t->server, next_loop(t), &t->sockets, &p, 1);
+			arrivals_seat(t->server, next_loop(t), &t->sockets, &p, 1, 1);
 	} while (letter_has_more(&t->letter));
 	return letter_finish(&t->letter);
 }

@@ -17,7 +17,7 @@ from upgrades import Upgraded
 SWAPS, IDLE, BUSY = (20, 10000, 500) if LONG else (4, 300, 30) if not harness.sanitized() else (2, 100, 10)
 # Seconds of load before the first swap and between two, which is what swaps are compared with.
 STEADY, BETWEEN = (10, 1) if LONG else (2, 0)
-FLAT = 300 if LONG else 6 if not harness.sanitized() else 3
+FLAT = 300 if LONG else 90 if not harness.sanitized() else 3
 POLICIES = ("l1l2", "l1l2batch", "locked")
 
 
@@ -286,7 +286,7 @@ def test_nothing_that_is_stored_is_lost():
 def test_what_a_process_takes_stays():
     """Descriptors, threads and memory, over many swaps of all kinds."""
     with Memcached() as l2, Swapped(over_memcached(l2.server)) as rend:
-        crowd = Crowd(rend.address(), 100)
+        crowd = Crowd(rend.address(), 100 if LONG else 10)
         before = netns.counters()
         taken = []
         for _ in range(2 + FLAT // 3):

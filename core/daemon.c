@@ -83,13 +83,14 @@ daemon_open_files(struct server_settings *s, size_t handlers, struct rend_error 
 
 /*
  * The table of descriptors grows when one is needed, and each time a process of several threads waits until every processor has seen that: some
- * milliseconds in which it takes nobody in; and ten times that if all connections of another process come at once.
+ * milliseconds in which it takes nobody in, or in which all wait whose connections come from another process.
  */
 void
 daemon_room_for_files(const struct server_settings *s)
 {
 	struct rlimit lim;
-	rlim_t most = FILES_OTHER + (rlim_t)s->max_connections;
+	rlim_t most = FILES_OTHER + FILES_ADMIN + s->listener_count + (rlim_t)s->workers * FILES_PER_WORKER +
+		      (rlim_t)s->max_connections;
 	int fd;
 
 	if (getrlimit(RLIMIT_NOFILE, &lim) != 0)

@@ -16,8 +16,8 @@
 #include "net/exposition.h"
 #include "net/keeper.h"
 #include "net/listener.h"
-#include "net/scrape.h"
 #include "net/renewal.h"
+#include "net/scrape.h"
 #include "net/server.h"
 
 #define ANSWER_MAX (4 * 1024 * 1024)

@@ -50,6 +50,7 @@ struct heir {
 	bool ready;  /* it has answered since, so it is that one that lives */
 	bool given;  /* stores have given it what they have, and so it must have ended before this process goes on */
 	bool told_abort;
+	bool began; /* it has said that it serves, too late */
 	const bool *stop;
 	struct letter letter;
 	int told;			    /* what came of what the main thread did */
@@ -70,6 +71,15 @@ static int
 send_bare(struct heir *h, enum letter_type type)
 {
 	return letter_send_bare(h->fd, type, clock_mono() + STEP_NS) == 0 ? 0 : fail_send(h->err);
+}
+
+/* What is not wanted, with its descriptors. */
+static void
+drop(struct heir *h)
+{
+	h->began = h->began || h->letter.type == LETTER_SERVING;
+	h->letter.broken = true;
+	letter_finish(&h->letter);
 }
 
 /* What it says of itself is for people: it becomes the reason. */
@@ -94,8 +104,7 @@ hear_reason(struct heir *h)
 			take_failed(&h->letter, h->err);
 			return;
 		}
-		h->letter.broken = true;
-		letter_finish(&h->letter);
+		drop(h);
 	}
 }
 
@@ -110,8 +119,7 @@ await(struct heir *h, enum letter_type type, uint64_t wait)
 	if (got == LETTER_HERE && h->letter.type == type)
 		return 0;
 	if (got == LETTER_HERE) {
-		h->letter.broken = true;
-		letter_finish(&h->letter);
+		drop(h);
 	}
 	return error_set(h->err, got == LETTER_BAD || got == LETTER_HERE ? EX_PROTOCOL : EX_TEMPFAIL,
 	    "the new process: %s", letter_got_says(got));
@@ -248,11 +256,10 @@ has_ended(struct heir *h, uint64_t until)
 	enum letter_got got;
 
 	while ((got = letter_receive(h->fd, &h->letter, until, NULL)) == LETTER_HERE && clock_mono() < until) {
-		h->letter.broken = true;
-		letter_finish(&h->letter);
+		drop(h);
 	}
 	if (got == LETTER_HERE)
-		letter_finish(&h->letter);
+		drop(h);
 	return h->process < 0 ? got == LETTER_END : process_is_dead(h->process, until);
 }
 
@@ -276,8 +283,14 @@ let_go(struct heir *h)
 	got = letter_receive(h->fd, &h->letter, clock_mono() + STEP_NS, NULL);
 	if (got == LETTER_HERE && h->letter.type == LETTER_SERVING && letter_finish(&h->letter))
 		return 0;
+	if (got == LETTER_HERE && h->letter.type == LETTER_FAILED)
+		take_failed(&h->letter, h->err);
+	else
+		error_set(h->err, EX_TEMPFAIL, "the new process: %s", letter_got_says(got));
+	if (got == LETTER_HERE)
+		drop(h);
 	if (is_gone(h))
-		return error_set(h->err, EX_TEMPFAIL, "the new process: %s", letter_got_says(LETTER_END));
+		return -1;
 	rend_log(REND_LOG_ERROR,
 	    "upgrade: the new process was told to serve, does not say that it does, and cannot be ended");
 	return 0;
@@ -401,6 +414,12 @@ hand_over_held(struct heir *h)
 		return 0;
 	}
 	take_back(h);
+	/* It may have read from them, and answered: nobody could go on with those. */
+	if (h->began) {
+		rend_log(REND_LOG_ERROR,
+		    "upgrade: the new process said too late that it serves, and was ended: its clients are cut");
+		swap_leave(h->server);
+	}
 	swap_stay(h->server);
 	return -1;
 }

@@ -8,7 +8,6 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "net/conn.h"
@@ -21,9 +20,6 @@
 #define PASSENGER_BYTES (13 * sizeof(uint64_t))
 
 _Static_assert(PASSENGER_BYTES + INLINE_MAX <= LETTER_BODY_MAX, "one that takes no file fits into a letter");
-
-/* Pieces that are written at once. */
-#define PIECES_MAX 64
 
 enum { SAYS_NOTHING, SAYS_TEXT, SAYS_BINARY };
 
@@ -206,7 +202,7 @@ departure_add(struct departure *d, struct conn *c)
 
 /* ---- arriving ---- */
 
-static int
+static void
 get_dialog(struct letter *l, struct dialog *d)
 {
 	static const struct protocol *const says[] = { NULL, &text_protocol, &binary_protocol };
@@ -220,7 +216,8 @@ get_dialog(struct letter *l, struct dialog *d)
 	d->get.want = (uint16_t)letter_get_at_most(l, UINT16_MAX);
 	d->get.mode = (uint16_t)letter_get_at_most(l, UINT16_MAX) & REND_MODES_ALL;
 	d->get.with_cas = letter_get_at_most(l, 1);
-	return l->broken || (d->in_keys && d->protocol != &text_protocol) ? -1 : 0;
+	if (d->in_keys && d->protocol != &text_protocol)
+		l->broken = true;
 }
 
 static bool
@@ -269,8 +266,7 @@ passage_read(struct letter *l, struct passenger *p)
 		p->file = letter_get_fd(l);
 	else
 		in = letter_get(l, p->in_len);
-	if ((p->dialog.in_keys && p->dialog.protocol != &text_protocol) || l->broken || !is_stream(p->fd) ||
-	    (in_file && !is_input(p->file, p->in_len)) ||
+	if (l->broken || !is_stream(p->fd) || (in_file && !is_input(p->file, p->in_len)) ||
 	    (!in_file && p->in_len > 0 && (p->in = malloc(p->in_len)) == NULL)) {
 		l->broken = true;
 		passage_drop(p);

@@ -237,9 +237,12 @@ swap_go_on(struct loop *l)
 	l->holding = false;
 	/* A drain hears each of those that are not on any list. */
 	list_move(&held, &l->held);
-	while ((k = list_take(&held)) != NULL)
+	while ((k = list_take(&held)) != NULL) {
+		/* Its time begins anew: it was not its fault that nobody listened. */
+		patience_update(LIST_OBJ(k, struct conn, runnable), 1);
 		if (!l->draining)
 			list_append(&l->runnable, k);
+	}
 	if (l->draining)
 		loop_drain_conns(l);
 }

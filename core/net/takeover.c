@@ -140,6 +140,11 @@ hear_answer(int fd, struct rend_error *err)
 	    c->cmsg_len == CMSG_LEN(sizeof(int)))
 		memcpy(&in, CMSG_DATA(c), sizeof in);
 	text[n] = '\0';
+	if (msg.msg_flags & MSG_CTRUNC) {
+		if (in >= 0)
+			close(in);
+		return error_set(err, EX_OSERR, "takeover: %s", letter_got_says(LETTER_NO_FILES));
+	}
 	if (strncmp(text, "ok\n", 3) == 0 && in >= 0)
 		return in;
 	if (in >= 0)
@@ -153,6 +158,8 @@ struct takeover *
 takeover_call(const char *path, struct rend_error *err)
 {
 	static const char ask[] = "takeover\n";
+	/* One that hangs has a backlog that is full. */
+	static const struct timeval patience = { .tv_sec = CALL_NS / 1000000000 };
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
 	struct takeover *t = NULL;
 	int fd, in = -1;
@@ -163,7 +170,8 @@ takeover_call(const char *path, struct rend_error *err)
 	}
 	strcpy(un.sun_path, path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&un, sizeof un) != 0 ||
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) != 0 ||
+	    connect(fd, (struct sockaddr *)&un, sizeof un) != 0 ||
 	    send(fd, ask, sizeof ask - 1, MSG_NOSIGNAL) != (ssize_t)sizeof ask - 1)
 		error_set(err, EX_UNAVAILABLE, "takeover: %s: %s", path, strerror(errno));
 	else
@@ -476,8 +484,10 @@ hear_letter(struct takeover *t)
 		return true;
 	}
 	/* One for which no file can be opened is lost; the next ones may not be. */
-	if (got == LETTER_NO_FILES)
+	if (got == LETTER_NO_FILES) {
+		rend_log(REND_LOG_ERROR, "takeover: a client of the old process is cut: %s", letter_got_says(got));
 		return true;
+	}
 	if (got == LETTER_HERE) {
 		bool bye = t->letter.type == LETTER_BYE && letter_finish(&t->letter);
 

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -36,18 +37,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t len);
 
 #define MAGIC	    0x52546b31U
 #define LETTERS_MAX 48
+#define FILES_MAX   400
 #define LISTENERS   2
 #define NOW	    1000000000000ULL
 #define WALL	    1700000000
 
 /* The first byte. */
 enum {
-	TO_HEIR = 1,	/* the old process hears it, not the new one */
-	CLOSED = 2,	/* whoever wrote has closed its end; else it only says no more */
-	DEAD = 4,	/* it is dead, as far as anybody can tell */
-	UNKNOWN = 8,	/* nobody can tell which process it is */
-	NO_PASS = 16,	/* what is sent next fails */
-	HAS_ENDED = 32, /* the workers do not hold */
+	TO_HEIR = 1,   /* the old process hears it, not the new one */
+	CLOSED = 2,    /* whoever wrote has closed its end; else it only says no more */
+	DEAD = 4,      /* it is dead, as far as anybody can tell */
+	UNKNOWN = 8,   /* nobody can tell which process it is */
+	NO_PASS = 16,  /* what is sent next fails */
+	NOT_HELD = 32, /* the workers do not hold */
 };
 
 /* Of each letter. */
@@ -130,7 +132,7 @@ __wrap_swap_hold(struct server *s, struct generation *const *quiet, size_t count
 	(void)quiet;
 	(void)count;
 	(void)wait;
-	return how & HAS_ENDED ? SWAP_BUSY : SWAP_HELD;
+	return how & NOT_HELD ? SWAP_BUSY : SWAP_HELD;
 }
 
 void
@@ -229,7 +231,7 @@ send_letter(int to, uint16_t type, unsigned flags, const uint8_t *body, size_t l
 	head.version ^= flags & BAD_VERSION;
 	head.len += flags & BAD_LENGTH;
 	for (unsigned i = 0; i < count; i++)
-		fds[i] = given[((flags & KIND) >> KIND_SHIFT) + i & 3];
+		fds[i] = given[(((flags & KIND) >> KIND_SHIFT) + i) & 3];
 	if (count > 0) {
 		memset(&control, 0, sizeof control);
 		msg.msg_control = &control;
@@ -330,6 +332,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 	(void)argc;
 	(void)argv;
 	log_set_level(REND_LOG_ERROR - 1);
+	WALK_MUST(setrlimit(RLIMIT_NOFILE, &(struct rlimit){ FILES_MAX, FILES_MAX }) == 0);
 	WALK_MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) == 0);
 	given[0] = pair[0];
 	given[1] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -343,19 +346,22 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 	return 0;
 }
 
-static int
-lowest_free(void)
+/* Beyond there can be none: see the limit. */
+static unsigned
+open_files(void)
 {
-	int fd = fcntl(given[3], F_DUPFD_CLOEXEC, 0);
+	unsigned count = 0;
 
-	close(fd);
-	return fd;
+	for (int fd = 0; fd < FILES_MAX; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
 }
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *p, size_t len)
 {
-	int pair[2], free_before = lowest_free();
+	int pair[2];
+	unsigned before = open_files();
 
 	if (len < 1)
 		return 0;
@@ -373,6 +379,6 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t len)
 		be_new(pair[0]);
 	if (!(how & CLOSED))
 		close(pair[1]);
-	WALK_MUST(lowest_free() == free_before);
+	WALK_MUST(open_files() == before);
 	return 0;
 }

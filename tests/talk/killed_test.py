@@ -140,7 +140,7 @@ def test_who_serves_when_one_is_killed():
 
 # ---- with stores ----
 
-KEYS = 100
+KEYS = 40
 # (victim, when, letter): the moments at which a store is in another hand than before; and all of them.
 MOMENTS = [("new", "before", TAKEN), ("new", "after", PREPARED), ("old", "after", PARCEL), ("old", "before", YOURS), ("old", "after", YOURS),
            ("old", "after", GO)]
@@ -153,7 +153,7 @@ def stores(path):
     return f"""
 handlers = {{
     mem = {{ plugin = "inmem"; memory = "16MiB"; hand_over = true; }};
-    disk = {{ plugin = "ssd"; path = "{path}"; size = "24MiB"; segment = "1MiB"; flush = "5ms"; timeout = "20s"; }};
+    disk = {{ plugin = "ssd"; path = "{path}"; size = "24MiB"; segment = "1MiB"; sync = "always"; timeout = "20s"; }};
 }};
 policies = {{ memory = {{ plugin = "l1only"; l1 = "mem"; }}; files = {{ plugin = "l1only"; l1 = "disk"; }}; }};
 listeners = ( {{ port = 0; policy = "memory"; }}, {{ port = 0; policy = "files"; }} );

@@ -268,12 +268,12 @@ def test_nothing_that_is_stored_is_lost():
                 for _ in range(SWAPS if LONG else 2 if not harness.sanitized() else 1):
                     for way in ("upgrade", "reload", "takeover"):
                         one_swap(rend, way, crowd, ())
-                        check_filled(c, filled)
-                        check_filled(s, filled, b"solo")
-                        # It is not only the disk that has them.
+                        # It is not only the disk that has them: before anything is asked, which would bring it into memory again.
                         nodes = c.stats("nodes")
                         held = [int(nodes[node + ".curr_items"]) for node in ("own", "mem")]
                         assert min(held) >= filled, held
+                        check_filled(c, filled)
+                        check_filled(s, filled, b"solo")
             finally:
                 for load in loads:
                     load.end()

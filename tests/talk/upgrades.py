@@ -149,8 +149,11 @@ def call(path):
             for fd in fds:
                 os.close(fd)
             down.recv(1)
-        finally:
             os._exit(0)
+        except BaseException as e:  # pylint: disable=broad-except
+            print(f"call: {e!r}", flush=True)
+        finally:
+            os._exit(1)
     down.close()
     data, fds, _, _ = socket.recv_fds(up, 4096, 1)
     if fds:

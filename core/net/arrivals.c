@@ -44,6 +44,12 @@ arrivals_seat(
 {
 	struct arrivals *as = malloc(sizeof *as + (count + step - 1) / step * sizeof *as->all);
 
+	/* There may be for each. */
+	if (as == NULL && count > 1) {
+		for (size_t i = 0; i < count; i += step)
+			arrivals_seat(s, l, from, &all[i], 1, 1);
+		return;
+	}
 	if (as != NULL)
 		*as = (struct arrivals){ .call.fn = arrive, .loop = l };
 	for (size_t i = 0; i < count; i += step) {

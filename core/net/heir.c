@@ -2,6 +2,7 @@
 #include "net/heir.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -34,6 +35,9 @@
 #define RELEASE_NS (5 * SECOND_NS)
 #define TAKEN_NS   (30 * SECOND_NS)
 #define STEP_NS	   (5 * SECOND_NS)
+
+/* How long one that follows may take to go. */
+#define FOLLOW_NS (SECOND_NS / 50)
 
 /* How many letters may lie before the one that says why it failed. */
 #define REASON_LETTERS 16
@@ -479,22 +483,31 @@ heir_reopen(struct server *s)
 	return away;
 }
 
+static bool
+is_there(int fd)
+{
+	struct pollfd p = { .fd = fd };
+
+	return poll(&p, 1, 0) <= 0 || !(p.revents & POLLHUP);
+}
+
 void
 heir_see_off(struct server *s, int fd, const bool *stop)
 {
 	uint64_t until = clock_mono() + server_settings(s)->drain_timeout;
 	struct rend_error err = { 0 };
-	int rc = 0;
+	bool said = false;
 
-	while (rc == 0 && __atomic_load_n(&s->connections, __ATOMIC_RELAXED) > 0 && clock_mono() < until &&
+	while (is_there(fd) && __atomic_load_n(&s->connections, __ATOMIC_RELAXED) > 0 && clock_mono() < until &&
 	       !__atomic_load_n(stop, __ATOMIC_RELAXED)) {
 		nanosleep(&look, NULL);
-		/* Where one cannot be taken, another may be. */
-		rc = swap_pass(s, fd, clock_mono() + STEP_NS, 1, &err);
+		/* It is tried again, and the workers have others to write to. */
+		if (swap_pass(s, fd, clock_mono() + FOLLOW_NS, 1, &err) != 0 && !said) {
+			said = true;
+			rend_log(REND_LOG_ERROR, "upgrade: %s", err.text);
+		}
 		swap_leave(s);
 	}
-	if (rc != 0)
-		rend_log(REND_LOG_ERROR, "upgrade: %s", err.text);
 	letter_send_bare(fd, LETTER_BYE, clock_mono() + STEP_NS);
 	close(fd);
 }

@@ -250,8 +250,12 @@ swap_go_on(struct loop *l)
 void
 swap_look(struct loop *l)
 {
-	if (l->holding && rend_now() >= l->hold_until && decide(l->server, HOLD_BROKEN))
+	if (!l->holding || rend_now() < l->hold_until)
+		return;
+	if (decide(l->server, HOLD_BROKEN))
 		swap_go_on(l);
+	else
+		l->hold_until = UINT64_MAX; /* whoever has all of them says when it is over */
 }
 
 /* It turns.  What it held for an earlier reload that came to nothing is over, too. */
@@ -400,16 +404,25 @@ swap_next_turn(struct server *s)
 	everywhere(s, nothing_here, &step, NULL);
 }
 
+/* Where they go one by one, one that cannot does not keep the next. */
 static int
-pass_all(struct loop *l, struct departure *d)
+pass_all(struct loop *l, const struct step *step, struct departure *d)
 {
+	int rc = 0;
+
+	departure_begin(d, step->to, step->pass_by, step->at_once);
 	LIST_EACH (k, &l->conns) {
 		struct conn *c = LIST_OBJ(k, struct conn, listed);
 
-		if (!c->passed && passage_is_open(c) && departure_add(d, c) != 0)
+		if (c->passed || !passage_is_open(c) ||
+		    (departure_add(d, c) == 0 && (step->at_once > 1 || departure_end(d) == 0)))
+			continue;
+		rc = -1;
+		if (step->at_once > 1)
 			return -1;
+		departure_begin(d, step->to, step->pass_by, step->at_once);
 	}
-	return departure_end(d);
+	return departure_end(d) == 0 ? rc : -1;
 }
 
 static void
@@ -418,8 +431,7 @@ pass_here(struct loop *l, struct errand *e)
 	struct departure d;
 
 	l->hold_until = UINT64_MAX;
-	departure_begin(&d, e->step->to, e->step->pass_by, e->step->at_once);
-	e->said = pass_all(l, &d) == 0;
+	e->said = pass_all(l, e->step, &d) == 0;
 	if (!e->said)
 		error_set(&e->err, EX_TEMPFAIL, "a connection cannot be passed: %s", strerror(errno));
 }

@@ -81,6 +81,26 @@ daemon_open_files(struct server_settings *s, size_t handlers, struct rend_error 
 	return 0;
 }
 
+/*
+ * The table of descriptors grows when one is needed, and each time a process of several threads waits until every processor has seen that: some
+ * milliseconds in which it takes nobody in, or in which all wait whose connections come from another process.
+ */
+void
+daemon_room_for_files(const struct server_settings *s)
+{
+	struct rlimit lim;
+	rlim_t most = FILES_OTHER + FILES_ADMIN + s->listener_count + (rlim_t)s->workers * FILES_PER_WORKER +
+		      (rlim_t)s->max_connections;
+	int fd;
+
+	if (getrlimit(RLIMIT_NOFILE, &lim) != 0)
+		return;
+	fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, (int)(most < lim.rlim_cur ? most : lim.rlim_cur) - 1);
+	/* Without it that room comes when it is needed. */
+	if (fd >= 0)
+		close(fd);
+}
+
 /* ---- the background ---- */
 
 static __attribute__((noreturn)) void

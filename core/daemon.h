@@ -24,6 +24,9 @@ void daemon_standard_files(void);
  */
 int daemon_open_files(struct server_settings *s, size_t handlers, struct rend_error *err);
 
+/* Has the system make room for the descriptors of all connections.  While there is no other thread, and no other process that is to serve. */
+void daemon_room_for_files(const struct server_settings *s);
+
 /*
  * Forks.  Returns in the child, 0, or -1: EX_OSERR.  The parent waits until the child says daemon_ready() and exits
  * with 0, or has ended, and exits as it did: whoever started us sees what came of it.

@@ -336,8 +336,10 @@ serve_conf(struct birth *b)
 	if (successor_init(&b->successor, b->args, &err) != 0 ||
 	    (b->args->background && !b->started_for_it && daemon_begin(&err) != 0))
 		rc = fail_birth(b, &err);
-	else
+	else {
+		daemon_room_for_files(&c->server);
 		rc = serve_in_place(b);
+	}
 	successor_fini(&b->successor);
 	reload_fini(&b->reload);
 	return rc;

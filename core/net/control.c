@@ -16,6 +16,7 @@
 #include "net/exposition.h"
 #include "net/keeper.h"
 #include "net/listener.h"
+#include "net/renewal.h"
 #include "net/scrape.h"
 #include "net/server.h"
 
@@ -189,7 +190,7 @@ reload(struct caller *c, const char *arg)
 	(void)arg;
 	if (s->draining) {
 		refuse(c, EX_TEMPFAIL, "the server is ending\n");
-	} else if (!server_reload(s)) {
+	} else if (!renewal_reload(s)) {
 		refuse(c, EX_TEMPFAIL, "another reload, or an upgrade, is under way\n");
 	} else {
 		await_end(c);
@@ -199,7 +200,7 @@ reload(struct caller *c, const char *arg)
 static bool
 refuse_upgrade(struct caller *c)
 {
-	const char *why = server_keeps(c->control->server);
+	const char *why = renewal_hinders(c->control->server);
 	char line[128];
 
 	if (why == NULL)
@@ -217,7 +218,7 @@ upgrade(struct caller *c, const char *arg)
 	(void)arg;
 	if (refuse_upgrade(c))
 		return;
-	if (!server_upgrade(s))
+	if (!renewal_upgrade(s))
 		refuse(c, EX_TEMPFAIL, "it cannot be begun\n");
 	else
 		await_end(c);
@@ -259,7 +260,7 @@ take_over(struct caller *c, const char *arg)
 		return;
 	}
 	if (answer_with(c, pair[1]))
-		server_hand_over(s, pair[0], who.pid);
+		renewal_hand_over(s, pair[0], who.pid);
 	else
 		close(pair[0]);
 	close(pair[1]);

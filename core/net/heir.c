@@ -2,6 +2,7 @@
 #include "net/heir.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -35,6 +36,12 @@
 #define TAKEN_NS   (30 * SECOND_NS)
 #define STEP_NS	   (5 * SECOND_NS)
 
+/* How long one that follows may take to go. */
+#define FOLLOW_NS (SECOND_NS / 50)
+
+/* How many letters may lie before the one that says why it failed. */
+#define REASON_LETTERS 16
+
 /* How often those that are owed something are looked at. */
 static const struct timespec look = { .tv_nsec = 5 * 1000 * 1000 };
 
@@ -47,9 +54,11 @@ struct heir {
 	bool ready;  /* it has answered since, so it is that one that lives */
 	bool given;  /* stores have given it what they have, and so it must have ended before this process goes on */
 	bool told_abort;
+	bool began; /* it has said that it serves, too late */
 	const bool *stop;
 	struct letter letter;
-	int told; /* what came of what the main thread did */
+	int told;			    /* what came of what the main thread did */
+	uint64_t held, gave, taken, passed; /* when: monotonic ns */
 	struct rend_error *err;
 };
 
@@ -68,6 +77,15 @@ send_bare(struct heir *h, enum letter_type type)
 	return letter_send_bare(h->fd, type, clock_mono() + STEP_NS) == 0 ? 0 : fail_send(h->err);
 }
 
+/* What is not wanted, with its descriptors. */
+static void
+drop(struct heir *h)
+{
+	h->began = h->began || h->letter.type == LETTER_SERVING;
+	h->letter.broken = true;
+	letter_finish(&h->letter);
+}
+
 /* What it says of itself is for people: it becomes the reason. */
 static int
 take_failed(struct letter *l, struct rend_error *err)
@@ -81,17 +99,16 @@ take_failed(struct letter *l, struct rend_error *err)
 	return error_set(err, code == 0 ? EX_SOFTWARE : code, "the new process: %s", text);
 }
 
-/* Whoever goes while it is told something may have said why: that is the reason then. */
+/* Whoever goes while it is told something may have said why: that is the reason then.  Who has much else to say is not listened to. */
 static void
 hear_reason(struct heir *h)
 {
-	while (letter_receive(h->fd, &h->letter, 0, NULL) == LETTER_HERE) {
+	for (int i = 0; i < REASON_LETTERS && letter_receive(h->fd, &h->letter, 0, NULL) == LETTER_HERE; i++) {
 		if (h->letter.type == LETTER_FAILED) {
 			take_failed(&h->letter, h->err);
 			return;
 		}
-		h->letter.broken = true;
-		letter_finish(&h->letter);
+		drop(h);
 	}
 }
 
@@ -106,8 +123,7 @@ await(struct heir *h, enum letter_type type, uint64_t wait)
 	if (got == LETTER_HERE && h->letter.type == type)
 		return 0;
 	if (got == LETTER_HERE) {
-		h->letter.broken = true;
-		letter_finish(&h->letter);
+		drop(h);
 	}
 	return error_set(h->err, got == LETTER_BAD || got == LETTER_HERE ? EX_PROTOCOL : EX_TEMPFAIL,
 	    "the new process: %s", letter_got_says(got));
@@ -234,33 +250,31 @@ end_heir(struct heir *h)
 		process_kill(h->process);
 }
 
-/* Does it close its end by then? */
+/*
+ * Is it dead by then?  What it has to say meanwhile nobody wants to know.  That it says no more proves nothing, unless that is all that can be known
+ * of it.
+ */
 static bool
-hear_end(struct heir *h, uint64_t until)
+has_ended(struct heir *h, uint64_t until)
 {
 	enum letter_got got;
 
-	do {
-		got = letter_receive(h->fd, &h->letter, until, NULL);
-		if (got == LETTER_HERE) {
-			h->letter.broken = true;
-			letter_finish(&h->letter);
-		}
-	} while (got != LETTER_END && clock_mono() < until);
-	return got == LETTER_END;
+	while ((got = letter_receive(h->fd, &h->letter, until, NULL)) == LETTER_HERE && clock_mono() < until) {
+		drop(h);
+	}
+	if (got == LETTER_HERE)
+		drop(h);
+	return h->process < 0 ? got == LETTER_END : process_is_dead(h->process, until);
 }
 
 /*
- * It was told to serve and has not said that it does.  If it is gone it has touched nothing, since it says so before it begins; if it only does not
- * say so, it has to be gone before we may go on.
+ * It was told to serve and has not said that it does.  It says so before it touches anything; but only when it is gone may we go on.
  */
 static bool
-is_gone(struct heir *h, enum letter_got got)
+is_gone(struct heir *h)
 {
-	if (got == LETTER_END)
-		return true;
 	end_heir(h);
-	return hear_end(h, clock_mono() + STEP_NS) || process_is_dead(h->process, 0);
+	return has_ended(h, clock_mono() + STEP_NS);
 }
 
 static int
@@ -273,8 +287,14 @@ let_go(struct heir *h)
 	got = letter_receive(h->fd, &h->letter, clock_mono() + STEP_NS, NULL);
 	if (got == LETTER_HERE && h->letter.type == LETTER_SERVING && letter_finish(&h->letter))
 		return 0;
-	if (is_gone(h, got))
-		return error_set(h->err, EX_TEMPFAIL, "the new process: %s", letter_got_says(LETTER_END));
+	if (got == LETTER_HERE && h->letter.type == LETTER_FAILED)
+		take_failed(&h->letter, h->err);
+	else
+		error_set(h->err, EX_TEMPFAIL, "the new process: %s", letter_got_says(got));
+	if (got == LETTER_HERE)
+		drop(h);
+	if (is_gone(h))
+		return -1;
 	rend_log(REND_LOG_ERROR,
 	    "upgrade: the new process was told to serve, does not say that it does, and cannot be ended");
 	return 0;
@@ -284,10 +304,12 @@ let_go(struct heir *h)
 static int
 pass(struct heir *h)
 {
-	if (swap_pass(h->server, h->fd, clock_mono() + STEP_NS, h->err) != 0 ||
+	h->taken = clock_mono();
+	if (swap_pass(h->server, h->fd, clock_mono() + STEP_NS, LETTER_FDS_MAX, h->err) != 0 ||
 	    legacy_send_counts(h->server, h->fd, clock_mono() + STEP_NS, h->err) != 0 ||
 	    send_bare(h, LETTER_ALL) != 0 || await_bare(h, LETTER_PREPARED, STEP_NS) != 0)
 		return -1;
+	h->passed = clock_mono();
 	if (__atomic_load_n(&h->server->draining, __ATOMIC_RELAXED))
 		return error_set(h->err, EX_TEMPFAIL, "the server is ending");
 	return let_go(h);
@@ -349,9 +371,9 @@ take_back(struct heir *h)
 	if (!h->given)
 		return;
 	tell_abort(h);
-	if (!hear_end(h, clock_mono() + STEP_NS)) {
+	if (!has_ended(h, clock_mono() + STEP_NS)) {
 		end_heir(h);
-		if (!process_is_dead(h->process, clock_mono() + STEP_NS))
+		if (!has_ended(h, clock_mono() + STEP_NS))
 			rend_log(
 			    REND_LOG_ERROR, "upgrade: the new process was told to end, and killed, and is there yet");
 	}
@@ -361,15 +383,47 @@ take_back(struct heir *h)
 	pthread_mutex_unlock(&s->view);
 }
 
+/* The rest of their wait is the new process's, which has them now. */
+static void
+say_times(const struct heir *h)
+{
+	uint64_t now = clock_mono();
+
+	rend_log(REND_LOG_INFO,
+	    "upgrade: clients have waited %.1f ms: %.1f until stores had given, %.1f until the new process had opened "
+	    "its own, %.1f until it had "
+	    "them, %.1f until it served",
+	    (double)(now - h->held) / 1e6, (double)(h->gave - h->held) / 1e6, (double)(h->taken - h->gave) / 1e6,
+	    (double)(h->passed - h->taken) / 1e6, (double)(now - h->passed) / 1e6);
+}
+
+static int
+give_all(struct heir *h)
+{
+	int rc;
+
+	h->held = clock_mono();
+	rc = on_main(h, hush) == 0 ? give(h) : -1;
+	h->gave = clock_mono();
+	return rc;
+}
+
 static int
 hand_over_held(struct heir *h)
 {
-	if (on_main(h, hush) == 0 && give(h) == 0 && send_bare(h, LETTER_YOURS) == 0 &&
-	    await_bare(h, LETTER_TAKEN, TAKEN_NS) == 0 && pass(h) == 0) {
+	if (give_all(h) == 0 && send_bare(h, LETTER_YOURS) == 0 && await_bare(h, LETTER_TAKEN, TAKEN_NS) == 0 &&
+	    pass(h) == 0) {
+		say_times(h);
 		swap_leave(h->server);
 		return 0;
 	}
 	take_back(h);
+	/* It may have read from them, and answered: nobody could go on with those. */
+	if (h->began) {
+		rend_log(REND_LOG_ERROR,
+		    "upgrade: the new process said too late that it serves, and was ended: its clients are cut");
+		swap_leave(h->server);
+	}
 	swap_stay(h->server);
 	return -1;
 }
@@ -429,21 +483,31 @@ heir_reopen(struct server *s)
 	return away;
 }
 
+static bool
+is_there(int fd)
+{
+	struct pollfd p = { .fd = fd };
+
+	return poll(&p, 1, 0) <= 0 || !(p.revents & POLLHUP);
+}
+
 void
 heir_see_off(struct server *s, int fd, const bool *stop)
 {
 	uint64_t until = clock_mono() + server_settings(s)->drain_timeout;
 	struct rend_error err = { 0 };
-	int rc = 0;
+	bool said = false;
 
-	while (rc == 0 && __atomic_load_n(&s->connections, __ATOMIC_RELAXED) > 0 && clock_mono() < until &&
+	while (is_there(fd) && __atomic_load_n(&s->connections, __ATOMIC_RELAXED) > 0 && clock_mono() < until &&
 	       !__atomic_load_n(stop, __ATOMIC_RELAXED)) {
 		nanosleep(&look, NULL);
-		rc = swap_pass(s, fd, clock_mono() + STEP_NS, &err);
+		/* It is tried again, and the workers have others to write to. */
+		if (swap_pass(s, fd, clock_mono() + FOLLOW_NS, 1, &err) != 0 && !said) {
+			said = true;
+			rend_log(REND_LOG_ERROR, "upgrade: %s", err.text);
+		}
 		swap_leave(s);
 	}
-	if (rc != 0)
-		rend_log(REND_LOG_ERROR, "upgrade: %s", err.text);
 	letter_send_bare(fd, LETTER_BYE, clock_mono() + STEP_NS);
 	close(fd);
 }

@@ -14,13 +14,10 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "engine/generation.h"
-#include "engine/pairs.h"
-#include "net/comeback.h"
+#include "net/eras.h"
 #include "net/heir.h"
 #include "net/news.h"
 #include "net/server.h"
-#include "net/swap.h"
 #include "rend/log.h"
 
 /* How often it is looked whether an earlier generation is over. */
@@ -32,8 +29,8 @@
 struct keeper {
 	struct server *server;
 	const struct server_source *source;
+	struct eras eras; /* the keeper's thread's */
 	void (*done)(struct server *s, const struct keeper_result *r);
-	struct era *newest; /* the keeper's thread's */
 	struct event *event;
 	int fd; /* wakes the main thread */
 	pthread_t thread;
@@ -51,202 +48,7 @@ struct keeper {
 	int exit_code;
 	struct strbuf said;
 	struct news news;
-	unsigned old; /* relaxed atomic */
 };
-
-/* ---- one reload, on the keeper's thread ---- */
-
-static int
-refuse(struct keeper *k, const struct rend_error *err)
-{
-	strbuf_printf(&k->said, "%s\n", err->text);
-	return err->exit_code == 0 ? EX_CONFIG : err->exit_code;
-}
-
-/* Holds until nothing is under way of any graph to which a node that goes on was another thing. */
-static int
-hold(struct keeper *k, struct news *n, struct rend_error *err)
-{
-	struct generation *quiet[KEEPER_OLD_MAX + 1];
-	uint64_t wait = n->era->settings->reload_wait;
-	size_t count = 0;
-
-	for (struct generation *o = k->newest->g; o != NULL && count < sizeof quiet / sizeof *quiet; o = o->older)
-		if (pairs_differ(o, n->era->g))
-			quiet[count++] = o;
-	switch (count == 0 ? SWAP_HELD : swap_hold(k->server, quiet, count, wait)) {
-	case SWAP_HELD:
-		return 0;
-	case SWAP_BUSY:
-		return error_set(err, EX_TEMPFAIL,
-		    "a node that goes on is asked another thing to than before, so all workers have to wait for a "
-		    "moment, and one of "
-		    "them is busy: try again");
-	case SWAP_NOT_QUIET:
-		break;
-	}
-	return error_set(err, EX_TEMPFAIL,
-	    "a node that goes on is asked another thing to than before, so requests under way have to end "
-	    "first, and they did not "
-	    "within reload_wait (%llu ms): try again, or with a longer reload_wait",
-	    (unsigned long long)(wait / 1000000));
-}
-
-static int
-begin(struct keeper *k, struct news *n, struct rend_error *err)
-{
-	struct server *s = k->server;
-	struct generation *before = k->newest->g, *g = n->era->g;
-	const struct rend_node **policies = news_policies(s, n);
-
-	if (policies == NULL)
-		return error_set(err, EX_OSERR, "no memory for a reload");
-	if (hold(k, n, err) != 0) {
-		free(policies);
-		return -1;
-	}
-	generation_commit(g);
-	g->older = before;
-	pairs_note(g);
-	swap_begin(s, g, policies, n->era->settings);
-	free(policies);
-	return 0;
-}
-
-/* g is attached everywhere, and nobody asks it yet. */
-static int
-begin_attached(struct keeper *k, struct news *n, struct rend_error *err)
-{
-	struct server *s = k->server;
-	const char *folder = n->era->settings->state_dir == NULL ? "" : n->era->settings->state_dir;
-
-	if (comeback(n->era->g, k->newest->g, &s->loops[0], folder, &k->said, err) == 0 &&
-	    comeback_left_behind(n->era->g, k->newest->g, &s->loops[0], &k->said, err) == 0) {
-		if (__atomic_load_n(&s->draining, __ATOMIC_RELAXED))
-			error_set(err, EX_TEMPFAIL, "the server is ending");
-		else if (begin(k, n, err) == 0)
-			return 0;
-	}
-	comeback_undo(n->era->g, k->newest->g, folder);
-	return -1;
-}
-
-static int
-begin_opened(struct keeper *k, struct news *n, struct rend_error *err)
-{
-	/* What is about to be asked of them could not be taken back. */
-	if (!swap_turns(k->server, n->era->settings->reload_wait))
-		return error_set(err, EX_TEMPFAIL, "a worker is busy: try again");
-	if (swap_attach(k->server, n->era->g, err) != 0)
-		return -1;
-	if (begin_attached(k, n, err) == 0)
-		return 0;
-	/* What it was asked while nobody saw it has been answered: only those flushes. */
-	if (!swap_detach(k->server, n->era->g)) {
-		rend_log(REND_LOG_ERROR,
-		    "some ops did not come back: nodes of a rend.conf that was refused are left as they are");
-		n->era->g = NULL;
-	}
-	return -1;
-}
-
-static void
-free_era(struct keeper *k, struct era **ep)
-{
-	struct era *e = *ep;
-
-	*ep = NULL;
-	pthread_mutex_lock(&k->server->view);
-	generation_free(&e->g);
-	pthread_mutex_unlock(&k->server->view);
-	if (e->settings != NULL)
-		k->source->release(k->source->arg, &e->settings);
-	free(e);
-}
-
-/* 0, with the news; or an exit code. */
-static int
-build(struct keeper *k, struct news *n)
-{
-	struct rend_error err = { 0 };
-	struct era *e = calloc(1, sizeof *e);
-	bool ended;
-	int rc;
-
-	*n = (struct news){ .era = e };
-	if (e == NULL) {
-		error_set(&err, EX_OSERR, "no memory for a reload");
-		return refuse(k, &err);
-	}
-	rc = k->source->read(k->source->arg, k->newest->g, &k->ending, &e->settings, &k->said);
-	if (rc != 0) {
-		generation_drop_objects(k->newest->g);
-		free(e);
-		return rc;
-	}
-	e->g = e->settings->generation;
-	if (news_open(k->server, n, &err) == 0 && generation_open(e->g, &err) == 0) {
-		if (begin_opened(k, n, &err) == 0) {
-			e->older = k->newest;
-			k->newest = e;
-			__atomic_store_n(&k->server->plugins_stale, plugin_stale(), __ATOMIC_RELAXED);
-			return 0;
-		}
-		if (e->g != NULL)
-			generation_close(e->g);
-	}
-	rc = refuse(k, &err);
-	news_close(n);
-	ended = e->g != NULL;
-	free_era(k, &n->era);
-	if (ended)
-		generation_drop_objects(k->newest->g);
-	return rc;
-}
-
-/* ---- the end of earlier ones ---- */
-
-static unsigned
-count_old(const struct keeper *k)
-{
-	unsigned count = 0;
-
-	for (const struct era *e = k->newest->older; e != NULL; e = e->older)
-		count++;
-	return count;
-}
-
-/* Ends the oldest, if it is over. */
-static void
-end_oldest(struct keeper *k)
-{
-	struct era *e = k->newest, *next = NULL;
-	unsigned long long number;
-
-	while (e->older != NULL) {
-		next = e;
-		e = e->older;
-	}
-	if (next == NULL || !swap_is_over(k->server, e->g))
-		return;
-	number = e->g->number;
-	if (!swap_detach(k->server, e->g)) {
-		/* Ops point to its instances: nobody may free them.  It is forgotten, with what it has. */
-		rend_log(REND_LOG_ERROR, "generation %llu: some ops did not come back: its nodes are left as they are",
-		    number);
-		next->older = NULL;
-		next->g->older = NULL;
-		free(e);
-	} else {
-		generation_drain(e->g, rend_now() + server_settings(k->server)->drain_timeout);
-		generation_close(e->g);
-		next->older = NULL;
-		next->g->older = NULL;
-		free_era(k, &e);
-		rend_log(REND_LOG_INFO, "generation %llu has ended", number);
-	}
-	__atomic_store_n(&k->old, count_old(k), __ATOMIC_RELAXED);
-}
 
 /* ---- the thread ---- */
 
@@ -273,12 +75,7 @@ reload(struct keeper *k)
 	k->wanted = false;
 	pthread_mutex_unlock(&k->lock);
 	k->said = (struct strbuf){ .most = SAID_MAX };
-	if (count_old(k) >= KEEPER_OLD_MAX) {
-		strbuf_printf(&k->said, "%d earlier generations have not ended yet: try again\n", KEEPER_OLD_MAX);
-		rc = EX_TEMPFAIL;
-	} else
-		rc = build(k, &n);
-	__atomic_store_n(&k->old, count_old(k), __ATOMIC_RELAXED);
+	rc = eras_add(&k->eras, &n, &k->said);
 	pthread_mutex_lock(&k->lock);
 	k->news = n;
 	give_result(k, rc);
@@ -331,14 +128,14 @@ hand_over(struct keeper *k)
 
 	k->said = (struct strbuf){ .most = SAID_MAX };
 	if (started && start_heir(k, &err) != 0)
-		return refuse(k, &err);
+		return eras_refuse(&k->said, &err);
 	if (heir_hand_over(k->server, k, k->heir, k->heir_pid, &k->ending, &err) == 0) {
 		k->given = true;
 		return 0;
 	}
 	close(k->heir);
 	k->heir = -1;
-	rc = refuse(k, &err);
+	rc = eras_refuse(&k->said, &err);
 	if (started)
 		k->source->reap(k->source->arg, k->heir_pid, &k->said);
 	return rc;
@@ -396,9 +193,9 @@ keeper_thread(void *arg)
 			upgrade(k);
 		} else if (k->wanted) {
 			reload(k);
-		} else if (k->newest->older != NULL) {
+		} else if (eras_have_old(&k->eras)) {
 			pthread_mutex_unlock(&k->lock);
-			end_oldest(k);
+			eras_end_oldest(&k->eras);
 			pthread_mutex_lock(&k->lock);
 			if (!k->wanted && !k->ending)
 				wait_a_while(k, LOOK_NS);
@@ -508,7 +305,7 @@ keeper_is_busy(const struct keeper *k)
 unsigned
 keeper_old(const struct keeper *k)
 {
-	return __atomic_load_n(&k->old, __ATOMIC_RELAXED);
+	return eras_old(&k->eras);
 }
 
 static int
@@ -537,7 +334,7 @@ keeper_new(struct server *s, const struct server_source *source,
 {
 	struct keeper *k = calloc(1, sizeof *k);
 
-	if (k == NULL || (k->newest = calloc(1, sizeof *k->newest)) == NULL) {
+	if (k == NULL || eras_init(&k->eras, s, source, &k->ending) != 0) {
 		free(k);
 		error_set(err, EX_OSERR, "no memory for reloads");
 		return NULL;
@@ -546,8 +343,6 @@ keeper_new(struct server *s, const struct server_source *source,
 	k->source = source;
 	k->heir = -1;
 	k->done = done;
-	k->newest->g = s->generation;
-	generation_commit(s->generation);
 	k->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	k->event = k->fd < 0 ? NULL : event_new(s->base, k->fd, EV_READ | EV_PERSIST, on_result, k);
 	if (k->event != NULL && event_add(k->event, NULL) == 0 && start_thread(k) == 0)
@@ -557,7 +352,7 @@ keeper_new(struct server *s, const struct server_source *source,
 		event_free(k->event);
 	if (k->fd >= 0)
 		close(k->fd);
-	free(k->newest);
+	eras_fini(&k->eras);
 	free(k);
 	return NULL;
 }
@@ -588,13 +383,6 @@ keeper_free(struct keeper **kp)
 	close(k->fd);
 	pthread_mutex_destroy(&k->lock);
 	pthread_cond_destroy(&k->changed);
-	while (k->newest != NULL) {
-		struct era *e = k->newest;
-
-		k->newest = e->older;
-		if (e->settings != NULL)
-			k->source->release(k->source->arg, &e->settings);
-		free(e);
-	}
+	eras_fini(&k->eras);
 	free(k);
 }

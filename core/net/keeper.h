@@ -32,9 +32,6 @@ struct keeper_result {
 	const struct strbuf *said; /* lines about it, warnings or what is wrong */
 };
 
-/* Generations that were replaced and have not ended yet; with one more, a reload is refused. */
-#define KEEPER_OLD_MAX 8
-
 /* done is called on the main thread, from the server's base, with each result.  NULL with the reason.  Main thread, as all. */
 struct keeper *keeper_new(struct server *s, const struct server_source *source,
     void (*done)(struct server *s, const struct keeper_result *r), struct rend_error *err);

@@ -231,8 +231,9 @@ letter_receive(int fd, struct letter *l, uint64_t until, const bool *stop)
 	while ((got = take(fd, l)) == LETTER_LATE) {
 		if (stop != NULL && __atomic_load_n(stop, __ATOMIC_RELAXED))
 			return LETTER_STOPPED;
+		/* It may have come since: whoever was stopped has lost much time in between. */
 		if (!wait_for(fd, POLLIN, until))
-			return LETTER_LATE;
+			return take(fd, l);
 	}
 	return got;
 }

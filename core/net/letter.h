@@ -15,9 +15,9 @@
 #include <stdint.h>
 
 /* Another meaning of anything below, or in a body, is another version. */
-#define LETTER_VERSION	2
+#define LETTER_VERSION	3
 #define LETTER_BODY_MAX (48 * 1024)
-#define LETTER_FDS_MAX	16
+#define LETTER_FDS_MAX	240 /* the kernel lets 253 go at once */
 #define LETTER_TEXT_MAX 4096
 
 enum letter_type {
@@ -36,7 +36,7 @@ enum letter_type {
 	LETTER_PARCEL,	/* what a store gives */
 	LETTER_YOURS,	/* what was exclusive may be opened */
 	LETTER_COUNTS,	/* what had been counted */
-	LETTER_CONN,	/* a client's connection */
+	LETTER_CONN,	/* clients' connections, one behind the other */
 	LETTER_ALL,	/* these are all for now */
 	LETTER_GO,	/* serve; more connections may come, as they get what they are owed */
 	LETTER_BYE,	/* there are none any more */

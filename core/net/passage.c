@@ -7,18 +7,19 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "net/conn.h"
-#include "net/letter.h"
 #include "net/server.h"
 
 /* Input that goes in the letter; more goes in a file in memory. */
 #define INLINE_MAX (32 * 1024)
 
-/* Pieces that are written at once. */
-#define PIECES_MAX 64
+/* What a letter says of one beside its input: thirteen numbers. */
+#define PASSENGER_BYTES (13 * sizeof(uint64_t))
+
+_Static_assert(PASSENGER_BYTES + INLINE_MAX <= LETTER_BODY_MAX, "one that takes no file fits into a letter");
 
 enum { SAYS_NOTHING, SAYS_TEXT, SAYS_BINARY };
 
@@ -123,30 +124,60 @@ put_dialog(struct letter *l, const struct conn *c)
 	letter_put_u64(l, d->get.with_cas);
 }
 
-int
-passage_send(const struct conn *c, int to, uint64_t until)
+void
+departure_begin(struct departure *d, int to, uint64_t until, unsigned at_once)
 {
-	struct letter l;
-	size_t len = 0;
-	int file = -1, rc = 0, e;
+	d->to = to;
+	d->until = until;
+	d->at_once = at_once < LETTER_FDS_MAX ? at_once : LETTER_FDS_MAX;
+	d->count = 0;
+	letter_begin(&d->letter, LETTER_CONN);
+}
 
-	each_piece(c, add_len, &len);
-	letter_begin(&l, LETTER_CONN);
-	letter_put_fd(&l, c->fd);
-	letter_put_u64(&l, server_listener_nth(c->loop->server, c->listener));
-	put_dialog(&l, c);
-	letter_put_u64(&l, c->answer_size);
-	letter_put_u64(&l, len);
-	letter_put_u64(&l, len > INLINE_MAX);
-	if (len <= INLINE_MAX) {
-		each_piece(c, put_piece, &l);
-	} else {
-		file = memfd_create("input", MFD_CLOEXEC);
-		rc = file < 0 ? -1 : each_piece(c, write_piece, &file);
-		letter_put_fd(&l, file);
+int
+departure_end(struct departure *d)
+{
+	if (d->count == 0)
+		return 0;
+	if (letter_send(d->to, &d->letter, d->until) != 0)
+		return -1;
+	/* It is nobody's fault if it says nothing now. */
+	for (unsigned i = 0; i < d->count; i++) {
+		d->conns[i]->passed = true;
+		link_remove(&d->conns[i]->patience);
 	}
-	if (rc == 0)
-		rc = letter_send(to, &l, until);
+	d->count = 0;
+	letter_begin(&d->letter, LETTER_CONN);
+	return 0;
+}
+
+static void
+put_passenger(struct departure *d, struct conn *c, size_t len)
+{
+	struct letter *l = &d->letter;
+
+	letter_put_fd(l, c->fd);
+	letter_put_u64(l, server_listener_nth(c->loop->server, c->listener));
+	put_dialog(l, c);
+	letter_put_u64(l, c->answer_size);
+	letter_put_u64(l, len);
+	letter_put_u64(l, len > INLINE_MAX);
+	if (len <= INLINE_MAX)
+		each_piece(c, put_piece, l);
+	d->conns[d->count++] = c;
+}
+
+/* Its input is too long to go in a letter: it goes in a file, and the file behind it. */
+static int
+add_with_file(struct departure *d, struct conn *c, size_t len)
+{
+	int file = memfd_create("input", MFD_CLOEXEC), rc = file < 0 ? -1 : each_piece(c, write_piece, &file), e;
+
+	if (rc == 0) {
+		put_passenger(d, c, len);
+		letter_put_fd(&d->letter, file);
+		rc = departure_end(d);
+	}
 	e = errno;
 	if (file >= 0)
 		close(file);
@@ -154,9 +185,24 @@ passage_send(const struct conn *c, int to, uint64_t until)
 	return rc;
 }
 
+int
+departure_add(struct departure *d, struct conn *c)
+{
+	size_t len = 0;
+
+	each_piece(c, add_len, &len);
+	if ((len > INLINE_MAX || d->count == d->at_once || PASSENGER_BYTES + len > LETTER_BODY_MAX - d->letter.len) &&
+	    departure_end(d) != 0)
+		return -1;
+	if (len > INLINE_MAX)
+		return add_with_file(d, c, len);
+	put_passenger(d, c, len);
+	return 0;
+}
+
 /* ---- arriving ---- */
 
-static int
+static void
 get_dialog(struct letter *l, struct dialog *d)
 {
 	static const struct protocol *const says[] = { NULL, &text_protocol, &binary_protocol };
@@ -170,7 +216,17 @@ get_dialog(struct letter *l, struct dialog *d)
 	d->get.want = (uint16_t)letter_get_at_most(l, UINT16_MAX);
 	d->get.mode = (uint16_t)letter_get_at_most(l, UINT16_MAX) & REND_MODES_ALL;
 	d->get.with_cas = letter_get_at_most(l, 1);
-	return l->broken || (d->in_keys && d->protocol != &text_protocol) ? -1 : 0;
+	if (d->in_keys && d->protocol != &text_protocol)
+		l->broken = true;
+}
+
+static bool
+set_nonblocking(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	/* As it should be already. */
+	return flags >= 0 && ((flags & O_NONBLOCK) || fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0);
 }
 
 /* Is it what a client may be behind? */
@@ -181,8 +237,16 @@ is_stream(int fd)
 	socklen_t len = sizeof type;
 
 	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM &&
-	       getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0 && !listens &&
-	       fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) == 0;
+	       getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0 && !listens && set_nonblocking(fd);
+}
+
+/* A file whose bytes are all there. */
+static bool
+is_input(int fd, size_t len)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size == len;
 }
 
 int
@@ -202,15 +266,15 @@ passage_read(struct letter *l, struct passenger *p)
 		p->file = letter_get_fd(l);
 	else
 		in = letter_get(l, p->in_len);
-	if (p->dialog.in_keys && p->dialog.protocol != &text_protocol)
+	if (l->broken || !is_stream(p->fd) || (in_file && !is_input(p->file, p->in_len)) ||
+	    (!in_file && p->in_len > 0 && (p->in = malloc(p->in_len)) == NULL)) {
 		l->broken = true;
-	if (letter_finish(l) && is_stream(p->fd) && (in_file || (p->in = malloc(p->in_len + 1)) != NULL)) {
-		if (p->in != NULL && p->in_len > 0)
-			memcpy(p->in, in, p->in_len);
-		return 0;
+		passage_drop(p);
+		return -1;
 	}
-	passage_drop(p);
-	return -1;
+	if (p->in != NULL)
+		memcpy(p->in, in, p->in_len);
+	return 0;
 }
 
 void

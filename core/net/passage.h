@@ -2,7 +2,7 @@
  * A client's connection on its way from one process to another.  It goes when it is owed nothing; with it goes what is left of its input, of
  * which a value that is half there is a part, with the line that announced it: the new process reads that as if it had just come.
  *
- *	old worker: passage_is_open ─► passage_send ─ letter ─► new main thread: passage_read ─► new worker: passage_end
+ *	old worker: passage_is_open ─► departure_add ─ letters ─► new main thread: passage_read ─► new worker: passage_end
  */
 #ifndef NET_PASSAGE_H
 #define NET_PASSAGE_H
@@ -11,10 +11,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "net/letter.h"
 #include "proto/proto.h"
 
 struct conn;
-struct letter;
 struct listener_settings;
 struct loop;
 
@@ -32,10 +32,26 @@ struct passenger {
 /* Is it owed nothing, and may go?  On its worker. */
 bool passage_is_open(const struct conn *c);
 
-/* Sends it by then; it stays as it is.  0, or -1 and errno.  On its worker, while that holds. */
-int passage_send(const struct conn *c, int to, uint64_t until);
+/* Those that leave one worker, many in a letter: a call of the kernel for each would keep all clients waiting. */
+struct departure {
+	int to;
+	uint64_t until;			    /* monotonic ns */
+	unsigned at_once;		    /* how many may go in one letter */
+	struct conn *conns[LETTER_FDS_MAX]; /* in the letter */
+	unsigned count;
+	struct letter letter;
+};
 
-/* Fills *p from a LETTER_CONN.  0, or -1: it is not to be believed, and nothing is left open.  Any thread. */
+void departure_begin(struct departure *d, int to, uint64_t until, unsigned at_once);
+
+/* It goes with this letter or a later one; once that was sent it is marked as passed, and stays as it is.  0, or -1 and errno.  On its worker, while
+ * that holds, as the end. */
+int departure_add(struct departure *d, struct conn *c);
+
+/* Sends what is left.  The same. */
+int departure_end(struct departure *d);
+
+/* Fills *p with the next one of a LETTER_CONN.  0, or -1: it is not to be believed, which the letter knows, and nothing of it is left open.  Any thread. */
 int passage_read(struct letter *l, struct passenger *p);
 
 /* It is this loop's connection from now on, which has been counted, or closed; p is over.  On its worker. */

@@ -55,6 +55,13 @@ head_due(struct list *l, uint64_t timeout)
 	return k == NULL ? UINT64_MAX : LIST_OBJ(k, struct conn, patience)->since + timeout;
 }
 
+/* While the worker holds nobody hears what a client says: only one that does not take what it is owed keeps us waiting. */
+static bool
+is_excused(const struct conn *c)
+{
+	return c->loop->holding && !c->blocked;
+}
+
 static void
 expire_list(struct list *l, uint64_t timeout, uint64_t *kicks)
 {
@@ -63,6 +70,12 @@ expire_list(struct list *l, uint64_t timeout, uint64_t *kicks)
 	while (head_due(l, timeout) <= now) {
 		struct conn *c = LIST_OBJ(list_first(l), struct conn, patience);
 
+		if (is_excused(c)) {
+			link_remove(&c->patience);
+			c->since = now;
+			list_append(l, &c->patience);
+			continue;
+		}
 		count_add(kicks, 1);
 		conn_close(c);
 	}

@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/notify.h"
 #include "engine/generation.h"
 #include "engine/offload.h"
@@ -23,6 +22,8 @@
 #include "net/keeper.h"
 #include "net/inherited.h"
 #include "net/listener.h"
+#include "net/renewal.h"
+#include "net/signals.h"
 #include "net/takeover.h"
 #include "rend/log.h"
 
@@ -214,47 +215,6 @@ server_drain(struct server *s)
 	event_base_loopbreak(s->base);
 }
 
-static void
-on_stop_signal(evutil_socket_t sig, short what, void *arg)
-{
-	struct server *s = arg;
-
-	(void)what;
-	if (s->draining) {
-		rend_log(REND_LOG_WARN, "signal %d again: connections are cut", (int)sig);
-		event_base_loopbreak(s->base);
-		return;
-	}
-	rend_log(REND_LOG_INFO, "signal %d: no connection is taken in any more, %u get their answers", (int)sig,
-	    __atomic_load_n(&s->connections, __ATOMIC_RELAXED));
-	server_drain(s);
-}
-
-/* The log file was renamed. */
-static void
-on_reopen_signal(evutil_socket_t sig, short what, void *arg)
-{
-	(void)sig;
-	(void)what;
-	(void)arg;
-	log_reopen();
-}
-
-/* Line for line. */
-static void
-log_said(enum rend_log_level level, const struct strbuf *said)
-{
-	const char *p = said->text, *end = p + said->len;
-
-	while (p < end) {
-		const char *nl = memchr(p, '\n', (size_t)(end - p));
-		size_t len = nl == NULL ? (size_t)(end - p) : (size_t)(nl - p);
-
-		rend_log(level, "%.*s", (int)len, p);
-		p += len + 1;
-	}
-}
-
 /* ---- upgrades ---- */
 
 bool
@@ -292,136 +252,6 @@ server_leave(struct server *s, pid_t pid)
 	/* Before this process can end: a supervisor must not take that for the end of all. */
 	notify_main(pid);
 	s->source->left(s->source->arg, pid);
-}
-
-static void
-upgrade_done(struct server *s, const struct keeper_result *r)
-{
-	log_said(r->exit_code == 0 ? REND_LOG_WARN : REND_LOG_ERROR, r->said);
-	if (r->exit_code == 0)
-		rend_log(REND_LOG_INFO, "upgraded: another process serves; %u connections are owed something here yet",
-		    __atomic_load_n(&s->connections, __ATOMIC_RELAXED));
-	else
-		rend_log(REND_LOG_ERROR, "not upgraded: this process serves on");
-	if (r->exit_code != 0 && !s->draining)
-		notify_ready();
-	if (s->control != NULL)
-		control_upgraded(s->control, r);
-}
-
-const char *
-server_keeps(struct server *s)
-{
-	if (s->keeper == NULL || s->draining)
-		return "the server is ending";
-	if (keeper_is_busy(s->keeper))
-		return "a reload or an upgrade is under way";
-	/* They would come to nobody. */
-	if (s->takeover != NULL && takeover_goes_on(s->takeover))
-		return "connections of the process before this one are to come yet";
-	return NULL;
-}
-
-bool
-server_hand_over(struct server *s, int fd, pid_t pid)
-{
-	if (server_keeps(s) != NULL || !keeper_upgrade(s->keeper, fd, pid)) {
-		if (fd >= 0)
-			close(fd);
-		return false;
-	}
-	notify_reloading();
-	rend_log(REND_LOG_INFO, "upgrade: %s", fd < 0 ? "a new process is started" : "a new process has called");
-	return true;
-}
-
-bool
-server_upgrade(struct server *s)
-{
-	return server_hand_over(s, -1, 0);
-}
-
-static void
-on_upgrade_signal(evutil_socket_t sig, short what, void *arg)
-{
-	const char *why = server_keeps(arg);
-
-	(void)sig;
-	(void)what;
-	if (why != NULL || !server_upgrade(arg))
-		rend_log(REND_LOG_ERROR, "not upgraded: %s", why != NULL ? why : "it cannot be begun");
-}
-
-/* ---- reloads ---- */
-
-static void
-reload_done(struct server *s, const struct keeper_result *r)
-{
-	if (r->upgrade) {
-		upgrade_done(s, r);
-		return;
-	}
-	log_said(r->exit_code == 0 ? REND_LOG_WARN : REND_LOG_ERROR, r->said);
-	if (r->exit_code == 0) {
-		__atomic_store_n(&s->reloads, s->reloads + 1, __ATOMIC_RELAXED);
-		rend_log(REND_LOG_INFO, "reloaded: generation %llu is asked from now on",
-		    (unsigned long long)server_generation(s)->number);
-	} else {
-		__atomic_store_n(&s->reloads_refused, s->reloads_refused + 1, __ATOMIC_RELAXED);
-		rend_log(REND_LOG_ERROR, "not reloaded: generation %llu goes on",
-		    (unsigned long long)server_generation(s)->number);
-	}
-	if (!s->draining)
-		notify_ready();
-	if (s->control != NULL)
-		control_reloaded(s->control, r);
-	if (s->reload_again && !s->draining) {
-		s->reload_again = false;
-		server_reload(s);
-	}
-}
-
-bool
-server_reload(struct server *s)
-{
-	if (s->keeper == NULL || s->draining)
-		return false;
-	if (!keeper_reload(s->keeper))
-		return false;
-	notify_reloading();
-	rend_log(REND_LOG_INFO, "rend.conf is read anew");
-	return true;
-}
-
-/* What changed while it was being read is read again. */
-static void
-on_reload_signal(evutil_socket_t sig, short what, void *arg)
-{
-	struct server *s = arg;
-
-	(void)sig;
-	(void)what;
-	if (!server_reload(s))
-		s->reload_again = s->keeper != NULL;
-}
-
-static int
-start_signals(struct server *s)
-{
-	static const struct {
-		int sig;
-		event_callback_fn fn;
-	} wanted[] = { { SIGTERM, on_stop_signal }, { SIGINT, on_stop_signal }, { SIGUSR1, on_reopen_signal },
-		{ SIGHUP, on_reload_signal }, { SIGUSR2, on_upgrade_signal } };
-	size_t count = sizeof wanted / sizeof *wanted - (s->source == NULL ? 2 : 0);
-
-	signal(SIGPIPE, SIG_IGN);
-	for (size_t i = 0; i < count; i++) {
-		s->signals[i] = evsignal_new(s->base, wanted[i].sig, wanted[i].fn, s);
-		if (s->signals[i] == NULL || event_add(s->signals[i], NULL) != 0)
-			return -1;
-	}
-	return 0;
 }
 
 static int
@@ -462,7 +292,7 @@ server_start(struct server *s, struct rend_error *err)
 	offload_set_threads(s->settings->disk_threads);
 	s->generation = s->settings->generation;
 	s->base = event_base_new();
-	if (s->base == NULL || start_signals(s) != 0)
+	if (s->base == NULL || signals_start(s) != 0)
 		return error_set(err, EX_OSERR, "no event base");
 	/* A store may take its time to open, and somebody may ask meanwhile; but whom another process answers that one answers. */
 	if (s->takeover == NULL && admin_start(s->admin, err) != 0)
@@ -479,7 +309,7 @@ server_start(struct server *s, struct rend_error *err)
 		return -1;
 	pairs_note(s->generation);
 	if (s->source != NULL) {
-		s->keeper = keeper_new(s, s->source, reload_done, err);
+		s->keeper = keeper_new(s, s->source, renewal_done, err);
 		if (s->keeper == NULL || (s->control != NULL && control_start(s->control, err) != 0))
 			return -1;
 	}
@@ -575,9 +405,7 @@ server_free(struct server **sp)
 	/* It looks at all that is about to go. */
 	admin_free(&s->admin);
 	detached = stop_loops(s);
-	for (size_t i = 0; i < sizeof s->signals / sizeof *s->signals; i++)
-		if (s->signals[i] != NULL)
-			event_free(s->signals[i]);
+	signals_end(s);
 	flush_timer_fini(&s->flush_timer);
 	pthread_mutex_destroy(&s->reset_lock);
 	prefixes_fini(&s->prefixes);

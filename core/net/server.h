@@ -145,17 +145,6 @@ server_listeners(const struct server *s)
 /* Which of them has these settings, which must be a listener's own. */
 size_t server_listener_nth(const struct server *s, const struct listener_settings *settings);
 
-/* Begins to do what SIGHUP and `rendctl reload` ask for.  false: it is at it, or it ends.  Main thread. */
-bool server_reload(struct server *s);
-
-/* Why there can be no upgrade now; NULL: there can.  Main thread. */
-const char *server_keeps(struct server *s);
-
-/* Begins to do what SIGUSR2 and `rendctl upgrade` ask for; or to hand over to the process at the other end of fd, which becomes its own.
- * false: it is at something, or it ends.  Main thread. */
-bool server_upgrade(struct server *s);
-bool server_hand_over(struct server *s, int fd, pid_t pid);
-
 /* Takes nobody in for now (false: it ends); and does again; or leaves all that to another process.  Main thread. */
 bool server_rest(struct server *s);
 void server_go_on(struct server *s);

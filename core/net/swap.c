@@ -39,7 +39,8 @@ struct step {
 	size_t quiet_count;
 	uint64_t hold_until; /* monotonic ns */
 	int to;		     /* where connections are passed to, */
-	uint64_t pass_by;    /* by when: monotonic ns */
+	uint64_t pass_by;    /* by when: monotonic ns, */
+	unsigned at_once;    /* and how many together */
 };
 
 /* It is taken by its worker, or given up by who waits, and then its worker frees it. */
@@ -236,9 +237,12 @@ swap_go_on(struct loop *l)
 	l->holding = false;
 	/* A drain hears each of those that are not on any list. */
 	list_move(&held, &l->held);
-	while ((k = list_take(&held)) != NULL)
+	while ((k = list_take(&held)) != NULL) {
+		/* Its time begins anew: it was not its fault that nobody listened. */
+		patience_update(LIST_OBJ(k, struct conn, runnable), 1);
 		if (!l->draining)
 			list_append(&l->runnable, k);
+	}
 	if (l->draining)
 		loop_drain_conns(l);
 }
@@ -246,8 +250,12 @@ swap_go_on(struct loop *l)
 void
 swap_look(struct loop *l)
 {
-	if (l->holding && rend_now() >= l->hold_until && decide(l->server, HOLD_BROKEN))
+	if (!l->holding || rend_now() < l->hold_until)
+		return;
+	if (decide(l->server, HOLD_BROKEN))
 		swap_go_on(l);
+	else
+		l->hold_until = UINT64_MAX; /* whoever has all of them says when it is over */
 }
 
 /* It turns.  What it held for an earlier reload that came to nothing is over, too. */
@@ -396,30 +404,42 @@ swap_next_turn(struct server *s)
 	everywhere(s, nothing_here, &step, NULL);
 }
 
-static void
-pass_here(struct loop *l, struct errand *e)
+/* Where they go one by one, one that cannot does not keep the next. */
+static int
+pass_all(struct loop *l, const struct step *step, struct departure *d)
 {
-	l->hold_until = UINT64_MAX;
+	int rc = 0;
+
+	departure_begin(d, step->to, step->pass_by, step->at_once);
 	LIST_EACH (k, &l->conns) {
 		struct conn *c = LIST_OBJ(k, struct conn, listed);
 
-		if (c->passed || !passage_is_open(c))
+		if (c->passed || !passage_is_open(c) ||
+		    (departure_add(d, c) == 0 && (step->at_once > 1 || departure_end(d) == 0)))
 			continue;
-		if (passage_send(c, e->step->to, e->step->pass_by) != 0) {
-			error_set(&e->err, EX_TEMPFAIL, "a connection cannot be passed: %s", strerror(errno));
-			return;
-		}
-		/* It is nobody's fault if it says nothing now. */
-		c->passed = true;
-		link_remove(&c->patience);
+		rc = -1;
+		if (step->at_once > 1)
+			return -1;
+		departure_begin(d, step->to, step->pass_by, step->at_once);
 	}
-	e->said = true;
+	return departure_end(d) == 0 ? rc : -1;
+}
+
+static void
+pass_here(struct loop *l, struct errand *e)
+{
+	struct departure d;
+
+	l->hold_until = UINT64_MAX;
+	e->said = pass_all(l, e->step, &d) == 0;
+	if (!e->said)
+		error_set(&e->err, EX_TEMPFAIL, "a connection cannot be passed: %s", strerror(errno));
 }
 
 int
-swap_pass(struct server *s, int to, uint64_t until, struct rend_error *err)
+swap_pass(struct server *s, int to, uint64_t until, unsigned at_once, struct rend_error *err)
 {
-	const struct step step = { .to = to, .pass_by = until };
+	const struct step step = { .to = to, .pass_by = until, .at_once = at_once };
 
 	return everywhere(s, pass_here, &step, err) ? 0 : -1;
 }

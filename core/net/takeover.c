@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/process.h"
+#include "net/arrivals.h"
 #include "net/legacy_counts.h"
 #include "net/legacy_sockets.h"
 #include "net/letter.h"
@@ -139,6 +140,11 @@ hear_answer(int fd, struct rend_error *err)
 	    c->cmsg_len == CMSG_LEN(sizeof(int)))
 		memcpy(&in, CMSG_DATA(c), sizeof in);
 	text[n] = '\0';
+	if (msg.msg_flags & MSG_CTRUNC) {
+		if (in >= 0)
+			close(in);
+		return error_set(err, EX_OSERR, "takeover: %s", letter_got_says(LETTER_NO_FILES));
+	}
 	if (strncmp(text, "ok\n", 3) == 0 && in >= 0)
 		return in;
 	if (in >= 0)
@@ -152,6 +158,8 @@ struct takeover *
 takeover_call(const char *path, struct rend_error *err)
 {
 	static const char ask[] = "takeover\n";
+	/* One that hangs has a backlog that is full. */
+	static const struct timeval patience = { .tv_sec = CALL_NS / 1000000000 };
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
 	struct takeover *t = NULL;
 	int fd, in = -1;
@@ -162,7 +170,8 @@ takeover_call(const char *path, struct rend_error *err)
 	}
 	strcpy(un.sun_path, path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&un, sizeof un) != 0 ||
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) != 0 ||
+	    connect(fd, (struct sockaddr *)&un, sizeof un) != 0 ||
 	    send(fd, ask, sizeof ask - 1, MSG_NOSIGNAL) != (ssize_t)sizeof ask - 1)
 		error_set(err, EX_UNAVAILABLE, "takeover: %s: %s", path, strerror(errno));
 	else
@@ -290,26 +299,32 @@ takeover_parcels(struct takeover *t)
 }
 
 static int
-add_passenger(struct takeover *t)
+make_room(struct takeover *t)
 {
-	struct passenger *all = t->all;
-	size_t room = t->room;
+	size_t room = t->room == 0 ? 1024 : t->room * 2;
+	struct passenger *all;
 
-	if (t->count == room) {
-		room = room == 0 ? 256 : room * 2;
-		all = reallocarray(all, room, sizeof *all);
-		if (all == NULL) {
-			t->letter.broken = true;
-			letter_finish(&t->letter);
-			return -1;
-		}
-		t->all = all;
-		t->room = room;
-	}
-	if (passage_read(&t->letter, &all[t->count]) != 0)
+	if (t->count < t->room)
+		return 0;
+	all = reallocarray(t->all, room, sizeof *all);
+	if (all == NULL)
 		return -1;
-	t->count++;
+	t->all = all;
+	t->room = room;
 	return 0;
+}
+
+static int
+add_passengers(struct takeover *t)
+{
+	do {
+		if (make_room(t) != 0 || passage_read(&t->letter, &t->all[t->count]) != 0) {
+			t->letter.broken = true;
+			break;
+		}
+		t->count++;
+	} while (letter_has_more(&t->letter));
+	return letter_finish(&t->letter) ? 0 : -1;
 }
 
 /*
@@ -364,7 +379,7 @@ collect(struct takeover *t, struct server *s, struct rend_error *err)
 		if (got == LETTER_HERE && t->letter.type == LETTER_ALL && letter_finish(&t->letter))
 			return 0;
 		if (got == LETTER_HERE && t->letter.type == LETTER_CONN)
-			rc = add_passenger(t);
+			rc = add_passengers(t);
 		else if (got == LETTER_HERE && t->letter.type == LETTER_COUNTS)
 			rc = add_counts(t, s);
 		else
@@ -408,46 +423,37 @@ takeover_collect(struct takeover *t, struct server *s, struct rend_error *err)
 
 /* ---- serving ---- */
 
-/* On its way to its worker. */
-struct arrival {
-	struct rend_call call;
-	struct loop *loop;
-	const struct listener_settings *listener;
-	struct passenger passenger;
-};
-
-static void
-arrive(struct rend_call *call)
+static struct loop *
+next_loop(struct takeover *t)
 {
-	struct arrival *a = LIST_OBJ(call, struct arrival, call);
+	struct loop *l = &t->server->loops[t->next_loop];
 
-	if (a->loop->stop || a->loop->draining) {
-		server_conn_closed(a->loop->server, a->listener);
-		passage_drop(&a->passenger);
-	} else {
-		passage_end(&a->passenger, a->loop, a->listener);
-	}
-	free(a);
+	t->next_loop = (t->next_loop + 1) % t->server->loop_count;
+	return l;
 }
 
-/* p is over. */
+/* In turn: clients that came one after the other often do the same. */
 static void
-seat(struct takeover *t, struct passenger *p)
+seat_all(struct takeover *t)
 {
-	struct server *s = t->server;
-	const struct listener_settings *listener = legacy_listener(s, &t->sockets, p->listener);
-	struct arrival *a = listener == NULL ? NULL : malloc(sizeof *a);
+	size_t loops = (size_t)t->server->loop_count;
 
-	/* Nobody would answer it. */
-	if (a == NULL) {
-		passage_drop(p);
-		return;
-	}
-	*a = (struct arrival){ .call.fn = arrive, .listener = listener, .passenger = *p };
-	a->loop = &s->loops[t->next_loop];
-	t->next_loop = (t->next_loop + 1) % s->loop_count;
-	server_conn_resumed(s, listener);
-	rend_post(&a->loop->worker, &a->call);
+	for (size_t i = 0; i < loops && i < t->count; i++)
+		arrivals_seat(t->server, next_loop(t), &t->sockets, &t->all[i], t->count - i, loops);
+	t->count = 0;
+}
+
+/* More that follow.  false: they are not to be believed. */
+static bool
+seat_letter(struct takeover *t)
+{
+	struct passenger p;
+
+	do {
+		if (passage_read(&t->letter, &p) == 0)
+			arrivals_seat(t->server, next_loop(t), &t->sockets, &p, 1, 1);
+	} while (letter_has_more(&t->letter));
+	return letter_finish(&t->letter);
 }
 
 static void
@@ -467,19 +473,21 @@ say_end(struct takeover *t, bool by_itself)
 static bool
 hear_letter(struct takeover *t)
 {
-	struct passenger p;
 	enum letter_got got = letter_receive(t->fd, &t->letter, 0, NULL);
 
 	if (got == LETTER_LATE)
 		return false;
 	if (got == LETTER_HERE && t->letter.type == LETTER_CONN) {
-		if (passage_read(&t->letter, &p) == 0)
-			seat(t, &p);
+		if (!seat_letter(t))
+			rend_log(
+			    REND_LOG_ERROR, "takeover: a connection that the old process passes is not to be believed");
 		return true;
 	}
 	/* One for which no file can be opened is lost; the next ones may not be. */
-	if (got == LETTER_NO_FILES)
+	if (got == LETTER_NO_FILES) {
+		rend_log(REND_LOG_ERROR, "takeover: a client of the old process is cut: %s", letter_got_says(got));
 		return true;
+	}
 	if (got == LETTER_HERE) {
 		bool bye = t->letter.type == LETTER_BYE && letter_finish(&t->letter);
 
@@ -520,9 +528,7 @@ takeover_begin(struct takeover *t, struct server *s)
 	if (!t->alone && letter_send_bare(t->fd, LETTER_SERVING, clock_mono() + STEP_NS) != 0)
 		t->alone = true;
 	inherited_drop(&t->sockets, true);
-	for (size_t i = 0; i < t->count; i++)
-		seat(t, &t->all[i]);
-	t->count = 0;
+	seat_all(t);
 	rend_log(REND_LOG_INFO, "takeover: %zu connections go on here%s", count,
 	    t->alone ? "; the old process died meanwhile, with those that it had yet" : "");
 	t->event = event_new(s->base, t->fd, EV_READ | EV_PERSIST, on_letter, t);

@@ -12,9 +12,9 @@ seconds=${seconds:-4}
 dir=build/fuzz
 
 # Fewer edges than these: it is not instrumented, or its corpus is gone.
-declare -A edges=([text]=700 [bin]=300 [answer]=250 [conf]=500)
+declare -A edges=([text]=700 [bin]=300 [answer]=250 [conf]=500 [letter]=500)
 targets=("$@")
-[ ${#targets[@]} = 0 ] && targets=(text bin answer conf)
+[ ${#targets[@]} = 0 ] && targets=(text bin answer conf letter)
 
 make_targets() {
     if ! [ $dir/config.status -nt configure ]; then
@@ -26,13 +26,15 @@ make_targets() {
 
 # fuzz TARGET LOG: its exit status.
 fuzz() {
-    local target=$1 log=$2 leaks=1
+    local target=$1 log=$2 leaks=1 longest=800
     # libconfig 1.5 itself loses a few bytes after some mistakes in a file.
     [ "$target" = conf ] && leaks=0
+    # A whole takeover.
+    [ "$target" = letter ] && longest=1500
     [ "$seconds" -lt 60 ] && rm -rf "$dir/corpus/$target"
     mkdir -p "$dir/corpus/$target" $dir/finds
     ASAN_OPTIONS=detect_leaks=$leaks:quarantine_size_mb=16 UBSAN_OPTIONS=print_stacktrace=1 timeout --kill-after=10 $((seconds + 120)) \
-        "$dir/tests/fuzz/fuzz_$target" -max_total_time="$seconds" -max_len=800 -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
+        "$dir/tests/fuzz/fuzz_$target" -max_total_time="$seconds" -max_len=$longest -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
         -dict="tests/fuzz/$target.dict" -artifact_prefix="$dir/finds/$target-" "$dir/corpus/$target" "tests/fuzz/corpus/$target" \
         >"$log" 2>&1 </dev/null
 }

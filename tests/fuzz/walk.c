@@ -302,14 +302,12 @@ feed(struct walk *w, size_t len)
  * on.
  */
 static uint64_t
-walk(enum dialog_only only, walk_check_f *check, const uint8_t *p, size_t len, size_t first, size_t then)
+walk(const struct dialog *before, walk_check_f *check, const uint8_t *p, size_t len, size_t first, size_t then)
 {
 	char *in = malloc(len);
-	struct walk w = { .dialog = { .only = only, .limits = &limits },
-		.out = { .pools = &pools },
-		.check = check,
-		.in = in,
-		.hash = 0xcbf29ce484222325 };
+	struct walk w = {
+		.dialog = *before, .out = { .pools = &pools }, .check = check, .in = in, .hash = 0xcbf29ce484222325
+	};
 	size_t piece = first;
 
 	WALK_MUST(in != NULL);
@@ -332,17 +330,27 @@ walk(enum dialog_only only, walk_check_f *check, const uint8_t *p, size_t len, s
 }
 
 void
-walk_all_ways(enum dialog_only only, walk_check_f *check, const uint8_t *p, size_t len)
+walk_on(const struct dialog *before, walk_check_f *check, const uint8_t *p, size_t len)
 {
+	struct dialog d = *before;
 	uint64_t whole;
 
-	if (len > INPUT_MAX)
+	if (len == 0 || len > INPUT_MAX)
 		return;
+	d.limits = &limits;
 	clock_fake(1000000000, WALL);
 	chain_pools_init(&pools);
-	whole = walk(only, check, p, len, len, 1);
-	WALK_MUST(walk(only, check, p, len, 1, 1) == whole);
+	whole = walk(&d, check, p, len, len, 1);
+	WALK_MUST(walk(&d, check, p, len, 1, 1) == whole);
 	if (len > 1)
-		WALK_MUST(walk(only, check, p, len, 1 + p[len - 1] * (len - 1) / 256, len) == whole);
+		WALK_MUST(walk(&d, check, p, len, 1 + p[len - 1] * (len - 1) / 256, len) == whole);
 	chain_pools_fini(&pools);
+}
+
+void
+walk_all_ways(enum dialog_only only, walk_check_f *check, const uint8_t *p, size_t len)
+{
+	const struct dialog d = { .only = only };
+
+	walk_on(&d, check, p, len);
 }

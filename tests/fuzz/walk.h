@@ -19,6 +19,9 @@ typedef void walk_check_f(const char *p, size_t len, const struct asked *asked);
 /* One input, whole, byte by byte, and in two. */
 void walk_all_ways(enum dialog_only only, walk_check_f *check, const uint8_t *p, size_t len);
 
+/* The same behind what a dialog was told before: of *before all but its limits counts. */
+void walk_on(const struct dialog *before, walk_check_f *check, const uint8_t *p, size_t len);
+
 /* Ends the program. */
 #define WALK_MUST(cond)                                                                           \
 	do {                                                                                      \

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Policies, then processes, are swapped under every kind of client, in a network of its own whose counters say that nobody was cut off."""
 import os
+import re
 import subprocess
 import sys
 import time
@@ -8,6 +9,7 @@ import time
 import harness
 import netns
 from harness import LONG, Memcached, wait_for
+from ssd_test import folder
 from swaps import Crowd, Half, Load, Slow, Swap, print_table, table, text_of
 from upgrades import Upgraded
 
@@ -15,28 +17,48 @@ from upgrades import Upgraded
 SWAPS, IDLE, BUSY = (20, 10000, 500) if LONG else (4, 300, 30) if not harness.sanitized() else (2, 100, 10)
 # Seconds of load before the first swap and between two, which is what swaps are compared with.
 STEADY, BETWEEN = (10, 1) if LONG else (2, 0)
-FLAT = 300 if LONG else 6 if not harness.sanitized() else 3
+FLAT = 300 if LONG else 90 if not harness.sanitized() else 3
 POLICIES = ("l1l2", "l1l2batch", "locked")
 
 
-def conf(l2, policy):
-    """Each policy has its own name, so that a client can see which it is."""
-    policies = {
-        "l1l2": 'l1l2 = { plugin = "l1l2"; l1 = "mem"; l2 = "back"; };',
-        "l1l2batch": 'l1l2batch = { plugin = "l1l2batch"; l1 = "mem"; l2 = "back"; };',
-        "locked": 'locked = { plugin = "locked"; over = "under"; }; under = { plugin = "l1l2"; l1 = "mem"; l2 = "back"; };',
-    }
-    return f"""
-max_connections = 18000;
-reload_wait = "200ms";
-handover_timeout = "20s";
+def policies(policy, l2):
+    """Each has its own name, so that a client can see which it is."""
+    return {
+        "l1l2": f'l1l2 = {{ plugin = "l1l2"; l1 = "mem"; l2 = "{l2}"; }};',
+        "l1l2batch": f'l1l2batch = {{ plugin = "l1l2batch"; l1 = "mem"; l2 = "{l2}"; }};',
+        "locked": f'locked = {{ plugin = "locked"; over = "under"; }}; under = {{ plugin = "l1l2"; l1 = "mem"; l2 = "{l2}"; }};',
+    }[policy]
+
+
+MORE = 'max_connections = 18000; reload_wait = "200ms"; handover_timeout = "20s";'
+
+
+def over_memcached(server):
+    def conf(policy):
+        return f"""{MORE}
 handlers = {{
     mem = {{ plugin = "inmem"; memory = "64MiB"; }};
-    back = {{ plugin = "memcached"; servers = [ "{l2}" ]; }};
+    back = {{ plugin = "memcached"; servers = [ "{server}" ]; }};
 }};
-policies = {{ {policies[policy]} }};
+policies = {{ {policies(policy, "back")} }};
 listeners = ( {{ port = 0; policy = "{policy}"; }} );
 """
+    return conf
+
+
+def over_stores(path):
+    """All that is stored is here: what goes from policy to policy, and what one policy has for itself."""
+    def conf(policy):
+        return f"""{MORE}
+handlers = {{
+    own = {{ plugin = "inmem"; memory = "64MiB"; hand_over = true; }};
+    mem = {{ plugin = "inmem"; memory = "64MiB"; hand_over = true; }};
+    disk = {{ plugin = "ssd"; path = "{path}"; size = "128MiB"; segment = "1MiB"; timeout = "20s"; }};
+}};
+policies = {{ solo = {{ plugin = "l1only"; l1 = "own"; }}; {policies(policy, "disk")} }};
+listeners = ( {{ port = 0; policy = "{policy}"; }}, {{ port = 0; policy = "solo"; }} );
+"""
+    return conf
 
 
 def another_program():
@@ -56,9 +78,9 @@ def another_program():
 class Swapped(Upgraded):
     """It is swapped in each of the three ways, from policy to policy."""
 
-    def __init__(self, l2):
-        super().__init__(conf(l2, POLICIES[0]))
-        self.l2, self.turn, self.swaps, self.children = l2, 0, [], []
+    def __init__(self, conf):
+        super().__init__(conf(POLICIES[0]))
+        self.conf_of, self.turn, self.swaps, self.children = conf, 0, [], []
         self.programs = [(harness.REND, None), another_program()]
 
     def policy(self):
@@ -66,7 +88,7 @@ class Swapped(Upgraded):
 
     def swap(self, way):
         self.turn += 1
-        self.write(conf(self.l2, self.policy()))
+        self.write(self.conf_of(self.policy()))
         self.old = self.pid
         self.swaps.append(Swap(way, getattr(self, "by_" + way)))
         self.pid = self.now()
@@ -94,6 +116,15 @@ class Swapped(Upgraded):
             return self.now() == pid
         except AssertionError:
             return False
+
+    def said_anywhere(self, pattern):
+        """Also by those that were not its children."""
+        for _, log in self.children:
+            log.seek(0)
+            found = re.search(pattern, log.read())
+            if found:
+                return found
+        return self.said(pattern)
 
     def is_another(self):
         return self.status()["version"] == self.programs[1][1]
@@ -124,20 +155,27 @@ def loads_of(port):
     ]
 
 
-def fill(client, count):
+def filled_with(i, salt):
+    return (b"%s%06d." % (salt, i) * 147)[:1024]
+
+
+def fill(client, count, salt=b""):
     for i in range(count):
-        client.say(b"set pre%d 3 0 1024 noreply\r\n%s\r\n" % (i, (b"%06d." % i * 147)[:1024]))
+        client.say(b"set pre%d 3 0 1024 noreply\r\n%s\r\n" % (i, filled_with(i, salt)))
     client.ask(b"mn\r\n", b"MN\r\n")
 
 
-def check_filled(client, count):
-    for i in range(count):
-        client.ask(b"get pre%d\r\n" % i, b"VALUE pre%d 3 1024\r\n%s\r\nEND\r\n" % (i, (b"%06d." % i * 147)[:1024]))
+def check_filled(client, count, salt=b""):
+    """All of them, twenty at a time."""
+    for begin in range(0, count, 20):
+        some = range(begin, min(begin + 20, count))
+        client.ask(b"get " + b" ".join(b"pre%d" % i for i in some) + b"\r\n",
+                   b"".join(b"VALUE pre%d 3 1024\r\n%s\r\n" % (i, filled_with(i, salt)) for i in some) + b"END\r\n")
 
 
 def test_nobody_notices():
     filled = 20000 if LONG else 2000
-    with Memcached("-m", "512", "-c", "4096") as l2, Swapped(l2.server) as rend:
+    with Memcached("-m", "512", "-c", "4096") as l2, Swapped(over_memcached(l2.server)) as rend:
         with rend.client() as c:
             fill(c, filled)
         crowd = Crowd(rend.address(), IDLE)
@@ -216,10 +254,39 @@ def one_swap(rend, way, crowd, held):
     return seconds
 
 
+def test_nothing_that_is_stored_is_lost():
+    """Over stores of its own: what is in memory and on a disk goes along, also that of a policy which asks nothing else."""
+    filled = 20000 if LONG else 1000 if not harness.sanitized() else 300
+    with Swapped(over_stores(folder())) as rend:
+        solo = rend.address(1)[1]
+        crowd = Crowd(rend.address(), 20)
+        with rend.client(0) as c, rend.client(1) as s:
+            fill(c, filled)
+            fill(s, filled, b"solo")
+            loads = [Load(port, "setops", "-c", "20", "--depth", "4", "--rate", "300", "--prefix", "o", "--keys", "500") for port in (rend.port, solo)]
+            try:
+                for _ in range(SWAPS if LONG else 2 if not harness.sanitized() else 1):
+                    for way in ("upgrade", "reload", "takeover"):
+                        one_swap(rend, way, crowd, ())
+                        # It is not only the disk that has them: before anything is asked, which would bring it into memory again.
+                        nodes = c.stats("nodes")
+                        held = [int(nodes[node + ".curr_items"]) for node in ("own", "mem")]
+                        assert min(held) >= filled, held
+                        check_filled(c, filled)
+                        check_filled(s, filled, b"solo")
+            finally:
+                for load in loads:
+                    load.end()
+            for load in loads:
+                load.check()
+        crowd.close()
+        assert not rend.said_anywhere("begins empty|not taken over|rebuil")
+
+
 def test_what_a_process_takes_stays():
     """Descriptors, threads and memory, over many swaps of all kinds."""
-    with Memcached() as l2, Swapped(l2.server) as rend:
-        crowd = Crowd(rend.address(), 100)
+    with Memcached() as l2, Swapped(over_memcached(l2.server)) as rend:
+        crowd = Crowd(rend.address(), 100 if LONG else 10)
         before = netns.counters()
         taken = []
         for _ in range(2 + FLAT // 3):

@@ -14,7 +14,7 @@ import time
 import harness
 from harness import INMEM, Client, wait_for
 from upgrades import (ABORT, ALL, BYE, CONN, COUNTS, FAILED, GO, HELLO, PREPARED, READY, SERVING, SOCKET, SOCKETS, TAKEN, VERSION, WELCOME, YOURS,
-                      Letters, Upgraded, call, text)
+                      Letters, Upgraded, call, text, alive)
 
 TEMPFAIL = 75
 
@@ -139,16 +139,71 @@ def test_the_new_one_was_told_to_serve_and_does_something_else():
     """It might have begun: so it is ended before the old one goes on."""
     with Upgraded(INMEM) as rend:
         clients = Clients(rend)
-        child = os.fork()
-        if child == 0:
-            letters = call(rend.control)
-            play_new(letters, 4)
-            letters.send(PREPARED)
-            signal.pause()
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+        letters = call(rend.control)
+        play_new(letters, 4)
+        letters.send(PREPARED)
         wait_for("the old process to serve on", lambda: refusals(rend))
+        assert letters.close() == -signal.SIGKILL
         clients.go_on()
         clients.end()
+
+
+def test_the_new_one_says_no_more_and_lives():
+    """That its end is closed, or that it only says no more, proves nothing: it has what stores gave."""
+    for say_no_more, steps in ((lambda l: l.sock.close(), 3), (lambda l: l.sock.shutdown(socket.SHUT_WR), 4)):
+        with Upgraded(INMEM) as rend:
+            clients = Clients(rend)
+            letters = call(rend.control)
+            play_new(letters, steps)
+            say_no_more(letters)
+            wait_for("the old process to serve on", lambda: refusals(rend))
+            assert letters.close() == -signal.SIGKILL
+            clients.go_on()
+            clients.end()
+
+
+def test_the_new_one_says_too_late_that_it_serves():
+    """It may have answered by then: the old one, which has ended it, does not go on with its clients, and serves others."""
+    with Upgraded(INMEM) as rend:
+        c = rend.client()
+        c.ask(b"mn\r\n", b"MN\r\n")
+        letters = call(rend.control)
+        play_new(letters, 4)
+        wait_for("it to be ended", lambda: not alive(letters.pid))
+        letters.send(SERVING)
+        wait_for("the old process to serve on", lambda: refusals(rend))
+        assert letters.close() == -signal.SIGKILL
+        assert c.sock.recv(1) == b""
+        with rend.client() as other:
+            other.ask(b"mn\r\n", b"MN\r\n")
+
+
+def test_what_comes_with_an_unwanted_letter_is_closed():
+    with Upgraded(INMEM) as rend:
+        fds = rend.fds_of()
+        letters = call(rend.control)
+        play_new(letters, 4)
+        letters.send(FAILED, struct.pack("=Q", 71) + text(b"no luck"), fds=[0] * 100)
+        wait_for("the refusal", lambda: refusals(rend))
+        letters.close()
+        wait_for("as many descriptors as before", lambda: rend.fds_of() <= fds)
+
+
+def test_who_waits_for_the_new_one_is_not_late():
+    """Nobody hears a client meanwhile: that is not its fault."""
+    with Upgraded("idle_timeout = \"2s\"; request_timeout = \"2s\";\n" + INMEM) as rend, rend.client() as asks, rend.client() as half:
+        letters = call(rend.control)
+        play_new(letters, 1)
+        asks.ask(b"mn\r\n", b"MN\r\n")
+        half.say(b"set k 0 0 10\r\n01234")
+        play_new(letters, 2, 1)
+        asks.say(b"mn\r\n")
+        half.say(b"56789\r\n")
+        # Longer than either may take; the old one waits for much longer.
+        time.sleep(3)
+        letters.close()
+        asks.hear(b"MN\r\n")
+        half.hear(b"STORED\r\n")
 
 
 def test_it_hears_that_it_is_not_wanted():

@@ -10,7 +10,7 @@ import harness
 from harness import wait_for
 from reloads import Reloaded
 
-MAGIC, VERSION = 0x52546b31, 2
+MAGIC, VERSION = 0x52546b31, 3
 (HELLO, READY, TAKEN, PREPARED, SERVING, FAILED, WELCOME, SOCKET, SOCKETS, PARCEL, YOURS, COUNTS, CONN, ALL, GO, BYE, ABORT) = range(1, 18)
 
 
@@ -91,8 +91,9 @@ def alive(pid):
 class Letters:
     """One end of the talk between two rends."""
 
-    def __init__(self, sock):
-        self.sock = sock
+    def __init__(self, sock, pid=None, up=None):
+        """pid: a child that is this end for the other one, and ends when up is closed."""
+        self.sock, self.pid, self.up = sock, pid, up
         sock.settimeout(harness.PATIENCE)
 
     def send(self, kind, body=b"", fds=(), version=VERSION, magic=MAGIC, length=None):
@@ -123,7 +124,12 @@ class Letters:
                 return kinds
 
     def close(self):
+        """How its process ended, if it has one."""
         self.sock.close()
+        if self.up is None:
+            return None
+        self.up.close()
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
 
 def text(s):
@@ -131,14 +137,46 @@ def text(s):
 
 
 def call(path):
-    """As rend --takeover does: our end of a pair, or what was said instead."""
+    """As rend --takeover does: our end of a pair, or what was said instead.  It is a process of its own that calls, and that ends when our end is
+    closed: rend looks whether it does, and ends it if it has to."""
+    up, down = socket.socketpair()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            keep_only(down.fileno())
+            data, fds = answer_of(path)
+            socket.send_fds(down, [data], fds)
+            for fd in fds:
+                os.close(fd)
+            down.recv(1)
+            os._exit(0)
+        except BaseException as e:  # pylint: disable=broad-except
+            print(f"call: {e!r}", flush=True)
+        finally:
+            os._exit(1)
+    down.close()
+    data, fds, _, _ = socket.recv_fds(up, 4096, 1)
+    if fds:
+        return Letters(socket.socket(fileno=fds[0]), pid, up)
+    up.close()
+    os.waitpid(pid, 0)
+    return data
+
+
+def keep_only(fd):
+    """What this process has of others' connections would keep them open."""
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 2 and int(name) != fd:
+            try:
+                os.close(int(name))
+            except OSError:
+                pass
+
+
+def answer_of(path):
     with socket.socket(socket.AF_UNIX) as s:
         s.settimeout(harness.PATIENCE)
         s.connect(path)
         s.sendall(b"takeover\n")
-        data, control, _, _ = s.recvmsg(4096, 4096)
-    for level, kind, fds in control:
-        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
-            fd = struct.unpack("=i", fds[:4])[0]
-            return Letters(socket.socket(fileno=fd))
-    return data
+        data, fds, _, _ = socket.recv_fds(s, 4096, 1)
+        return data, list(fds)

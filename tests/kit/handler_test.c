@@ -43,7 +43,7 @@ note(void *arg, const char *behaviour, enum verdict verdict, const char *reason)
 		print_error("%s: %s\n", behaviour, reason);
 }
 
-#define OPTIONS_MOST 8
+#define OPTIONS_MOST 10
 
 /* options: one, or several with spaces between them. */
 static struct outcome
@@ -162,6 +162,42 @@ ssd_later_by_threads(void **state)
 }
 #endif
 
+#ifdef WITH_MNEMONIC
+#define MNEMONIC_LEAST 60
+#define MNEMONIC_NOT   13 /* as ssd */
+
+/* Memtables so small that what is read comes from files, too. */
+static void
+mnemonic(bool later, const char *more)
+{
+	char path[4096], options[4096];
+	struct outcome o;
+
+	snprintf(path, sizeof path, "%s/mnemonic.so", folder("REND_PLUGINS", ".libs"));
+	snprintf(options, sizeof options,
+	    "path=%s/mnemonic size=16MiB bins=2 readers=2 write_buffer=256KiB timeout=20s keep=false %s",
+	    folder("TMPDIR", "/tmp"), more);
+	o = run(path, options, later, SECONDS, NULL, NULL);
+	assert_int_equal(o.failed, 0);
+	assert_int_equal(o.skipped, MNEMONIC_NOT);
+	assert_true(o.passed >= MNEMONIC_LEAST);
+}
+
+#ifndef __SANITIZE_THREAD__
+static void
+mnemonic_by_default(void **state)
+{
+	mnemonic(false, "");
+}
+#endif
+
+static void
+mnemonic_later_merging(void **state)
+{
+	mnemonic(true, "compaction=level");
+}
+#endif
+
 static void
 broken_path(char *path, size_t size, const char *name)
 {
@@ -275,6 +311,12 @@ main(void)
 		cmocka_unit_test(inmem_full),
 #endif
 		cmocka_unit_test(inmem_evicting_later),
+#ifdef WITH_MNEMONIC
+#ifndef __SANITIZE_THREAD__
+		cmocka_unit_test(mnemonic_by_default),
+#endif
+		cmocka_unit_test(mnemonic_later_merging),
+#endif
 #ifdef WITH_SSD
 #ifndef __SANITIZE_THREAD__
 		cmocka_unit_test(ssd_by_default),

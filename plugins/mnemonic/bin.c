@@ -1,0 +1,159 @@
+/* One database: see bin.h. */
+#include "bin.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "record.h"
+#include "rend/plugin.h"
+
+#define PAUSE_FIRST 500000000ULL   /* ns between two tries to open it */
+#define PAUSE_MOST  30000000000ULL /* and after many */
+#define PATIENCE_S  1		   /* seconds that those may take who use it still */
+
+void
+bin_init(struct bin *b, unsigned nth, char *dir, struct versions *versions, struct rocks_common *common)
+{
+	*b = (struct bin){ .nth = nth, .dir = dir, .versions = versions, .common = common };
+	pthread_rwlock_init(&b->use, NULL);
+}
+
+void
+bin_fini(struct bin *b)
+{
+	pthread_rwlock_destroy(&b->use);
+	free(b->dir);
+}
+
+/* RocksDB's threads, while they merge files. */
+static bool
+is_dead(void *arg, const char *key, size_t keylen, const char *p, size_t len)
+{
+	const struct bin *b = arg;
+	struct record r;
+
+	if (record_is_piece(key, keylen))
+		return !bin_shows(b, record_piece_version(key)) ||
+		       rend_expired(record_piece_exptime(p, len), rend_wall());
+	if (record_read(p, len, &r) == 0)
+		return false; /* whoever reads it says so */
+	return !bin_shows(b, r.version) || rend_expired(r.exptime, rend_wall());
+}
+
+/* Out of the way, to be looked at; what was put aside before is gone then. */
+static int
+put_aside(struct bin *b)
+{
+	char *aside = NULL, ignored[WHY_MAX];
+	int done = asprintf(&aside, "%s.damaged", b->dir) < 0 ? -1 : rename(b->dir, aside);
+
+	if (done != 0 && aside != NULL && (errno == ENOTEMPTY || errno == EEXIST)) {
+		rocks_destroy(b->common, aside, ignored);
+		done = rename(b->dir, aside);
+	}
+	free(aside);
+	return done;
+}
+
+int
+bin_open(struct bin *b, bool *damaged, char why[WHY_MAX])
+{
+	enum rocks_status status = rocks_open(&b->db, b->common, b->dir, is_dead, b, why);
+	char again[WHY_MAX];
+
+	*damaged = status == ROCKS_CORRUPT;
+	if (*damaged && put_aside(b) == 0)
+		status = rocks_open(&b->db, b->common, b->dir, is_dead, b, again);
+	return status == ROCKS_OK ? 0 : -1;
+}
+
+void
+bin_close(struct bin *b, bool keeps)
+{
+	if (b->db != NULL)
+		rocks_close(&b->db, keeps);
+}
+
+enum bin_state
+bin_state(const struct bin *b)
+{
+	return (enum bin_state)__atomic_load_n(&b->state, __ATOMIC_ACQUIRE);
+}
+
+static void
+set_state(struct bin *b, enum bin_state state)
+{
+	__atomic_store_n(&b->state, state, __ATOMIC_RELEASE);
+}
+
+/* Nothing of what it has is shown from now on, and after the next start. */
+static void
+forget(struct bin *b)
+{
+	if (versions_raise(b->versions, b->nth) == 0)
+		set_state(b, BIN_EMPTY);
+}
+
+void
+bin_fail(struct bin *b, bool damaged, const char *why)
+{
+	if (bin_state(b) != BIN_OPEN)
+		return;
+	b->damaged = damaged;
+	b->pause = b->mend_at = 0;
+	set_state(b, BIN_SHUT);
+	rend_log(REND_LOG_ERROR,
+	    "mnemonic: %s failed, %s(%s): what it had is not shown any more, and nothing is stored in it until it could be "
+	    "made anew, which is tried",
+	    b->dir, strstr(why, "No space left") != NULL ? "because the disk is full " : "", why);
+}
+
+static bool
+lock_for_change(struct bin *b)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += PATIENCE_S;
+	return pthread_rwlock_timedwrlock(&b->use, &until) == 0;
+}
+
+static void
+rest(struct bin *b)
+{
+	b->pause = b->pause == 0 ? PAUSE_FIRST : b->pause * 2 < PAUSE_MOST ? b->pause * 2 : PAUSE_MOST;
+	b->mend_at = rend_now() + b->pause;
+}
+
+void
+bin_mend(struct bin *b)
+{
+	char why[WHY_MAX] = "";
+	bool damaged;
+	int done;
+
+	if (bin_state(b) == BIN_OPEN || rend_now() < b->mend_at)
+		return;
+	rest(b);
+	if (bin_state(b) == BIN_SHUT)
+		forget(b);
+	if (bin_state(b) == BIN_SHUT || !lock_for_change(b))
+		return;
+	bin_close(b, false);
+	/* Nothing of it is shown any more, so it is only in the way; but what is damaged somebody may want to see. */
+	if (!b->damaged || put_aside(b) != 0)
+		rocks_destroy(b->common, b->dir, why);
+	done = bin_open(b, &damaged, why);
+	pthread_rwlock_unlock(&b->use);
+	if (done != 0) {
+		rend_log(REND_LOG_WARN, "mnemonic: %s cannot be opened again yet: %s", b->dir, why);
+		return;
+	}
+	rend_log(REND_LOG_INFO, "mnemonic: %s is open again, and empty%s%s%s", b->dir,
+	    b->damaged ? "; the damaged files are in " : "", b->damaged ? b->dir : "", b->damaged ? ".damaged" : "");
+	set_state(b, BIN_OPEN);
+}

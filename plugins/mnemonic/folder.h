@@ -35,7 +35,7 @@ void folder_close(struct folder *f);
 int folder_label(const struct folder *f, struct label *label, struct rend_error *err);
 
 /* Written once, after everything else that a new folder needs: one without is begun anew.  0, or -1 after rend_error(). */
-int folder_set_label(const struct folder *f, const struct label *label, struct rend_error *err);
+int folder_set_label(const struct folder *f, const struct label *label, bool lasts, struct rend_error *err);
 
 /* Removes the label, and the state: what is left is of no use. */
 void folder_forget(const struct folder *f);

@@ -211,7 +211,7 @@ start(struct mnemonic *m, bool new, struct rend_error *err)
 	unsigned odd;
 
 	m->open = true;
-	if (versions_open(&m->versions, &m->folder, m->plan.bins, &odd, err) != 0)
+	if (versions_open(&m->versions, &m->folder, m->plan.bins, m->conf->keep, &odd, err) != 0)
 		return -1;
 	m->numbered = true;
 	if (odd > 0)
@@ -220,7 +220,7 @@ start(struct mnemonic *m, bool new, struct rend_error *err)
 	if (open_bins(m, err) != 0)
 		return -1;
 	snprintf(label.compaction, sizeof label.compaction, "%s", plan_compaction(m->conf->compaction));
-	if (new && folder_set_label(&m->folder, &label, err) != 0)
+	if (new && folder_set_label(&m->folder, &label, m->conf->keep, err) != 0)
 		return -1;
 	if (start_threads(m, err) != 0)
 		return -1;

@@ -46,7 +46,7 @@ write_entries(const struct versions *v, const struct entry *entries, unsigned at
 
 	if (pwrite(v->fd, entries, size, (off_t)(at * sizeof *entries)) != (ssize_t)size)
 		return -1;
-	return fdatasync(v->fd);
+	return v->lasts ? fdatasync(v->fd) : 0;
 }
 
 static int
@@ -116,7 +116,8 @@ read_all(struct versions *v, const struct entry *entries, size_t size, unsigned 
 }
 
 int
-versions_open(struct versions *v, const struct folder *f, unsigned bins, unsigned *odd, struct rend_error *err)
+versions_open(struct versions *v, const struct folder *f, unsigned bins, bool lasts, unsigned *odd,
+    struct rend_error *err)
 {
 	struct entry entries[AT_FLOORS + BINS_MOST];
 	char *path = folder_at(f, "STATE");
@@ -125,6 +126,7 @@ versions_open(struct versions *v, const struct folder *f, unsigned bins, unsigne
 
 	*odd = 0;
 	v->bins = bins;
+	v->lasts = lasts;
 	v->fd = path == NULL ? -1 : open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	free(path);
 	n = v->fd < 0 ? -1 : pread(v->fd, entries, sizeof entries, 0);

@@ -25,11 +25,13 @@ struct versions {
 	uint64_t next, high;
 	uint64_t floors[BINS_MOST]; /* atomic */
 	unsigned bins;
+	bool lasts; /* it is synced */
 	int fd;
 };
 
-/* Reads it, or makes it.  *odd: floors that could not be read; those bins show nothing.  0, or -1 after rend_error(). */
-int versions_open(struct versions *v, const struct folder *f, unsigned bins, unsigned *odd, struct rend_error *err);
+/* Reads it, or makes it.  lasts: for the next start, too.  *odd: floors that could not be read; those bins show nothing.  0, or -1 after rend_error(). */
+int versions_open(struct versions *v, const struct folder *f, unsigned bins, bool lasts, unsigned *odd,
+    struct rend_error *err);
 void versions_close(struct versions *v);
 
 /* Any thread but a worker: once in 16 million times it waits for the disk. */

@@ -2,6 +2,7 @@
 #include "bin.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 
 #define PAUSE_FIRST 500000000ULL   /* ns between two tries to open it */
 #define PAUSE_MOST  30000000000ULL /* and after many */
+#define ROOM_TIMES  16		   /* 64 KiB */
 #define PATIENCE_S  1		   /* seconds that those may take who use it still */
 
 void
@@ -59,12 +61,40 @@ put_aside(struct bin *b)
 	return done;
 }
 
+/* Can files grow there?  As much as RocksDB writes to its log when it is opened, and some more. */
+static bool
+has_room(const struct bin *b, char why[WHY_MAX])
+{
+	static const char some[64 << 10];
+	char *path = NULL;
+	int fd = asprintf(&path, "%s.room", b->dir) < 0 ? -1
+							: open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	bool room = fd >= 0;
+
+	for (int i = 0; room && i < ROOM_TIMES; i++) {
+		errno = ENOSPC; /* what a write that is not whole does not say */
+		room = write(fd, some, sizeof some) == sizeof some;
+	}
+	if (!room)
+		snprintf(why, WHY_MAX, "a megabyte cannot be written there: %s", strerror(errno));
+	if (fd >= 0) {
+		close(fd);
+		unlink(path);
+	}
+	free(path);
+	return room;
+}
+
 int
 bin_open(struct bin *b, bool *damaged, char why[WHY_MAX])
 {
-	enum rocks_status status = rocks_open(&b->db, b->common, b->dir, is_dead, b, why);
+	enum rocks_status status;
 	char again[WHY_MAX];
 
+	*damaged = false;
+	if (!has_room(b, why))
+		return -1;
+	status = rocks_open(&b->db, b->common, b->dir, is_dead, b, why);
 	*damaged = status == ROCKS_CORRUPT;
 	if (*damaged && put_aside(b) == 0)
 		status = rocks_open(&b->db, b->common, b->dir, is_dead, b, again);
@@ -107,7 +137,8 @@ bin_fail(struct bin *b, bool damaged, const char *why)
 	b->pause = b->mend_at = 0;
 	set_state(b, BIN_SHUT);
 	rend_log(REND_LOG_ERROR,
-	    "mnemonic: %s failed, %s(%s): what it had is not shown any more, and nothing is stored in it until it could be "
+	    "mnemonic: %s failed, %s(%s): what it had is not shown any more, and nothing is stored in it until it "
+	    "could be "
 	    "made anew, which is tried",
 	    b->dir, strstr(why, "No space left") != NULL ? "because the disk is full " : "", why);
 }

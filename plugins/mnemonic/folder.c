@@ -149,10 +149,10 @@ int
 folder_set_label(const struct folder *f, const struct label *label, bool lasts, struct rend_error *err)
 {
 	char text[LABEL_MAX], *new = folder_at(f, "LABEL.new"), *path = folder_at(f, "LABEL");
-	int n = snprintf(text, sizeof text, "mnemonic %d\nbins %u\ncompaction %s\n", FORMAT, label->bins,
-		label->compaction);
+	int n = snprintf(
+	    text, sizeof text, "mnemonic %d\nbins %u\ncompaction %s\n", FORMAT, label->bins, label->compaction);
 	int fd = open_at(f, "LABEL.new", O_WRONLY | O_CREAT | O_TRUNC), dir = open(f->path, O_RDONLY | O_CLOEXEC);
-	bool done = new != NULL && path != NULL && fd >= 0 && dir >= 0 && write(fd, text, (size_t)n) == n &&
+	bool done = new != NULL &&path != NULL &&fd >= 0 && dir >= 0 && write(fd, text, (size_t)n) == n &&
 		    (!lasts || fsync(fd) == 0) && rename(new, path) == 0 && (!lasts || fsync(dir) == 0);
 	int why = errno;
 

@@ -1,9 +1,9 @@
 /* What is seen of mnemonic: counters and gauges.  See job.h. */
 #include "job.h"
 
-#define KEEPER_GAUGE(name, property, doc)                                                              \
-	static uint64_t gauge_##name(void *arg)                                                        \
-	{                                                                                              \
+#define KEEPER_GAUGE(name, property, doc)                                                                 \
+	static uint64_t gauge_##name(void *arg)                                                           \
+	{                                                                                                 \
 		return __atomic_load_n(&((struct mnemonic *)arg)->keeper.numbers.name, __ATOMIC_RELAXED); \
 	}
 KEEPER_NUMBERS(KEEPER_GAUGE)

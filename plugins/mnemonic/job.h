@@ -20,16 +20,16 @@
 #include "rocks.h"
 #include "writer.h"
 
-#define MNEMONIC_COUNTS(X)                                                                                     \
-	X(batches, "Writes to RocksDB, each of one or more changes.")                                          \
-	X(changes, "Changes that were written.")                                                               \
-	X(multi_gets, "Reads of several keys at once.")                                                        \
-	X(multi_keys, "Keys that were read so.")                                                               \
-	X(refused_busy, "Changes that were not begun because too much waited for the writers.")                \
-	X(refused_full, "Changes that were not made because `size` was used up; not with compaction = fifo.")  \
-	X(refused_failed, "Changes that were not kept because their bin had failed.")                          \
-	X(check_errors, "Reads that found something else than what was written.")                              \
-	X(read_errors, "Reads that failed.")                                                                   \
+#define MNEMONIC_COUNTS(X)                                                                                    \
+	X(batches, "Writes to RocksDB, each of one or more changes.")                                         \
+	X(changes, "Changes that were written.")                                                              \
+	X(multi_gets, "Reads of several keys at once.")                                                       \
+	X(multi_keys, "Keys that were read so.")                                                              \
+	X(refused_busy, "Changes that were not begun because too much waited for the writers.")               \
+	X(refused_full, "Changes that were not made because `size` was used up; not with compaction = fifo.") \
+	X(refused_failed, "Changes that were not kept because their bin had failed.")                         \
+	X(check_errors, "Reads that found something else than what was written.")                             \
+	X(read_errors, "Reads that failed.")                                                                  \
 	X(write_errors, "Writes that failed.")
 
 /* Made once per block of rend.conf. */

@@ -10,16 +10,18 @@ struct mnemonic;
 
 /* Of all bins together, as RocksDB calls them. */
 #define KEEPER_NUMBERS(X)                                                                                             \
-	X(curr_items, "estimate-num-keys", "Items, as RocksDB estimates them: overwritten and expired ones among them.") \
-	X(bytes, "total-sst-files-size", "Bytes of files.")                                                            \
-	X(files, "num-files-at-level0", "Files at level 0; each is one more filter to be asked.")                      \
-	X(memtables, "cur-size-all-mem-tables", "Bytes in memory that are in no file yet.")                            \
-	X(memtables_full, "num-immutable-mem-table", "Memtables that wait to be written to a file.")                   \
-	X(table_readers, "estimate-table-readers-mem", "Bytes of memory for filters and indexes.")                     \
-	X(flushes_running, "num-running-flushes", "Memtables that are being written.")                                 \
-	X(compactions_running, "num-running-compactions", "Compactions that are running.")                             \
-	X(writes_stopped, "is-write-stopped", "Bins that take no writes, because files are not written fast enough.")  \
-	X(writes_delayed, "actual-delayed-write-rate", "Bytes a second that bins are slowed down to; 0: they are not.") \
+	X(curr_items, "estimate-num-keys",                                                                            \
+	    "Items, as RocksDB estimates them: overwritten and expired ones among them.")                             \
+	X(bytes, "total-sst-files-size", "Bytes of files.")                                                           \
+	X(files, "num-files-at-level0", "Files at level 0; each is one more filter to be asked.")                     \
+	X(memtables, "cur-size-all-mem-tables", "Bytes in memory that are in no file yet.")                           \
+	X(memtables_full, "num-immutable-mem-table", "Memtables that wait to be written to a file.")                  \
+	X(table_readers, "estimate-table-readers-mem", "Bytes of memory for filters and indexes.")                    \
+	X(flushes_running, "num-running-flushes", "Memtables that are being written.")                                \
+	X(compactions_running, "num-running-compactions", "Compactions that are running.")                            \
+	X(writes_stopped, "is-write-stopped", "Bins that take no writes, because files are not written fast enough.") \
+	X(writes_delayed, "actual-delayed-write-rate",                                                                \
+	    "Bytes a second that bins are slowed down to; 0: they are not.")                                          \
 	X(background_errors, "background-errors", "Errors of RocksDB's threads since the bins were opened.")
 
 struct keeper {

@@ -19,7 +19,8 @@ static const struct rend_option options[] = {
 	REND_OPTION("bins", REND_INT, mnemonic_conf, bins, "0", "0..256",
 	    "How many databases the keys are spread over.  0: by size, 4 to 64; later always what it was made with."),
 	REND_OPTION("compaction", REND_CHOICE, mnemonic_conf, compaction, "fifo", "fifo|level|universal",
-	    "What becomes of files: the oldest are dropped when size is used up, or they are merged, and then nothing more is stored."),
+	    "What becomes of files: the oldest are dropped when size is used up, or they are merged, and then nothing "
+	    "more is stored."),
 	REND_OPTION("wal", REND_CHOICE, mnemonic_conf, wal, "on", "on|sync|off",
 	    "What was answered is there after a crash of rend, or of the machine, too, or not for certain."),
 	REND_OPTION("write_buffer", REND_SIZE, mnemonic_conf, write_buffer, "0", "0..1GiB",
@@ -44,7 +45,8 @@ static const struct rend_option options[] = {
 	REND_OPTION("queue", REND_SIZE, mnemonic_conf, queue, "16MiB", "64KiB..",
 	    "Bytes of changes that wait at each bin; what comes then is answered with SERVER_ERROR busy."),
 	REND_OPTION("timeout", REND_DURATION, mnemonic_conf, timeout, "5s", "10ms..5min", "How long an op may take."),
-	REND_OPTION("keep", REND_BOOL, mnemonic_conf, keep, "true", NULL, "Keep from one start to the next what is stored."),
+	REND_OPTION(
+	    "keep", REND_BOOL, mnemonic_conf, keep, "true", NULL, "Keep from one start to the next what is stored."),
 	{ .name = NULL },
 };
 
@@ -95,8 +97,7 @@ take_folder(struct mnemonic *m, struct label *label, struct rend_error *err)
 	if (folder_open(&m->folder, m->conf->path, err) != 0)
 		return -1;
 	made = folder_label(&m->folder, label, err);
-	if (made >= 0 &&
-	    plan_make(&m->plan, m->conf, made && m->conf->keep ? label : NULL, m->folder.path, err) == 0)
+	if (made >= 0 && plan_make(&m->plan, m->conf, made && m->conf->keep ? label : NULL, m->folder.path, err) == 0)
 		return made;
 	folder_close(&m->folder);
 	return -1;
@@ -185,8 +186,8 @@ open_bins(struct mnemonic *m, struct rend_error *err)
 			return rend_error(err, "%s cannot be opened: %s", b->dir, why);
 		if (damaged)
 			rend_log(REND_LOG_WARN,
-			    "mnemonic: %s is damaged (%s): its files are in %s.damaged now, and it begins empty", b->dir,
-			    why, b->dir);
+			    "mnemonic: %s is damaged (%s): its files are in %s.damaged now, and it begins empty",
+			    b->dir, why, b->dir);
 	}
 	return 0;
 }
@@ -220,7 +221,7 @@ start(struct mnemonic *m, bool new, struct rend_error *err)
 	if (open_bins(m, err) != 0)
 		return -1;
 	snprintf(label.compaction, sizeof label.compaction, "%s", plan_compaction(m->conf->compaction));
-	if (new && folder_set_label(&m->folder, &label, m->conf->keep, err) != 0)
+	if (new &&folder_set_label(&m->folder, &label, m->conf->keep, err) != 0)
 		return -1;
 	if (start_threads(m, err) != 0)
 		return -1;
@@ -360,7 +361,8 @@ release(void *store, uint64_t deadline, struct rend_error *err)
 
 	REND_CHECK(m, MNEMONIC_MAGIC);
 	if (!stop(m, deadline))
-		rend_log(REND_LOG_WARN, "mnemonic: the disk of %s does not answer: it is not let go of", m->folder.path);
+		rend_log(
+		    REND_LOG_WARN, "mnemonic: the disk of %s does not answer: it is not let go of", m->folder.path);
 	return 0;
 }
 

@@ -105,7 +105,8 @@ plan_make(
 	/* What is dropped is a whole file, and the only one would be all there is. */
 	if (p->rocks.bin_size < 2 * p->rocks.write_buffer)
 		return rend_error(err,
-		    "size is %llu bytes for %u bins, which is less than twice the write_buffer of %llu each: more size, "
+		    "size is %llu bytes for %u bins, which is less than twice the write_buffer of %llu each: more "
+		    "size, "
 		    "fewer bins, or a smaller write_buffer",
 		    (unsigned long long)c->size, p->bins, (unsigned long long)p->rocks.write_buffer);
 	return 0;

@@ -26,8 +26,8 @@ struct plan {
 const char *plan_compaction(int compaction);
 
 /* Can it be?  made: how the folder was made; NULL: it is new, or nobody has looked.  0, or -1 after rend_error(). */
-int plan_make(struct plan *p, const struct mnemonic_conf *c, const struct label *made, const char *path,
-    struct rend_error *err);
+int plan_make(
+    struct plan *p, const struct mnemonic_conf *c, const struct label *made, const char *path, struct rend_error *err);
 
 /* Raises the limit of open files as far as it goes: RocksDB keeps all of its files open.  false: it may be too few. */
 bool plan_files(const struct plan *p, uint64_t *has, uint64_t *wants);

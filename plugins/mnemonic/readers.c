@@ -143,8 +143,8 @@ read_some(struct job *jobs[ROCKS_MANY], unsigned n)
 		read_open(jobs, n, found, why);
 	else
 		for (unsigned i = 0; i < n; i++)
-			found[i] = (struct rocks_found){ .status =
-							     bin_state(bin) == BIN_EMPTY ? ROCKS_MISS : ROCKS_IO };
+			found[i] = (struct rocks_found){ .status = bin_state(bin) == BIN_EMPTY ? ROCKS_MISS
+											       : ROCKS_IO };
 	for (unsigned i = 0; i < n; i++) {
 		job_read(jobs[i], &found[i], why);
 		rocks_found_drop(&found[i]);

@@ -7,11 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SEGS_HERE      64	  /* pieces of a value for which there is room on the stack */
-#define LEVEL_PERIOD   86400	  /* seconds until what has expired is looked for in old files */
-#define LOG_BYTES      (1U << 20) /* of what RocksDB says of itself */
-#define LOG_WARN       2	  /* RocksDB's number for it */
-#define FILES_TO_MERGE 12	  /* fewer, and their sum would be too large a part of what fifo merges at all */
+#define SEGS_HERE      64    /* pieces of a value for which there is room on the stack */
+#define LEVEL_PERIOD   86400 /* seconds until what has expired is looked for in old files */
+#define LOG_FATAL      4     /* RocksDB's number for it */
+#define FILES_TO_MERGE 12    /* fewer, and their sum would be too large a part of what fifo merges at all */
 
 struct rocks_common {
 	struct rocks_options o;
@@ -57,7 +56,8 @@ status_of(char *text, char why[WHY_MAX])
 	snprintf(why, WHY_MAX, "%s", text);
 	if (begins(text, "Corruption"))
 		status = ROCKS_CORRUPT;
-	else if (begins(text, "Result incomplete") || begins(text, "Resource busy") || begins(text, "Operation aborted"))
+	else if (begins(text, "Result incomplete") || begins(text, "Resource busy") ||
+		 begins(text, "Operation aborted"))
 		status = ROCKS_BUSY;
 	rocksdb_free(text);
 	return status;
@@ -111,8 +111,7 @@ set_memory(rocksdb_options_t *to, const struct rocks_options *o)
 static void
 set_files(rocksdb_options_t *to, const struct rocks_options *o)
 {
-	static const int compressions[] = { rocksdb_lz4_compression, rocksdb_zstd_compression,
-		rocksdb_no_compression };
+	static const int compressions[] = { rocksdb_lz4_compression, rocksdb_zstd_compression, rocksdb_no_compression };
 
 	rocksdb_options_set_create_if_missing(to, 1);
 	rocksdb_options_set_max_open_files(to, -1); /* fifo refuses anything else */
@@ -122,9 +121,12 @@ set_files(rocksdb_options_t *to, const struct rocks_options *o)
 	rocksdb_options_set_use_direct_reads(to, o->direct);
 	rocksdb_options_set_use_direct_io_for_flush_and_compaction(to, o->direct);
 	rocksdb_options_set_skip_stats_update_on_db_open(to, 1);
+	/*
+	 * As Debian builds it a line of its log that cannot be written, because the disk is full, and then another one, end the process.  So there are
+	 * none but when it is opened, which is only tried with room (bin.c), and one when it is closed.
+	 */
+	rocksdb_options_set_info_log_level(to, LOG_FATAL);
 	rocksdb_options_set_keep_log_file_num(to, 2);
-	rocksdb_options_set_max_log_file_size(to, LOG_BYTES);
-	rocksdb_options_set_info_log_level(to, LOG_WARN);
 	rocksdb_options_set_stats_dump_period_sec(to, 0);
 	rocksdb_options_set_stats_persist_period_sec(to, 0);
 }
@@ -132,8 +134,7 @@ set_files(rocksdb_options_t *to, const struct rocks_options *o)
 static void
 set_style(rocksdb_options_t *to, const struct rocks_options *o)
 {
-	static const int styles[] = { rocksdb_fifo_compaction, rocksdb_level_compaction,
-		rocksdb_universal_compaction };
+	static const int styles[] = { rocksdb_fifo_compaction, rocksdb_level_compaction, rocksdb_universal_compaction };
 
 	rocksdb_options_set_compaction_style(to, styles[o->compaction]);
 	rocksdb_options_set_max_background_jobs(to, (int)o->jobs);
@@ -260,8 +261,7 @@ filter_freed(void *arg)
 }
 
 enum rocks_status
-rocks_open(
-    struct rocks **rp, struct rocks_common *c, const char *dir, rocks_dead_f *dead, void *arg, char why[WHY_MAX])
+rocks_open(struct rocks **rp, struct rocks_common *c, const char *dir, rocks_dead_f *dead, void *arg, char why[WHY_MAX])
 {
 	static const char *const families[] = { "default" };
 	struct rocks *r = calloc(1, sizeof *r);

@@ -14,8 +14,7 @@ verb_changes(const struct rend_op *op)
 bool
 verb_is_blind(const struct job *j)
 {
-	return j->verb == REND_SET && (j->ask.mode & REND_IF_CAS) == 0 &&
-	       j->store->plan.rocks.compaction == ROCKS_FIFO;
+	return j->verb == REND_SET && (j->ask.mode & REND_IF_CAS) == 0 && j->store->plan.rocks.compaction == ROCKS_FIFO;
 }
 
 bool

@@ -116,8 +116,8 @@ read_all(struct versions *v, const struct entry *entries, size_t size, unsigned 
 }
 
 int
-versions_open(struct versions *v, const struct folder *f, unsigned bins, bool lasts, unsigned *odd,
-    struct rend_error *err)
+versions_open(
+    struct versions *v, const struct folder *f, unsigned bins, bool lasts, unsigned *odd, struct rend_error *err)
 {
 	struct entry entries[AT_FLOORS + BINS_MOST];
 	char *path = folder_at(f, "STATE");
@@ -141,8 +141,11 @@ versions_open(struct versions *v, const struct folder *f, unsigned bins, bool la
 	errno = 0;
 	done = n == 0 ? make(v) : read_all(v, entries, (size_t)n, odd);
 	if (done != 0) {
-		rend_error(err, "%s/STATE %s%s", f->path, errno != 0 ? "cannot be written: " : "is none of ours: empty "
-			"the folder, and it begins anew", errno != 0 ? strerror(errno) : "");
+		rend_error(err, "%s/STATE %s%s", f->path,
+		    errno != 0 ? "cannot be written: "
+			       : "is none of ours: empty "
+				 "the folder, and it begins anew",
+		    errno != 0 ? strerror(errno) : "");
 		versions_close(v);
 		return -1;
 	}

@@ -20,7 +20,8 @@
 #include "folder.h"
 
 struct versions {
-	pthread_mutex_t lock; /* of next and of changes to floors; nobody waits for the disk under it but who takes the last version in hand */
+	pthread_mutex_t
+	    lock; /* of next and of changes to floors; nobody waits for the disk under it but who takes the last version in hand */
 	pthread_mutex_t file; /* of writing */
 	uint64_t next, high;
 	uint64_t floors[BINS_MOST]; /* atomic */
@@ -30,8 +31,8 @@ struct versions {
 };
 
 /* Reads it, or makes it.  lasts: for the next start, too.  *odd: floors that could not be read; those bins show nothing.  0, or -1 after rend_error(). */
-int versions_open(struct versions *v, const struct folder *f, unsigned bins, bool lasts, unsigned *odd,
-    struct rend_error *err);
+int versions_open(
+    struct versions *v, const struct folder *f, unsigned bins, bool lasts, unsigned *odd, struct rend_error *err);
 void versions_close(struct versions *v);
 
 /* Any thread but a worker: once in 16 million times it waits for the disk. */

@@ -5,9 +5,9 @@
 
 #include "job.h"
 
-#define NS_PER_S     1000000000ULL
-#define BATCH_JOBS   256
-#define BATCH_BYTES  (8U << 20)
+#define NS_PER_S    1000000000ULL
+#define BATCH_JOBS  256
+#define BATCH_BYTES (8U << 20)
 
 void
 writer_put(struct writer *w, struct job *j)

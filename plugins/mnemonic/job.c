@@ -246,12 +246,16 @@ decide(struct job *j)
 void
 job_read(struct job *j, struct rocks_found *found, const char *why)
 {
+	j->damaged = false;
 	if (found->status == ROCKS_CORRUPT) {
 		/* It is not there any more; what is older is never shown in its place. */
 		j->damaged = true;
 		rend_count(j->store->counters.check_errors, 1);
 		rend_log(
 		    REND_LOG_WARN, "mnemonic: %s is damaged, and what it had there is a miss: %s", j->bin->dir, why);
+	} else if (found->status == ROCKS_SHUT) {
+		job_finish(j, REND_DOWN);
+		return;
 	} else if (found->status == ROCKS_IO || found->status == ROCKS_BUSY) {
 		rend_count(j->store->counters.read_errors, 1);
 		rend_log(REND_LOG_WARN, "mnemonic: %s cannot be read: %s", j->bin->dir, why);

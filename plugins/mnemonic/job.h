@@ -87,7 +87,6 @@ struct job {
 	uint64_t khash;
 	struct keys_turn turn;
 	bool locked;
-	bool redo;	   /* what it was made of is gone: it is read again */
 	uint64_t deadline; /* ns */
 	uint64_t bytes;	   /* counted at its bin */
 

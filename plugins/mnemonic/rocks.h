@@ -44,6 +44,7 @@ enum rocks_status {
 	ROCKS_CORRUPT, /* what is there is not what was written */
 	ROCKS_BUSY,
 	ROCKS_IO,
+	ROCKS_SHUT, /* it was not asked */
 };
 
 struct rocks_common;

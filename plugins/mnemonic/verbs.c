@@ -57,23 +57,23 @@ marks(const struct job *j)
 
 /* ---- storing ---- */
 
-/* A new version of the item, which gets *value. */
+/* A new version of the item, which gets the value: a share of it, for all of it may be done once more. */
 static enum rend_status
-put(struct job *j, struct rend_value *value, uint32_t cflags, uint32_t exptime, uint8_t flags)
+put(struct job *j, const struct rend_value *value, uint32_t cflags, uint32_t exptime, uint8_t flags)
 {
 	uint64_t cas = j->ask.cas_new != 0 ? j->ask.cas_new : j->stamp.version;
 
 	if (value->len > j->store->plan.rocks.bin_size / 2) {
 		/* A set that is not done leaves nothing older. */
 		j->change = j->verb == REND_SET ? REMOVE : NO_CHANGE;
-		rend_value_drop(value);
 		return REND_TOO_BIG;
 	}
+	if (rend_value_share(&j->value, value) != 0)
+		return REND_NO_MEMORY;
 	j->change = PUT;
 	j->record = (struct record){
 		.flags = flags, .cflags = cflags, .exptime = exptime, .version = j->stamp.version, .cas = cas
 	};
-	rend_value_move(&j->value, value);
 	if (j->verb == REND_DELETE)
 		return REND_OK;
 	j->answer.cas = cas;
@@ -140,6 +140,7 @@ run_join(struct job *j)
 {
 	bool behind = j->verb == REND_APPEND;
 	struct rend_value joined = { 0 };
+	enum rend_status status;
 
 	if (!j->there && vivifies(j))
 		return put(j, &j->item.value, j->item.flags, record_exptime(j->ask.vivify), 0);
@@ -153,7 +154,9 @@ run_join(struct job *j)
 		rend_value_drop(&joined);
 		return REND_NO_MEMORY;
 	}
-	return put(j, &joined, j->found.cflags, j->found.exptime, 0);
+	status = put(j, &joined, j->found.cflags, j->found.exptime, 0);
+	rend_value_drop(&joined);
+	return status;
 }
 
 /* The digits, and spaces up to so many letters. */
@@ -185,6 +188,7 @@ put_number(struct job *j, uint64_t number, size_t least, uint32_t cflags, uint32
 		return REND_NO_MEMORY;
 	}
 	status = put(j, &value, cflags, exptime, value.len == least ? marks(j) : 0);
+	rend_value_drop(&value);
 	j->answer.number = number;
 	j->answer.exptime = exptime;
 	j->answer.have |= j->ask.want & REND_WANT_EXPTIME;
@@ -233,11 +237,9 @@ leave_behind(struct job *j)
 {
 	bool empties = (j->ask.mode & REND_DROP_VALUE) != 0, invalidates = (j->ask.mode & REND_INVALIDATE) != 0;
 	bool touches = invalidates && (j->ask.mode & REND_ALSO_TOUCH);
-	struct rend_value value = { 0 };
+	struct rend_value empty = { 0 };
 
-	if (!empties && rend_value_share(&value, &j->old) != 0)
-		return REND_NO_MEMORY;
-	return put(j, &value, empties ? 0 : j->found.cflags,
+	return put(j, empties ? &empty : &j->old, empties ? 0 : j->found.cflags,
 	    touches ? record_exptime(j->ask.exptime) : j->found.exptime, invalidates ? RECORD_STALE : marks(j));
 }
 

@@ -20,8 +20,14 @@
 void
 bin_init(struct bin *b, unsigned nth, char *dir, struct versions *versions, struct rocks_common *common)
 {
+	pthread_rwlockattr_t attr;
+
 	*b = (struct bin){ .nth = nth, .dir = dir, .versions = versions, .common = common };
-	pthread_rwlock_init(&b->use, NULL);
+	pthread_rwlockattr_init(&attr);
+	/* Who mends it is not to wait for those who come all the time. */
+	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(&b->use, &attr);
+	pthread_rwlockattr_destroy(&attr);
 }
 
 void
@@ -101,13 +107,6 @@ bin_open(struct bin *b, bool *damaged, char why[WHY_MAX])
 	return status == ROCKS_OK ? 0 : -1;
 }
 
-void
-bin_close(struct bin *b, bool keeps)
-{
-	if (b->db != NULL)
-		rocks_close(&b->db, keeps);
-}
-
 enum bin_state
 bin_state(const struct bin *b)
 {
@@ -126,6 +125,47 @@ forget(struct bin *b)
 {
 	if (versions_raise(b->versions, b->nth) == 0)
 		set_state(b, BIN_EMPTY);
+}
+
+bool
+bin_enter(struct bin *b)
+{
+	if (bin_state(b) != BIN_OPEN || pthread_rwlock_tryrdlock(&b->use) != 0)
+		return false;
+	if (bin_state(b) == BIN_OPEN && b->db != NULL)
+		return true;
+	pthread_rwlock_unlock(&b->use);
+	return false;
+}
+
+void
+bin_leave(struct bin *b)
+{
+	pthread_rwlock_unlock(&b->use);
+}
+
+bool
+bin_close(struct bin *b)
+{
+	bool open = bin_state(b) == BIN_OPEN, kept = open;
+	char why[WHY_MAX] = "it had failed";
+
+	if (b->db != NULL)
+		kept = rocks_close(&b->db, open, why) == ROCKS_OK && open;
+	else if (open)
+		return true; /* it never was */
+	if (kept || bin_state(b) == BIN_EMPTY)
+		return true;
+	if (versions_raise(b->versions, b->nth) == 0)
+		rend_log(
+		    REND_LOG_ERROR, "mnemonic: %s could not be closed as it should (%s): it begins empty", b->dir, why);
+	else
+		rend_log(REND_LOG_ERROR,
+		    "mnemonic: %s could not be closed as it should (%s), nor could that be noted: what it has may be "
+		    "older "
+		    "than what was answered",
+		    b->dir, why);
+	return false;
 }
 
 void
@@ -148,9 +188,9 @@ lock_for_change(struct bin *b)
 {
 	struct timespec until;
 
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += PATIENCE_S;
-	return pthread_rwlock_timedwrlock(&b->use, &until) == 0;
+	return pthread_rwlock_clockwrlock(&b->use, CLOCK_MONOTONIC, &until) == 0;
 }
 
 static void
@@ -174,17 +214,21 @@ bin_mend(struct bin *b)
 		forget(b);
 	if (bin_state(b) == BIN_SHUT || !lock_for_change(b))
 		return;
-	bin_close(b, false);
+	if (b->db != NULL)
+		rocks_close(&b->db, false, why);
 	/* Nothing of it is shown any more, so it is only in the way; but what is damaged somebody may want to see. */
-	if (!b->damaged || put_aside(b) != 0)
+	if (b->damaged && put_aside(b) == 0) {
+		rend_log(REND_LOG_WARN, "mnemonic: the files of %s are in %s.damaged now", b->dir, b->dir);
+		b->damaged = false;
+	} else if (!b->damaged) {
 		rocks_destroy(b->common, b->dir, why);
+	}
 	done = bin_open(b, &damaged, why);
 	pthread_rwlock_unlock(&b->use);
 	if (done != 0) {
 		rend_log(REND_LOG_WARN, "mnemonic: %s cannot be opened again yet: %s", b->dir, why);
 		return;
 	}
-	rend_log(REND_LOG_INFO, "mnemonic: %s is open again, and empty%s%s%s", b->dir,
-	    b->damaged ? "; the damaged files are in " : "", b->damaged ? b->dir : "", b->damaged ? ".damaged" : "");
+	rend_log(REND_LOG_INFO, "mnemonic: %s is open again, and empty", b->dir);
 	set_state(b, BIN_OPEN);
 }

@@ -44,11 +44,15 @@ void bin_fini(struct bin *b);
  */
 int bin_open(struct bin *b, bool *damaged, char why[WHY_MAX]);
 
-/* keeps: as rocks_close().  Nobody uses it. */
-void bin_close(struct bin *b, bool keeps);
+/* At an end.  Nobody uses it.  false: what it had is not shown after the next start, since some of it would be older than what was answered. */
+bool bin_close(struct bin *b);
 
 /* Any thread. */
 enum bin_state bin_state(const struct bin *b);
+
+/* To use db: true if it is open, and stays so until bin_leave().  Does not wait.  Any thread. */
+bool bin_enter(struct bin *b);
+void bin_leave(struct bin *b);
 
 /* It has failed; damaged: it found something else than what was written.  Its writer, alone; bin_mend() is to be called soon. */
 void bin_fail(struct bin *b, bool damaged, const char *why);

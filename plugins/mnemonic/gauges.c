@@ -12,7 +12,7 @@ KEEPER_NUMBERS(KEEPER_GAUGE)
 static uint64_t
 gauge_limit(void *arg)
 {
-	return ((const struct mnemonic *)arg)->conf->size;
+	return ((const struct mnemonic *)arg)->plan.size;
 }
 
 static uint64_t

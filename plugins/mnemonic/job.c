@@ -1,15 +1,14 @@
 /* Ops on their way: see job.h. */
 #include "job.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #define PIECES_AT_ONCE 8 /* of a large value */
-#define LET_GO_S       3 /* seconds that a worker which ends waits for the disk */
 
 static struct writer *
 writer_of(const struct job *j)
@@ -17,10 +16,26 @@ writer_of(const struct job *j)
 	return &j->store->writers[j->bin->nth];
 }
 
-static void
-count_bytes(struct job *j, uint64_t more)
+size_t
+job_bytes(const struct job *j)
 {
-	__atomic_fetch_add(&j->store->bytes[j->bin->nth], more, __ATOMIC_RELAXED);
+	size_t more = j->value.len > j->item.value.len ? j->value.len - j->item.value.len : 0;
+
+	return sizeof *j + j->item.value.len + more; /* what it writes is mostly what it was sent */
+}
+
+/* Counts what it has now.  true: so much waits already that it is not begun.  What waits is bounded by that, but for one value of each thread. */
+static bool
+is_too_much(struct job *j)
+{
+	uint64_t has = job_bytes(j), more = has - j->bytes, before;
+
+	j->bytes = has;
+	before = __atomic_fetch_add(&j->store->bytes[j->bin->nth], more, __ATOMIC_RELAXED);
+	if (more == 0 || before <= j->store->plan.queue)
+		return false;
+	rend_count(j->store->counters.refused_busy, 1);
+	return true;
 }
 
 /* ---- the answer ---- */
@@ -68,13 +83,13 @@ void
 job_finish(struct job *j, enum rend_status status)
 {
 	struct instance *inst = j->inst;
-	struct keys *keys = j->store->keys;
+	struct mnemonic *m = j->store;
 	uint64_t khash = j->khash;
 	bool locked = j->locked;
 
 	REND_CHECK(j, JOB_MAGIC);
 	if (j->bytes != 0)
-		count_bytes(j, 0 - j->bytes);
+		__atomic_fetch_sub(&j->store->bytes[j->bin->nth], j->bytes, __ATOMIC_RELAXED);
 	/* Under the lock, so that a worker that finds no jobs has none. */
 	pthread_mutex_lock(&inst->lock);
 	if (j->op != NULL) {
@@ -82,14 +97,14 @@ job_finish(struct job *j, enum rend_status status)
 		if (status == REND_OK)
 			fill_in(j->op, j);
 		rend_done(j->op, status);
-		if (inst->jobs == NULL)
-			pthread_cond_signal(&inst->empty);
 	}
 	pthread_mutex_unlock(&inst->lock);
 	job_free(j);
 	/* Behind the answer: whoever is next may be on another thread. */
 	if (locked)
-		keys_give(keys, khash);
+		keys_give(m->keys, khash);
+	/* The last thing: a store without jobs may end. */
+	__atomic_fetch_sub(&m->live, 1, __ATOMIC_RELEASE);
 }
 
 bool
@@ -144,32 +159,24 @@ copy_in(struct rend_value *to, const char *p, size_t len)
 	return rend_value_add(to, buf, buf->data, len);
 }
 
-/* Is it there, for whoever asks now?  With *head bytes before the value. */
+/* Is it there, for whoever asks now? */
 static bool
-is_shown(struct job *j, const struct rocks_found *found, size_t *head)
+is_shown(const struct job *j)
 {
 	uint64_t floor = j->locked ? j->stamp.floor : versions_floor(j->bin->versions, j->bin->nth);
 
-	if (found->status != ROCKS_OK)
-		return false;
-	*head = record_read(found->p, found->len, &j->found);
-	if (*head == 0) {
-		j->damaged = true;
-		rend_count(j->store->counters.check_errors, 1);
-		return false;
-	}
 	return j->found.version >= floor && !rend_expired(j->found.exptime, rend_wall());
 }
 
-/* Several pieces at once; false: one of them is gone, or is not to be had. */
-static bool
+/* The worst of several.  A piece that is not there, or is of another length, is a MISS. */
+static enum rocks_status
 read_pieces(struct job *j, uint64_t first, size_t count, char why[WHY_MAX])
 {
 	char keys[ROCKS_MANY][PIECE_KEY_LEN];
 	const char *at[ROCKS_MANY];
 	size_t lens[ROCKS_MANY];
 	struct rocks_found found[ROCKS_MANY];
-	bool all = true;
+	enum rocks_status worst = ROCKS_OK;
 
 	for (size_t i = 0; i < count; i++) {
 		record_piece_key(keys[i], j->key, j->keylen, j->found.version, (uint32_t)(first + i));
@@ -180,50 +187,73 @@ read_pieces(struct job *j, uint64_t first, size_t count, char why[WHY_MAX])
 	for (size_t i = 0; i < count; i++) {
 		uint64_t left = j->old_len - (first + i) * PIECE_BYTES;
 		size_t want = left < PIECE_BYTES ? (size_t)left : PIECE_BYTES;
+		enum rocks_status status = found[i].status;
 
-		all = all && found[i].status == ROCKS_OK && found[i].len == PIECE_HEAD + want &&
-		      copy_in(&j->old, found[i].p + PIECE_HEAD, want) == 0;
+		if (status == ROCKS_OK && found[i].len != PIECE_HEAD + want)
+			status = ROCKS_MISS;
+		if (status == ROCKS_OK && verb_wants_value(j) && copy_in(&j->old, found[i].p + PIECE_HEAD, want) != 0) {
+			snprintf(why, WHY_MAX, "no memory");
+			status = ROCKS_IO;
+		}
+		worst = status > worst ? status : worst;
 		rocks_found_drop(&found[i]);
 	}
-	return all;
+	return worst;
 }
 
-static bool
+/* Its value is read even if only its length is wanted: fifo may have dropped a piece of it, and then it is not there for anybody. */
+static enum rocks_status
 read_large(struct job *j, const char *p, size_t len, char why[WHY_MAX])
 {
-	if (!record_manifest_read(p, len, &j->old_len))
-		return false;
+	enum rocks_status status = ROCKS_OK;
+
+	if (!record_manifest_read(p, len, &j->old_len)) {
+		snprintf(why, WHY_MAX, "a record without a length");
+		return ROCKS_CORRUPT;
+	}
 	j->old_pieces = (j->old_len + PIECE_BYTES - 1) / PIECE_BYTES;
-	if (!verb_wants_value(j))
-		return true;
+	if (verb_is_set(j))
+		return ROCKS_OK;
 	/* A few at a time: what is pinned is memory twice. */
-	for (uint64_t i = 0; i < j->old_pieces; i += PIECES_AT_ONCE) {
+	for (uint64_t i = 0; i < j->old_pieces && status == ROCKS_OK; i += PIECES_AT_ONCE) {
 		uint64_t left = j->old_pieces - i;
 
-		if (!read_pieces(j, i, left < PIECES_AT_ONCE ? (size_t)left : PIECES_AT_ONCE, why))
-			return false;
+		status = read_pieces(j, i, left < PIECES_AT_ONCE ? (size_t)left : PIECES_AT_ONCE, why);
 	}
-	return true;
+	return status;
 }
 
-/* 0, or -1: no memory. */
-static int
-look_at(struct job *j, const struct rocks_found *found)
+/* Fills in what was found. */
+static enum rocks_status
+look_at(struct job *j, const struct rocks_found *found, char why[WHY_MAX])
 {
-	char why[WHY_MAX];
+	enum rocks_status status = found->status;
 	size_t head = 0;
 
 	rend_value_drop(&j->old);
 	j->old_len = j->old_pieces = 0;
-	j->there = is_shown(j, found, &head);
-	if (!j->there)
-		return 0;
-	if (j->found.flags & RECORD_PIECES) {
-		j->there = read_large(j, found->p + head, found->len - head, why);
-		return 0;
+	j->there = j->damaged = false;
+	if (status != ROCKS_OK)
+		return status;
+	head = record_read(found->p, found->len, &j->found);
+	if (head == 0) {
+		snprintf(why, WHY_MAX, "a record of no known format");
+		return ROCKS_CORRUPT;
 	}
-	j->old_len = found->len - head;
-	return verb_wants_value(j) ? copy_in(&j->old, found->p + head, j->old_len) : 0;
+	if (!is_shown(j))
+		return ROCKS_MISS;
+	if (j->found.flags & RECORD_PIECES) {
+		status = read_large(j, found->p + head, found->len - head, why);
+		j->damaged = status == ROCKS_MISS; /* the record names what is not there */
+	} else {
+		j->old_len = found->len - head;
+		if (verb_wants_value(j) && copy_in(&j->old, found->p + head, j->old_len) != 0) {
+			snprintf(why, WHY_MAX, "no memory");
+			return ROCKS_IO;
+		}
+	}
+	j->there = status == ROCKS_OK;
+	return status;
 }
 
 static void
@@ -239,33 +269,43 @@ decide(struct job *j)
 		if (j->change == NO_CHANGE)
 			j->change = REMOVE;
 		j->status = status;
+		/* What was found may be much more than what was sent. */
+		if (is_too_much(j)) {
+			job_finish(j, REND_BUSY);
+			return;
+		}
 		writer_put(writer_of(j), j);
 	}
 }
 
 void
-job_read(struct job *j, struct rocks_found *found, const char *why)
+job_read(struct job *j, const struct rocks_found *found, const char *said)
 {
-	j->damaged = false;
-	if (found->status == ROCKS_CORRUPT) {
+	char why[WHY_MAX];
+
+	snprintf(why, sizeof why, "%s", said);
+	switch (look_at(j, found, why)) {
+	case ROCKS_OK:
+	case ROCKS_MISS:
+		break;
+	case ROCKS_CORRUPT:
 		/* It is not there any more; what is older is never shown in its place. */
 		j->damaged = true;
 		rend_count(j->store->counters.check_errors, 1);
 		rend_log(
 		    REND_LOG_WARN, "mnemonic: %s is damaged, and what it had there is a miss: %s", j->bin->dir, why);
-	} else if (found->status == ROCKS_SHUT) {
+		break;
+	case ROCKS_SHUT:
 		job_finish(j, REND_DOWN);
 		return;
-	} else if (found->status == ROCKS_IO || found->status == ROCKS_BUSY) {
+	case ROCKS_BUSY:
+	case ROCKS_IO:
 		rend_count(j->store->counters.read_errors, 1);
 		rend_log(REND_LOG_WARN, "mnemonic: %s cannot be read: %s", j->bin->dir, why);
 		job_finish(j, j->locked ? REND_DOWN : REND_IO);
 		return;
 	}
-	if (look_at(j, found) != 0)
-		job_finish(j, REND_NO_MEMORY);
-	else
-		decide(j);
+	decide(j);
 }
 
 /* ---- the worker ---- */
@@ -287,9 +327,11 @@ job_new(struct instance *inst, struct rend_op *op)
 {
 	struct mnemonic *m = inst->store;
 	struct job *j = calloc(1, sizeof *j);
+	uint64_t bin;
 
 	if (j == NULL)
 		return NULL;
+	__atomic_fetch_add(&m->live, 1, __ATOMIC_RELAXED);
 	j->magic = JOB_MAGIC;
 	j->inst = inst;
 	j->store = m;
@@ -300,24 +342,16 @@ job_new(struct instance *inst, struct rend_op *op)
 	j->item.flags = op->item.flags;
 	j->item.exptime = op->item.exptime;
 	j->keylen = (uint8_t)record_key(j->key, op->key, op->keylen);
-	j->khash = XXH3_64bits(op->key, op->keylen);
-	j->bin = &m->bins[(uint64_t)(((unsigned __int128)j->khash * m->plan.bins) >> 64)];
+	j->khash = op->hash;
+	/* The same after each start, as op->hash is not. */
+	bin = XXH3_64bits(op->key, op->keylen);
+	j->bin = &m->bins[(uint64_t)(((unsigned __int128)bin * m->plan.bins) >> 64)];
 	if (rend_verb_stores(op->verb) && rend_value_share(&j->item.value, &op->item.value) != 0) {
 		free(j);
+		__atomic_fetch_sub(&m->live, 1, __ATOMIC_RELAXED);
 		return NULL;
 	}
 	return j;
-}
-
-/* So much waits already that this is not begun.  What waits is bounded by it, but for one value. */
-static bool
-is_too_much(struct job *j)
-{
-	uint64_t before;
-
-	j->bytes = sizeof *j + j->item.value.len;
-	before = __atomic_fetch_add(&j->store->bytes[j->bin->nth], j->bytes, __ATOMIC_RELAXED);
-	return before > j->store->conf->queue;
 }
 
 static enum rend_status
@@ -350,7 +384,6 @@ job_begin(void *arg, struct rend_op *op)
 		*inst->gets_end = j;
 		inst->gets_end = &j->queue_next;
 	} else if (is_too_much(j)) {
-		rend_count(inst->store->counters.refused_busy, 1);
 		job_finish(j, REND_BUSY);
 	} else {
 		job_lock(j);
@@ -365,13 +398,15 @@ job_flush(struct instance *inst)
 	inst->gets = NULL;
 	inst->gets_end = &inst->gets;
 	if (jobs != NULL)
-		readers_put(&inst->store->readers, jobs);
+		readers_put_all(&inst->store->readers, jobs);
 }
 
-/* Those that the disk has not answered are answered for it: their jobs go on, and nobody hears of it. */
-static void
-let_go(struct instance *inst)
+/* Who asked has given up: they are answered, and their jobs go on, of which nobody hears. */
+void
+job_end_all(struct instance *inst)
 {
+	job_flush(inst);
+	pthread_mutex_lock(&inst->lock);
 	while (inst->jobs != NULL) {
 		struct job *j = inst->jobs;
 
@@ -379,19 +414,5 @@ let_go(struct instance *inst)
 		rend_done(j->op, REND_TIMEOUT);
 		__atomic_store_n(&j->op, NULL, __ATOMIC_RELAXED);
 	}
-}
-
-void
-job_end_all(struct instance *inst)
-{
-	struct timespec until;
-
-	job_flush(inst);
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += LET_GO_S;
-	pthread_mutex_lock(&inst->lock);
-	while (inst->jobs != NULL && pthread_cond_timedwait(&inst->empty, &inst->lock, &until) == 0)
-		continue;
-	let_go(inst);
 	pthread_mutex_unlock(&inst->lock);
 }

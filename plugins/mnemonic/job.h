@@ -47,6 +47,9 @@ struct mnemonic {
 	struct readers readers;
 	struct keeper keeper;
 	struct keys *keys;
+	uint64_t live; /* jobs that there are; atomic */
+	bool drained;
+	bool lost;     /* something could not be kept: the closer's, then who waited for it */
 	bool open;     /* it has its folder */
 	bool numbered; /* and its versions */
 	bool closes;   /* by the closer */
@@ -70,7 +73,6 @@ struct instance {
 	struct job *gets, **gets_end; /* of this turn */
 
 	pthread_mutex_t lock; /* of what follows, and of the jobs' ops */
-	pthread_cond_t empty;
 	struct job *jobs;
 };
 
@@ -122,7 +124,7 @@ void job_begin(void *inst, struct rend_op *op);
 /* All that came in this turn. */
 void job_flush(struct instance *inst);
 
-/* The worker ends: its ops are answered, at the latest in some seconds. */
+/* The worker ends: its ops are answered. */
 void job_end_all(struct instance *inst);
 
 /* ---- other threads ---- */
@@ -137,17 +139,23 @@ void job_lock(struct job *j);
 bool job_is_late(const struct job *j);
 
 /* Reads it, decides, and hands it on. */
-void job_read(struct job *j, struct rocks_found *found, const char *why);
+void job_read(struct job *j, const struct rocks_found *found, const char *why);
+
+/* Of memory that it holds. */
+size_t job_bytes(const struct job *j);
 
 /* The answer; the job is gone. */
 void job_finish(struct job *j, enum rend_status status);
 
 /* ---- verbs.c ---- */
 
+/* Is it a plain set? */
+bool verb_is_set(const struct job *j);
+
 /* May this be done without a look at what is there? */
 bool verb_is_blind(const struct job *j);
 
-/* Does it change something, whatever is found? */
+/* Does it change something, or may it? */
 bool verb_changes(const struct rend_op *op);
 
 /* Does it need the value? */

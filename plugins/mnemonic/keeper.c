@@ -23,10 +23,10 @@ sum(struct mnemonic *m, const char *property)
 	for (unsigned i = 0; i < m->plan.bins; i++) {
 		struct bin *b = &m->bins[i];
 
-		pthread_rwlock_rdlock(&b->use);
-		if (b->db != NULL)
+		if (bin_enter(b)) {
 			all += rocks_number(b->db, property);
-		pthread_rwlock_unlock(&b->use);
+			bin_leave(b);
+		}
 	}
 	return all;
 }
@@ -45,7 +45,7 @@ keeper_is_full(const struct keeper *k)
 	const struct mnemonic *m = k->store;
 
 	return m->plan.rocks.compaction != ROCKS_FIFO &&
-	       __atomic_load_n(&k->numbers.bytes, __ATOMIC_RELAXED) > m->conf->size;
+	       __atomic_load_n(&k->numbers.bytes, __ATOMIC_RELAXED) > m->plan.size;
 }
 
 /* Until it is woken, or so late.  true: it is not to end. */

@@ -2,14 +2,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "checkpoint.h"
 #include "job.h"
 
 /* Locks of keys. */
 #define STRIPES 4096
 
 /* ns that the disk gets to let go of what it was asked, when the store ends. */
-#define LET_GO 10000000000ULL
+#define LET_GO	 10000000000ULL
+#define LET_GO_2 2000000000ULL /* after it was drained */
+#define NS_PER_S 1000000000ULL
 
 static const struct rend_option options[] = {
 	REND_OPTION("path", REND_STRING, mnemonic_conf, path, NULL, NULL,
@@ -40,7 +44,7 @@ static const struct rend_option options[] = {
 	    "Threads that read.  0: four for each processor, 4 to 64."),
 	REND_OPTION("jobs", REND_INT, mnemonic_conf, jobs, "0", "0..64",
 	    "Threads that write files and merge them.  0: as many as processors, 2 to 16."),
-	REND_OPTION("rate", REND_SIZE, mnemonic_conf, rate, "0", NULL,
+	REND_OPTION("rate", REND_SIZE, mnemonic_conf, rate, "0", "0..1TiB",
 	    "Bytes a second that those write at most.  0: no bound."),
 	REND_OPTION("queue", REND_SIZE, mnemonic_conf, queue, "16MiB", "64KiB..",
 	    "Bytes of changes that wait at each bin; what comes then is answered with SERVER_ERROR busy."),
@@ -72,17 +76,17 @@ claims(const void *conf, unsigned nth)
 
 /* ---- the folder ---- */
 
-/* What an earlier one left there, of so many bins. */
+/* What an earlier one left there. */
 static void
-remove_bins(const struct mnemonic *m, unsigned bins)
+remove_bins(const struct mnemonic *m)
 {
 	char why[WHY_MAX];
 
 	folder_forget(&m->folder);
-	for (unsigned i = 0; i < bins; i++) {
+	for (unsigned i = 0; i < BINS_MOST; i++) {
 		char *dir = folder_bin(&m->folder, i);
 
-		if (dir != NULL)
+		if (dir != NULL && access(dir, F_OK) == 0)
 			rocks_destroy(m->common, dir, why);
 		free(dir);
 	}
@@ -163,7 +167,6 @@ unmake(struct mnemonic *m)
 		struct instance *inst = m->instances;
 
 		m->instances = inst->next;
-		pthread_cond_destroy(&inst->empty);
 		pthread_mutex_destroy(&inst->lock);
 		free(inst);
 	}
@@ -212,7 +215,7 @@ start(struct mnemonic *m, bool new, struct rend_error *err)
 	unsigned odd;
 
 	m->open = true;
-	if (versions_open(&m->versions, &m->folder, m->plan.bins, m->conf->keep, &odd, err) != 0)
+	if (versions_open(&m->versions, &m->folder, m->plan.bins, new, m->conf->keep, &odd, err) != 0)
 		return -1;
 	m->numbered = true;
 	if (odd > 0)
@@ -236,14 +239,32 @@ close_bins(void *arg)
 	struct mnemonic *m = arg;
 
 	for (unsigned i = 0; i < m->plan.bins; i++)
-		bin_close(&m->bins[i], bin_state(&m->bins[i]) == BIN_OPEN);
+		m->lost |= !bin_close(&m->bins[i]);
 	return NULL;
+}
+
+/* Those whose op was answered when its worker ended go on: they hand each other keys, so all threads are there until there are none. */
+static bool
+await_jobs(struct mnemonic *m, uint64_t deadline)
+{
+	static const struct timespec moment = { .tv_nsec = 1000000 };
+
+	while (__atomic_load_n(&m->live, __ATOMIC_ACQUIRE) != 0) {
+		if (rend_now() >= deadline)
+			return false;
+		nanosleep(&moment, NULL);
+	}
+	return true;
 }
 
 static bool
 stop_threads(struct mnemonic *m, uint64_t deadline)
 {
-	bool ended = keeper_stop(&m->keeper, deadline);
+	bool ended;
+
+	if (!await_jobs(m, deadline))
+		return false;
+	ended = keeper_stop(&m->keeper, deadline);
 
 	ended &= readers_stop(&m->readers, deadline);
 	for (unsigned i = 0; i < m->plan.bins; i++)
@@ -255,22 +276,14 @@ stop_threads(struct mnemonic *m, uint64_t deadline)
 static bool
 stop_bins(struct mnemonic *m, uint64_t deadline)
 {
-	uint64_t now = rend_now(), left = deadline > now ? deadline - now : 0;
-	struct timespec at;
+	struct timespec at = { .tv_sec = (time_t)(deadline / NS_PER_S), .tv_nsec = (long)(deadline % NS_PER_S) };
 
 	if (!m->closes && pthread_create(&m->closer, NULL, close_bins, m) != 0) {
 		close_bins(m);
 		return true;
 	}
 	m->closes = true;
-	clock_gettime(CLOCK_REALTIME, &at);
-	at.tv_sec += (time_t)(left / 1000000000);
-	at.tv_nsec += (long)(left % 1000000000);
-	if (at.tv_nsec >= 1000000000) {
-		at.tv_sec++;
-		at.tv_nsec -= 1000000000;
-	}
-	if (pthread_timedjoin_np(m->closer, NULL, &at) != 0)
+	if (pthread_clockjoin_np(m->closer, NULL, CLOCK_MONOTONIC, &at) != 0)
 		return false;
 	m->closes = false;
 	return true;
@@ -298,7 +311,7 @@ close_store(void *store)
 	struct mnemonic *m = store;
 
 	REND_CHECK(m, MNEMONIC_MAGIC);
-	if (stop(m, rend_now() + LET_GO))
+	if (stop(m, rend_now() + (m->drained ? LET_GO_2 : LET_GO)))
 		unmake(m);
 	else
 		rend_log(REND_LOG_ERROR, "mnemonic: the disk of %s does not answer", m->folder.path);
@@ -328,7 +341,7 @@ open_store(void **store, const void *conf, struct rend_node *self, struct rend_e
 		return -1;
 	}
 	if (!made || !m->conf->keep)
-		remove_bins(m, made ? label.bins : m->plan.bins);
+		remove_bins(m);
 	if (start(m, !made || !m->conf->keep, err) != 0) {
 		close_store(m);
 		return -1;
@@ -344,8 +357,9 @@ drain(void *store, uint64_t deadline, struct rend_error *err)
 	struct mnemonic *m = store;
 
 	REND_CHECK(m, MNEMONIC_MAGIC);
+	m->drained = true;
 	if (stop(m, deadline))
-		return 0;
+		return m->lost ? rend_error(err, "%s: some bins could not be kept, and begin empty", m->conf->path) : 0;
 	if (m->plan.rocks.wal == ROCKS_WAL_OFF)
 		return rend_error(err,
 		    "%s could not be closed in time: without a log, what was not written to a file yet is lost",
@@ -411,7 +425,6 @@ attach(void **instp, void *store, struct rend_worker *worker, struct rend_error 
 	inst->store = m;
 	inst->gets_end = &inst->gets;
 	pthread_mutex_init(&inst->lock, NULL);
-	pthread_cond_init(&inst->empty, NULL);
 	pthread_mutex_lock(&m->lock);
 	inst->next = m->instances;
 	m->instances = inst;
@@ -453,6 +466,13 @@ up(void *arg)
 	return false;
 }
 
+static const struct rend_command commands[] = {
+	{ "checkpoint", "FOLDER",
+	    "Copies the store as it is, by links, into a folder that is not there yet, on the same disk.",
+	    checkpoint_run },
+	{ .name = NULL },
+};
+
 static const struct rend_handler mnemonic = {
 	.name = "mnemonic",
 	.doc = "Keeps values in RocksDB.",
@@ -472,6 +492,7 @@ static const struct rend_handler mnemonic = {
 	.claims = claims,
 	.memory = gauges_memory,
 	.drain = drain,
+	.commands = commands,
 	.release = release,
 	.reopen = reopen,
 };

@@ -87,6 +87,8 @@ plan_make(
 	if (made != NULL && fits(c, made, path, err) != 0)
 		return -1;
 	p->bins = made != NULL ? made->bins : c->bins != 0 ? (unsigned)c->bins : bins_for(c->size);
+	p->size = c->size;
+	p->queue = c->queue;
 	p->readers = threads(c->readers, READERS_CORE, READERS_CORE, 64);
 	p->rocks = (struct rocks_options){
 		.compaction = (enum rocks_compaction)c->compaction,
@@ -117,8 +119,8 @@ plan_files(const struct plan *p, uint64_t *has, uint64_t *wants)
 {
 	struct rlimit limit;
 
-	/* Twice the files of a plan, and those beside; connections need theirs, too. */
-	*wants = (uint64_t)p->bins * (2 * RUNS + 16) + 1024;
+	/* At worst each flush stays a file of its own; logs and what is being merged beside them; connections need theirs, too. */
+	*wants = (uint64_t)p->bins * (p->rocks.bin_size / p->rocks.write_buffer + 48) + 1024;
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
 		return true;
 	if (limit.rlim_cur < *wants) {

@@ -19,6 +19,7 @@ struct mnemonic_conf {
 
 struct plan {
 	unsigned bins, readers;
+	uint64_t size, queue; /* bytes */
 	struct rocks_options rocks;
 };
 

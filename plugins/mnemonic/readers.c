@@ -60,7 +60,7 @@ take(struct readers *r, struct job *jobs[ROCKS_MANY])
 }
 
 void
-readers_put(struct readers *r, struct job *jobs)
+readers_put_all(struct readers *r, struct job *jobs)
 {
 	unsigned count = 0;
 
@@ -79,15 +79,11 @@ readers_put(struct readers *r, struct job *jobs)
 	pthread_mutex_unlock(&r->lock);
 }
 
-unsigned
-readers_waiting(struct readers *r)
+void
+readers_put(struct readers *r, struct job *j)
 {
-	unsigned n;
-
-	pthread_mutex_lock(&r->lock);
-	n = r->waiting;
-	pthread_mutex_unlock(&r->lock);
-	return n;
+	j->queue_next = NULL;
+	readers_put_all(r, j);
 }
 
 /* ---- a thread ---- */
@@ -126,30 +122,42 @@ read_open(struct job *jobs[ROCKS_MANY], unsigned n, struct rocks_found found[ROC
 	rend_count(m->counters.multi_keys, n);
 }
 
-/* One that has failed has nothing. */
+/* What is said of one that is not open: it has nothing, or nobody knows yet. */
+static void
+read_closed(struct job *jobs[ROCKS_MANY], unsigned n, enum bin_state state)
+{
+	struct rocks_found found = { .status = state == BIN_EMPTY ? ROCKS_MISS : ROCKS_SHUT };
+
+	for (unsigned i = 0; i < n; i++)
+		job_read(jobs[i], &found, "");
+}
+
 static void
 read_some(struct job *jobs[ROCKS_MANY], unsigned n)
 {
 	struct rocks_found found[ROCKS_MANY];
 	struct bin *bin = jobs[0]->bin;
 	char why[WHY_MAX] = "";
+	unsigned left = 0;
 
 	/* Before it is read: what a flush_all takes away after this is gone with what is made of it. */
 	for (unsigned i = 0; i < n; i++)
-		if (jobs[i]->locked)
-			jobs[i]->stamp = versions_take(bin->versions, bin->nth);
-	pthread_rwlock_rdlock(&bin->use);
-	if (bin_state(bin) == BIN_OPEN)
-		read_open(jobs, n, found, why);
-	else
-		for (unsigned i = 0; i < n; i++)
-			found[i] = (struct rocks_found){ .status = bin_state(bin) == BIN_EMPTY ? ROCKS_MISS
-											       : ROCKS_IO };
-	for (unsigned i = 0; i < n; i++) {
+		if (jobs[i]->locked && !versions_take(bin->versions, bin->nth, &jobs[i]->stamp))
+			job_finish(jobs[i], REND_DOWN);
+		else
+			jobs[left++] = jobs[i];
+	if (left == 0)
+		return;
+	if (!bin_enter(bin)) {
+		read_closed(jobs, left, bin_state(bin));
+		return;
+	}
+	read_open(jobs, left, found, why);
+	for (unsigned i = 0; i < left; i++) {
 		job_read(jobs[i], &found[i], why);
 		rocks_found_drop(&found[i]);
 	}
-	pthread_rwlock_unlock(&bin->use);
+	bin_leave(bin);
 }
 
 static void *

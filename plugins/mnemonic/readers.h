@@ -38,13 +38,11 @@ struct readers {
 /* 0, or -1: no thread. */
 int readers_start(struct readers *r, unsigned count);
 
-/* jobs: linked by queue_next, of any bins.  Any thread. */
-void readers_put(struct readers *r, struct job *jobs);
+/* One, whatever its queue_next is; or a list, linked by queue_next, of any bins.  Any thread. */
+void readers_put(struct readers *r, struct job *j);
+void readers_put_all(struct readers *r, struct job *jobs);
 
-/* How many wait.  Any thread. */
-unsigned readers_waiting(struct readers *r);
-
-/* No more jobs come, and none is there.  By `deadline`, ns.  false: one waits for the disk still. */
+/* There are no jobs, and none come.  By `deadline`, ns.  false: one waits for the disk still. */
 bool readers_stop(struct readers *r, uint64_t deadline);
 
 #endif

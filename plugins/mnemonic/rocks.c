@@ -117,7 +117,8 @@ set_files(rocksdb_options_t *to, const struct rocks_options *o)
 	rocksdb_options_set_max_open_files(to, -1); /* fifo refuses anything else */
 	rocksdb_options_set_compression(to, compressions[o->compression]);
 	rocksdb_options_set_bytes_per_sync(to, 1 << 20);
-	rocksdb_options_set_wal_recovery_mode(to, rocksdb_point_in_time_recovery);
+	/* A last entry that is not whole was not answered; anything else that is damaged there is said, and nothing older takes its place. */
+	rocksdb_options_set_wal_recovery_mode(to, rocksdb_tolerate_corrupted_tail_records_recovery);
 	rocksdb_options_set_use_direct_reads(to, o->direct);
 	rocksdb_options_set_use_direct_io_for_flush_and_compaction(to, o->direct);
 	rocksdb_options_set_skip_stats_update_on_db_open(to, 1);
@@ -267,7 +268,7 @@ rocks_open(struct rocks **rp, struct rocks_common *c, const char *dir, rocks_dea
 	struct rocks *r = calloc(1, sizeof *r);
 	const rocksdb_options_t *options[1];
 	enum rocks_status status;
-	char *err = NULL;
+	char ignored[WHY_MAX], *err = NULL;
 
 	*rp = NULL;
 	if (r == NULL) {
@@ -284,23 +285,24 @@ rocks_open(struct rocks **rp, struct rocks_common *c, const char *dir, rocks_dea
 	if (status == ROCKS_OK)
 		*rp = r;
 	else
-		rocks_close(&r, false);
+		rocks_close(&r, false, ignored);
 	return status;
 }
 
-void
-rocks_close(struct rocks **rp, bool keeps)
+enum rocks_status
+rocks_close(struct rocks **rp, bool keeps, char why[WHY_MAX])
 {
 	struct rocks *r = *rp;
+	enum rocks_status status = ROCKS_OK;
 
 	*rp = NULL;
 	if (r->db != NULL) {
 		if (keeps && r->common->o.wal == ROCKS_WAL_OFF) {
 			rocksdb_flushoptions_t *wait = rocksdb_flushoptions_create();
-			char why[WHY_MAX], *err = NULL;
+			char *err = NULL;
 
 			rocksdb_flush(r->db, wait, &err);
-			status_of(err, why);
+			status = status_of(err, why);
 			rocksdb_flushoptions_destroy(wait);
 		}
 		rocksdb_cancel_all_background_work(r->db, 1);
@@ -310,6 +312,7 @@ rocks_close(struct rocks **rp, bool keeps)
 	rocksdb_options_destroy(r->options);
 	rocksdb_compactionfilter_destroy(r->filter);
 	free(r);
+	return status;
 }
 
 int

@@ -66,7 +66,7 @@ enum rocks_status rocks_open(
     struct rocks **rp, struct rocks_common *c, const char *dir, rocks_dead_f *dead, void *arg, char why[WHY_MAX]);
 
 /* What is only in memory and in no log (wal = off) is written first, if `keeps`. */
-void rocks_close(struct rocks **rp, bool keeps);
+enum rocks_status rocks_close(struct rocks **rp, bool keeps, char why[WHY_MAX]);
 
 /* Removes its files.  0 or -1. */
 int rocks_destroy(struct rocks_common *c, const char *dir, char why[WHY_MAX]);

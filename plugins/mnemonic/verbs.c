@@ -10,11 +10,17 @@ verb_changes(const struct rend_op *op)
 	return op->verb != REND_GET || (op->ask.mode & (REND_ALSO_TOUCH | REND_VIVIFY));
 }
 
+bool
+verb_is_set(const struct job *j)
+{
+	return j->verb == REND_SET && (j->ask.mode & REND_IF_CAS) == 0;
+}
+
 /* Where old pieces would stay for ever somebody has to look what there is. */
 bool
 verb_is_blind(const struct job *j)
 {
-	return j->verb == REND_SET && (j->ask.mode & REND_IF_CAS) == 0 && j->store->plan.rocks.compaction == ROCKS_FIFO;
+	return verb_is_set(j) && j->store->plan.rocks.compaction == ROCKS_FIFO;
 }
 
 bool
@@ -310,13 +316,14 @@ run_get(struct job *j)
 {
 	uint32_t exptime = (j->ask.mode & REND_ALSO_TOUCH) ? record_exptime(j->ask.exptime) : j->found.exptime;
 	uint8_t flags = j->found.flags;
+	bool wins = j->there && may_win(j); /* once: time goes on */
 
 	if (!j->there)
 		return vivifies(j) ? leave_empty(j) : REND_MISS;
-	if (may_win(j) && !j->locked)
+	if (wins && !j->locked)
 		return VERB_LOCK;
 	answer_hit(j);
-	if (may_win(j)) {
+	if (wins) {
 		flags |= RECORD_SENT;
 		j->answer.signs |= REND_WON;
 	}
@@ -331,6 +338,8 @@ enum rend_status
 verb_run(struct job *j)
 {
 	j->change = NO_CHANGE;
+	rend_value_drop(&j->value);
+	rend_value_drop(&j->answer.value);
 	j->answer = (struct rend_item){ 0 };
 	switch (j->verb) {
 	case REND_GET:

@@ -101,6 +101,7 @@ read_all(struct versions *v, const struct entry *entries, size_t size, unsigned 
 {
 	uint64_t number;
 
+	errno = 0;
 	if (size < 2 * sizeof *entries || !entry_read(&entries[AT_FORMAT], AT_FORMAT, &number) || number != FORMAT ||
 	    !entry_read(&entries[AT_HIGH], AT_HIGH, &v->next))
 		return -1;
@@ -116,8 +117,8 @@ read_all(struct versions *v, const struct entry *entries, size_t size, unsigned 
 }
 
 int
-versions_open(
-    struct versions *v, const struct folder *f, unsigned bins, bool lasts, unsigned *odd, struct rend_error *err)
+versions_open(struct versions *v, const struct folder *f, unsigned bins, bool new, bool lasts, unsigned *odd,
+    struct rend_error *err)
 {
 	struct entry entries[AT_FLOORS + BINS_MOST];
 	char *path = folder_at(f, "STATE");
@@ -127,11 +128,14 @@ versions_open(
 	*odd = 0;
 	v->bins = bins;
 	v->lasts = lasts;
-	v->fd = path == NULL ? -1 : open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	v->fd = path == NULL ? -1 : open(path, O_RDWR | (new ? O_CREAT | O_TRUNC : 0) | O_CLOEXEC, 0600);
 	free(path);
 	n = v->fd < 0 ? -1 : pread(v->fd, entries, sizeof entries, 0);
 	if (n < 0) {
-		rend_error(err, "%s/STATE cannot be read: %s", f->path, strerror(errno));
+		rend_error(err,
+		    "%s/STATE cannot be read: %s; without it nobody knows what was flushed: empty the folder, and it "
+		    "begins anew",
+		    f->path, strerror(errno));
 		if (v->fd >= 0)
 			close(v->fd);
 		return -1;
@@ -139,7 +143,7 @@ versions_open(
 	pthread_mutex_init(&v->lock, NULL);
 	pthread_mutex_init(&v->file, NULL);
 	errno = 0;
-	done = n == 0 ? make(v) : read_all(v, entries, (size_t)n, odd);
+	done = new ? make(v) : read_all(v, entries, (size_t)n, odd);
 	if (done != 0) {
 		rend_error(err, "%s/STATE %s%s", f->path,
 		    errno != 0 ? "cannot be written: "
@@ -149,7 +153,7 @@ versions_open(
 		versions_close(v);
 		return -1;
 	}
-	v->high = v->next + STEP - (n == 0);
+	v->high = new ? STEP : v->next + STEP;
 	return 0;
 }
 
@@ -162,22 +166,30 @@ versions_close(struct versions *v)
 	pthread_mutex_destroy(&v->file);
 }
 
-struct stamp
-versions_take(struct versions *v, unsigned bin)
+/* The lock is held.  Is there a version left? */
+static bool
+has_next(struct versions *v)
 {
-	struct stamp s;
+	if (v->next < v->high)
+		return true;
+	if (write_high(v, v->high + STEP) != 0)
+		return false;
+	__atomic_store_n(&v->high, v->high + STEP, __ATOMIC_RELAXED);
+	return true;
+}
+
+bool
+versions_take(struct versions *v, unsigned bin, struct stamp *s)
+{
+	bool has;
 
 	pthread_mutex_lock(&v->lock);
-	/* Should it not be written, versions go on: they are unique until the next start. */
-	if (v->next >= v->high) {
-		if (write_high(v, v->high + STEP) != 0)
-			rend_log(REND_LOG_WARN, "mnemonic: STATE cannot be written: %s", strerror(errno));
-		v->high += STEP;
-	}
-	s.version = v->next++;
-	s.floor = v->floors[bin];
+	has = has_next(v);
+	if (has)
+		s->version = v->next++;
+	s->floor = v->floors[bin];
 	pthread_mutex_unlock(&v->lock);
-	return s;
+	return has;
 }
 
 uint64_t
@@ -189,12 +201,15 @@ versions_floor(const struct versions *v, unsigned bin)
 static int
 raise_some(struct versions *v, unsigned first, unsigned count)
 {
+	bool has;
+
 	pthread_mutex_lock(&v->lock);
 	for (unsigned i = 0; i < count; i++)
 		set_floor(v, first + i, v->next);
-	v->next++;
+	has = has_next(v);
+	v->next += has;
 	pthread_mutex_unlock(&v->lock);
-	return write_floors(v, first, count);
+	return has ? write_floors(v, first, count) : -1;
 }
 
 int
@@ -207,4 +222,27 @@ int
 versions_raise_all(struct versions *v)
 {
 	return raise_some(v, 0, v->bins);
+}
+
+int
+versions_copy(const struct versions *v, const struct folder *to, struct rend_error *err)
+{
+	struct entry entries[AT_FLOORS + BINS_MOST];
+	size_t size = (AT_FLOORS + v->bins) * sizeof *entries;
+	char *path = folder_at(to, "STATE");
+	int fd = path == NULL ? -1 : open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	bool done;
+
+	free(path);
+	entries[AT_FORMAT] = entry_of(FORMAT, AT_FORMAT);
+	/* Twice the step: one of them may be in hand just now. */
+	entries[AT_HIGH] = entry_of(__atomic_load_n(&v->high, __ATOMIC_RELAXED) + STEP, AT_HIGH);
+	for (unsigned i = 0; i < v->bins; i++)
+		entries[AT_FLOORS + i] = entry_of(versions_floor(v, i), AT_FLOORS + i);
+	done = fd >= 0 && pwrite(fd, entries, size, 0) == (ssize_t)size && fsync(fd) == 0;
+	if (!done)
+		rend_error(err, "%s/STATE cannot be written: %s", to->path, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return done ? 0 : -1;
 }

@@ -30,16 +30,16 @@ struct versions {
 	int fd;
 };
 
-/* Reads it, or makes it.  lasts: for the next start, too.  *odd: floors that could not be read; those bins show nothing.  0, or -1 after rend_error(). */
-int versions_open(
-    struct versions *v, const struct folder *f, unsigned bins, bool lasts, unsigned *odd, struct rend_error *err);
+/* Reads it, or makes it if the store is new.  lasts: for the next start, too.  *odd: floors that could not be read; those bins show nothing.  0, or -1 after rend_error(). */
+int versions_open(struct versions *v, const struct folder *f, unsigned bins, bool new, bool lasts, unsigned *odd,
+    struct rend_error *err);
 void versions_close(struct versions *v);
 
-/* Any thread but a worker: once in 16 million times it waits for the disk. */
+/* Any thread but a worker: once in 16 million times it waits for the disk.  false: that failed, and there are no versions left. */
 struct stamp {
 	uint64_t version, floor;
 };
-struct stamp versions_take(struct versions *v, unsigned bin);
+bool versions_take(struct versions *v, unsigned bin, struct stamp *s);
 
 /* Any thread. */
 uint64_t versions_floor(const struct versions *v, unsigned bin);
@@ -47,5 +47,8 @@ uint64_t versions_floor(const struct versions *v, unsigned bin);
 /* Of one bin, or of all.  0, or -1: it is so, but not for the next start.  Waits for the disk: no worker. */
 int versions_raise(struct versions *v, unsigned bin);
 int versions_raise_all(struct versions *v);
+
+/* A STATE in another folder that says what this one would after a crash now.  0, or -1 after rend_error().  No worker. */
+int versions_copy(const struct versions *v, const struct folder *to, struct rend_error *err);
 
 #endif

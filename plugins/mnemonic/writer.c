@@ -12,6 +12,7 @@
 void
 writer_put(struct writer *w, struct job *j)
 {
+	REND_ASSERT(j->locked);
 	j->queue_next = NULL;
 	pthread_mutex_lock(&w->lock);
 	if (w->first == NULL) {
@@ -23,17 +24,6 @@ writer_put(struct writer *w, struct job *j)
 	w->last = j;
 	w->waiting++;
 	pthread_mutex_unlock(&w->lock);
-}
-
-unsigned
-writer_waiting(struct writer *w)
-{
-	unsigned n;
-
-	pthread_mutex_lock(&w->lock);
-	n = w->waiting;
-	pthread_mutex_unlock(&w->lock);
-	return n;
 }
 
 /* ---- what is written ---- */
@@ -92,10 +82,11 @@ remove_pieces(struct rocks_batch *b, const struct job *j)
 static int
 add_to(struct rocks_batch *b, struct job *j)
 {
+	if (j->change == PUT && put_record(b, j) != 0)
+		return -1;
+	if (j->change == REMOVE)
+		rocks_batch_delete(b, j->key, j->keylen);
 	remove_pieces(b, j);
-	if (j->change == PUT)
-		return put_record(b, j);
-	rocks_batch_delete(b, j->key, j->keylen);
 	return 0;
 }
 
@@ -107,9 +98,20 @@ status_when_empty(const struct job *j)
 {
 	if (j->change == REMOVE)
 		return j->status;
-	if (j->verb == REND_GET || j->verb == REND_TOUCH)
+	switch (j->verb) {
+	case REND_SET:
+	case REND_ADD:
+		return REND_NOT_ADMITTED;
+	case REND_REPLACE:
+	case REND_APPEND:
+	case REND_PREPEND:
+		return (j->ask.mode & REND_VIVIFY) ? REND_NOT_ADMITTED : REND_NOT_STORED;
+	case REND_INCR:
+	case REND_DECR:
+		return (j->ask.mode & REND_VIVIFY) ? REND_NOT_ADMITTED : REND_MISS;
+	default:
 		return REND_MISS;
-	return REND_NOT_ADMITTED;
+	}
 }
 
 static void
@@ -136,7 +138,10 @@ is_ready(struct job *j)
 		return false;
 	}
 	if (verb_is_blind(j)) {
-		j->stamp = versions_take(j->bin->versions, j->bin->nth);
+		if (!versions_take(j->bin->versions, j->bin->nth, &j->stamp)) {
+			job_finish(j, REND_DOWN);
+			return false;
+		}
 		j->status = verb_run(j);
 	} else if (!bin_shows(j->bin, j->stamp.version)) {
 		/* What it was made of is gone since. */
@@ -145,8 +150,13 @@ is_ready(struct job *j)
 	}
 	if (is_full(j)) {
 		rend_count(j->store->counters.refused_full, 1);
-		job_finish(j, REND_NO_MEMORY);
-		return false;
+		if (j->verb != REND_SET) {
+			job_finish(j, REND_NO_MEMORY);
+			return false;
+		}
+		/* A set that is not done leaves nothing older. */
+		j->change = REMOVE;
+		j->status = REND_NO_MEMORY;
 	}
 	return true;
 }
@@ -181,20 +191,22 @@ write_some(struct writer *w, struct rocks_batch *b, struct job *queue)
 	struct mnemonic *m = w->store;
 	struct job *jobs[BATCH_JOBS];
 	enum rocks_status status = ROCKS_IO;
-	bool open;
+	bool open, current = bin_state(bin) == BIN_OPEN; /* nobody else lets it fail */
 	char why[WHY_MAX] = "";
 	unsigned n = gather(b, queue, jobs);
 
 	if (n == 0)
 		return;
-	pthread_rwlock_rdlock(&bin->use);
-	open = bin_state(bin) == BIN_OPEN;
-	if (open)
-		status = rocks_write(bin->db, b, why);
-	pthread_rwlock_unlock(&bin->use);
-	if (open && status != ROCKS_OK) {
+	open = bin_enter(bin);
+	if (open) {
+		/* Should it be open again since they were gathered, their versions are below its floor. */
+		if (current)
+			status = rocks_write(bin->db, b, why);
+		bin_leave(bin);
+	}
+	if (open && current && status != ROCKS_OK && status != ROCKS_BUSY) {
 		rend_count(m->counters.write_errors, 1);
-		bin_fail(bin, status == ROCKS_CORRUPT, why);
+		bin_fail(bin, status == ROCKS_CORRUPT || m->plan.rocks.compaction != ROCKS_FIFO, why);
 		keeper_wake(&m->keeper);
 	}
 	if (status == ROCKS_OK) {
@@ -204,6 +216,8 @@ write_some(struct writer *w, struct rocks_batch *b, struct job *queue)
 	for (unsigned i = 0; i < n; i++)
 		if (status == ROCKS_OK)
 			job_finish(jobs[i], jobs[i]->status);
+		else if (open && (!current || status == ROCKS_BUSY))
+			job_finish(jobs[i], REND_BUSY);
 		else if (open)
 			job_finish(jobs[i], REND_IO); /* some of it may have been written */
 		else
@@ -215,12 +229,12 @@ static struct job *
 take(struct writer *w)
 {
 	struct job *first = w->first, *last = first;
-	size_t bytes = last->item.value.len;
+	size_t bytes = job_bytes(last);
 	unsigned n = 1;
 
 	while (n < BATCH_JOBS && bytes < BATCH_BYTES && last->queue_next != NULL) {
 		last = last->queue_next;
-		bytes += last->item.value.len;
+		bytes += job_bytes(last);
 		n++;
 	}
 	w->first = last->queue_next;

@@ -29,9 +29,7 @@ int writer_start(struct writer *w, struct mnemonic *store);
 /* Any thread.  What is to be changed is in the job. */
 void writer_put(struct writer *w, struct job *job);
 
-unsigned writer_waiting(struct writer *w);
-
-/* No more jobs come, and none is there.  By `deadline`, ns.  false: it waits for the disk still. */
+/* There are no jobs, and none come.  By `deadline`, ns.  false: it waits for the disk still. */
 bool writer_stop(struct writer *w, uint64_t deadline);
 
 #endif

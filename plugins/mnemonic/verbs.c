@@ -1,8 +1,8 @@
 /* What each verb makes of what was found: see job.h.  Nothing here waits. */
 #include <string.h>
 
-#include "digits.h"
 #include "job.h"
+#include "rend/counter.h"
 
 bool
 verb_changes(const struct rend_op *op)
@@ -169,8 +169,8 @@ run_join(struct job *j)
 static bool
 print_number(struct rend_value *value, uint64_t number, size_t least)
 {
-	char digits[DIGITS_MAX], spaces[64];
-	size_t n = digits_write(digits, number);
+	char digits[REND_COUNTER_DIGITS_MAX], spaces[64];
+	size_t n = rend_counter_print(digits, number);
 	bool room = rend_value_copy_in(value, digits, n) == 0;
 
 	memset(spaces, ' ', sizeof spaces);
@@ -207,7 +207,7 @@ read_number(const struct rend_value *old, uint64_t *number)
 	const struct rend_seg *segs = rend_value_segs(old);
 
 	/* Whatever lies in more than one piece is too long for a number. */
-	return old->nsegs == 1 && digits_read(segs[0].p, segs[0].len, number);
+	return old->nsegs == 1 && rend_counter_read(segs[0].p, segs[0].len, number);
 }
 
 /* The digits replace the value; a shorter number keeps its length, with spaces, as in memcached. */
@@ -227,10 +227,7 @@ run_count(struct job *j)
 		return REND_EXISTS;
 	if (!read_number(&j->old, &number))
 		return REND_NOT_A_NUMBER;
-	if (j->verb == REND_INCR)
-		number += j->ask.delta;
-	else
-		number = j->ask.delta > number ? 0 : number - j->ask.delta;
+	number = rend_counter_step(number, j->ask.delta, j->verb == REND_INCR);
 	return put_number(j, number, j->old_len, j->found.cflags,
 	    (j->ask.mode & REND_ALSO_TOUCH) ? record_exptime(j->ask.exptime) : j->found.exptime);
 }

@@ -159,6 +159,53 @@ def pending(turn, n, key):
     return (n,) if turn else ()
 
 
+def test_beside_flush_all():
+    """Several clients at once, each with many requests under way, beside one that takes everything away: what is seen is whole."""
+    v = b"0123456789" * 20
+    with Rend(conf(folder(), 'wal = "sync";')) as rend:
+        clients, flusher = [rend.client() for _ in range(3)], rend.client()
+        for turn in range(20):
+            for c in clients:
+                c.say(b"".join(b"add k%d 5 0 200\r\n%s\r\nappend k%d 0 0 1\r\nx\r\nget k%d\r\nincr n 1\r\ndelete k%d\r\n" % (k, v, k, k, k)
+                               for k in range(8)))
+            flusher.ask(b"flush_all\r\n" * 3 + b"add n 0 0 1\r\n1\r\n", b"OK\r\n" * 3).line()
+            for c in clients:
+                for k in range(8):
+                    assert c.line() in (b"STORED", b"NOT_STORED") and c.line() in (b"STORED", b"NOT_STORED")
+                    line = c.line()
+                    if line != b"END":
+                        assert line.startswith(b"VALUE k%d 5 " % k), line
+                        got = c.line()
+                        # Several clients append to one.
+                        assert len(got) == int(line.split()[3]) and got.startswith(v) and got.strip(b"x") == v, got
+                        c.hear(b"END\r\n")
+                    line = c.line()
+                    assert line == b"NOT_FOUND" or line.isdigit(), line
+                    assert c.line() in (b"DELETED", b"NOT_FOUND")
+        for c in clients + [flusher]:
+            c.close()
+
+
+def test_a_state_that_is_gone():
+    path = folder()
+    with Rend(conf(path)) as rend, rend.client() as c:
+        put(c, 1)
+        c.ask(b"flush_all\r\n", b"OK\r\n")
+    os.rename(path + "/STATE", path + "/kept")
+    said = refused(conf(path))
+    assert f"{path}/STATE cannot be read" in said and "empty the folder, and it begins anew" in said, said
+    with open(path + "/kept", "rb") as f:
+        state = f.read()
+    # The floor of the first bin: it shows nothing of what it had; the others do.
+    with open(path + "/STATE", "wb") as f:
+        f.write(state[:32] + b"\0" + state[33:])
+    with Rend(conf(path)) as rend, rend.client() as c:
+        assert rend.said("STATE is damaged: 1 of 2 bins show nothing of what they had"), rend.tail()
+        assert set(found(c).values()) == {None}
+        put(c, 2)
+        assert found(c) == dict.fromkeys(range(KEYS), 2)
+
+
 def test_one_folder_is_for_one_process():
     path = folder()
     with Rend(conf(path)) as rend, rend.client() as c:

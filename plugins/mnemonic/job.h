@@ -49,10 +49,11 @@ struct mnemonic {
 	struct keys *keys;
 	uint64_t live; /* jobs that there are; atomic */
 	bool drained;
-	bool lost;     /* something could not be kept: the closer's, then who waited for it */
-	bool open;     /* it has its folder */
-	bool numbered; /* and its versions */
-	bool closes;   /* by the closer */
+	bool lost;	  /* something could not be kept: the closer's, then who waited for it */
+	bool open;	  /* it has its folder */
+	bool numbered;	  /* and its versions */
+	bool closes;	  /* by the closer */
+	uint64_t closing; /* 1: it is at it; atomic */
 	pthread_t closer;
 
 	pthread_mutex_t lock;	    /* of what follows */

@@ -13,7 +13,6 @@
 /* ns that the disk gets to let go of what it was asked, when the store ends. */
 #define LET_GO	 10000000000ULL
 #define LET_GO_2 2000000000ULL /* after it was drained */
-#define NS_PER_S 1000000000ULL
 
 static const struct rend_option options[] = {
 	REND_OPTION("path", REND_STRING, mnemonic_conf, path, NULL, NULL,
@@ -240,16 +239,17 @@ close_bins(void *arg)
 
 	for (unsigned i = 0; i < m->plan.bins; i++)
 		m->lost |= !bin_close(&m->bins[i]);
+	__atomic_store_n(&m->closing, 0, __ATOMIC_RELEASE);
 	return NULL;
 }
 
-/* Those whose op was answered when its worker ended go on: they hand each other keys, so all threads are there until there are none. */
+/* Until it is so, or the deadline.  At an end alone, so that nobody has to tell. */
 static bool
-await_jobs(struct mnemonic *m, uint64_t deadline)
+await(const uint64_t *number, uint64_t deadline)
 {
 	static const struct timespec moment = { .tv_nsec = 1000000 };
 
-	while (__atomic_load_n(&m->live, __ATOMIC_ACQUIRE) != 0) {
+	while (__atomic_load_n(number, __ATOMIC_ACQUIRE) != 0) {
 		if (rend_now() >= deadline)
 			return false;
 		nanosleep(&moment, NULL);
@@ -257,12 +257,13 @@ await_jobs(struct mnemonic *m, uint64_t deadline)
 	return true;
 }
 
+/* Jobs whose op was answered when its worker ended go on, and hand each other keys: so all threads are there until there are none. */
 static bool
 stop_threads(struct mnemonic *m, uint64_t deadline)
 {
 	bool ended;
 
-	if (!await_jobs(m, deadline))
+	if (!await(&m->live, deadline))
 		return false;
 	ended = keeper_stop(&m->keeper, deadline);
 
@@ -276,15 +277,17 @@ stop_threads(struct mnemonic *m, uint64_t deadline)
 static bool
 stop_bins(struct mnemonic *m, uint64_t deadline)
 {
-	struct timespec at = { .tv_sec = (time_t)(deadline / NS_PER_S), .tv_nsec = (long)(deadline % NS_PER_S) };
-
-	if (!m->closes && pthread_create(&m->closer, NULL, close_bins, m) != 0) {
-		close_bins(m);
-		return true;
+	if (!m->closes) {
+		m->closing = 1;
+		if (pthread_create(&m->closer, NULL, close_bins, m) != 0) {
+			close_bins(m);
+			return true;
+		}
 	}
 	m->closes = true;
-	if (pthread_clockjoin_np(m->closer, NULL, CLOCK_MONOTONIC, &at) != 0)
+	if (!await(&m->closing, deadline))
 		return false;
+	pthread_join(m->closer, NULL);
 	m->closes = false;
 	return true;
 }

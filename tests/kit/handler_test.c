@@ -190,7 +190,7 @@ mnemonic(bool later, const char *more)
 	snprintf(options, sizeof options,
 	    "path=%s/mnemonic size=16MiB bins=2 readers=2 write_buffer=256KiB timeout=20s keep=false %s",
 	    at == NULL ? folder("TMPDIR", "/tmp") : at, more);
-	o = run(path, options, later, SECONDS, NULL, NULL);
+	o = run(path, options, later, 3 * SECONDS, NULL, NULL);
 	if (at != NULL) {
 		snprintf(remove, sizeof remove, "rm -rf %s", at);
 		assert_int_equal(system(remove), 0);

@@ -45,7 +45,7 @@ note(void *arg, const char *behaviour, enum verdict verdict, const char *reason)
 		print_error("%s: %s\n", behaviour, reason);
 }
 
-#define OPTIONS_MOST 8
+#define OPTIONS_MOST 10
 
 /* options: one, or several with spaces between them. */
 static struct outcome
@@ -171,6 +171,50 @@ ssd_later_by_threads(void **state)
 }
 #endif
 
+#ifdef WITH_MNEMONIC
+#define MNEMONIC_LEAST 60
+#define MNEMONIC_NOT   13 /* as ssd */
+
+/*
+ * Memtables so small that what is read comes from files, too.  RocksDB syncs ten files each time that it is opened, so where there is a file system
+ * in memory they are there.
+ */
+static void
+mnemonic(bool later, const char *more)
+{
+	char path[4096], options[4096], in_memory[] = "/dev/shm/rend-kit.XXXXXX", remove[64];
+	const char *at = mkdtemp(in_memory);
+	struct outcome o;
+
+	snprintf(path, sizeof path, "%s/mnemonic.so", folder("REND_PLUGINS", ".libs"));
+	snprintf(options, sizeof options,
+	    "path=%s/mnemonic size=16MiB bins=2 readers=2 write_buffer=256KiB timeout=20s keep=false %s",
+	    at == NULL ? folder("TMPDIR", "/tmp") : at, more);
+	o = run(path, options, later, 3 * SECONDS, NULL, NULL);
+	if (at != NULL) {
+		snprintf(remove, sizeof remove, "rm -rf %s", at);
+		assert_int_equal(system(remove), 0);
+	}
+	assert_int_equal(o.failed, 0);
+	assert_int_equal(o.skipped, MNEMONIC_NOT);
+	assert_true(o.passed >= MNEMONIC_LEAST);
+}
+
+#ifndef __SANITIZE_THREAD__
+static void
+mnemonic_by_default(void **state)
+{
+	mnemonic(false, "");
+}
+#endif
+
+static void
+mnemonic_later_merging(void **state)
+{
+	mnemonic(true, "compaction=level");
+}
+#endif
+
 static void
 broken_path(char *path, size_t size, const char *name)
 {
@@ -284,6 +328,12 @@ main(void)
 		cmocka_unit_test(inmem_full),
 #endif
 		cmocka_unit_test(inmem_evicting_later),
+#ifdef WITH_MNEMONIC
+#ifndef __SANITIZE_THREAD__
+		cmocka_unit_test(mnemonic_by_default),
+#endif
+		cmocka_unit_test(mnemonic_later_merging),
+#endif
 #ifdef WITH_SSD
 #ifndef __SANITIZE_THREAD__
 		cmocka_unit_test(ssd_by_default),

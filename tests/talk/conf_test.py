@@ -659,6 +659,8 @@ def test_the_tables_in_the_papers_are_the_programs():
     assert plugins <= names, f"not in docs/config.md: {plugins - names}"
     with Folder() as f:
         for name, table in found:
+            if name == "mnemonic" and name not in plugins:
+                continue  # built only where librocksdb is
             got = f.run("--describe", name)
             exits(got, 0)
             lines = [line for line in got.stdout.splitlines(True) if line.startswith("|")]
@@ -672,7 +674,10 @@ def test_the_examples_are_good():
     with Folder() as f:
         for path in paths:
             with open(path) as example:
-                name = f.write(os.path.basename(path), example.read())
+                text = example.read()
+            if 'plugin = "mnemonic"' in text and not os.path.exists(os.path.join(PLUGINS, "mnemonic.so")):
+                continue  # built only where librocksdb is
+            name = f.write(os.path.basename(path), text)
             got = f.run("-t", "-c", name)
             assert got.returncode == 0 and got.stderr == "", f"{name}: {got.stderr}"
 

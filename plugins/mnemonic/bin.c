@@ -1,0 +1,234 @@
+/* One database: see bin.h. */
+#include "bin.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "record.h"
+#include "rend/plugin.h"
+
+#define PAUSE_FIRST 500000000ULL   /* ns between two tries to open it */
+#define PAUSE_MOST  30000000000ULL /* and after many */
+#define ROOM_TIMES  16		   /* 64 KiB */
+#define PATIENCE_S  1		   /* seconds that those may take who use it still */
+
+void
+bin_init(struct bin *b, unsigned nth, char *dir, struct versions *versions, struct rocks_common *common)
+{
+	pthread_rwlockattr_t attr;
+
+	*b = (struct bin){ .nth = nth, .dir = dir, .versions = versions, .common = common };
+	pthread_rwlockattr_init(&attr);
+	/* Who mends it is not to wait for those who come all the time. */
+	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(&b->use, &attr);
+	pthread_rwlockattr_destroy(&attr);
+}
+
+void
+bin_fini(struct bin *b)
+{
+	pthread_rwlock_destroy(&b->use);
+	free(b->dir);
+}
+
+/* RocksDB's threads, while they merge files. */
+static bool
+is_dead(void *arg, const char *key, size_t keylen, const char *p, size_t len)
+{
+	const struct bin *b = arg;
+	struct record r;
+
+	if (record_is_piece(key, keylen))
+		return !bin_shows(b, record_piece_version(key)) ||
+		       rend_expired(record_piece_exptime(p, len), rend_wall());
+	if (record_read(p, len, &r) == 0)
+		return false; /* whoever reads it says so */
+	return !bin_shows(b, r.version) || rend_expired(r.exptime, rend_wall());
+}
+
+/* Out of the way, to be looked at; what was put aside before is gone then. */
+static int
+put_aside(struct bin *b)
+{
+	char *aside = NULL, ignored[WHY_MAX];
+	int done = asprintf(&aside, "%s.damaged", b->dir) < 0 ? -1 : rename(b->dir, aside);
+
+	if (done != 0 && aside != NULL && (errno == ENOTEMPTY || errno == EEXIST)) {
+		rocks_destroy(b->common, aside, ignored);
+		done = rename(b->dir, aside);
+	}
+	free(aside);
+	return done;
+}
+
+/* Can files grow there?  As much as RocksDB writes to its log when it is opened, and some more. */
+static bool
+has_room(const struct bin *b, char why[WHY_MAX])
+{
+	static const char some[64 << 10];
+	char *path = NULL;
+	int fd = asprintf(&path, "%s.room", b->dir) < 0 ? -1
+							: open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	bool room = fd >= 0;
+
+	for (int i = 0; room && i < ROOM_TIMES; i++) {
+		errno = ENOSPC; /* what a write that is not whole does not say */
+		room = write(fd, some, sizeof some) == sizeof some;
+	}
+	if (!room)
+		snprintf(why, WHY_MAX, "a megabyte cannot be written there: %s", strerror(errno));
+	if (fd >= 0) {
+		close(fd);
+		unlink(path);
+	}
+	free(path);
+	return room;
+}
+
+int
+bin_open(struct bin *b, bool *damaged, char why[WHY_MAX])
+{
+	enum rocks_status status;
+	char again[WHY_MAX];
+
+	*damaged = false;
+	if (!has_room(b, why))
+		return -1;
+	status = rocks_open(&b->db, b->common, b->dir, is_dead, b, why);
+	*damaged = status == ROCKS_CORRUPT;
+	if (*damaged && put_aside(b) == 0)
+		status = rocks_open(&b->db, b->common, b->dir, is_dead, b, again);
+	return status == ROCKS_OK ? 0 : -1;
+}
+
+enum bin_state
+bin_state(const struct bin *b)
+{
+	return (enum bin_state)__atomic_load_n(&b->state, __ATOMIC_ACQUIRE);
+}
+
+static void
+set_state(struct bin *b, enum bin_state state)
+{
+	__atomic_store_n(&b->state, state, __ATOMIC_RELEASE);
+}
+
+/* Nothing of what it has is shown from now on, and after the next start. */
+static void
+forget(struct bin *b)
+{
+	if (versions_raise(b->versions, b->nth) == 0)
+		set_state(b, BIN_EMPTY);
+}
+
+bool
+bin_enter(struct bin *b)
+{
+	if (bin_state(b) != BIN_OPEN || pthread_rwlock_tryrdlock(&b->use) != 0)
+		return false;
+	if (bin_state(b) == BIN_OPEN && b->db != NULL)
+		return true;
+	pthread_rwlock_unlock(&b->use);
+	return false;
+}
+
+void
+bin_leave(struct bin *b)
+{
+	pthread_rwlock_unlock(&b->use);
+}
+
+bool
+bin_close(struct bin *b)
+{
+	bool open = bin_state(b) == BIN_OPEN, kept = open;
+	char why[WHY_MAX] = "it had failed";
+
+	if (b->db != NULL)
+		kept = rocks_close(&b->db, open, why) == ROCKS_OK && open;
+	else if (open)
+		return true; /* it never was */
+	if (kept || bin_state(b) == BIN_EMPTY)
+		return true;
+	if (versions_raise(b->versions, b->nth) == 0)
+		rend_log(
+		    REND_LOG_ERROR, "mnemonic: %s could not be closed as it should (%s): it begins empty", b->dir, why);
+	else
+		rend_log(REND_LOG_ERROR,
+		    "mnemonic: %s could not be closed as it should (%s), nor could that be noted: what it has may be "
+		    "older "
+		    "than what was answered",
+		    b->dir, why);
+	return false;
+}
+
+void
+bin_fail(struct bin *b, bool damaged, const char *why)
+{
+	if (bin_state(b) != BIN_OPEN)
+		return;
+	b->damaged = damaged;
+	b->pause = b->mend_at = 0;
+	set_state(b, BIN_SHUT);
+	rend_log(REND_LOG_ERROR,
+	    "mnemonic: %s failed, %s(%s): what it had is not shown any more, and nothing is stored in it until it "
+	    "could be "
+	    "made anew, which is tried",
+	    b->dir, strstr(why, "No space left") != NULL ? "because the disk is full " : "", why);
+}
+
+static bool
+lock_for_change(struct bin *b)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += PATIENCE_S;
+	return pthread_rwlock_clockwrlock(&b->use, CLOCK_MONOTONIC, &until) == 0;
+}
+
+static void
+rest(struct bin *b)
+{
+	b->pause = b->pause == 0 ? PAUSE_FIRST : b->pause * 2 < PAUSE_MOST ? b->pause * 2 : PAUSE_MOST;
+	b->mend_at = rend_now() + b->pause;
+}
+
+void
+bin_mend(struct bin *b)
+{
+	char why[WHY_MAX] = "";
+	bool damaged;
+	int done;
+
+	if (bin_state(b) == BIN_OPEN || rend_now() < b->mend_at)
+		return;
+	rest(b);
+	if (bin_state(b) == BIN_SHUT)
+		forget(b);
+	if (bin_state(b) == BIN_SHUT || !lock_for_change(b))
+		return;
+	if (b->db != NULL)
+		rocks_close(&b->db, false, why);
+	/* Nothing of it is shown any more, so it is only in the way; but what is damaged somebody may want to see. */
+	if (b->damaged && put_aside(b) == 0) {
+		rend_log(REND_LOG_WARN, "mnemonic: the files of %s are in %s.damaged now", b->dir, b->dir);
+		b->damaged = false;
+	} else if (!b->damaged) {
+		rocks_destroy(b->common, b->dir, why);
+	}
+	done = bin_open(b, &damaged, why);
+	pthread_rwlock_unlock(&b->use);
+	if (done != 0) {
+		rend_log(REND_LOG_WARN, "mnemonic: %s cannot be opened again yet: %s", b->dir, why);
+		return;
+	}
+	rend_log(REND_LOG_INFO, "mnemonic: %s is open again, and empty", b->dir);
+	set_state(b, BIN_OPEN);
+}

@@ -1,0 +1,36 @@
+/* What rend.conf says of a store, and what follows from it. */
+#ifndef MNEMONIC_PLAN_H
+#define MNEMONIC_PLAN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "folder.h"
+#include "rocks.h"
+
+struct mnemonic_conf {
+	const char *path;
+	uint64_t size, write_buffer, cache, block, queue, rate;
+	int64_t bins, readers, jobs, filter_bits;
+	uint64_t timeout;
+	int compaction, wal, filter, compression;
+	bool direct, keep;
+};
+
+struct plan {
+	unsigned bins, readers;
+	uint64_t size, queue; /* bytes */
+	struct rocks_options rocks;
+};
+
+/* "fifo", ... */
+const char *plan_compaction(int compaction);
+
+/* Can it be?  made: how the folder was made; NULL: it is new, or nobody has looked.  0, or -1 after rend_error(). */
+int plan_make(
+    struct plan *p, const struct mnemonic_conf *c, const struct label *made, const char *path, struct rend_error *err);
+
+/* Raises the limit of open files as far as it goes: RocksDB keeps all of its files open.  false: it may be too few. */
+bool plan_files(const struct plan *p, uint64_t *has, uint64_t *wants);
+
+#endif

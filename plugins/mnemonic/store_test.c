@@ -1,0 +1,218 @@
+/* A store from inside: a copy of it while it runs, and changes that a flush_all takes the ground from. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../../tests/kit/rig.h"
+
+#define KEYS   50
+#define ROUNDS 300
+
+struct place {
+	char root[64], plugin[4096], path[128];
+	const char *options[6];
+	struct handler_kit kit;
+};
+
+/* In memory where there is a file system for that: RocksDB syncs a lot. */
+static void
+place_make(struct place *p)
+{
+	const char *dir = getenv("REND_PLUGINS");
+
+	strcpy(p->root, "/dev/shm/rend-store.XXXXXX");
+	if (mkdtemp(p->root) == NULL) {
+		strcpy(p->root, "/tmp/rend-store.XXXXXX");
+		assert_non_null(mkdtemp(p->root));
+	}
+	snprintf(p->plugin, sizeof p->plugin, "%s/mnemonic.so", dir == NULL ? ".libs" : dir);
+}
+
+static struct rig *
+place_open(struct place *p, const char *name, int seats)
+{
+	struct rig *r = calloc(1, sizeof *r);
+	struct rend_error err = { 0 };
+
+	snprintf(p->path, sizeof p->path, "path=%s/%s", p->root, name);
+	p->options[0] = p->path;
+	p->options[1] = "size=16MiB";
+	p->options[2] = "bins=2";
+	p->options[3] = "readers=2";
+	p->options[4] = "timeout=60s";
+	p->kit = (struct handler_kit){ .plugin = p->plugin, .options = p->options, .option_count = 5, .seconds = 600 };
+	if (rig_make(r, &p->kit, seats, &err) != 0 || rig_open(r, &err) != 0)
+		fail_msg("%s", err.text);
+	return r;
+}
+
+static void
+place_remove(struct place *p)
+{
+	char remove[96];
+
+	snprintf(remove, sizeof remove, "rm -rf %s", p->root);
+	assert_int_equal(system(remove), 0);
+}
+
+static enum rend_status
+ask(struct seat *s, unsigned verb, const char *key, const char *value, char *got, size_t size)
+{
+	struct ask *a = ask_new(s, verb, key, verb == REND_FLUSH_ALL ? 0 : strlen(key));
+	enum rend_status status;
+
+	a->op->ask.want = verb == REND_GET ? REND_WANT_VALUE : 0;
+	if (value != NULL)
+		ask_piece(a, value, strlen(value));
+	status = ask_wait(a);
+	if (got != NULL)
+		got[rend_value_copy_out(&a->op->item.value, 0, got, size - 1)] = '\0';
+	ask_drop(a);
+	return status;
+}
+
+/* ---- a copy ---- */
+
+static void
+fill(struct seat *s, const char *what)
+{
+	char key[16];
+
+	for (int i = 0; i < KEYS; i++) {
+		snprintf(key, sizeof key, "key%d", i);
+		assert_int_equal(ask(s, REND_SET, key, what, NULL, 0), REND_OK);
+	}
+}
+
+static void
+told(struct rig *r, const char *folder)
+{
+	const struct rend_command *c = r->handler->commands;
+	const char *argv[] = { "checkpoint", folder, NULL }, *one[] = { "checkpoint", NULL };
+	struct rend_error err = { 0 };
+	char said[256] = "";
+	FILE *out = fmemopen(said, sizeof said, "w");
+
+	assert_string_equal(c->name, "checkpoint");
+	assert_int_equal(c->run(r->node->store, 1, one, out, &err), -1);
+	assert_int_equal(c->run(r->node->store, 2, argv, out, &err), 0);
+	assert_int_equal(c->run(r->node->store, 2, argv, out, &err), -1);
+	assert_non_null(strstr(err.text, "cannot be made: File exists"));
+	fclose(out);
+	assert_non_null(strstr(said, "has 2 bins"));
+}
+
+static void
+a_copy_is_a_store(void **state)
+{
+	struct place p;
+	struct rig *r;
+	char copy[96], key[16], got[16];
+
+	place_make(&p);
+	snprintf(copy, sizeof copy, "%s/copy", p.root);
+	r = place_open(&p, "store", 1);
+	seat_enter(&r->seats[0]);
+	fill(&r->seats[0], "gone");
+	assert_int_equal(ask(&r->seats[0], REND_FLUSH_ALL, "", NULL, NULL, 0), REND_OK);
+	assert_int_equal(ask(&r->seats[0], REND_SET, "more", "v", NULL, 0), REND_OK);
+	told(r, copy);
+	fill(&r->seats[0], "later");
+	seat_leave(&r->seats[0]);
+	rig_close(r);
+	free(r);
+
+	/* Not at the first seat: who comes there tries what the handler has, flush_all too. */
+	r = place_open(&p, "copy", 2);
+	seat_enter(&r->seats[1]);
+	assert_int_equal(ask(&r->seats[1], REND_GET, "more", NULL, got, sizeof got), REND_OK);
+	assert_string_equal(got, "v");
+	for (int i = 0; i < KEYS; i++) {
+		snprintf(key, sizeof key, "key%d", i);
+		assert_int_equal(ask(&r->seats[1], REND_GET, key, NULL, NULL, 0), REND_MISS);
+	}
+	fill(&r->seats[1], "new");
+	seat_leave(&r->seats[1]);
+	rig_close(r);
+	free(r);
+	place_remove(&p);
+}
+
+/* ---- beside a flush_all ---- */
+
+static int stop;
+
+static void *
+flushes(void *arg)
+{
+	struct seat *s = arg;
+
+	seat_enter(s);
+	while (!__atomic_load_n(&stop, __ATOMIC_ACQUIRE))
+		EXPECT(ask(s, REND_FLUSH_ALL, "", NULL, NULL, 0) == REND_OK, "a flush_all failed");
+	seat_leave(s);
+	return NULL;
+}
+
+/* It is what was answered, or gone. */
+static void
+is_whole(struct seat *s, const char *should)
+{
+	char got[32];
+	enum rend_status status = ask(s, REND_GET, "k", NULL, got, sizeof got);
+
+	if (status != REND_MISS && (status != REND_OK || strcmp(got, should) != 0))
+		fail_msg("%s: \"%s\", and it should be \"%s\"", rend_status_name(status), got, should);
+}
+
+static void
+a_change_beside_a_flush_all_is_whole_or_gone(void **state)
+{
+	struct place p;
+	struct rig *r;
+	pthread_t thread;
+
+	place_make(&p);
+	r = place_open(&p, "store", 2);
+	stop = 0;
+	assert_int_equal(pthread_create(&thread, NULL, flushes, &r->seats[1]), 0);
+	seat_enter(&r->seats[0]);
+	for (int i = 0; i < ROUNDS; i++) {
+		struct seat *s = &r->seats[0];
+
+		ask(s, REND_DELETE, "k", NULL, NULL, 0);
+		if (ask(s, REND_ADD, "k", "0123456789", NULL, 0) == REND_OK)
+			is_whole(s, "0123456789");
+		if (ask(s, REND_APPEND, "k", "ab", NULL, 0) == REND_OK)
+			is_whole(s, "0123456789ab");
+		else
+			is_whole(s, "nothing");
+		if (ask(s, REND_REPLACE, "k", "another", NULL, 0) == REND_OK)
+			is_whole(s, "another");
+	}
+	__atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
+	seat_leave(&r->seats[0]);
+	pthread_join(thread, NULL);
+	rig_close(r);
+	free(r);
+	place_remove(&p);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_copy_is_a_store),
+		cmocka_unit_test(a_change_beside_a_flush_all_is_whole_or_gone),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

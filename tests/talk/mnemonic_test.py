@@ -1,0 +1,345 @@
+#!/usr/bin/python3
+"""Values in RocksDB: clients see a memcached; what was answered is there again after an end of whatever kind; what goes wrong is said."""
+import glob
+import os
+import resource
+import shutil
+import signal
+import tempfile
+
+import harness
+from harness import Rend, wait_for
+
+KEYS = 60
+ROUNDS = 200 if os.environ.get("REND_TEST_LONG") else 3
+
+
+def conf(path, more="", policy='main = { plugin = "l1only"; l1 = "disk"; };', others="", size="16MiB", bins="bins = 2;"):
+    return f"""
+item_size_max = "8MiB";
+handlers = {{ disk = {{ plugin = "mnemonic"; path = "{path}"; size = "{size}"; {bins} readers = 2; jobs = 2; timeout = "20s"; {more} }}; {others} }};
+policies = {{ {policy} }};
+listeners = ( {{ port = 0; policy = "main"; }} );
+"""
+
+
+TIERS = {"policy": 'main = { plugin = "l1l2"; l1 = "mem"; l2 = "disk"; };', "others": 'mem = { plugin = "inmem"; memory = "4MiB"; };'}
+
+
+def folder():
+    """In memory, where there is such a file system: RocksDB syncs a lot when it is opened.  harness.main() has no use for it afterwards."""
+    at = "/dev/shm" if os.access("/dev/shm", os.W_OK) else os.environ.get("TMPDIR")
+    path = tempfile.mkdtemp(prefix="rend-mnemonic.", dir=at)
+    FOLDERS.append(path)
+    return os.path.join(path, "disk")
+
+
+FOLDERS = []
+
+
+def value(key, n):
+    """Says whose it is, and which write."""
+    return b"%d.%d." % (key, n) + bytes(65 + (key + n + i) % 26 for i in range(key * 37 % 3000))
+
+
+def put(c, n, keys=range(KEYS)):
+    for key in keys:
+        v = value(key, n)
+        c.ask(b"set key%d %d 0 %d\r\n" % (key, n, len(v)) + v + b"\r\n", b"STORED\r\n")
+
+
+def found(c, keys=range(KEYS)):
+    """For each key the write that is there, or None; its bytes are that write's."""
+    got = {}
+    for key in keys:
+        c.say(b"get key%d\r\n" % key)
+        line = c.line()
+        if line == b"END":
+            got[key] = None
+            continue
+        n = int(line.split()[2])
+        v = value(key, n)
+        assert line == b"VALUE key%d %d %d" % (key, n, len(v)), line
+        c.hear(v + b"\r\nEND\r\n")
+        got[key] = n
+    return got
+
+
+def refused(text):
+    """It does not come up: what it says."""
+    rend = Rend(text)
+    rend.start()
+    status = rend.child.wait(harness.PATIENCE)
+    rend.reader.join(harness.PATIENCE)
+    said = rend.tail()
+    rend.remove()
+    assert status != 0, said
+    return said
+
+
+def test_every_verb():
+    for tiers in ({}, TIERS):
+        with Rend(conf(folder(), **tiers)) as rend, rend.client() as c:
+            c.ask(b"get k\r\n", b"END\r\n").ask(b"set k 7 0 1\r\n1\r\n", b"STORED\r\n").ask(b"get k\r\n", b"VALUE k 7 1\r\n1\r\nEND\r\n")
+            c.ask(b"add k 0 0 1\r\n2\r\n", b"NOT_STORED\r\n").ask(b"add l 0 0 1\r\n2\r\n", b"STORED\r\n")
+            c.ask(b"replace k 8 0 2\r\n10\r\n", b"STORED\r\n").ask(b"replace x 0 0 1\r\n2\r\n", b"NOT_STORED\r\n")
+            c.ask(b"incr k 5\r\n", b"15\r\n").ask(b"decr k 14\r\n", b"1\r\n").ask(b"incr x 1\r\n", b"NOT_FOUND\r\n")
+            c.ask(b"append l 0 0 2\r\nbc\r\n", b"STORED\r\n").ask(b"prepend l 0 0 1\r\na\r\n", b"STORED\r\n")
+            c.ask(b"get k l x\r\n", b"VALUE k 8 2\r\n1 \r\nVALUE l 0 4\r\na2bc\r\nEND\r\n")
+            c.ask(b"gat 0 l\r\n", b"VALUE l 0 4\r\na2bc\r\nEND\r\n").ask(b"touch k 100\r\n", b"TOUCHED\r\n").ask(b"touch x 1\r\n", b"NOT_FOUND\r\n")
+            c.ask(b"mg k t v\r\n", b"VA 2 t100\r\n1 \r\n")
+            c.say(b"gets k\r\n")
+            cas = int(c.line().split()[4])
+            c.until(b"END\r\n")
+            c.ask(b"cas k 1 0 1 %d\r\nx\r\n" % cas, b"STORED\r\n").ask(b"cas k 1 0 1 %d\r\ny\r\n" % cas, b"EXISTS\r\n")
+            c.ask(b"cas x 1 0 1 1\r\ny\r\n", b"NOT_FOUND\r\n")
+            c.ask(b"delete k\r\n", b"DELETED\r\n").ask(b"delete k\r\n", b"NOT_FOUND\r\n").ask(b"get k\r\n", b"END\r\n")
+            c.ask(b"set k 0 -1 1\r\nx\r\n", b"STORED\r\n").ask(b"get k\r\n", b"END\r\n")
+            c.ask(b"flush_all\r\n", b"OK\r\n").ask(b"get l\r\n", b"END\r\n").ask(b"set l 0 0 1\r\nz\r\n", b"STORED\r\n")
+            c.ask(b"get l\r\n", b"VALUE l 0 1\r\nz\r\nEND\r\n")
+
+
+def test_large_values():
+    """In pieces: all of it, or nothing, and gone when it is overwritten."""
+    for more in ("", 'compaction = "level";'):
+        path = folder()
+        large = bytes(i * 7 % 251 for i in range(2500000)).replace(b"\r", b"x")
+        with Rend(conf(path, more, size="32MiB")) as rend, rend.client() as c:
+            c.ask(b"set k 5 0 %d\r\n" % len(large) + large + b"\r\n", b"STORED\r\n")
+            c.ask(b"append k 0 0 3\r\nend\r\n", b"STORED\r\n").ask(b"touch k 1000\r\n", b"TOUCHED\r\n")
+        with Rend(conf(path, more, size="32MiB")) as rend, rend.client() as c:
+            c.ask(b"get k\r\n", b"VALUE k 5 %d\r\n" % (len(large) + 3) + large + b"end\r\nEND\r\n")
+            c.ask(b"mg k s t\r\n", b"HD s%d t" % (len(large) + 3)).line()
+            c.ask(b"set k 0 0 1\r\nx\r\n", b"STORED\r\n").ask(b"get k\r\n", b"VALUE k 0 1\r\nx\r\nEND\r\n")
+
+
+def test_after_a_proper_end_everything_is_there():
+    for wal in ("on", "sync", "off"):
+        path = folder()
+        with Rend(conf(path, f'wal = "{wal}";')) as rend, rend.client() as c:
+            put(c, 1)
+            c.ask(b"delete key7\r\n", b"DELETED\r\n").ask(b"touch key8 -1\r\n", b"TOUCHED\r\n").say(b"gets key9\r\n")
+            cas = int(c.line().split()[4])
+        with Rend(conf(path, f'wal = "{wal}";', bins="")) as rend, rend.client() as c:
+            assert found(c) == {key: None if key in (7, 8) else 1 for key in range(KEYS)}
+            c.say(b"gets key9\r\n")
+            assert int(c.line().split()[4]) == cas
+            c.until(b"END\r\n")
+            c.ask(b"set key9 0 0 1\r\nx\r\n", b"STORED\r\n").say(b"gets key9\r\n")
+            assert int(c.line().split()[4]) > cas
+
+
+def test_kill_9_again_and_again():
+    """What was answered is there, each time; what was being written is there or not, and nothing else is."""
+    path, n = folder(), 0
+    acked = dict.fromkeys(range(KEYS))
+    for turn in range(ROUNDS):
+        with Rend(conf(path, 'write_buffer = "64KiB";')) as rend, rend.client() as c:
+            got = found(c)
+            for key in range(KEYS):
+                assert got[key] in (acked[key], *pending(turn, n, key)), (turn, key, got[key], acked[key], n)
+            acked = got
+            n += 1
+            put(c, n)
+            acked = dict.fromkeys(range(KEYS), n)
+            c.ask(b"delete key0\r\n", b"DELETED\r\n")
+            acked[0] = None
+            if turn % 2:
+                c.ask(b"flush_all\r\n", b"OK\r\n")
+                acked = dict.fromkeys(range(KEYS))
+            # Not waited for: killed while it writes.
+            n += 1
+            c.say(b"".join(b"set key%d %d 0 %d\r\n" % (key, n, len(value(key, n))) + value(key, n) + b"\r\n" for key in range(KEYS)))
+            c.hear(b"STORED\r\n" * (KEYS // 3))
+            acked.update(dict.fromkeys(range(KEYS // 3), n))
+            rend.kill()
+
+
+def pending(turn, n, key):
+    return (n,) if turn else ()
+
+
+def test_beside_flush_all():
+    """Several clients at once, each with many requests under way, beside one that takes everything away: what is seen is whole."""
+    v = b"0123456789" * 20
+    with Rend(conf(folder(), 'wal = "sync";')) as rend:
+        clients, flusher = [rend.client() for _ in range(3)], rend.client()
+        for turn in range(20):
+            for c in clients:
+                c.say(b"".join(b"add k%d 5 0 200\r\n%s\r\nappend k%d 0 0 1\r\nx\r\nget k%d\r\nincr n 1\r\ndelete k%d\r\n" % (k, v, k, k, k)
+                               for k in range(8)))
+            flusher.ask(b"flush_all\r\n" * 3 + b"add n 0 0 1\r\n1\r\n", b"OK\r\n" * 3).line()
+            for c in clients:
+                for k in range(8):
+                    assert c.line() in (b"STORED", b"NOT_STORED") and c.line() in (b"STORED", b"NOT_STORED")
+                    line = c.line()
+                    if line != b"END":
+                        assert line.startswith(b"VALUE k%d 5 " % k), line
+                        got = c.line()
+                        # Several clients append to one.
+                        assert len(got) == int(line.split()[3]) and got.startswith(v) and got.strip(b"x") == v, got
+                        c.hear(b"END\r\n")
+                    line = c.line()
+                    assert line == b"NOT_FOUND" or line.isdigit(), line
+                    assert c.line() in (b"DELETED", b"NOT_FOUND")
+        for c in clients + [flusher]:
+            c.close()
+
+
+def test_a_state_that_is_gone():
+    path = folder()
+    with Rend(conf(path)) as rend, rend.client() as c:
+        put(c, 1)
+        c.ask(b"flush_all\r\n", b"OK\r\n")
+    os.rename(path + "/STATE", path + "/kept")
+    said = refused(conf(path))
+    assert f"{path}/STATE cannot be read" in said and "empty the folder, and it begins anew" in said, said
+    with open(path + "/kept", "rb") as f:
+        state = f.read()
+    # The floor of the first bin: it shows nothing of what it had; the others do.
+    with open(path + "/STATE", "wb") as f:
+        f.write(state[:32] + b"\0" + state[33:])
+    with Rend(conf(path)) as rend, rend.client() as c:
+        assert rend.said("STATE is damaged: 1 of 2 bins show nothing of what they had"), rend.tail()
+        assert set(found(c).values()) == {None}
+        put(c, 2)
+        assert found(c) == dict.fromkeys(range(KEYS), 2)
+
+
+def test_one_folder_is_for_one_process():
+    path = folder()
+    with Rend(conf(path)) as rend, rend.client() as c:
+        c.ask(b"set k 0 0 1\r\nv\r\n", b"STORED\r\n")
+        said = refused(conf(path))
+        assert f"{path} is in use by another process, process {rend.child.pid}: each store needs a folder of its own" in said, said
+        c.ask(b"get k\r\n", b"VALUE k 0 1\r\nv\r\nEND\r\n")
+
+
+def test_what_it_was_made_with():
+    path = folder()
+    with Rend(conf(path)) as rend, rend.client() as c:
+        c.ask(b"set k 0 0 1\r\nv\r\n", b"STORED\r\n")
+    said = refused(conf(path, bins="bins = 3;"))
+    assert f"{path} was made with 2 bins, and bins is 3" in said and "Say bins = 2, or nothing" in said, said
+    said = refused(conf(path, 'compaction = "level";'))
+    assert f'{path} was made with compaction = "fifo", and now it is "level"' in said, said
+    said = refused(conf(path, size="1MiB", bins="bins = 2; write_buffer = \"1MiB\";"))
+    assert "less than twice the write_buffer" in said, said
+    # It begins anew in an empty one, and only there.
+    with Rend(conf(path, bins="")) as rend, rend.client() as c:
+        c.ask(b"get k\r\n", b"VALUE k 0 1\r\nv\r\nEND\r\n")
+    with open(os.path.join(path, "LABEL"), "w") as f:
+        f.write("nothing of the kind\n")
+    said = refused(conf(path))
+    assert f"{path}/LABEL is none of ours" in said, said
+
+
+def test_what_was_damaged():
+    """A file with other bytes than were written: what was in it is a miss, never something older, and is said; a database that cannot be opened begins
+    empty, and its files are there to be looked at."""
+    path = folder()
+    more = 'bins = 1; write_buffer = "64KiB"; compression = "none"; direct = false; cache = "1MiB"; wal = "off";'
+    with Rend(conf(path, more, bins="")) as rend, rend.client() as c:
+        put(c, 1)
+    with Rend(conf(path, more, bins="")) as rend, rend.client() as c:
+        put(c, 2)
+    files = sorted(glob.glob(path + "/bin.000/*.sst"))
+    assert len(files) > 1, files
+    newest = files[-1]
+    with open(newest, "r+b") as f:
+        data = f.read()
+        first = data.index(b"59.2.")
+        f.seek(first)
+        f.write(b"59.9.")
+    with Rend(conf(path, more, bins="")) as rend, rend.client() as c:
+        got = found(c)
+        assert got[59] is None and set(got.values()) == {2, None}, got
+        wait_for("it to be said", lambda: rend.said(r"bin.000 is damaged, and what it had there is a miss: Corruption"))
+        # A delete says the truth, and what is stored anew is there.
+        c.ask(b"delete key59\r\n", b"NOT_FOUND\r\n")
+        put(c, 3)
+        assert found(c) == dict.fromkeys(range(KEYS), 3)
+        assert int(rend.stats("node disk")["disk.check_errors"]) > 0
+    for at in glob.glob(path + "/bin.000/*.sst"):
+        with open(at, "r+b") as f:
+            f.truncate(100)
+    with Rend(conf(path, more, bins="")) as rend, rend.client() as c:
+        assert rend.said(r"bin.000 is damaged \(Corruption: .*\): its files are in .*/bin.000.damaged now, and it begins empty"), rend.tail()
+        assert set(found(c).values()) == {None}
+        put(c, 4)
+        assert os.path.exists(path + "/bin.000.damaged/CURRENT")
+
+
+def gets(c):
+    for key in range(KEYS):
+        line = c.say(b"get key%d\r\n" % key).line()
+        if line.startswith(b"VALUE"):
+            c.until(b"END\r\n")
+        yield line
+
+
+def limit(rend, size):
+    resource.prlimit(rend.child.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
+def test_a_disk_that_takes_no_more():
+    """No file may grow, as on a full disk: what fails is said, nothing older is shown in place of what could not be stored, and when there is room
+    again it goes on."""
+    path = folder()
+    with Rend(conf(path), preexec=lambda: signal.signal(signal.SIGXFSZ, signal.SIG_IGN)) as rend, rend.client() as c:
+        put(c, 1)
+        limit(rend, 4096)
+        answers = set()
+        for key in range(KEYS):
+            v = value(key, 2)
+            c.say(b"set key%d 2 0 %d\r\n" % (key, len(v)) + v + b"\r\n")
+            answers.add(c.line())
+        assert b"STORED" not in answers and all(a.startswith(b"SERVER_ERROR") for a in answers), answers
+        # Those that failed while it was noted what they had are down, not misses.
+        wait_for("it to be noted", lambda: set(gets(c)) == {b"END"})
+        assert rend.said(r"bin.00\d failed, .*what it had is not shown any more"), rend.tail()
+        assert int(rend.stats("node disk")["disk.bins_failed"]) > 0
+        limit(rend, resource.RLIM_INFINITY)
+        wait_for("it to be well", lambda: int(rend.stats("node disk")["disk.bins_failed"]) == 0)
+        assert rend.said(r"is open again, and empty"), rend.tail()
+        assert 1 not in found(c).values()
+        put(c, 3)
+        assert found(c) == dict.fromkeys(range(KEYS), 3)
+    with Rend(conf(path)) as rend, rend.client() as c:
+        assert found(c) == dict.fromkeys(range(KEYS), 3)
+
+
+def test_fifo_stays_within_its_size():
+    """The oldest go; what is there is right; and of RocksDB's own ideas of when data is to go none is left."""
+    path = folder()
+    with Rend(conf(path, 'write_buffer = "64KiB"; compression = "none";', size="2MiB")) as rend, rend.client() as c:
+        for n in range(1, 100):
+            put(c, n)
+        wait_for("old files to be dropped", lambda: int(rend.stats("node disk")["disk.bytes"]) <= 2 << 20)
+        got = found(c)
+        assert set(got.values()) <= {99, None} and 99 in got.values(), got
+        c.ask(b"append key1 0 0 1\r\nx\r\n", b"STORED\r\n")
+    for options in glob.glob(path + "/bin.*/OPTIONS-*"):
+        with open(options) as f:
+            text = f.read()
+        for line in ("ttl=0", "periodic_compaction_seconds=0", "max_open_files=-1", "merge_operator=nullptr", "enable_blob_files=false",
+                     "compaction_style=kCompactionStyleFIFO", "allow_compaction=true", "max_table_files_size=1048576"):
+            assert line in text, (line, text)
+
+
+def test_a_check_touches_nothing():
+    path = folder()
+    rend = Rend(conf(path))
+    rend.argv.append("-t")
+    rend.start()
+    assert rend.child.wait(harness.PATIENCE) == 0, rend.tail()
+    assert not os.path.exists(path)
+    rend.remove()
+
+
+if __name__ == "__main__":
+    try:
+        harness.main()
+    finally:
+        for at in FOLDERS:
+            shutil.rmtree(at, ignore_errors=True)

@@ -7,11 +7,17 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "${1:-$here/../..}" && pwd)
 . "$here/count.sh"
 copy=$(mktemp -d) || exit 1
-trap 'rm -rf "$copy" "$copy.promised"' EXIT
+trap 'rm -rf "$copy" "$copy.promised" "$copy.sound"' EXIT
 
 # A small tree in which everything is right.
 fresh() {
     rm -rf "${copy:?}"/*
+    [ -d "$copy.sound" ] || sound
+    cp -a "$copy.sound/." "$copy/"
+}
+
+# Makes it, once.
+sound() {
     cp "$root/.clang-format" "$copy/"
     mkdir -p "$copy"/core/{base,engine,proto,net,conf} "$copy/plugins/own" "$copy/tools/load" "$copy/bench" "$copy/tests/kit"
     cp -r "$root/core/rend" "$copy/core/rend"
@@ -29,6 +35,7 @@ fresh() {
     printf '/* A part. */\n' >"$copy/tools/load/part.h"
     printf '/* What measures. */\n#include "floor.h"\n' >"$copy/bench/floor.c"
     printf '/* Its header. */\n' >"$copy/bench/floor.h"
+    cp -a "$copy" "$copy.sound"
 }
 
 # found LINT SENTENCE [ARGUMENT...]: the lint fails and says this.

@@ -52,7 +52,7 @@ struct store {
 	uint64_t epoch;		  /* atomic; flush_all adds one: items of an earlier one are gone */
 	uint64_t version;	  /* atomic; the last one that was given */
 	uint64_t swept;		  /* atomic; buckets that were looked through */
-	bool quest;		  /* atomic; somebody seeks much memory: see cleaner.h */
+	bool quest;		  /* atomic; somebody seeks much memory: see quest.h */
 	int64_t average;	  /* with which workers begin; 0: with another; see rank.h */
 	struct proof proof;
 	struct tenants tenants; /* under proof.lock */

@@ -120,6 +120,8 @@ sort_bucket(struct sorting *s, struct index *ix, uint32_t set, unsigned pages, u
 	s->home = &s->page[s->number];
 	s->stray = ix->stray;
 	s->there = (struct home){ .index = ix, .page = new_page, .bucket = &new_page[s->number] };
+	index_use(ix, s->page);
+	index_use(ix, new_page);
 	if (s->number == 0)
 		note_strays(ix, s->page);
 	/* Nobody else ever waits for a second lock, so this waits for nobody who waits. */

@@ -2,6 +2,7 @@
 #include "index.h"
 
 #include <sched.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "record.h"
@@ -116,6 +117,7 @@ void
 index_fini(struct index *ix)
 {
 	pthread_mutex_destroy(&ix->grow_lock);
+	free(ix->mended);
 }
 
 uint64_t
@@ -161,7 +163,7 @@ find_in(const struct index *ix, struct bucket *b, const struct index_key *key, u
 		if (entry >> ENTRY_TAG_SHIFT != tag || !arena_in_log(ix->arena, entry_location(entry)))
 			continue;
 		r = arena_at(ix->arena, entry_location(entry));
-		if (record_has_key(r, key->key, key->len)) {
+		if (r->hash == key->hash && record_has_key(r, key->key, key->len)) {
 			*slot = &b->slots[i];
 			return entry;
 		}
@@ -202,9 +204,11 @@ index_find(const struct index *ix, const struct index_key *key, uint64_t **slot)
 
 	for (;;) {
 		struct bucket *page = page_for(ix, key->hash, pages);
-		uint64_t entry = find_around(ix, page, key, slot);
+		uint64_t entry;
 		unsigned sorted;
 
+		index_use(ix, page);
+		entry = find_around(ix, page, key, slot);
 		if (entry != 0)
 			return entry;
 		/* Has what we look for gone to a newer page meanwhile? */
@@ -274,6 +278,7 @@ index_lock(struct home *h, struct index *ix, uint32_t hash)
 		unsigned sorted;
 
 		h->page = page_for(ix, hash, pages);
+		index_use(ix, h->page);
 		h->bucket = &h->page[hash % INDEX_BUCKETS];
 		bucket_lock(h->bucket);
 		sorted = __atomic_load_n(&h->bucket->pages, __ATOMIC_RELAXED);
@@ -308,7 +313,7 @@ look_in(struct home *h, struct bucket *b, uint64_t location)
 	for (unsigned i = 0; i < INDEX_SLOTS; i++) {
 		uint64_t entry = __atomic_load_n(&b->slots[i], __ATOMIC_RELAXED);
 
-		if (entry_location(entry) == location) {
+		if (entry_location(entry) == location && index_fits(entry, h->hash)) {
 			h->slot = &b->slots[i];
 			h->entry = entry;
 			return true;

@@ -118,11 +118,11 @@ shelf_enter(struct shelf *sh)
 
 /* ---- what came from another process ---- */
 
-/* Has it expired, or was it flushed, or can it not be believed?  It is of this epoch if it is alive. */
+/* Has it expired, or was it flushed, or can it not be believed? */
 static inline bool
-store_gone(struct store *s, struct record *r, uint16_t epoch, int64_t wall)
+store_gone(struct store *s, const struct record *r, uint16_t epoch, int64_t wall)
 {
-	return (__builtin_expect(record_epoch(r) != epoch, 0) && !proof_admits(s, r, epoch)) ||
+	return (proof_looks(&s->proof) ? !proof_admits(s, r, epoch) : record_epoch(r) != epoch) ||
 	       rend_expired(record_exptime(r), wall);
 }
 
@@ -130,8 +130,7 @@ store_gone(struct store *s, struct record *r, uint16_t epoch, int64_t wall)
 static inline bool
 store_believes_segment(struct store *s, uint32_t segment)
 {
-	return __builtin_expect(__atomic_load_n(&s->log.segments[segment].taken, __ATOMIC_ACQUIRE) == 0, 1) ||
-	       proof_of_segment(s, segment);
+	return !proof_looks(&s->proof) || proof_of_segment(s, segment);
 }
 
 /* Can its sizes be believed, and where it says that a large value is? */
@@ -150,7 +149,7 @@ store_key(const struct rend_op *op)
 	return (struct index_key){ .key = op->key, .len = op->keylen, .hash = index_hash(op->hash) };
 }
 
-/* The record of the op's key if it is alive; NULL: none.  Good until the next shelf_enter().  Nothing is written to it if it is of an earlier epoch than
+/* The record of the op's key if it is alive; NULL: none.  Good until the next shelf_enter().  Nothing is written to it if it is of another epoch than
  * the store: then it came from another process, and only what is told of it was looked at. */
 struct record *store_find(struct store *s, const struct rend_op *op, int64_t wall, uint64_t **slot, uint64_t *entry);
 

@@ -264,7 +264,7 @@ begin_empty(struct store *s)
 	leave_arena(s);
 	move_in(s);
 	memset(s->counts, 0, s->workers * sizeof *s->counts);
-	s->proof.from = s->proof.to = s->epoch;
+	proof_end(s);
 	for (unsigned w = 0; w < s->workers; w++) {
 		struct shelf *sh = s->haulages[w].shelf;
 
@@ -357,14 +357,9 @@ take_pages(struct pages *p, const struct header *h)
 static void
 go_on(struct store *s, const struct header *h)
 {
-	struct segment *table = (struct segment *)(void *)(s->arena.base + s->arena.table_at);
-
-	for (uint32_t n = 0; n < s->arena.segments; n++)
-		if (table[n].taken != SEGMENT_DAMAGED)
-			table[n].taken = table[n].state == SEGMENT_FULL ? table[n].end : 0;
 	log_inherit(&s->log, &s->arena, &s->grace, s->workers, h->opened);
 	s->log.full.flushed = h->flushed;
-	index_mend(&s->index);
+	index_forget_behind(&s->index);
 	take_pages(s->arena.pages, h);
 	units_clear_from(s->arena.pages, h->pages.top);
 	/* When that was says another process. */
@@ -376,7 +371,7 @@ go_on(struct store *s, const struct header *h)
 	s->version = h->version;
 	s->counts[0].items = (int64_t)h->items;
 	s->average = h->average;
-	proof_begin(s, h->from, h->epoch + 1);
+	proof_begin(s, h->from, h->epoch, header_skew(h));
 }
 
 /* What the note and the header say is so, or NULL: everything is right. */
@@ -426,6 +421,8 @@ take_arena(struct store *s, uint64_t limit, const struct rend_parcel *parcel, co
 	}
 	header_copy(&header, &s->arena);
 	why = fault_of(s, &header, note, holds);
+	if (why == NULL && (proof_reserve(s) != 0 || index_mend(&s->index, proof_leads, s) != 0))
+		why = "there is no memory";
 	if (why == NULL && take_pipes(&s->tenants, parcel, note->pipes) != 0)
 		why = "there are no descriptors";
 	if (why == NULL && !header_become(&s->arena, HEADER_CLEAN, HEADER_TAKEN))

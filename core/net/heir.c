@@ -35,6 +35,9 @@
 #define TAKEN_NS   (30 * SECOND_NS)
 #define STEP_NS	   (5 * SECOND_NS)
 
+/* How long a process that has closed its end may take to be dead. */
+#define DEATH_NS (2 * SECOND_NS)
+
 /* How often those that are owed something are looked at. */
 static const struct timespec look = { .tv_nsec = 5 * 1000 * 1000 };
 
@@ -234,7 +237,7 @@ end_heir(struct heir *h)
 		process_kill(h->process);
 }
 
-/* Does it close its end by then? */
+/* Hears what it says until it closes its end, or until then: nothing that it sends may hold it up.  An end is no proof that it is dead. */
 static bool
 hear_end(struct heir *h, uint64_t until)
 {
@@ -257,10 +260,13 @@ hear_end(struct heir *h, uint64_t until)
 static bool
 is_gone(struct heir *h, enum letter_got got)
 {
-	if (got == LETTER_END)
+	/* Which process it is cannot be told: then it was given nothing, and its end has to do. */
+	if (h->process < 0)
+		return got == LETTER_END || hear_end(h, clock_mono() + STEP_NS);
+	if (got == LETTER_END && process_is_dead(h->process, clock_mono() + DEATH_NS))
 		return true;
 	end_heir(h);
-	return hear_end(h, clock_mono() + STEP_NS) || process_is_dead(h->process, 0);
+	return process_is_dead(h->process, clock_mono() + STEP_NS);
 }
 
 static int
@@ -328,11 +334,13 @@ give(struct heir *h)
 		rend_log(REND_LOG_WARN, "upgrade: which process the new one is cannot be told: its stores begin empty");
 		return 0;
 	}
-	h->given = true;
 	/* What came back in the turn in which it was found to be quiet is flushed; and then no plugin is told of a turn. */
-	swap_next_turn(h->server);
+	if (!swap_next_turn(h->server))
+		return error_set(h->err, EX_TEMPFAIL, "a worker is busy: try again");
+	h->given = true;
 	parcels_stop(g);
-	swap_next_turn(h->server);
+	if (!swap_next_turn(h->server))
+		return error_set(h->err, EX_TEMPFAIL, "a worker is busy: try again");
 	/* Who looks at them waits. */
 	pthread_mutex_lock(&h->server->view);
 	rc = parcels_give(g, clock_mono() + RELEASE_NS, send_parcel, h, h->err);
@@ -349,7 +357,8 @@ take_back(struct heir *h)
 	if (!h->given)
 		return;
 	tell_abort(h);
-	if (!hear_end(h, clock_mono() + STEP_NS)) {
+	hear_end(h, clock_mono() + STEP_NS);
+	if (!process_is_dead(h->process, clock_mono() + DEATH_NS)) {
 		end_heir(h);
 		if (!process_is_dead(h->process, clock_mono() + STEP_NS))
 			rend_log(

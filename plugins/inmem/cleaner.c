@@ -32,8 +32,9 @@
 /* Buckets looked through for what has expired, where nothing may be evicted. */
 #define ROOM_BUCKETS 64
 
-/* Of the waits for others, so many do not even let them run. */
+/* Of the waits for others, so many do not even let them run; and so many go through what came from another process instead of a nap. */
 #define SPINS  4
+#define STEPS  4
 #define NAP_NS 100000
 
 /* Once a second: so many bytes, and more when there is more to do than that in half a minute, but never longer than so. */
@@ -339,7 +340,8 @@ void
 cleaner_wait(struct shelf *sh, unsigned waits)
 {
 	grace_leave(&sh->store->grace, sh->worker);
-	if (waits >= CLEANER_YIELDS)
+	/* What is to be looked at yet can be meanwhile. */
+	if (waits >= CLEANER_YIELDS && (waits >= CLEANER_YIELDS + STEPS || !proof_step(sh->store)))
 		nanosleep(&(struct timespec){ .tv_nsec = NAP_NS }, NULL);
 	else if (waits >= SPINS)
 		sched_yield();

@@ -25,13 +25,15 @@ proof_fini(struct proof *p)
 		pthread_mutex_destroy(&p->walks[i]);
 	pthread_mutex_destroy(&p->lock);
 	free(p->taken);
+	free(p->came);
 }
 
 int
 proof_reserve(struct store *s)
 {
 	s->proof.taken = calloc(s->arena.segments, sizeof *s->proof.taken);
-	return s->proof.taken == NULL ? -1 : 0;
+	s->proof.came = calloc(s->arena.segments, sizeof *s->proof.came);
+	return s->proof.taken == NULL || s->proof.came == NULL ? -1 : 0;
 }
 
 void
@@ -50,6 +52,7 @@ proof_begin(struct store *s, uint64_t from, uint64_t to, int64_t skew)
 			p->taken[n] = SEGMENT_DAMAGED;
 		else if (seg->state == SEGMENT_FULL)
 			p->taken[n] = seg->end;
+		p->came[n] = p->taken[n] != 0;
 		p->left += p->taken[n] != 0;
 	}
 }
@@ -63,7 +66,9 @@ proof_end(struct store *s)
 	p->left = p->lost = 0;
 	p->skew = 0;
 	free(p->taken);
+	free(p->came);
 	p->taken = NULL;
+	p->came = NULL;
 }
 
 uint64_t
@@ -275,18 +280,31 @@ proof_of_segment(struct store *s, uint32_t n)
 	return its == 0;
 }
 
-void
-proof_tick(struct store *s, uint64_t until)
+bool
+proof_step(struct store *s)
 {
+	while (proof_is_under_way(s)) {
+		uint64_t n = __atomic_fetch_add(&s->proof.turn, 1, __ATOMIC_RELAXED);
+
+		if (n < s->arena.segments && is_due(taken(s, (uint32_t)n))) {
+			proof_of_segment(s, (uint32_t)n);
+			return true;
+		}
+	}
+	return false;
+}
+
+void
+proof_tick(struct shelf *sh, uint64_t until)
+{
+	struct store *s = sh->store;
+
 	while (index_mend_some(&s->index, MEND_PAGES))
 		if (ticking_ns() >= until)
 			return;
-	while (__atomic_load_n(&s->proof.turn, __ATOMIC_RELAXED) < s->arena.segments && ticking_ns() < until) {
-		uint64_t n = __atomic_fetch_add(&s->proof.turn, 1, __ATOMIC_RELAXED);
-
-		if (n < s->arena.segments)
-			proof_of_segment(s, (uint32_t)n);
-	}
+	/* Somebody may be waiting for room since. */
+	while (ticking_ns() < until && proof_step(s))
+		shelf_enter(sh);
 }
 
 bool
@@ -414,7 +432,7 @@ proof_leads(void *store, uint64_t entry)
 	if (is_due(its))
 		leads = (location - arena_segment_start(&s->arena, n)) * ARENA_UNIT + RECORD_HEADER <= its;
 	else
-		leads = index_fits(entry, r->hash) && is_right(s, r, its);
+		leads = index_fits(entry, r->hash) && is_right(s, r, its) && (s->proof.came[n] || is_own(s, r));
 	if (!leads) {
 		__atomic_add_fetch(&s->proof.lost, 1, __ATOMIC_RELAXED);
 		rend_count(s->counters.audit_dropped, 1);

@@ -20,7 +20,7 @@
 
 #include "record.h"
 
-struct large;
+struct shelf;
 struct store;
 
 /* So many segments may be gone through at a time. */
@@ -40,6 +40,7 @@ struct proof {
 	 * known to be records, and those that are alive are being made this process's; 0: none; SEGMENT_DAMAGED.  NULL: nothing came.
 	 */
 	uint32_t *taken;
+	bool *came; /* of each segment: was it full when it came? */
 };
 #define PROOF_CHAIN 1U
 
@@ -120,7 +121,10 @@ bool proof_leads(void *store, uint64_t entry);
 /* Has it not come to all yet? */
 bool proof_is_under_way(const struct store *s);
 
-/* Goes through pages of the index, and segments, until then (ticking.h). */
-void proof_tick(struct store *s, uint64_t until);
+/* Goes through one segment that nobody has come to.  false: there is none.  Any thread, at work in the store or not. */
+bool proof_step(struct store *s);
+
+/* Goes through pages of the index, and segments, until then (ticking.h); nobody waits for this worker meanwhile for longer than one takes. */
+void proof_tick(struct shelf *sh, uint64_t until);
 
 #endif

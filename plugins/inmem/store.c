@@ -61,7 +61,7 @@ store_bare(bool evict, unsigned workers)
 	s->epoch = proof_next(0);
 	/* They rise from one process to the next also where nothing is handed over, unless more were given than so many a second. */
 	s->version = (uint64_t)rend_wall() << VERSIONS_PER_S_BITS;
-	s->given_fds[0] = s->given_fds[1] = -1;
+	s->given_fds[0] = s->given_fds[1] = s->claim_fd = -1;
 	if (posix_memalign((void **)&s->counts, 64, workers * sizeof *s->counts) != 0)
 		goto no_counts;
 	memset(s->counts, 0, workers * sizeof *s->counts);
@@ -217,6 +217,8 @@ store_free(struct store **sp)
 		drop_all_large(s);
 		budget_give(s->arena.budget, store_bytes(s));
 	}
+	if (s->claim_fd >= 0)
+		close(s->claim_fd);
 	tenants_fini(&s->tenants);
 	index_fini(&s->index);
 	log_fini(&s->log);
@@ -504,11 +506,8 @@ store_tick(struct shelf *sh)
 	if (sh->worker == 0)
 		look_after_tenants(s);
 	shelf_enter(sh);
-	if (proof_is_under_way(s)) {
-		proof_tick(s, ticking_ns() + PROOF_NS);
-		/* Somebody may be waiting for room since. */
-		shelf_enter(sh);
-	}
+	if (proof_is_under_way(s))
+		proof_tick(sh, ticking_ns() + PROOF_NS);
 	store_sweep(sh, buckets < SWEEP_MOST ? buckets : SWEEP_MOST);
 	cleaner_tick(sh);
 	grace_leave(&sh->store->grace, sh->worker);

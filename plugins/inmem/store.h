@@ -58,6 +58,7 @@ struct store {
 	struct tenants tenants; /* under proof.lock */
 	bool served;		/* atomic; false: it was taken over, and asked nothing yet */
 	bool given;		/* atomic; to another process: nothing in the arena is changed */
+	int claim_fd;		/* of the memory's file, if it was taken over: it is closed when the store ends; -1 */
 	int given_fds[2];
 	uint64_t given_bytes;
 	struct store *spare; /* while it is given: an empty one, with which it begins if what was given is lost */

@@ -201,7 +201,10 @@ is_chain(const struct store *s, const char *start, uint32_t end)
 static uint32_t
 by_this_clock(const struct store *s, uint32_t then)
 {
-	return then == 0 || then == UINT32_MAX ? then : record_time((int64_t)then - s->proof.skew);
+	int64_t now = (int64_t)then - s->proof.skew;
+
+	/* 0 is never, and the last one is what lies beyond it. */
+	return then == 0 || then == UINT32_MAX ? then : now <= 0 ? 1 : record_time(now);
 }
 
 /* Whoever takes it out meanwhile has said so by its epoch, or finds that it has another one. */
@@ -238,8 +241,11 @@ turn_lives(struct store *s, struct lives *lives)
 {
 	if (s->proof.skew == 0)
 		return;
+	/* Who ranks segments by them has this lock. */
+	pthread_mutex_lock(&s->log.lock);
 	lives->from = by_this_clock(s, lives->from);
 	__atomic_store_n(&lives->until, by_this_clock(s, lives->until), __ATOMIC_RELAXED);
+	pthread_mutex_unlock(&s->log.lock);
 }
 
 static uint32_t
@@ -283,7 +289,7 @@ proof_of_segment(struct store *s, uint32_t n)
 bool
 proof_step(struct store *s)
 {
-	while (proof_is_under_way(s)) {
+	while (s->proof.taken != NULL && __atomic_load_n(&s->proof.turn, __ATOMIC_RELAXED) < s->arena.segments) {
 		uint64_t n = __atomic_fetch_add(&s->proof.turn, 1, __ATOMIC_RELAXED);
 
 		if (n < s->arena.segments && is_due(taken(s, (uint32_t)n))) {
@@ -310,7 +316,8 @@ proof_tick(struct shelf *sh, uint64_t until)
 bool
 proof_is_under_way(const struct store *s)
 {
-	return s->proof.taken != NULL && __atomic_load_n(&s->proof.turn, __ATOMIC_RELAXED) < s->arena.segments;
+	return s->proof.taken != NULL && (__atomic_load_n(&s->index.mending, __ATOMIC_ACQUIRE) != NULL ||
+					     __atomic_load_n(&s->proof.turn, __ATOMIC_RELAXED) < s->arena.segments);
 }
 
 bool

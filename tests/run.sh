@@ -6,8 +6,11 @@ set -u
 umask 022
 build=$PWD
 TMPDIR=$(mktemp -d /tmp/rend-test.XXXXXX) || exit 1
-trap 'rm -rf "$TMPDIR"' EXIT
-export TMPDIR
+# A second one, where nobody waits for a disk: a test that wants it makes it.
+TMPDIR_IN_MEMORY=/dev/shm/${TMPDIR##*/}
+[ -w /dev/shm ] || TMPDIR_IN_MEMORY=$TMPDIR/in-memory
+trap 'rm -rf "$TMPDIR" "$TMPDIR_IN_MEMORY"' EXIT
+export TMPDIR TMPDIR_IN_MEMORY
 export REND=$build/rend
 export REND_PLUGINS=$build/.libs
 export METER_LIB=$build/tests/talk/meter.so

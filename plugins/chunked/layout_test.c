@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "layout.h"
-#include "number.h"
 #include "tokens.h"
 
 static const uint8_t golden[LAYOUT_META] = { 0x00, 0x00, 0x0b, 0xb8, /* 3000 bytes */
@@ -175,27 +174,6 @@ tokens_differ(void **state)
 	}
 }
 
-static void
-numbers(void **state)
-{
-	char text[NUMBER_TEXT_MAX + 1] = "100";
-	uint64_t n;
-
-	assert_true(number_parse("18446744073709551615", 20, &n));
-	assert_true(n == UINT64_MAX);
-	assert_false(number_parse("18446744073709551616", 20, &n));
-	assert_false(number_parse("", 0, &n));
-	assert_false(number_parse("1x", 2, &n));
-	assert_false(number_parse("-1", 2, &n));
-	assert_false(number_parse(" ", 1, &n));
-	assert_true(number_parse("7  ", 3, &n));
-	assert_int_equal(n, 7);
-	assert_int_equal(number_change(text, 3, 9), 3);
-	assert_memory_equal(text, "9  ", 3);
-	assert_int_equal(number_change(text, 3, 1000), 4);
-	assert_memory_equal(text, "1000", 4);
-}
-
 int
 main(void)
 {
@@ -207,7 +185,6 @@ main(void)
 		cmocka_unit_test(long_names),
 		cmocka_unit_test(sizes),
 		cmocka_unit_test(tokens_differ),
-		cmocka_unit_test(numbers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

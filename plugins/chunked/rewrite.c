@@ -4,12 +4,14 @@
  */
 #include <string.h>
 
-#include "number.h"
+#include "rend/counter.h"
 #include "task.h"
 
 /* How long it waits for others who write the same value, ns; then it is busy. */
 #define PATIENCE 2000000000ULL
-#define AT_ONCE	 8 /* tries before it gives others time */
+/* A longer value is taken for no number; memcached would read a number with more behind it. */
+#define NUMBER_TEXT_MAX 64
+#define AT_ONCE		8 /* tries before it gives others time */
 
 static bool
 joins(const struct task *t)
@@ -47,7 +49,7 @@ again(struct task *t)
 static void
 make_new(struct task *t)
 {
-	char digits[NUMBER_DIGITS_MAX];
+	char digits[REND_COUNTER_DIGITS_MAX];
 	struct rend_op *op = t->op;
 	bool made;
 
@@ -55,7 +57,7 @@ make_new(struct task *t)
 		made = rend_value_share(&t->made, &op->item.value) == 0;
 		t->flags = op->item.flags;
 	} else {
-		made = rend_value_copy_in(&t->made, digits, number_print(digits, op->ask.initial)) == 0;
+		made = rend_value_copy_in(&t->made, digits, rend_counter_print(digits, op->ask.initial)) == 0;
 		t->number = op->ask.initial;
 		t->flags = 0;
 	}
@@ -104,15 +106,18 @@ join(struct task *t, struct rend_value *old)
 static enum rend_status
 count(struct task *t, struct rend_value *old)
 {
-	char text[NUMBER_TEXT_MAX + 1];
-	size_t len = rend_value_copy_out(old, 0, text, sizeof text);
+	char text[NUMBER_TEXT_MAX];
+	size_t len = rend_value_copy_out(old, 0, text, sizeof text), digits;
 	uint64_t number;
 
-	if (!number_parse(text, len, &number))
+	if (old->len > sizeof text || !rend_counter_read(text, len, &number))
 		return REND_NOT_A_NUMBER;
-	number = number_step(number, t->op->ask.delta, t->op->verb == REND_INCR);
-	len = number_change(text, len, number);
-	if (rend_value_copy_in(&t->made, text, len) != 0)
+	number = rend_counter_step(number, t->op->ask.delta, t->op->verb == REND_INCR);
+	digits = rend_counter_print(text, number);
+	/* As in memcached a value does not get shorter: spaces fill it. */
+	if (digits < len)
+		memset(text + digits, ' ', len - digits);
+	if (rend_value_copy_in(&t->made, text, digits < len ? len : digits) != 0)
 		return REND_NO_MEMORY;
 	t->number = number;
 	return REND_OK;

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "haul.h"
-#include "number.h"
+#include "rend/counter.h"
 #include "verb.h"
 
 /* What is to become of an item. */
@@ -20,7 +20,7 @@ struct change {
 	int64_t exptime;   /* it has now */
 	struct large *old; /* that one's large value, pinned; NULL: it is small */
 	size_t ndigits;
-	char digits[NUMBER_DIGITS_MAX];
+	char digits[REND_COUNTER_DIGITS_MAX];
 	uint64_t number;
 	bool missing; /* there is nothing to change */
 };
@@ -71,13 +71,13 @@ parse_large(const struct visit *v, const struct large *l, uint64_t *number)
 	bool parsed;
 	char *copy;
 
-	if (l->len > NUMBER_VALUE_MAX)
+	if (l->len > REND_COUNTER_VALUE_MAX)
 		return REND_NOT_A_NUMBER;
 	copy = malloc(l->len);
 	if (copy == NULL)
 		return REND_NO_MEMORY;
 	large_read(v->store->arena.pages, l, 0, copy, l->len);
-	parsed = number_parse(copy, l->len, number);
+	parsed = rend_counter_read(copy, l->len, number);
 	free(copy);
 	return parsed ? REND_OK : REND_NOT_A_NUMBER;
 }
@@ -89,7 +89,7 @@ parse(const struct visit *v, uint64_t *number)
 
 	if (l != NULL)
 		return parse_large(v, l, number);
-	return number_parse(record_value(v->found), v->found->len, number) ? REND_OK : REND_NOT_A_NUMBER;
+	return rend_counter_read(record_value(v->found), v->found->len, number) ? REND_OK : REND_NOT_A_NUMBER;
 }
 
 /* The digits replace the value; a shorter number keeps its length, with spaces, as in memcached. */
@@ -100,8 +100,8 @@ plan_count(const struct visit *v, const struct rend_op *op, struct change *c)
 
 	if (status != REND_OK)
 		return status;
-	c->number = number_step(c->number, op->ask.delta, op->verb == REND_INCR);
-	c->ndigits = number_print(c->digits, c->number);
+	c->number = rend_counter_step(c->number, op->ask.delta, op->verb == REND_INCR);
+	c->ndigits = rend_counter_print(c->digits, c->number);
 	c->len = c->ndigits > c->old_len ? c->ndigits : c->old_len;
 	return REND_OK;
 }
@@ -275,7 +275,7 @@ static size_t
 first_count(const struct rend_op *op, struct change *c)
 {
 	c->number = op->ask.initial;
-	return c->ndigits = number_print(c->digits, c->number);
+	return c->ndigits = rend_counter_print(c->digits, c->number);
 }
 
 /* false: another op on this key came first. */

@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "digits.h"
 #include "job.h"
+#include "rend/counter.h"
 
 bool
 verb_is_blind(const struct rend_op *op)
@@ -260,8 +260,8 @@ run_join(struct job *j)
 static bool
 print_number(struct rend_value *value, uint64_t number, size_t least)
 {
-	char digits[DIGITS_MAX], spaces[64];
-	size_t n = digits_write(digits, number);
+	char digits[REND_COUNTER_DIGITS_MAX], spaces[64];
+	size_t n = rend_counter_print(digits, number);
 	bool room = rend_value_copy_in(value, digits, n) == 0;
 
 	memset(spaces, ' ', sizeof spaces);
@@ -315,14 +315,10 @@ run_count(struct job *j)
 		return REND_NOT_A_NUMBER;
 	if (!fits(j))
 		return REND_EXISTS;
-	if (f->head.type != RECORD_VALUE || !digits_read(f->value, f->head.len, &number))
+	if (f->head.type != RECORD_VALUE || !rend_counter_read(f->value, f->head.len, &number))
 		return REND_NOT_A_NUMBER;
-	if (op->verb == REND_INCR)
-		number += op->ask.delta;
-	else
-		number = op->ask.delta > number ? 0 : number - op->ask.delta;
-	return put_number(j, number, f->head.len, f->head.cflags,
-	    (op->ask.mode & REND_ALSO_TOUCH) ? op->ask.exptime : f->entry.exptime);
+	return put_number(j, rend_counter_step(number, op->ask.delta, op->verb == REND_INCR), f->head.len,
+	    f->head.cflags, (op->ask.mode & REND_ALSO_TOUCH) ? op->ask.exptime : f->entry.exptime);
 }
 
 /* ---- the others ---- */

@@ -181,8 +181,8 @@ class OneCell:
     def tidy(self, world):
         pass
 
-    def forget(self, world, threads, positions):
-        return positions
+    def forget(self, world, thread, position):
+        return position
 
     def line(self, step, op, result):
         return f"{op[0]}.{step}"

@@ -60,8 +60,8 @@ class Index:
     def tidy(self, world):
         pass
 
-    def forget(self, world, threads, positions):
-        return positions
+    def forget(self, world, thread, position):
+        return position
 
     def line(self, step, op, result):
         return "%s(%s).%s" % (op[0], op[1], step)

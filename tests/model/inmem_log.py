@@ -49,8 +49,8 @@ class Log:
             world.said = tuple(None if e is None else e - low + 1 for e in world.said)
             world.state = tuple((s[0], s[1] - low + 1) if isinstance(s, tuple) else s for s in world.state)
 
-    def forget(self, world, threads, positions):
-        return positions
+    def forget(self, world, thread, position):
+        return position
 
     def line(self, step, op, result):
         return "%s(%s).%s" % (op[0], op[1], step)

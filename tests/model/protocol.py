@@ -21,24 +21,22 @@ class Protocol:
             assert hasattr(type(self), k), k
             setattr(self, k, v)
 
-    def forget(self, s, threads, ths):
+    def forget(self, s, thread, position):
         """Words and tokens that cannot match any more are all alike: fewer states."""
-        out = None
-        for t, (idx, step, loc) in enumerate(ths):
-            if step is None or step == "g_wait":
-                continue
-            proxy, prog = threads[t]
-            op, word, token = prog[idx], loc[0], loc[2]
-            if word is not None and word != DEAD:
-                r, k = self.where(proxy, op)
-                if word[0] != s.word[r][k][0]:
-                    word = DEAD
-            if token is not None and token != NONE and self.dead_token(s, op[1], token):
-                token = NONE
-            if word is not loc[0] or token is not loc[2]:
-                out = out or list(ths)
-                out[t] = (idx, step, (word, loc[1], token) + loc[3:])
-        return tuple(out) if out else ths
+        idx, step, loc = position
+        if step is None or step == "g_wait":
+            return position
+        proxy, prog = thread
+        op, word, token = prog[idx], loc[0], loc[2]
+        if word is not None and word != DEAD:
+            r, k = self.where(proxy, op)
+            if word[0] != s.word[r][k][0]:
+                word = DEAD
+        if token is not None and token != NONE and self.dead_token(s, op[1], token):
+            token = NONE
+        if word is loc[0] and token is loc[2]:
+            return position
+        return idx, step, (word, loc[1], token) + loc[3:]
 
     def dead_token(self, s, key, token):
         return False

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "number.h"
+#include "rend/counter.h"
 
 static void
 what_is_a_number(void **state)
@@ -54,7 +54,7 @@ what_is_a_number(void **state)
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		uint64_t number = 42;
 
-		if (number_parse(rows[i].bytes, rows[i].len, &number) != rows[i].is)
+		if (rend_counter_read(rows[i].bytes, rows[i].len, &number) != rows[i].is)
 			fail_msg("row %zu, \"%s\": should %sbe a number", i, rows[i].bytes, rows[i].is ? "" : "not ");
 		assert_int_equal(number, rows[i].is ? rows[i].number : 42);
 	}
@@ -66,9 +66,9 @@ ends_where_it_ends(void **state)
 {
 	uint64_t number;
 
-	assert_true(number_parse("1234", 2, &number));
+	assert_true(rend_counter_read("1234", 2, &number));
 	assert_int_equal(number, 12);
-	assert_false(number_parse("12", 0, &number));
+	assert_false(rend_counter_read("12", 0, &number));
 }
 
 static void
@@ -78,10 +78,10 @@ printed(void **state)
 		uint64_t number;
 		const char *digits;
 	} rows[] = { { 0, "0" }, { 9, "9" }, { 10, "10" }, { UINT64_MAX, "18446744073709551615" } };
-	char digits[NUMBER_DIGITS_MAX];
+	char digits[REND_COUNTER_DIGITS_MAX];
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		size_t n = number_print(digits, rows[i].number);
+		size_t n = rend_counter_print(digits, rows[i].number);
 
 		assert_int_equal(n, strlen(rows[i].digits));
 		assert_memory_equal(digits, rows[i].digits, n);
@@ -91,11 +91,11 @@ printed(void **state)
 static void
 stepped(void **state)
 {
-	assert_int_equal(number_step(UINT64_MAX, 2, true), 1);
-	assert_int_equal(number_step(5, 5, false), 0);
-	assert_int_equal(number_step(5, 6, false), 0);
-	assert_int_equal(number_step(5, UINT64_MAX, false), 0);
-	assert_int_equal(number_step(5, 1, false), 4);
+	assert_int_equal(rend_counter_step(UINT64_MAX, 2, true), 1);
+	assert_int_equal(rend_counter_step(5, 5, false), 0);
+	assert_int_equal(rend_counter_step(5, 6, false), 0);
+	assert_int_equal(rend_counter_step(5, UINT64_MAX, false), 0);
+	assert_int_equal(rend_counter_step(5, 1, false), 4);
 }
 
 int

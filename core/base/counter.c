@@ -1,7 +1,5 @@
-/* Numbers inside values: see number.h. */
-#include "number.h"
-
-#include <string.h>
+/* Numbers inside values: see rend/counter.h. */
+#include "rend/counter.h"
 
 /* isspace() of the C locale. */
 static bool
@@ -11,13 +9,13 @@ is_space(char c)
 }
 
 bool
-number_parse(const char *p, size_t len, uint64_t *number)
+rend_counter_read(const char *p, size_t len, uint64_t *number)
 {
 	const char *end = p + len, *digits;
 	uint64_t n = 0;
 	bool minus = false;
 
-	if (len > NUMBER_VALUE_MAX)
+	if (len > REND_COUNTER_VALUE_MAX)
 		return false;
 	while (p < end && is_space(*p))
 		p++;
@@ -38,10 +36,18 @@ number_parse(const char *p, size_t len, uint64_t *number)
 	return true;
 }
 
-size_t
-number_print(char digits[NUMBER_DIGITS_MAX], uint64_t number)
+uint64_t
+rend_counter_step(uint64_t number, uint64_t delta, bool up)
 {
-	char back[NUMBER_DIGITS_MAX];
+	if (up)
+		return number + delta;
+	return delta > number ? 0 : number - delta;
+}
+
+size_t
+rend_counter_print(char digits[REND_COUNTER_DIGITS_MAX], uint64_t number)
+{
+	char back[REND_COUNTER_DIGITS_MAX];
 	size_t n = 0;
 
 	do
@@ -50,12 +56,4 @@ number_print(char digits[NUMBER_DIGITS_MAX], uint64_t number)
 	for (size_t i = 0; i < n; i++)
 		digits[i] = back[n - 1 - i];
 	return n;
-}
-
-uint64_t
-number_step(uint64_t number, uint64_t delta, bool up)
-{
-	if (up)
-		return number + delta;
-	return delta > number ? 0 : number - delta;
 }

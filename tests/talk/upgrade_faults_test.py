@@ -14,7 +14,7 @@ import time
 import harness
 from harness import INMEM, Client, wait_for
 from upgrades import (ABORT, ALL, BYE, CONN, COUNTS, FAILED, GO, HELLO, PREPARED, READY, SERVING, SOCKET, SOCKETS, TAKEN, VERSION, WELCOME, YOURS,
-                      Letters, Upgraded, call, text)
+                      Letters, Upgraded, call, call_here, text)
 
 TEMPFAIL = 75
 
@@ -141,7 +141,7 @@ def test_the_new_one_was_told_to_serve_and_does_something_else():
         clients = Clients(rend)
         child = os.fork()
         if child == 0:
-            letters = call(rend.control)
+            letters = call_here(rend.control)
             play_new(letters, 4)
             letters.send(PREPARED)
             signal.pause()

@@ -1,11 +1,13 @@
 #!/usr/bin/python3
 """What a store in memory has goes on in the process that takes over; or that one begins empty and says so, and what was given for nothing is kept."""
+import os
+import signal
 import threading
 import time
 
 import harness
 from harness import Memcached, wait_for
-from upgrades import GO, HELLO, PARCEL, PREPARED, READY, SOCKETS, TAKEN, YOURS, ALL, Letters, Upgraded, call, text
+from upgrades import GO, HELLO, PARCEL, PREPARED, READY, SOCKETS, TAKEN, YOURS, ALL, Letters, Upgraded, call, call_here, text
 
 KEYS = 3000 if not harness.sanitized() else 600
 CONFIG, TEMPFAIL = 78, 75
@@ -233,6 +235,22 @@ def test_it_is_kept_when_the_new_one_dies_at_each_step():
         rend.upgrade()
         items.all_there(c)
         assert not rend.said("all items are lost"), rend.tail()
+
+
+def test_who_closes_his_end_and_lives_has_it_yet():
+    """So he is ended before the old process goes on with what it gave him."""
+    with Upgraded(conf()) as rend, rend.client() as c:
+        items = Items(c)
+        child = os.fork()
+        if child == 0:
+            letters = call_here(rend.control)
+            play_new(letters, 2)
+            letters.close()
+            signal.pause()
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+        wait_for("the old process to serve on", lambda: rend.said("not upgraded"))
+        items.all_there(c)
+        items.put(c, 1)
 
 
 def test_it_is_kept_when_the_new_one_cannot_start():

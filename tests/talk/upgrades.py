@@ -91,8 +91,10 @@ def alive(pid):
 class Letters:
     """One end of the talk between two rends."""
 
-    def __init__(self, sock):
+    def __init__(self, sock, whose=None):
+        """whose: (pid, socket) of the child that is the other process; it ends when the socket does."""
         self.sock = sock
+        self.whose = whose
         sock.settimeout(harness.PATIENCE)
 
     def send(self, kind, body=b"", fds=(), version=VERSION, magic=MAGIC, length=None):
@@ -123,15 +125,21 @@ class Letters:
                 return kinds
 
     def close(self):
+        """It dies: what it was given is the old process's again only then."""
         self.sock.close()
+        if self.whose is not None:
+            pid, up = self.whose
+            self.whose = None
+            up.close()
+            os.waitpid(pid, 0)
 
 
 def text(s):
     return struct.pack("=Q", len(s)) + s
 
 
-def call(path):
-    """As rend --takeover does: our end of a pair, or what was said instead."""
+def call_here(path):
+    """As rend --takeover does: our end of a pair, or what was said instead.  The new process is this one, and may be killed."""
     with socket.socket(socket.AF_UNIX) as s:
         s.settimeout(harness.PATIENCE)
         s.connect(path)
@@ -141,4 +149,30 @@ def call(path):
         if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
             fd = struct.unpack("=i", fds[:4])[0]
             return Letters(socket.socket(fileno=fd))
+    return data
+
+
+def call(path):
+    """The same, where the new process is a child of ours that lives until its letters are closed, and we say what it says."""
+    up, down = socket.socketpair()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            up.close()
+            said = call_here(path)
+            if isinstance(said, Letters):
+                socket.send_fds(down, [b"\0"], [said.sock.fileno()])
+                said.sock.close()
+            else:
+                down.sendall(said)
+            down.recv(1)
+        finally:
+            os._exit(0)
+    down.close()
+    up.settimeout(harness.PATIENCE)
+    data, fds, _, _ = socket.recv_fds(up, 4096, 1)
+    if fds:
+        return Letters(socket.socket(fileno=fds[0]), (pid, up))
+    up.close()
+    os.waitpid(pid, 0)
     return data

@@ -190,6 +190,8 @@ store_give(struct store *s, struct rend_parcel *parcel, struct rend_error *err)
 	uint64_t count;
 	int rc;
 
+	/* Nobody else has it: also if it was taken over, and nobody has asked it anything. */
+	store_served(s);
 	tenants_look(&s->tenants, &s->arena);
 	why = obstacle(s);
 	if (why != NULL)

@@ -110,7 +110,7 @@ header_write(struct store *s)
 	h->items = store_count(s);
 	h->opened = s->log.opened;
 	h->flushed = s->log.full.flushed;
-	h->grown = s->index.grown;
+	h->grown = s->index.grown & INDEX_GROWN;
 	h->growing = s->index.growing;
 	h->average = average(s);
 	h->pages.in_use = p->in_use;

@@ -9,7 +9,7 @@
  * full has entries in three other buckets of the page (`where` says in which), and counts them.  A slot changes under the lock of its item's
  * home.  An empty one is claimed by compare-and-swap, so no foreign lock is ever needed.
  *
- * It grows by one page in one set at a time, bucket by bucket (growth.h).
+ * It grows by one page in one set at a time, bucket by bucket, and shrinks again in the same way (growth.h).
  */
 #ifndef INMEM_INDEX_H
 #define INMEM_INDEX_H
@@ -35,14 +35,41 @@ struct bucket {
 
 struct index {
 	struct arena *arena;
-	uint64_t grown; /* atomic: pages << 32 | so many sets have one more */
-	uint64_t
-	    growing; /* atomic, changed under grow_lock: bucket whose turn it is, in the set whose turn it is; INDEX_RESTS */
+	uint64_t grown; /* atomic: so many buckets came back << 40 | pages << 32 | so many sets have one more */
+	/* A line of their own, for all ops read what is above.  Atomic, changed under grow_lock: bucket whose turn it is, in the set whose turn it is;
+	 * INDEX_RESTS. */
+	uint64_t growing __attribute__((aligned(64)));
 	uint64_t displaced; /* atomic; evicted because their home was full */
 	pthread_mutex_t grow_lock;
-	uint64_t stray[INDEX_BUCKETS][INDEX_BUCKETS / 64]; /* growth.c's, under grow_lock */
-	struct index_mending *mending, *mended;		   /* atomic; of one that was inherited: see index_mend() */
+	/* All of these are growth.c's, and changed under grow_lock, but for `crowded`. */
+	bool shrinks;	  /* atomic; sets get a page less, one after the other; else one more */
+	bool gives;	  /* the last page of the set whose turn it is is being emptied; else it is filled */
+	bool crowded;	  /* atomic; somebody found no place for an entry since that began */
+	unsigned tries;	  /* without any progress, while a page is filled again that could not be emptied */
+	unsigned vain;	  /* pages that could not be emptied, one after the other */
+	unsigned wait;	  /* looks until another one is tried */
+	uint64_t paid;	  /* atomic; pages that count in the budget: those in use, and behind them those that wait */
+	uint64_t waiting; /* the first that waits for the grace of this epoch; 0: none does yet */
+	uint64_t epoch;
+	const struct bucket *noted; /* the page whose strays are noted */
+	uint64_t stray[INDEX_BUCKETS][INDEX_BUCKETS / 64];
+	struct index_mending *mending, *mended; /* atomic; of one that was inherited: see index_mend() */
 };
+
+/*
+ * The parts of `grown`.  Who misses, or locks a home, looks again if the count has changed: so once for each bucket that comes back meanwhile, at most,
+ * of whatever set; somebody may bring back 4096 in one go, once a second.  The count comes around after 2^24 buckets: within one look nobody comes so
+ * far.
+ */
+#define INDEX_BACK  (1ULL << 40)
+#define INDEX_GROWN (INDEX_BACK - 1)
+
+static inline unsigned
+index_pages(uint64_t grown)
+{
+	return (uint8_t)(grown >> 32);
+}
+
 #define INDEX_RESTS UINT64_MAX
 
 /* A key, as the index looks for it. */
@@ -85,6 +112,13 @@ entry_location(uint64_t entry)
 	return entry & ENTRY_LOCATION;
 }
 
+/* In which bucket it is: 0: in its home; else in one of the others. */
+static inline unsigned
+entry_where(uint64_t entry)
+{
+	return (unsigned)((entry & ENTRY_WHERE) >> ENTRY_WHERE_SHIFT);
+}
+
 static inline unsigned
 entry_hits(uint64_t entry)
 {
@@ -102,10 +136,14 @@ bool index_inherit(struct index *ix, struct arena *a, uint64_t grown, uint64_t g
 
 /*
  * Each page of one that was inherited is put right before it is used: no lock is held, each home knows how many of its entries are away, and none
- * leads where leads() says that no record can be.  0, or -1: no memory, and nothing is different.
+ * leads where leads() says that no record can be.  twice: the same home has another entry for the same record.  0, or -1: no memory, and nothing is
+ * different.
  */
-typedef bool index_leads_f(void *arg, uint64_t entry);
+typedef bool index_leads_f(void *arg, uint64_t entry, bool twice);
 int index_mend(struct index *ix, index_leads_f *leads, void *arg);
+
+/* Of index_fini(). */
+void index_mend_fini(struct index *ix);
 
 /* Pages behind those are all zeros when their turn comes. */
 void index_forget_behind(const struct index *ix);
@@ -132,6 +170,9 @@ index_fits(uint64_t entry, uint32_t hash)
 
 /* The bucket of that number, less than index_buckets(). */
 uint64_t index_buckets(const struct index *ix);
+
+/* With the one that is being filled or emptied. */
+uint64_t index_pages_in_use(const struct index *ix);
 struct bucket *index_bucket(const struct index *ix, uint64_t number);
 
 /* ---- without a lock, between grace_enter() and the next ---- */
@@ -150,7 +191,10 @@ index_hit(uint64_t *slot, uint64_t entry)
 /* Fetches into the cache the home of a hash. */
 void index_warm(const struct index *ix, uint32_t hash);
 
-/* The entry that is likely this hash's, for those who only want to know what to fetch; 0: there is none in its home. */
+/*
+ * The entry that is likely this hash's, for those who only want to know what to fetch; 0: there is none in its home.  Outside of a grace as well: a
+ * page that was given back reads as zeros.
+ */
 uint64_t index_guess(const struct index *ix, uint32_t hash);
 
 /* ---- under a lock ---- */
@@ -174,7 +218,31 @@ void index_clear(struct home *h);
  */
 bool index_insert(struct home *h, uint64_t location, unsigned hits, uint64_t *evicted);
 
-/* ---- shared with growth.c ---- */
+/* ---- shared by index.c, placing.c and growth.c ---- */
+
+static inline uint64_t
+index_tag(uint32_t hash)
+{
+	return hash >> INDEX_TAG_SHIFT & 0x3ffff;
+}
+
+/* What a bucket's number is changed by for the others: one odd, one even and not 0, and both together. */
+static inline unsigned
+index_other(uint64_t tag, unsigned where)
+{
+	unsigned x = (unsigned)(tag * 0x9e3779b1U >> 12), odd = (x & 254) | 1, even = x >> 8 & 254;
+
+	if (even == 0)
+		even = 254;
+	return where == 1 ? odd : where == 2 ? even : odd ^ even;
+}
+
+/* Release: the record was written before. */
+static inline void
+entry_store(uint64_t *slot, uint64_t entry)
+{
+	__atomic_store_n(slot, entry, __ATOMIC_RELEASE);
+}
 
 /* The page of a tag in a set that has so many. */
 unsigned index_page_of(unsigned pages, uint32_t hash);

@@ -19,12 +19,30 @@ struct index_mending {
 static uint8_t
 sorted_as(const struct index_mending *m, uint32_t set, uint32_t level, unsigned bucket, uint8_t pages)
 {
-	unsigned has = (unsigned)(m->grown >> 32) + (set < (uint32_t)m->grown);
+	unsigned has = index_pages(m->grown) + (set < (uint32_t)m->grown);
 
 	if (set == (uint32_t)m->grown && level < has && m->growing != INDEX_RESTS &&
 	    (uint64_t)level * INDEX_BUCKETS + bucket < m->growing)
 		return (uint8_t)(has + 1);
 	return pages < has ? pages : (uint8_t)has;
+}
+
+/* Has the home of an entry another one that leads to the same record?  The first that would be found stays: what is taken out is to be gone, once. */
+static bool
+is_twice(const struct bucket *page, unsigned bucket, unsigned slot, uint64_t entry)
+{
+	unsigned last = entry_where(entry), home = index_home_of(bucket, entry);
+	uint64_t no_hits = ~(ENTRY_HITS_MAX * ENTRY_HIT);
+
+	for (unsigned where = 0; where <= last; where++) {
+		uint64_t same = (entry & no_hits & ~ENTRY_WHERE) | (uint64_t)where << ENTRY_WHERE_SHIFT;
+		unsigned b = where == 0 ? home : home ^ index_other(entry >> ENTRY_TAG_SHIFT, where);
+
+		for (unsigned i = 0; i < (where < last ? INDEX_SLOTS : slot); i++)
+			if ((page[b].slots[i] & no_hits) == same)
+				return true;
+	}
+	return false;
 }
 
 /* What homes say of those that are away is what there is, and nobody has a lock.  Writes nothing where that is so. */
@@ -39,9 +57,12 @@ mend_page(const struct index *ix, const struct index_mending *m, uint32_t set, u
 		for (unsigned i = 0; i < INDEX_SLOTS; i++) {
 			uint64_t entry = page[b].slots[i];
 
-			if (entry != 0 && (!arena_in_log(ix->arena, entry_location(entry)) || !m->leads(m->arg, entry)))
-				page[b].slots[i] = entry = 0;
-			if ((entry & ENTRY_WHERE) == 0)
+			if (entry != 0 && !m->leads(m->arg, entry, is_twice(page, b, i, entry))) {
+				/* Others may look at the page without using it. */
+				__atomic_store_n(&page[b].slots[i], 0, __ATOMIC_RELAXED);
+				entry = 0;
+			}
+			if (entry_where(entry) == 0)
 				continue;
 			away[index_home_of(b, entry)]++;
 			filter[index_home_of(b, entry)] |= index_filter_bit(entry >> ENTRY_TAG_SHIFT);
@@ -99,7 +120,7 @@ index_mend_some(struct index *ix, unsigned pages)
 int
 index_mend(struct index *ix, index_leads_f *leads, void *arg)
 {
-	uint64_t pages = index_buckets(ix) / INDEX_BUCKETS + (ix->growing != INDEX_RESTS);
+	uint64_t pages = index_pages_in_use(ix);
 	struct index_mending *m = calloc(1, sizeof *m + pages);
 
 	if (m == NULL)
@@ -112,6 +133,15 @@ index_mend(struct index *ix, index_leads_f *leads, void *arg)
 	m->arg = arg;
 	ix->mending = ix->mended = m;
 	return 0;
+}
+
+void
+index_mend_fini(struct index *ix)
+{
+	if (ix->mended != NULL)
+		pthread_mutex_destroy(&ix->mended->lock);
+	free(ix->mended);
+	ix->mending = ix->mended = NULL;
 }
 
 void

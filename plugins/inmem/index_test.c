@@ -50,6 +50,24 @@ i9_growth_loses_nothing(void **state)
 	shelves_end();
 }
 
+/* With many pages in a set, and so many small items that come one after the other, growth keeps pace. */
+static void
+i9_growth_keeps_pace(void **state)
+{
+	shelves_make(12 * MIB, true);
+	for (int i = 0; i < 120000; i++) {
+		assert_true(put(shelves[0], i, 10));
+		leave(shelves[0]);
+	}
+	assert_int_equal(store->arena.sets, 1);
+	assert_true(index_buckets(&store->index) > 80 * INDEX_BUCKETS);
+	assert_int_equal(store->index.displaced, 0);
+	assert_int_equal(store_count(store), 120000);
+	settle();
+	assert_int_equal(audit(store), 120000);
+	shelves_end();
+}
+
 static void
 i9_growth_that_sorts_wrongly_is_found(void **state)
 {
@@ -88,7 +106,7 @@ i9_growth_waits_where_nothing_may_be_dropped(void **state)
 	settle();
 	page = index_bucket(&store->index, index_buckets(&store->index));
 	assert_true(budget_take(store->arena.budget, ARENA_PAGE));
-	assert_true(growth_begin(&store->index));
+	assert_true(growth_begin(&store->index, true));
 	for (unsigned b = 0; b < INDEX_BUCKETS; b++)
 		for (unsigned i = 0; i < INDEX_SLOTS; i++)
 			page[b].slots[i] = 1ULL << ENTRY_WHERE_SHIFT | 1; /* somebody's who lives elsewhere */
@@ -103,7 +121,7 @@ i9_growth_waits_where_nothing_may_be_dropped(void **state)
 	/* Where they may be, the same steps drop some. */
 	page = index_bucket(&store->index, index_buckets(&store->index));
 	assert_true(budget_take(store->arena.budget, ARENA_PAGE));
-	assert_true(growth_begin(&store->index));
+	assert_true(growth_begin(&store->index, true));
 	for (unsigned b = 0; b < INDEX_BUCKETS; b++)
 		for (unsigned i = 0; i < INDEX_SLOTS; i++)
 			page[b].slots[i] = 1ULL << ENTRY_WHERE_SHIFT | 1;
@@ -125,7 +143,7 @@ static void
 grow_once(bool whole)
 {
 	assert_true(budget_take(store->arena.budget, ARENA_PAGE));
-	assert_true(growth_begin(&store->index));
+	assert_true(growth_begin(&store->index, true));
 	growth_step(&store->index, whole ? 128 * INDEX_BUCKETS : INDEX_BUCKETS, nothing_is_dropped, NULL);
 	assert_int_equal(growth_runs(&store->index), !whole);
 }
@@ -261,6 +279,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(i9_growth_loses_nothing),
+		cmocka_unit_test(i9_growth_keeps_pace),
 		cmocka_unit_test(i9_growth_that_sorts_wrongly_is_found),
 		cmocka_unit_test(i9_growth_waits_where_nothing_may_be_dropped),
 		cmocka_unit_test(i9_who_is_late_by_two_pages_misses_nothing),

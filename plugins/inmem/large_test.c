@@ -318,7 +318,7 @@ bytes_of(size_t len)
 {
 	uint64_t bytes = 0;
 
-	for (uint64_t n = 0; n < index_buckets(&store->index); n++)
+	for (uint64_t n = 0; n < index_pages_in_use(&store->index) * INDEX_BUCKETS; n++)
 		for (unsigned i = 0; i < INDEX_SLOTS; i++) {
 			uint64_t entry = index_bucket(&store->index, n)->slots[i];
 			const struct record *r = arena_at(&store->arena, entry_location(entry));
@@ -330,11 +330,11 @@ bytes_of(size_t len)
 	return bytes;
 }
 
-/* What the index takes once it has grown: it does not shrink. */
+/* What the index takes once it has grown: it shrinks only as far as stores, which are few, or ticks, which there are none here, do it. */
 static uint64_t
 index_bytes(void)
 {
-	return index_buckets(&store->index) * sizeof(struct bucket);
+	return store->index.paid * ARENA_PAGE;
 }
 
 static void

@@ -115,8 +115,8 @@ enum proof_leave {
 };
 enum proof_leave proof_leave(struct store *s, struct record *r);
 
-/* Can an entry of the index that came lead to a record? */
-bool proof_leads(void *store, uint64_t entry);
+/* Can an entry of the index that came lead to a record?  If not it is counted as lost.  See index_mend(). */
+bool proof_leads(void *store, uint64_t entry, bool twice);
 
 /* Has it not come to all yet? */
 bool proof_is_under_way(const struct store *s);

@@ -32,6 +32,10 @@
 #define SWEEP_PART 4
 #define SWEEP_NS   5000000
 
+/* Buckets of the index that a worker sorts in a second, so that it shrinks when nothing is stored: 16 pages of sets that have two. */
+#define TICK_BUCKETS 4096
+#define TICK_FORGETS 8 /* of some pages each, so that it is more than that */
+
 /* Once a second each worker goes through what came from another process for so long. */
 #define PROOF_NS 5000000
 
@@ -150,7 +154,7 @@ store_new(uint64_t limit, bool evict, bool hand_over, unsigned workers)
 uint64_t
 store_bytes(const struct store *s)
 {
-	uint64_t pages = index_buckets(&s->index) / INDEX_BUCKETS + growth_runs(&s->index) - s->arena.sets;
+	uint64_t pages = __atomic_load_n(&s->index.paid, __ATOMIC_RELAXED) - s->arena.sets;
 
 	return store_own_bytes(s) + pages * ARENA_PAGE + log_bytes(&s->log);
 }
@@ -179,16 +183,16 @@ drop_its_large(struct store *s, uint64_t location)
 static void
 drop_all_large(struct store *s)
 {
-	/* With the page that is being filled, which does not count yet. */
-	uint64_t buckets = index_buckets(&s->index) + (growth_runs(&s->index) ? INDEX_BUCKETS : 0);
+	uint64_t buckets = index_pages_in_use(&s->index) * INDEX_BUCKETS;
 
-	for (uint64_t n = 0; n < buckets; n++)
-		for (unsigned i = 0; i < INDEX_SLOTS; i++) {
-			uint64_t entry = index_bucket(&s->index, n)->slots[i];
+	for (uint64_t n = 0; n < buckets; n++) {
+		const struct bucket *b = index_bucket(&s->index, n);
 
-			if (entry != 0)
-				drop_its_large(s, entry_location(entry));
-		}
+		index_use(&s->index, b);
+		for (unsigned i = 0; i < INDEX_SLOTS; i++)
+			if (b->slots[i] != 0)
+				drop_its_large(s, entry_location(b->slots[i]));
+	}
 }
 
 static void
@@ -435,6 +439,7 @@ sweep_bucket(struct shelf *sh, const struct bucket *b, uint16_t epoch, int64_t w
 {
 	uint64_t entries[INDEX_SLOTS];
 
+	index_use(&sh->store->index, b);
 	for (unsigned i = 0; i < INDEX_SLOTS; i++) {
 		entries[i] = __atomic_load_n(&b->slots[i], __ATOMIC_ACQUIRE);
 		__builtin_prefetch(arena_at(&sh->store->arena, entry_location(entries[i])));
@@ -455,7 +460,7 @@ void
 store_sweep(struct shelf *sh, uint64_t buckets)
 {
 	struct store *s = sh->store;
-	uint64_t all = index_buckets(&s->index), until = ticking_ns() + SWEEP_NS;
+	uint64_t all = index_pages_in_use(&s->index) * INDEX_BUCKETS, until = ticking_ns() + SWEEP_NS;
 	uint16_t epoch = (uint16_t)__atomic_load_n(&s->epoch, __ATOMIC_ACQUIRE);
 	int64_t wall = rend_wall();
 
@@ -494,6 +499,22 @@ look_after_tenants(struct store *s)
 	pthread_mutex_unlock(&s->proof.lock);
 }
 
+/* What nobody stores for: the index shrinks, or what had begun comes to its end. */
+static void
+shrink(struct store *s)
+{
+	for (unsigned left = TICK_BUCKETS; left > 0;) {
+		if (growth_runs(&s->index))
+			left = growth_step(&s->index, left, NULL, NULL);
+		else if (growth_need(&s->index, store_count(s)) == GROWTH_LESS && growth_shrink(&s->index))
+			left--;
+		else
+			break;
+	}
+	for (int i = 0; i < TICK_FORGETS; i++)
+		growth_forget(&s->index, &s->grace);
+}
+
 void
 store_tick(struct shelf *sh)
 {
@@ -510,5 +531,6 @@ store_tick(struct shelf *sh)
 		proof_tick(sh, ticking_ns() + PROOF_NS);
 	store_sweep(sh, buckets < SWEEP_MOST ? buckets : SWEEP_MOST);
 	cleaner_tick(sh);
+	shrink(s);
 	grace_leave(&sh->store->grace, sh->worker);
 }

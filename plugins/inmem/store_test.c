@@ -162,7 +162,7 @@ bytes_of(size_t len)
 {
 	uint64_t bytes = 0;
 
-	for (uint64_t n = 0; n < index_buckets(&store->index); n++)
+	for (uint64_t n = 0; n < index_pages_in_use(&store->index) * INDEX_BUCKETS; n++)
 		for (unsigned i = 0; i < INDEX_SLOTS; i++) {
 			uint64_t entry = index_bucket(&store->index, n)->slots[i];
 			const struct record *r = arena_at(&store->arena, entry_location(entry));

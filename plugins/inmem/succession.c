@@ -456,6 +456,8 @@ take_arena(struct store *s, uint64_t limit, const struct rend_parcel *parcel, co
 		return NULL;
 	}
 	/* It changed nothing there; the budget is this process's. */
+	if (s->index.arena != NULL)
+		index_fini(&s->index);
 	budget_give(s->arena.budget, budget_used(s->arena.budget) - 1);
 	pages_drop(&s->arena.pages);
 	return why;

@@ -4,9 +4,8 @@
 /* Versions that others choose lead ours only below this, so that nobody can drive the counter to its end. */
 #define VERSION_LED_MAX (1ULL << 62)
 
-/* Whether the index should grow is looked at once in so many inserts; then so many buckets are sorted for each. */
-#define GROW_LOOKS   32
-#define GROW_BUCKETS 4
+/* Whether the index should grow or shrink is looked at once in so many inserts; then some buckets are sorted for each. */
+#define GROW_LOOKS 32
 
 static uint64_t
 next_version(struct store *s, uint64_t wanted)
@@ -154,7 +153,7 @@ visit_touch(struct visit *v, int64_t exptime)
 		visit_take(v);
 }
 
-/* ---- growth, on the way ---- */
+/* ---- growth and shrinkage, on the way ---- */
 
 static void
 dropped(void *arg, uint64_t entry)
@@ -163,16 +162,6 @@ dropped(void *arg, uint64_t entry)
 
 	if (leads_to_its_own(v, entry))
 		store_evict(v->shelf, entry_location(entry), &v->gone);
-}
-
-static bool
-should_grow(struct visit *v)
-{
-	struct store *s = v->store;
-
-	if (growth_is_half_way(&s->index))
-		return true;
-	return ++v->shelf->inserts % GROW_LOOKS == 0 && growth_is_due(&s->index, store_count(s));
 }
 
 /* A page's bytes from the budget, if need be with those of a free segment. */
@@ -184,31 +173,48 @@ pay_page(struct store *s)
 	return log_give_back(&s->log, s->log.reserve) && arena_take(&s->arena, ARENA_PAGE);
 }
 
-static void
+/* Begins with a page more.  false: somebody else did, or there is no memory for it. */
+static bool
 grow(struct visit *v)
 {
 	struct store *s = v->store;
+	bool costs = growth_costs(&s->index);
 
-	if (!growth_runs(&s->index)) {
-		if (growth_ends(&s->index) || !should_grow(v))
-			return;
-		if (!pay_page(s)) {
-			v->shelf->inserts = GROW_LOOKS - 1; /* at the next insert again */
-			return;
-		}
-		if (!growth_begin(&s->index)) {
-			budget_give(s->arena.budget, ARENA_PAGE);
-			return;
-		}
+	if (costs && !pay_page(s)) {
+		v->shelf->inserts = GROW_LOOKS - 1; /* at the next insert again */
+		return false;
 	}
-	growth_step(&s->index, GROW_BUCKETS, s->evict ? dropped : NULL, v);
+	if (growth_begin(&s->index, costs))
+		return true;
+	if (costs)
+		budget_give(s->arena.budget, ARENA_PAGE);
+	return false;
+}
+
+/* Begins with what is to be done.  false: nothing. */
+static bool
+resize(struct visit *v)
+{
+	struct store *s = v->store;
+
+	if (!growth_is_half_way(&s->index) && ++v->shelf->inserts % GROW_LOOKS != 0)
+		return false;
+	growth_forget(&s->index, &s->grace);
+	switch (growth_need(&s->index, store_count(s))) {
+	case GROWTH_MORE:
+		return grow(v);
+	case GROWTH_LESS:
+		return growth_shrink(&s->index);
+	default:
+		return false;
+	}
 }
 
 void
 visit_leave(struct visit *v)
 {
 	index_unlock(&v->home);
-	if (v->inserted)
-		grow(v);
+	if (v->inserted && (growth_runs(&v->store->index) || resize(v)))
+		growth_step(&v->store->index, growth_pace(&v->store->index), v->store->evict ? dropped : NULL, v);
 	gone_drop(&v->gone, v->store->arena.pages);
 }

@@ -69,7 +69,7 @@ run(const char *plugin, const char *options, bool later, int seconds, const char
 	return o;
 }
 
-#define SECONDS 60 /* each behaviour may take: plenty */
+#define SECONDS 180 /* each behaviour may take: plenty, on a machine that is busy, too */
 
 /* ---- handlers that are right ---- */
 
@@ -127,7 +127,7 @@ inmem_full(void **state)
 #define SSD_LEAST 60
 #define SSD_NOT	  13 /* guard, leases, accesses, memory of its own for values */
 
-/* Segments so small that most is read from the disk again. */
+/* Segments so small that most is read from the disk again.  A disk that others use, too, is slow: that is no failure. */
 static void
 ssd(const char *dir, bool later, const char *engine)
 {
@@ -135,7 +135,7 @@ ssd(const char *dir, bool later, const char *engine)
 	struct outcome o;
 
 	snprintf(path, sizeof path, "%s/ssd.so", folder("REND_PLUGINS", ".libs"));
-	snprintf(options, sizeof options, "path=%s/ssd size=16MiB keep=false %s", dir, engine);
+	snprintf(options, sizeof options, "path=%s/ssd size=16MiB keep=false timeout=20s %s", dir, engine);
 	o = run(path, options, later, SECONDS, NULL, NULL);
 	assert_int_equal(o.failed, 0);
 	assert_int_equal(o.skipped, SSD_NOT);
@@ -160,7 +160,7 @@ ssd_always(void **state)
 	const char *dir = folder("TMPDIR_IN_MEMORY", folder("TMPDIR", "/tmp"));
 
 	assert_true(mkdir(dir, 0700) == 0 || errno == EEXIST);
-	ssd(dir, false, "segment=512KiB sync=always flush=10s timeout=20s");
+	ssd(dir, false, "segment=512KiB sync=always flush=10s");
 }
 #endif
 

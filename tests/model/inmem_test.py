@@ -19,34 +19,50 @@ def judge(firsts):
     return monitor
 
 
-# ---- the index: (what lies where, does it grow, programs)
+# ---- the index: (what lies where, what becomes of the last page, programs); where a plan begins with "shrink", it is there
 
 AWAY = {0: (1, 10), 1: (0, 20)}                 # key 0 lives in another bucket than its own
 FULL = {0: (1, 10), 1: (2, 30)}                 # key 0 has no room but by moving key 1
+LAST = {0: (1, 10), 3: (0, 20)}                 # key 0 lives in the last page, and its old home is full
+CROWDED = {0: (1, 10), 3: (0, 20), 4: (2, 30)}  # key 0 can come back as long as key 2 is not there
+GROW, SHRINK = ("grow",), ("shrink",)
 INDEX = [
-    (AWAY, False, [("get", 0)], [("del", 0)], [("set", 2, 1)]),
-    (AWAY, False, [("get", 0), ("get", 1)], [("del", 1), ("set", 1, 2)], [("del", 0), ("set", 0, 3)]),
-    (FULL, False, [("get", 1)], [("get", 1), ("get", 0)], [("set", 0, 1)]),
-    (FULL, False, [("get", 1), ("get", 1)], [("set", 0, 1), ("del", 1)]),
-    ({0: (0, 10)}, False, [("set", 1, 1)], [("set", 2, 2)], [("get", 2)]),
-    ({}, False, [("set", 0, 1)], [("set", 1, 2)], [("set", 2, 3)]),
-    (AWAY, True, [("get", 0)], [("get", 0), ("get", 0)]),
-    (AWAY, True, [("get", 0), ("get", 1)], [("set", 0, 1)]),
-    (AWAY, True, [("set", 0, 1)], [("set", 0, 2)], [("get", 0)]),
-    (AWAY, True, [("del", 0), ("set", 0, 1)], [("get", 0)]),
-    ({0: (0, 10), 1: (2, 30)}, True, [("get", 0)], [("set", 1, 2)], [("set", 2, 3)]),
-    ({0: (0, 10), 1: (2, 30)}, True, [("get", 2)], [("del", 2)], [("set", 0, 3)]),
+    (AWAY, (), [("get", 0)], [("del", 0)], [("set", 2, 1)]),
+    (AWAY, (), [("get", 0), ("get", 1)], [("del", 1), ("set", 1, 2)], [("del", 0), ("set", 0, 3)]),
+    (FULL, (), [("get", 1)], [("get", 1), ("get", 0)], [("set", 0, 1)]),
+    (FULL, (), [("get", 1), ("get", 1)], [("set", 0, 1), ("del", 1)]),
+    ({0: (0, 10)}, (), [("set", 1, 1)], [("set", 2, 2)], [("get", 2)]),
+    ({}, (), [("set", 0, 1)], [("set", 1, 2)], [("set", 2, 3)]),
+    (AWAY, GROW, [("get", 0)], [("get", 0), ("get", 0)]),
+    (AWAY, GROW, [("get", 0), ("get", 1)], [("set", 0, 1)]),
+    (AWAY, GROW, [("set", 0, 1)], [("set", 0, 2)], [("get", 0)]),
+    (AWAY, GROW, [("del", 0), ("set", 0, 1)], [("get", 0)]),
+    ({0: (0, 10), 1: (2, 30)}, GROW, [("get", 0)], [("set", 1, 2)], [("set", 2, 3)]),
+    ({0: (0, 10), 1: (2, 30)}, GROW, [("get", 2)], [("del", 2)], [("set", 0, 3)]),
+    (LAST, SHRINK, [("get", 0)], [("get", 0), ("get", 1)]),
+    (LAST, SHRINK, [("set", 0, 1)], [("get", 0), ("get", 0)]),
+    (LAST, SHRINK, [("set", 0, 1)], [("set", 0, 2)]),
+    (LAST, SHRINK, [("del", 0), ("set", 0, 1)], [("get", 0)]),
+    (LAST, SHRINK + GROW, [("get", 0)], [("set", 0, 1)]),
+    (AWAY, GROW + SHRINK, [("get", 0)], [("set", 0, 1)]),
+    (AWAY, GROW + SHRINK + GROW, [("get", 0)], [("get", 0)]),
+    (AWAY, GROW + SHRINK + GROW, [("del", 0), ("set", 0, 1)]),
+    (CROWDED, SHRINK, [("get", 2)], [("get", 0), ("set", 2, 1)]),
+    (CROWDED, SHRINK, [("get", 2)], [("del", 1)], [("set", 0, 1)]),
+    (CROWDED, SHRINK + SHRINK, [("get", 2)], [("set", 2, 3)]),
 ]
-INDEX_MUTANTS = [dict(claim="store"), dict(displace="put"), dict(count="last"), dict(scan="count"), dict(look="before"), dict(follow=False),
-                 dict(grow="clear"), dict(migrate="home"), dict(publish="first")]
+INDEX_MUTANTS = [dict(claim="store"), dict(displace="put"), dict(count="last"), dict(scan="count"), dict(where="before"), dict(follow=False),
+                 dict(grow="clear"), dict(migrate="home"), dict(publish="first"),
+                 dict(again=False), dict(check=False), dict(count_back="lock"), dict(count_back="mark"), dict(count_back="clear"), dict(reduce="last"),
+                 dict(full="drop"), dict(wait=False)]
 
 
 def index(knobs, config):
-    slots, grows, *programs = config
+    slots, plan, *programs = config
     firsts = [MISS] * len(inmem_index.HOME)
     for key, value in slots.values():
         firsts[key] = value
-    return explore(Index(**knobs), inmem_index.first_world(slots, grows), [(0, p) for p in programs], judge(firsts))
+    return explore(Index(**knobs), inmem_index.first_world(slots, plan, plan[:1] == SHRINK), [(0, p) for p in programs], judge(firsts))
 
 
 # ---- the log: (segments, programs)

@@ -14,21 +14,52 @@
 
 #include "audit_test.h"
 #include "base/clock.h"
+#include "growth.h"
 #include "parcel_test.h"
 #include "shelves_test.h"
 #include "succession.h"
 
 #define KEYS 600
 
-static unsigned naps;
+static unsigned naps, yields;
+static uint64_t left_at_yield, left_at_nap; /* of what is to be looked at: at the first of each */
 
 int __wrap_nanosleep(const struct timespec *time, struct timespec *left);
+int __wrap_sched_yield(void);
+int __real_sched_yield(void);
 
 int
 __wrap_nanosleep(const struct timespec *time, struct timespec *left)
 {
-	naps++;
+	if (naps++ == 0)
+		left_at_nap = store->proof.left;
 	return 0;
+}
+
+int
+__wrap_sched_yield(void)
+{
+	if (yields++ == 0)
+		left_at_yield = store->proof.left;
+	return __real_sched_yield();
+}
+
+/* What others do when somebody has just found an entry. */
+static void (*meanwhile)(void);
+
+uint64_t __wrap_index_find(const struct index *ix, const struct index_key *key, uint64_t **slot);
+uint64_t __real_index_find(const struct index *ix, const struct index_key *key, uint64_t **slot);
+
+uint64_t
+__wrap_index_find(const struct index *ix, const struct index_key *key, uint64_t **slot)
+{
+	uint64_t entry = __real_index_find(ix, key, slot);
+	void (*then)(void) = meanwhile;
+
+	meanwhile = NULL;
+	if (then != NULL)
+		then();
+	return entry;
 }
 
 static size_t
@@ -179,7 +210,129 @@ no_segment_is_gone_through_for_a_small_value(void **state)
 	shelves_end();
 }
 
+static void
+store_over_and_look_at_all(void)
+{
+	assert_true(put(shelves[1], 1, 200));
+	while (proof_step(store))
+		;
+	assert_false(proof_looks(&store->proof));
+}
+
+/* Who found what was stored over finds the other one, also if nothing is left to be looked at by then. */
+static void
+what_is_stored_over_while_it_is_looked_at_is_no_miss(void **state)
+{
+	shelves_make(32 * MIB, true);
+	assert_true(put(shelves[0], 1, 100));
+	hand_over();
+	assert_true(proof_looks(&store->proof));
+	shelf_enter(shelves[0]);
+	meanwhile = store_over_and_look_at_all;
+	assert_true(is_whole(find(1), 1, 200));
+	assert_null(meanwhile);
+	settle();
+	assert_int_equal(audit(store), 1);
+	shelves_end();
+}
+
 /* ---- the index ---- */
+
+#define BUCKET_OF(slot) ((struct bucket *)((uintptr_t)(slot) & ~(uintptr_t)63))
+
+/* Its record is counted dead once, and it is gone when it is taken out. */
+static void
+an_entry_that_is_there_twice_is_there_once(void **state)
+{
+	for (int looked = 0; looked < 2; looked++) {
+		struct rend_parcel parcel;
+		uint64_t *slot;
+		unsigned twice = 0;
+
+		shelves_make(4 * MIB, true);
+		for (int key = 0; key < 10; key++)
+			assert_true(put(shelves[0], key, 100));
+		parcel = give_parcel();
+		slot = slot_of(1);
+		while (BUCKET_OF(slot)->slots[twice] != 0)
+			twice++;
+		assert_true(twice < INDEX_SLOTS);
+		BUCKET_OF(slot)->slots[twice] = *slot + ENTRY_HIT;
+		take_over(&parcel);
+		if (looked)
+			settle();
+		drop(shelves[0], 1);
+		assert_null(find(1));
+		settle();
+		assert_null(find(1));
+		/* It is counted as lost, for it may have taken another one's place; here it has not. */
+		assert_int_equal(store->proof.lost, 1);
+		store->proof.lost = 0;
+		assert_int_equal(audit(store), 9);
+		shelves_end();
+	}
+}
+
+static void
+an_entry_that_leads_out_of_all_segments_is_counted(void **state)
+{
+	struct rend_parcel parcel;
+
+	shelves_make(4 * MIB, true);
+	for (int key = 0; key < 10; key++)
+		assert_true(put(shelves[0], key, 100));
+	parcel = give_parcel();
+	*slot_of(1) |= ENTRY_LOCATION;
+	take_over(&parcel);
+	assert_null(find(1));
+	assert_int_equal(store_count(store), 9);
+	shelves_end();
+}
+
+/* Of pages that nobody has come to yet: locks that somebody had, and counts that are not so.  None is put right again when it was given up. */
+static void
+pages_are_put_right_before_they_are_given_up(void **state)
+{
+	struct rend_parcel parcel;
+	uint64_t pages;
+	int keys = 0;
+
+	shelves_make(4 * MIB, true);
+	while (index_buckets(&store->index) < 2 * INDEX_BUCKETS * store->arena.sets)
+		assert_true(put(shelves[0], keys++, 10));
+	settle();
+	for (int key = 100; key < keys; key++)
+		drop(shelves[0], key);
+	pages = index_pages_in_use(&store->index);
+	assert_true(pages > 1);
+	parcel = give_parcel();
+	for (uint64_t n = 0; n < pages * INDEX_BUCKETS; n++) {
+		index_bucket(&store->index, n)->lock = 1;
+		index_bucket(&store->index, n)->away += 3;
+	}
+	take_over(&parcel);
+	for (uint64_t round = 0; round < 2; round++) {
+		for (uint64_t n = pages; n > store->arena.sets; n--) {
+			assert_true(growth_shrink(&store->index));
+			while (growth_runs(&store->index))
+				growth_step(&store->index, INDEX_BUCKETS, NULL, NULL);
+		}
+		assert_int_equal(index_pages_in_use(&store->index), store->arena.sets);
+		for (int key = 0; key < 100; key++)
+			assert_true(is_whole(find(key), key, 10));
+		/* And taken again. */
+		for (uint64_t n = store->arena.sets; n < pages; n++) {
+			assert_true(growth_begin(&store->index, false));
+			while (growth_runs(&store->index))
+				growth_step(&store->index, INDEX_BUCKETS, NULL, NULL);
+		}
+		for (int key = 0; key < 100; key++)
+			assert_true(is_whole(find(key), key, 10));
+	}
+	settle();
+	assert_int_equal(audit(store), 100);
+	shelves_end();
+}
 
 /* To be taken over takes as long with many items as with few. */
 static void
@@ -353,6 +506,34 @@ memory_that_another_process_has_yet_is_not_shared(void **state)
 	}
 }
 
+/* One that was taken over, and was asked nothing, is given; the next one ends, before or after it took it. */
+static void
+what_nobody_asked_can_be_given_and_kept(void **state)
+{
+	for (int taken = 0; taken < 2; taken++) {
+		struct rend_parcel parcel;
+		struct store *next;
+
+		begin(32 * MIB);
+		parcel = give_parcel();
+		next = try_to_take(&parcel, store->arena.limit);
+		assert_non_null(next);
+		wait_with(next);
+		parcel = give_parcel();
+		if (taken) {
+			next = try_to_take(&parcel, store->arena.limit);
+			assert_non_null(next);
+			store_free(&next);
+		}
+		store_keep(store);
+		assert_true(put(shelves[0], KEYS, 10));
+		assert_int_equal(those_there(), KEYS);
+		settle();
+		assert_int_equal(audit(store), KEYS + 1);
+		shelves_end();
+	}
+}
+
 /* ---- room ---- */
 
 static void
@@ -371,6 +552,14 @@ nobody_naps_until_what_came_was_looked_at(void **state)
 		}
 	}
 	assert_int_equal(naps, 0);
+	/* Another worker is at work all the time, so that what was cleaned does not come back. */
+	hand_over();
+	yields = 0;
+	shelf_enter(shelves[1]);
+	for (int key = 0; key < 8000 && naps == 0; key++)
+		put(shelves[0], 20000 + key, 10 + (size_t)key % 400);
+	assert_int_not_equal(naps, 0);
+	assert_true(left_at_nap < left_at_yield);
 	settle();
 	assert_true(audit(store) >= 0);
 	shelves_end();
@@ -384,12 +573,17 @@ main(void)
 		cmocka_unit_test(a_record_that_is_longer_than_it_was_is_not_shown),
 		cmocka_unit_test(what_goes_meanwhile_is_counted_once),
 		cmocka_unit_test(no_segment_is_gone_through_for_a_small_value),
+		cmocka_unit_test(what_is_stored_over_while_it_is_looked_at_is_no_miss),
+		cmocka_unit_test(an_entry_that_is_there_twice_is_there_once),
+		cmocka_unit_test(an_entry_that_leads_out_of_all_segments_is_counted),
+		cmocka_unit_test(pages_are_put_right_before_they_are_given_up),
 		cmocka_unit_test(the_index_is_put_right_when_it_is_used),
 		cmocka_unit_test(an_entry_that_leads_out_of_what_was_filled_is_dropped),
 		cmocka_unit_test(pages_that_the_index_did_not_have_yet_are_empty),
 		cmocka_unit_test(a_clock_that_was_set_meanwhile_changes_no_time_to_live),
 		cmocka_unit_test(versions_rise_also_where_nothing_is_handed_over),
 		cmocka_unit_test(memory_that_another_process_has_yet_is_not_shared),
+		cmocka_unit_test(what_nobody_asked_can_be_given_and_kept),
 		cmocka_unit_test(nobody_naps_until_what_came_was_looked_at),
 	};
 

@@ -350,11 +350,13 @@ give(struct heir *h)
 		rend_log(REND_LOG_WARN, "upgrade: which process the new one is cannot be told: its stores begin empty");
 		return 0;
 	}
-	h->given = true;
 	/* What came back in the turn in which it was found to be quiet is flushed; and then no plugin is told of a turn. */
-	swap_next_turn(h->server);
+	if (!swap_next_turn(h->server))
+		return error_set(h->err, EX_TEMPFAIL, "a worker is busy: try again");
+	h->given = true;
 	parcels_stop(g);
-	swap_next_turn(h->server);
+	if (!swap_next_turn(h->server))
+		return error_set(h->err, EX_TEMPFAIL, "a worker is busy: try again");
 	/* Who looks at them waits. */
 	pthread_mutex_lock(&h->server->view);
 	rc = parcels_give(g, clock_mono() + RELEASE_NS, send_parcel, h, h->err);

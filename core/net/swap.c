@@ -396,12 +396,12 @@ nothing_here(struct loop *l, struct errand *e)
 	e->said = true;
 }
 
-void
+bool
 swap_next_turn(struct server *s)
 {
 	static const struct step step;
 
-	everywhere(s, nothing_here, &step, NULL);
+	return everywhere_until(s, nothing_here, &step, NULL, clock_mono() + TURN_NS);
 }
 
 /* Where they go one by one, one that cannot does not keep the next. */

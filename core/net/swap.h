@@ -50,8 +50,8 @@ enum swap_held swap_hold(struct server *s, struct generation *const *quiet, size
 void swap_begin(struct server *s, struct generation *g, const struct rend_node *const *policies,
     const struct server_settings *settings);
 
-/* Each worker has ended the turn that it was in.  On the keeper's thread, as all; also while they hold. */
-void swap_next_turn(struct server *s);
+/* Each worker has ended the turn that it was in.  On the keeper's thread, as all; also while they hold.  false: some have not, within a second. */
+bool swap_next_turn(struct server *s);
 
 /*
  * While all hold: sends each connection that is owed nothing, and was not sent yet, to another process by then, so many in a letter at most; nothing

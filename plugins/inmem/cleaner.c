@@ -21,31 +21,20 @@
 /* The same where nothing may be evicted: to gain a byte, many may have to be copied. */
 #define KEEP_RECORDS 512
 
-/* Records and bytes gone through in one go where there is no room at all. */
-#define ROOM_RECORDS 2048
-#define ROOM_BYTES   (64 * 1024)
+/* Bytes gone through in one go where there is no room at all. */
+#define ROOM_BYTES (64 * 1024)
 
 /* So often, until a store is refused; before it evicts what is worth keeping; and where nothing may be evicted. */
 #define CLEANS	    64
 #define CLEANS_SOFT 8
 #define CLEANS_KEEP 16
 
-/* Bytes that are gone through at once for pages. */
-#define SLICE_BYTES (256 * 1024)
-
-/* What needs more than this part of the limit is one at a time. */
-#define ALONE_PART 8
-
 /* Buckets looked through for what has expired, where nothing may be evicted. */
 #define ROOM_BUCKETS 64
 
-/*
- * Waits for others to come to the end of their ops, until a store is refused: so many without letting them run, so many that let them, and then
- * naps, which are over in 5 ms.  Somebody whose turn is interrupted comes to its end in that time.
- */
+/* Of the waits for others, so many do not even let them run; and so many go through what came from another process instead of a nap. */
 #define SPINS  4
-#define YIELDS 200
-#define WAITS  (YIELDS + 50)
+#define STEPS  4
 #define NAP_NS 100000
 
 /* Once a second: so many bytes, and more when there is more to do than that in half a minute, but never longer than so. */
@@ -203,17 +192,9 @@ warm_next(struct store *s, struct victim *v, uint64_t start)
 	}
 }
 
-/* So much is to be gone through, until so many bytes of it are gone; and what has been. */
-struct work {
-	size_t most, enough;
-	unsigned records;
-	size_t met, went;
-	size_t held; /* of those that were met: in the hands of who reads them */
-};
-
 /* Goes through one record of the victim.  false: it has to stay, and with it the victim. */
 static bool
-step(struct shelf *sh, struct victim *v, bool hard, struct work *work)
+step(struct shelf *sh, struct victim *v, bool hard, struct cleaner_work *work)
 {
 	struct store *s = sh->store;
 	unsigned queue = s->log.segments[v->segment].queue;
@@ -287,9 +268,8 @@ choose(struct shelf *sh, enum log_want want)
 	return want == LOG_OLDEST && find_victim(sh->store, &c->evicted, want) ? &c->evicted : NULL;
 }
 
-/* What has been met is 0 where there is nothing to be cleaned. */
-static void
-clean(struct shelf *sh, struct work *work, enum log_want want, bool hard)
+void
+cleaner_clean(struct shelf *sh, struct cleaner_work *work, enum log_want want, bool hard)
 {
 	struct log *log = &sh->store->log;
 	struct victim *v = NULL;
@@ -319,9 +299,9 @@ clean(struct shelf *sh, struct work *work, enum log_want want, bool hard)
 static size_t
 clean_bytes(struct shelf *sh, size_t bytes, enum log_want want, bool hard)
 {
-	struct work work = { .most = bytes, .enough = SIZE_MAX, .records = ROOM_RECORDS };
+	struct cleaner_work work = { .most = bytes, .enough = SIZE_MAX, .records = CLEANER_RECORDS };
 
-	clean(sh, &work, want, hard);
+	cleaner_clean(sh, &work, want, hard);
 	return work.met;
 }
 
@@ -337,7 +317,7 @@ void
 cleaner_pay(struct shelf *sh, size_t bytes)
 {
 	struct store *s = sh->store;
-	struct work work = { .most = SIZE_MAX };
+	struct cleaner_work work = { .most = SIZE_MAX };
 	uint32_t room;
 
 	if (!log_is_low(&s->log)) {
@@ -352,16 +332,16 @@ cleaner_pay(struct shelf *sh, size_t bytes)
 		work.most = ROOM_BYTES;
 		work.records = KEEP_RECORDS;
 	}
-	clean(sh, &work, s->evict ? LOG_OLDEST : LOG_GONE, room < s->log.reserve);
+	cleaner_clean(sh, &work, s->evict ? LOG_OLDEST : LOG_GONE, room < s->log.reserve);
 	sh->cleaner.owed = work.went < work.enough ? work.enough - work.went : 0;
 }
 
-/* What was cleaned is free when the others have come to the end of their ops; this worker has, since it holds on to nothing. */
-static void
-wait_for_others(struct shelf *sh, unsigned waits)
+void
+cleaner_wait(struct shelf *sh, unsigned waits)
 {
 	grace_leave(&sh->store->grace, sh->worker);
-	if (waits >= YIELDS)
+	/* What is to be looked at yet can be meanwhile. */
+	if (waits >= CLEANER_YIELDS && (waits >= CLEANER_YIELDS + STEPS || !proof_step(sh->store)))
 		nanosleep(&(struct timespec){ .tv_nsec = NAP_NS }, NULL);
 	else if (waits >= SPINS)
 		sched_yield();
@@ -369,9 +349,8 @@ wait_for_others(struct shelf *sh, unsigned waits)
 	log_reclaim(&sh->store->log);
 }
 
-/* Is something on its way to be free, or can it be brought on it?  With nothing but open segments, those are closed. */
-static bool
-is_coming(struct shelf *sh)
+bool
+cleaner_is_coming(struct shelf *sh)
 {
 	struct log *log = &sh->store->log;
 	bool coming = segments_count(&log->limbo) != 0;
@@ -408,9 +387,9 @@ cleaner_room(struct shelf *sh, struct log_place place, size_t size)
 			return location;
 		/* What is on its way to be free comes first: what else is cleaned would only wait behind it. */
 		if (segments_count(&s->log.limbo) != 0) {
-			if (waits++ == WAITS)
+			if (waits++ == CLEANER_WAITS_MAX)
 				return 0;
-			wait_for_others(sh, waits);
+			cleaner_wait(sh, waits);
 			continue;
 		}
 		if (cleans == (s->evict ? CLEANS : CLEANS_KEEP))
@@ -418,120 +397,10 @@ cleaner_room(struct shelf *sh, struct log_place place, size_t size)
 		if (!s->evict)
 			store_sweep(sh, ROOM_BUCKETS);
 		met = clean_bytes(sh, ROOM_BYTES, s->evict ? LOG_OLDEST : LOG_ALL, cleans >= CLEANS_SOFT);
-		if (met == 0 && !is_coming(sh))
+		if (met == 0 && !cleaner_is_coming(sh))
 			return last_room(sh, place, size);
 		cleans++;
-		wait_for_others(sh, 0);
-	}
-}
-
-/* Claims what is missing, but for what the log needs: small values are not refused because large ones wait.  true: it has all. */
-static bool
-claim(struct store *s, struct cleaner_quest *q)
-{
-	uint64_t room = log_spare_room(&s->log) / PAGES_PAGE, more = q->wanted - q->got;
-
-	q->got += pages_claim(s->arena.pages, more < room ? more : room);
-	return q->got == q->wanted;
-}
-
-static bool
-needs_much(const struct store *s, uint64_t pages)
-{
-	return pages * PAGES_PAGE > s->arena.limit / ALONE_PART;
-}
-
-/* Of what needs much there is one at a time, else each would hold what the others wait for. */
-static bool
-has_turn(struct store *s, struct cleaner_quest *q)
-{
-	if (needs_much(s, q->wanted) && !q->alone)
-		q->alone = !__atomic_exchange_n(&s->quest, true, __ATOMIC_ACQUIRE);
-	return q->alone || !needs_much(s, q->wanted);
-}
-
-bool
-cleaner_has_queue(const struct shelf *sh, uint64_t pages)
-{
-	return needs_much(sh->store, pages) && __atomic_load_n(&sh->store->quest, __ATOMIC_RELAXED);
-}
-
-/* Goes through some bytes for it. */
-static size_t
-clean_for(struct shelf *sh, struct cleaner_quest *q)
-{
-	uint64_t bytes = (q->wanted - q->got) * PAGES_PAGE;
-	struct work work = {
-		.most = bytes < SLICE_BYTES ? bytes : SLICE_BYTES,
-		.enough = SIZE_MAX,
-		.records = ROOM_RECORDS,
-	};
-	bool evict = sh->store->evict, hard = q->met > q->wanted * PAGES_PAGE;
-
-	clean(sh, &work, evict ? LOG_OLDEST : LOG_ALL, hard);
-	q->met += work.met;
-	if (!evict)
-		q->vain += work.met;
-	else if (hard)
-		q->vain += work.met - work.held;
-	return work.met;
-}
-
-enum cleaner_come
-cleaner_seek(struct shelf *sh, struct cleaner_quest *q)
-{
-	struct store *s = sh->store;
-	uint64_t most;
-	size_t one;
-
-	if (!has_turn(s, q))
-		return CLEANER_QUEUES;
-	log_reclaim(&s->log);
-	for (unsigned i = 0; i < TICK_SEGMENTS; i++) {
-		if (claim(s, q))
-			return CLEANER_HAS;
-		if (!log_give_back(&s->log, s->log.least))
-			break;
-	}
-	/* As in cleaner_room(). */
-	if (segments_count(&s->log.limbo) != 0)
-		return CLEANER_WAITS;
-	one = clean_for(sh, q);
-	if (claim(s, q))
-		return CLEANER_HAS;
-	/* Others may have taken what went, and what may not be evicted frees nothing, however often it is met. */
-	most = (s->evict ? 4 : 1) * q->wanted * PAGES_PAGE + log_least_bytes(&s->log) + TICK_BYTES;
-	if (q->vain > most)
-		return CLEANER_NEVER;
-	return one != 0 ? CLEANER_MORE : is_coming(sh) ? CLEANER_WAITS : CLEANER_NEVER;
-}
-
-void
-cleaner_end(struct shelf *sh, struct cleaner_quest *q)
-{
-	pages_unclaim(sh->store->arena.pages, q->got);
-	if (q->alone)
-		__atomic_store_n(&sh->store->quest, false, __ATOMIC_RELEASE);
-	q->got = 0;
-	q->alone = false;
-}
-
-bool
-cleaner_pages(struct shelf *sh, uint64_t pages)
-{
-	struct cleaner_quest q = { .wanted = pages };
-	unsigned waits = 0;
-
-	for (;;) {
-		enum cleaner_come come = cleaner_seek(sh, &q);
-
-		if (come == CLEANER_HAS)
-			q.got = 0; /* the caller's */
-		if (come == CLEANER_HAS || come == CLEANER_NEVER || (come != CLEANER_MORE && ++waits == WAITS)) {
-			cleaner_end(sh, &q);
-			return come == CLEANER_HAS;
-		}
-		wait_for_others(sh, waits);
+		cleaner_wait(sh, 0);
 	}
 }
 

@@ -44,35 +44,39 @@ void cleaner_pay(struct shelf *sh, size_t bytes);
 /* Room for a record, and if there is none, it is made; 0: there is none.  The worker holds on to nothing that it found. */
 uint64_t cleaner_room(struct shelf *sh, struct log_place place, size_t size);
 
-/* Claims pages (pages.h), and items go for them.  false: there is nothing that could go.  The worker holds on to nothing that it found. */
-bool cleaner_pages(struct shelf *sh, uint64_t pages);
-
-/* The same in steps, for so many pages that it may take long. */
-struct cleaner_quest {
-	uint64_t wanted, got; /* pages; those it got are claimed */
-	uint64_t met;	      /* bytes that were gone through */
-	uint64_t vain;	      /* of them, those that should have made room if any do */
-	bool alone;	      /* of those that need much it is the one that may */
-};
-
-enum cleaner_come {
-	CLEANER_HAS,	/* all that it wanted */
-	CLEANER_MORE,	/* another step */
-	CLEANER_WAITS,	/* another step, when others have come to the end of their ops */
-	CLEANER_QUEUES, /* another step, when the quest of somebody else who needs much is over; it has nothing yet */
-	CLEANER_NEVER,	/* there is nothing that could go */
-};
-
-/* Would a quest for so many have to queue just now? */
-bool cleaner_has_queue(const struct shelf *sh, uint64_t pages);
-
-/* A step: so much work as a store of 256 KiB may cause. */
-enum cleaner_come cleaner_seek(struct shelf *sh, struct cleaner_quest *q);
-
-/* It is over: what it got, if that is still its own, is unclaimed; and others may. */
-void cleaner_end(struct shelf *sh, struct cleaner_quest *q);
-
 /* Compacts what is worth it, and gives memory back that is not needed; once a second. */
 void cleaner_tick(struct shelf *sh);
+
+/* ---- shared with quest.c ---- */
+
+/* Records gone through in one go, at most. */
+#define CLEANER_RECORDS 2048
+
+/* So much is to be gone through, until so many bytes of it are gone; and what has been. */
+struct cleaner_work {
+	size_t most, enough;
+	unsigned records;
+	size_t met, went;
+	size_t held; /* of those that were met: in the hands of who reads them */
+};
+
+/* What has been met is 0 where there is nothing to be cleaned.  hard: nothing is worth keeping that would free something. */
+void cleaner_clean(struct shelf *sh, struct cleaner_work *work, enum log_want want, bool hard);
+
+/*
+ * Waits for others to come to the end of their ops, until a store is refused: so many that let them run at most, and then naps, which are over in
+ * 5 ms.  Somebody whose turn is interrupted comes to its end in that time.
+ */
+#define CLEANER_YIELDS	  200
+#define CLEANER_WAITS_MAX (CLEANER_YIELDS + 50)
+
+/*
+ * What was cleaned is free when the others have come to the end of their ops; this worker has, since it holds on to nothing.  waits: how often it
+ * has done so.
+ */
+void cleaner_wait(struct shelf *sh, unsigned waits);
+
+/* Is something on its way to be free, or can it be brought on it?  With nothing but open segments, those are closed. */
+bool cleaner_is_coming(struct shelf *sh);
 
 #endif

@@ -144,7 +144,7 @@ it_is_served_before_anything_is_changed(void **state)
 static uint32_t *
 taken_of(struct record *r)
 {
-	return &store->log.segments[arena_segment(&store->arena, arena_location(&store->arena, r))].taken;
+	return &store->proof.taken[arena_segment(&store->arena, arena_location(&store->arena, r))];
 }
 
 static void

@@ -1,4 +1,5 @@
 /* Records that nobody sees yet: see store.h. */
+#include "quest.h"
 #include "store.h"
 
 bool
@@ -78,7 +79,7 @@ draft_new(struct draft *d, struct shelf *sh, const struct rend_op *op, size_t le
 
 	*d = (struct draft){ .pages = p, .len = len };
 	if (len > sh->store->small_max) {
-		if (!cleaner_pages(sh, large_pages(len)))
+		if (!quest_pages(sh, large_pages(len)))
 			return false;
 		d->large = large_new(p, len);
 		if (d->large == NULL)

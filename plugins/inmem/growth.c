@@ -131,6 +131,8 @@ sort_bucket(struct sorting *s, struct index *ix, uint64_t turn, bool back)
 	s->to = back ? level : pages;
 	s->stray = ix->stray;
 	s->failed = false;
+	index_use(ix, older);
+	index_use(ix, last);
 	/* Of the last page, which is gone through once for each older one: what is noted is a hint, and others have come since. */
 	if (back && s->number == INDEX_BUCKETS - 1)
 		ix->noted = NULL;

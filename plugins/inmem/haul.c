@@ -50,7 +50,7 @@ static void
 let_go(struct shelf *sh, struct haul *h)
 {
 	large_drop(sh->store->arena.pages, &h->large);
-	cleaner_end(sh, &h->quest);
+	quest_end(sh, &h->quest);
 }
 
 void
@@ -99,32 +99,32 @@ static bool
 find_room(struct shelf *sh, struct haul *h, size_t len)
 {
 	struct pages *p = sh->store->arena.pages;
-	enum cleaner_come come = cleaner_seek(sh, &h->quest);
+	enum quest_come come = quest_seek(sh, &h->quest);
 
-	if (come == CLEANER_MORE || come != h->come)
+	if (come == QUEST_MORE || come != h->come)
 		h->waits = 0;
 	h->come = come;
 	switch (come) {
-	case CLEANER_NEVER:
+	case QUEST_NEVER:
 		return false;
-	case CLEANER_MORE:
+	case QUEST_MORE:
 		return true;
-	case CLEANER_HAS:
+	case QUEST_HAS:
 		/* In steps: what lies scattered is not cooled at once. */
 		if (h->cools++ < h->quest.wanted / PAGES_COOL && pages_cool(p))
 			return true;
 		h->quest.got = 0; /* the claim ends with this, either way */
 		h->large = large_new(p, len);
 		return h->large != NULL;
-	case CLEANER_QUEUES:
+	case QUEST_QUEUES:
 		nanosleep(&(struct timespec){ .tv_nsec = NAP }, NULL);
 		break;
-	case CLEANER_WAITS:
+	case QUEST_WAITS:
 		break;
 	}
 	if (h->waits == 0)
 		h->waits = rend_now();
-	return rend_now() - h->waits < (come == CLEANER_QUEUES ? QUEUES : PATIENCE);
+	return rend_now() - h->waits < (come == QUEST_QUEUES ? QUEUES : PATIENCE);
 }
 
 static void
@@ -158,7 +158,7 @@ join(struct shelf *sh, struct rend_op *op)
 {
 	struct haul *h = (struct haul *)(void *)op->scratch;
 
-	h->come = CLEANER_QUEUES;
+	h->come = QUEST_QUEUES;
 	if (h->waits == 0)
 		h->waits = rend_now();
 	if (rewrite_join_again(sh, op, rend_now() - h->waits < QUEUES))
@@ -173,7 +173,7 @@ step(struct shelf *sh, struct rend_op *op)
 {
 	struct haul *h = (struct haul *)(void *)op->scratch;
 	size_t len = op->item.value.len;
-	struct cleaner_quest quest;
+	struct quest quest;
 	struct large *l;
 
 	if (is_join(op))
@@ -198,7 +198,7 @@ step(struct shelf *sh, struct rend_op *op)
 	l = h->large;
 	/* The scratch is gone with the op; only then are others to look for memory, since this may be what goes for them. */
 	storing_end(sh, op, l);
-	cleaner_end(sh, &quest);
+	quest_end(sh, &quest);
 	return false;
 }
 
@@ -208,7 +208,7 @@ put_back(struct haulage *g, struct rend_op *op)
 {
 	const struct haul *h = (const struct haul *)(void *)op->scratch;
 
-	if (h->come == CLEANER_QUEUES) {
+	if (h->come == QUEST_QUEUES) {
 		append(g, op);
 		return;
 	}

@@ -8,6 +8,7 @@
 #ifndef INMEM_HAUL_H
 #define INMEM_HAUL_H
 
+#include "quest.h"
 #include "store.h"
 
 /* Values up to this length are stored at once. */
@@ -23,13 +24,13 @@ struct haulage {
 
 /* In the scratch of an op. */
 struct haul {
-	struct cleaner_quest quest;
-	struct large *large;	/* NULL: pages are missing yet */
-	uint64_t cools;		/* steps in which pages were cooled for it */
-	size_t done;		/* bytes that were copied */
-	enum cleaner_come come; /* of the last step for memory */
-	uint64_t waits;		/* since when it comes so, as rend_now(); 0: it does not wait */
-	bool again;		/* it failed once, and the old value was dropped for it */
+	struct quest quest;
+	struct large *large;  /* NULL: pages are missing yet */
+	uint64_t cools;	      /* steps in which pages were cooled for it */
+	size_t done;	      /* bytes that were copied */
+	enum quest_come come; /* of the last step for memory */
+	uint64_t waits;	      /* since when it comes so, as rend_now(); 0: it does not wait */
+	bool again;	      /* it failed once, and the old value was dropped for it */
 };
 
 void haulage_init(struct haulage *g);

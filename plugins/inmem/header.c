@@ -1,6 +1,8 @@
 /* What stands at the beginning of the arena: see header.h. */
 #include "header.h"
 
+#include <time.h>
+
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -10,8 +12,8 @@
 #define MAGIC 0x306d656d6e690a00ULL /* also tells one end of a number from the other */
 #define WORD  "inmem"
 
-/* Seconds that a clock may be behind the one of who wrote it: what had expired there must have here. */
-#define WALL_BEHIND 2
+/* Seconds by which two clocks that agree may differ. */
+#define SKEW_NONE 1
 
 _Static_assert(sizeof(struct header) <= ARENA_HEADER, "there is room for it");
 
@@ -65,6 +67,19 @@ header_is_whole(const struct arena *a, const struct header *h)
 	return h->pages.top <= a->pages->groups && h->sum == sum_of(a, h);
 }
 
+/* ns; all processes have the same, whatever the system's time is set to. */
+static uint64_t
+since_boot(void)
+{
+	struct timespec boot, mono;
+
+	clock_gettime(CLOCK_BOOTTIME, &boot);
+	clock_gettime(CLOCK_MONOTONIC, &mono);
+	/* With the time that it slept, which differs by nothing else. */
+	return rend_now() + (uint64_t)(boot.tv_sec - mono.tv_sec) * 1000000000 +
+	       (uint64_t)(boot.tv_nsec / 1000000 - mono.tv_nsec / 1000000) * 1000000;
+}
+
 /* Of some worker: all see the same stores. */
 static int64_t
 average(const struct store *s)
@@ -88,6 +103,7 @@ header_write(struct store *s)
 	h->limit = s->arena.limit;
 	h->hash = rend_hash(WORD, strlen(WORD));
 	h->wall = rend_wall();
+	h->boot = since_boot();
 	h->version = s->version;
 	h->epoch = s->epoch;
 	h->from = proof_from(s);
@@ -109,6 +125,15 @@ header_write(struct store *s)
 	h->pages.next = p->next;
 	h->sum = sum_of(&s->arena, h);
 	__atomic_store_n(&h->state, HEADER_CLEAN, __ATOMIC_RELEASE);
+}
+
+int64_t
+header_skew(const struct header *h)
+{
+	int64_t passed = (int64_t)(since_boot() - h->boot), skew = h->wall + passed / 1000000000 - rend_wall();
+
+	/* Both count in whole seconds, and in different parts of one. */
+	return skew >= -SKEW_NONE && skew <= SKEW_NONE ? 0 : skew;
 }
 
 static bool
@@ -138,7 +163,5 @@ header_fault(const struct arena *a, const struct header *h)
 	if (!has_right_counts(a, h) || !header_is_whole(a, h) ||
 	    !units_are_right(a->pages, h->pages.top, h->pages.in_use, h->pages.warmed))
 		return "it is damaged";
-	if (rend_wall() + WALL_BEHIND < h->wall)
-		return "the clock is behind the one that it was left with";
 	return NULL;
 }

@@ -14,7 +14,7 @@
 struct store;
 
 /* Whoever changes what lies in the arena, or what it means, adds one. */
-#define HEADER_LAYOUT 3
+#define HEADER_LAYOUT 4
 
 enum {
 	HEADER_LIVE,  /* somebody is at work in it; also all zeros */
@@ -30,8 +30,9 @@ struct header {
 	    sum; /* of all that follows, of the table, and of the maps of pages up to the last that was ever used */
 	uint32_t sizes[6];
 	uint64_t limit;
-	uint64_t hash; /* of a word that is known, so that others' keys have theirs */
-	int64_t wall;
+	uint64_t hash;					 /* of a word that is known, so that others' keys have theirs */
+	int64_t wall;					 /* what its process had as the time, in unix seconds, */
+	uint64_t boot;					 /* when this was the time since boot, ns */
 	uint64_t version, epoch, from;			 /* see proof.h */
 	uint64_t items, opened, flushed, grown, growing; /* grown: without the count of buckets that came back */
 	int64_t average;				 /* see rank.h */
@@ -59,6 +60,9 @@ header_copy(struct header *to, const struct arena *a)
 	memcpy(to, header_of(a), sizeof *to);
 	to->state = state;
 }
+
+/* By so many seconds its process's clock was ahead of this one's: the system's may have been set since that one began. */
+int64_t header_skew(const struct header *h);
 
 /* What is wrong with it; NULL: nothing.  Looks only. */
 const char *header_fault(const struct arena *a, const struct header *h);

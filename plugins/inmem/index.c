@@ -105,6 +105,7 @@ void
 index_fini(struct index *ix)
 {
 	pthread_mutex_destroy(&ix->grow_lock);
+	index_mend_fini(ix);
 }
 
 static uint64_t
@@ -177,7 +178,7 @@ find_in(const struct index *ix, struct bucket *b, const struct index_key *key, u
 		if (entry >> ENTRY_TAG_SHIFT != tag || !arena_in_log(ix->arena, entry_location(entry)))
 			continue;
 		r = arena_at(ix->arena, entry_location(entry));
-		if (record_has_key(r, key->key, key->len)) {
+		if (r->hash == key->hash && record_has_key(r, key->key, key->len)) {
 			*slot = &b->slots[i];
 			return entry;
 		}
@@ -218,9 +219,11 @@ find_as(const struct index *ix, uint64_t grown, const struct index_key *key, uin
 
 	for (;;) {
 		struct bucket *page = page_for(ix, key->hash, pages);
-		uint64_t entry = find_around(ix, page, key, slot);
+		uint64_t entry;
 		unsigned sorted;
 
+		index_use(ix, page);
+		entry = find_around(ix, page, key, slot);
 		if (entry != 0)
 			return entry;
 		/* Has what we look for gone to a newer page meanwhile? */
@@ -301,6 +304,7 @@ lock_as(struct home *h, const struct index *ix, uint64_t grown)
 		unsigned sorted;
 
 		h->page = page_for(ix, h->hash, pages);
+		index_use(ix, h->page);
 		h->bucket = &h->page[h->hash % INDEX_BUCKETS];
 		bucket_lock(h->bucket);
 		sorted = __atomic_load_n(&h->bucket->pages, __ATOMIC_RELAXED);
@@ -350,7 +354,7 @@ look_in(struct home *h, struct bucket *b, uint64_t location)
 	for (unsigned i = 0; i < INDEX_SLOTS; i++) {
 		uint64_t entry = __atomic_load_n(&b->slots[i], __ATOMIC_RELAXED);
 
-		if (entry_location(entry) == location) {
+		if (entry_location(entry) == location && index_fits(entry, h->hash)) {
 			h->slot = &b->slots[i];
 			h->entry = entry;
 			return true;

@@ -53,6 +53,7 @@ struct index {
 	uint64_t epoch;
 	const struct bucket *noted; /* the page whose strays are noted */
 	uint64_t stray[INDEX_BUCKETS][INDEX_BUCKETS / 64];
+	struct index_mending *mending, *mended; /* atomic; of one that was inherited: see index_mend() */
 };
 
 /*
@@ -134,10 +135,31 @@ void index_fini(struct index *ix);
 bool index_inherit(struct index *ix, struct arena *a, uint64_t grown, uint64_t growing);
 
 /*
- * Goes through all of one that was inherited: no lock is held, each home knows how many of its entries are away, and none leads out of the log.
- * What it cannot see is whether an entry leads to the record that it should.
+ * Each page of one that was inherited is put right before it is used: no lock is held, each home knows how many of its entries are away, and none
+ * leads where leads() says that no record can be.  twice: the same home has another entry for the same record.  0, or -1: no memory, and nothing is
+ * different.
  */
-void index_mend(struct index *ix);
+typedef bool index_leads_f(void *arg, uint64_t entry, bool twice);
+int index_mend(struct index *ix, index_leads_f *leads, void *arg);
+
+/* Of index_fini(). */
+void index_mend_fini(struct index *ix);
+
+/* Pages behind those are all zeros when their turn comes. */
+void index_forget_behind(const struct index *ix);
+
+/* Puts so many pages right that nobody has come to.  false: all are.  Any thread. */
+bool index_mend_some(struct index *ix, unsigned pages);
+
+/* This page is about to be used. */
+void index_mend_page(const struct index *ix, const struct bucket *page);
+
+static inline void
+index_use(const struct index *ix, const struct bucket *page)
+{
+	if (__builtin_expect(__atomic_load_n(&ix->mending, __ATOMIC_ACQUIRE) != NULL, 0))
+		index_mend_page(ix, page);
+}
 
 /* May an entry be of this hash?  One of many that are not may. */
 static inline bool

@@ -13,6 +13,7 @@
 #include "audit_test.h"
 #include "base/clock.h"
 #include "pin.h"
+#include "quest.h"
 #include "shelves_test.h"
 
 /* ---- planted fault: who has a value is not asked ---- */
@@ -432,14 +433,14 @@ what_is_hot_is_no_reason_to_refuse(void **state)
 
 /* ---- those that need much at once ---- */
 
-static enum cleaner_come
-seek_long(struct shelf *sh, struct cleaner_quest *q)
+static enum quest_come
+seek_long(struct shelf *sh, struct quest *q)
 {
-	enum cleaner_come come = CLEANER_WAITS;
+	enum quest_come come = QUEST_WAITS;
 
-	for (unsigned waits = 0; waits < 10000 && (come == CLEANER_MORE || come == CLEANER_WAITS); waits++) {
+	for (unsigned waits = 0; waits < 10000 && (come == QUEST_MORE || come == QUEST_WAITS); waits++) {
 		shelf_enter(sh);
-		come = cleaner_seek(sh, q);
+		come = quest_seek(sh, q);
 		leave(sh);
 	}
 	return come;
@@ -448,20 +449,20 @@ seek_long(struct shelf *sh, struct cleaner_quest *q)
 static void
 one_at_a_time_seeks_much(void **state)
 {
-	struct cleaner_quest a = { .wanted = large_pages(30 * MIB) }, b = a;
+	struct quest a = { .wanted = large_pages(30 * MIB) }, b = a;
 
 	shelves_make(64 * MIB, true);
 	for (int i = 0; i < 1000; i++)
 		put_and_leave(i, 100000);
 	shelf_enter(shelves[0]);
-	assert_int_equal(cleaner_seek(shelves[0], &a), CLEANER_MORE);
+	assert_int_equal(quest_seek(shelves[0], &a), QUEST_MORE);
 	leave(shelves[0]);
-	assert_int_equal(seek_long(shelves[1], &b), CLEANER_QUEUES);
+	assert_int_equal(seek_long(shelves[1], &b), QUEST_QUEUES);
 	assert_int_equal(b.got, 0);
-	assert_int_equal(seek_long(shelves[0], &a), CLEANER_HAS);
-	cleaner_end(shelves[0], &a);
-	assert_int_equal(seek_long(shelves[1], &b), CLEANER_HAS);
-	cleaner_end(shelves[1], &b);
+	assert_int_equal(seek_long(shelves[0], &a), QUEST_HAS);
+	quest_end(shelves[0], &a);
+	assert_int_equal(seek_long(shelves[1], &b), QUEST_HAS);
+	quest_end(shelves[1], &b);
 	settle();
 	assert_true(audit(store) > 0);
 	shelves_end();
@@ -471,13 +472,13 @@ one_at_a_time_seeks_much(void **state)
 static void
 what_waits_leaves_room_for_small_values(void **state)
 {
-	struct cleaner_quest quests[16];
+	struct quest quests[16];
 
 	shelves_make(16 * MIB, true);
 	for (int i = 0; i < 1000; i++)
 		put_and_leave(i, 100000);
 	for (int i = 0; i < 16; i++) {
-		quests[i] = (struct cleaner_quest){ .wanted = large_pages(2 * MIB - 8192) };
+		quests[i] = (struct quest){ .wanted = large_pages(2 * MIB - 8192) };
 		seek_long(shelves[0], &quests[i]);
 	}
 	assert_true(quests[0].got == quests[0].wanted && quests[15].got < quests[15].wanted);
@@ -487,7 +488,7 @@ what_waits_leaves_room_for_small_values(void **state)
 		assert_true(put_until(shelves[0], 5000 + i, 100, rend_wall() + 30));
 	leave(shelves[1]);
 	for (int i = 0; i < 16; i++)
-		cleaner_end(shelves[0], &quests[i]);
+		quest_end(shelves[0], &quests[i]);
 	settle();
 	assert_true(audit(store) > 0);
 	shelves_end();

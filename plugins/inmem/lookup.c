@@ -10,6 +10,7 @@
 #include "lookup.h"
 
 #include "pin.h"
+#include "quest.h"
 #include "verb.h"
 
 #define WANTS_KNOWN (REND_WANT_VALUE | REND_WANT_EXPTIME | REND_WANT_CAS | REND_WANT_SIZE | REND_WANT_ACCESS)
@@ -175,7 +176,7 @@ not_too_much(struct shelf *sh, struct rend_op *op)
 		return REND_OK;
 	cost = pin_copy_cost(p, &op->item.value);
 	pages = (cost + PAGES_PAGE - 1) / PAGES_PAGE;
-	if (cost != 0 && cleaner_pages(sh, pages)) {
+	if (cost != 0 && quest_pages(sh, pages)) {
 		pages_cash(p, pages);
 		if (pin_copy(p, &op->item.value, pages * PAGES_PAGE) == 0)
 			return REND_OK;

@@ -92,6 +92,26 @@ mapping_take(struct mapping *m, int fd, size_t size)
 	return map(m);
 }
 
+static bool
+lock(const struct mapping *m, short type)
+{
+	struct flock its = { .l_type = type, .l_whence = SEEK_SET, .l_start = 0, .l_len = 1 };
+
+	return fcntl(m->fd, F_SETLK, &its) == 0;
+}
+
+bool
+mapping_claim(const struct mapping *m)
+{
+	return lock(m, F_WRLCK);
+}
+
+void
+mapping_unclaim(const struct mapping *m)
+{
+	lock(m, F_UNLCK);
+}
+
 void
 mapping_forget(const struct mapping *m, const void *from, size_t len)
 {

@@ -22,6 +22,13 @@ int mapping_new(struct mapping *m, size_t size, bool file);
 /* What another process made, of exactly this size.  The descriptor is the mapping's if it says 0, else -1: it is nothing of the kind. */
 int mapping_take(struct mapping *m, int fd, size_t size);
 
+/*
+ * A process says that the memory is its own, for as long as it lives, or until it says that it is not, or closes a descriptor of this file.  false:
+ * another process that lives has said so.  For a mapping that is a file.
+ */
+bool mapping_claim(const struct mapping *m);
+void mapping_unclaim(const struct mapping *m);
+
 /* Pages that are whole in this range have no memory behind them any more.  Any thread. */
 void mapping_forget(const struct mapping *m, const void *from, size_t len);
 

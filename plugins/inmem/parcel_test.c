@@ -60,17 +60,22 @@ give_parcel(void)
 	return parcel;
 }
 
-/* The old one ends; the new one is the store. */
 void
-go_on_with(struct store *next)
+wait_with(struct store *next)
 {
 	for (unsigned w = 0; w < 2; w++)
 		shelf_free(&shelves[w]);
 	store_free(&store);
 	store = next;
-	store_served(store);
 	for (unsigned w = 0; w < 2; w++)
 		assert_non_null(shelves[w] = shelf_new(store, w));
+}
+
+void
+go_on_with(struct store *next)
+{
+	wait_with(next);
+	store_served(store);
 }
 
 void

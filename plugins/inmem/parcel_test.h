@@ -15,8 +15,9 @@ struct rend_parcel give_parcel(void);
 struct store *try_to_take(const struct rend_parcel *from, uint64_t limit);
 struct store *try_to_take_with(const struct rend_parcel *from, uint64_t limit, unsigned workers);
 
-/* The old one ends; the new one is the store, and is asked things. */
+/* The old one ends; the new one is the store, and is asked things; or is not yet. */
 void go_on_with(struct store *next);
+void wait_with(struct store *next);
 
 /* All of it. */
 void hand_over(void);

@@ -232,7 +232,7 @@ try_change(const struct rewriting *how, struct shelf *sh, struct rend_op *op, bo
 	visit_enter(&v, sh, op);
 	*status = plan(how, &v, op, &c);
 	*missing = c.missing;
-	*waits = *waits && *status == REND_OK && cleaner_has_queue(sh, large_pages(c.len));
+	*waits = *waits && *status == REND_OK && quest_has_queue(sh, large_pages(c.len));
 	if (*status == REND_OK && !how->counts && !*waits) {
 		c.old = large_of(&sh->store->arena, v.found);
 		if (c.old != NULL)

@@ -27,12 +27,11 @@ struct segment {
 	uint32_t expired; /* atomic; bytes that had when it was looked at last */
 	uint32_t cleaned; /* so many of its bytes have been gone through: nothing lives there any more */
 	bool evicting;	  /* what lives behind those is to be evicted, and not compacted for what is gone of it */
-	uint32_t
-	    taken; /* atomic; so many of its first bytes came from another process, and were not looked at yet: see proof.h */
+	uint32_t taken; /* SEGMENT_DAMAGED: so it came from another process, or was found to be: see proof.h; else 0 */
 } __attribute__((aligned(128)));
 
 #define SEGMENT_NONE	UINT32_MAX
-#define SEGMENT_DAMAGED UINT32_MAX /* taken: what is in it is not believed */
+#define SEGMENT_DAMAGED UINT32_MAX /* what is in it is not believed */
 
 struct segments { /* a list */
 	uint32_t first, last;

@@ -190,6 +190,10 @@ settle(void)
 {
 	while (growth_runs(&store->index))
 		growth_step(&store->index, 1, nothing_is_dropped, NULL);
+	while (index_mend_some(&store->index, 64))
+		;
+	for (uint32_t n = 0; n < store->arena.segments && store->proof.taken != NULL; n++)
+		proof_of_segment(store, n);
 	leave(shelves[0]);
 	leave(shelves[1]);
 }

@@ -36,7 +36,7 @@ struct record *find(int key);
 /* The worker is at work no more. */
 void leave(struct shelf *sh);
 
-/* Growth comes to its end, and nobody is at work. */
+/* Growth comes to its end, all that came is looked at, and nobody is at work. */
 void settle(void);
 
 /* Chance, the same each time. */

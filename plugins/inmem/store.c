@@ -42,6 +42,9 @@
 /* A flush sweeps so much that all have been gone through before 16 bits of epochs come around. */
 #define SWEEP_FLUSHES 16384
 
+/* A million; until the year 2106, below what others may lead them to. */
+#define VERSIONS_PER_S_BITS 20
+
 size_t
 store_own_bytes(const struct store *s)
 {
@@ -59,7 +62,10 @@ store_bare(bool evict, unsigned workers)
 	memset(s, 0, sizeof *s);
 	s->evict = evict;
 	s->workers = workers;
-	s->given_fds[0] = s->given_fds[1] = -1;
+	s->epoch = proof_next(0);
+	/* They rise from one process to the next also where nothing is handed over, unless more were given than so many a second. */
+	s->version = (uint64_t)rend_wall() << VERSIONS_PER_S_BITS;
+	s->given_fds[0] = s->given_fds[1] = s->claim_fd = -1;
 	if (posix_memalign((void **)&s->counts, 64, workers * sizeof *s->counts) != 0)
 		goto no_counts;
 	memset(s->counts, 0, workers * sizeof *s->counts);
@@ -159,8 +165,16 @@ drop_its_large(struct store *s, uint64_t location)
 	struct record *r = arena_at(&s->arena, location);
 	struct large *l;
 
-	if (!arena_in_log(&s->arena, location) || !store_believes(s, location, r))
+	if (!arena_in_log(&s->arena, location))
 		return;
+	if (s->proof.taken != NULL) {
+		enum proof_leave how = proof_leave(s, r);
+
+		if (how != PROOF_COUNTS && how != PROOF_VALUE)
+			return;
+		/* Another entry may lead to it. */
+		__atomic_store_n(&r->epoch, PROOF_GONE, __ATOMIC_RELAXED);
+	}
 	l = large_of(&s->arena, r);
 	large_drop(s->arena.pages, &l);
 }
@@ -171,13 +185,14 @@ drop_all_large(struct store *s)
 {
 	uint64_t buckets = index_pages_in_use(&s->index) * INDEX_BUCKETS;
 
-	for (uint64_t n = 0; n < buckets; n++)
-		for (unsigned i = 0; i < INDEX_SLOTS; i++) {
-			uint64_t entry = index_bucket(&s->index, n)->slots[i];
+	for (uint64_t n = 0; n < buckets; n++) {
+		const struct bucket *b = index_bucket(&s->index, n);
 
-			if (entry != 0)
-				drop_its_large(s, entry_location(entry));
-		}
+		index_use(&s->index, b);
+		for (unsigned i = 0; i < INDEX_SLOTS; i++)
+			if (b->slots[i] != 0)
+				drop_its_large(s, entry_location(b->slots[i]));
+	}
 }
 
 static void
@@ -206,6 +221,8 @@ store_free(struct store **sp)
 		drop_all_large(s);
 		budget_give(s->arena.budget, store_bytes(s));
 	}
+	if (s->claim_fd >= 0)
+		close(s->claim_fd);
 	tenants_fini(&s->tenants);
 	index_fini(&s->index);
 	log_fini(&s->log);
@@ -248,6 +265,23 @@ shelf_free(struct shelf **sp)
 
 /* ---- reading ---- */
 
+/* While what came from another process is looked at.  Who puts another record into its place says that it is gone: then that one is looked for. */
+static struct record *
+find_taken(struct store *s, const struct index_key *key, uint16_t epoch, uint64_t **slot, uint64_t *entry)
+{
+	uint64_t before = 0;
+
+	while (entry_location(*entry) != entry_location(before)) {
+		struct record *r = arena_at(&s->arena, entry_location(*entry));
+
+		if (proof_admits(s, r, epoch))
+			return r;
+		before = *entry;
+		*entry = index_find(&s->index, key, slot);
+	}
+	return NULL;
+}
+
 struct record *
 store_find(struct store *s, const struct rend_op *op, int64_t wall, uint64_t **slot, uint64_t *entry)
 {
@@ -260,7 +294,9 @@ store_find(struct store *s, const struct rend_op *op, int64_t wall, uint64_t **s
 	if (*entry == 0)
 		return NULL;
 	r = arena_at(&s->arena, entry_location(*entry));
-	if (__builtin_expect(record_epoch(r) != epoch, 0) && !proof_shows(s, r, epoch))
+	/* Whoever looks at what came may be done just now: who says that this one is gone has put another into its place before. */
+	if (__builtin_expect(proof_looks(&s->proof) || record_epoch(r) != epoch, 0) &&
+	    (s->proof.taken == NULL || (r = find_taken(s, &key, epoch, slot, entry)) == NULL))
 		return NULL;
 	return rend_expired(record_exptime(r), wall) ? NULL : r;
 }
@@ -296,6 +332,7 @@ store_count(const struct store *s)
 
 	for (unsigned w = 0; w < s->workers; w++)
 		sum += __atomic_load_n(&s->counts[w].items, __ATOMIC_RELAXED);
+	sum -= (int64_t)__atomic_load_n(&s->proof.lost, __ATOMIC_RELAXED);
 	return sum < 0 ? 0 : (uint64_t)sum;
 }
 
@@ -304,32 +341,25 @@ static void
 forget(struct shelf *sh, uint64_t location, struct gone *gone)
 {
 	struct store *s = sh->store;
-	const struct record *r = arena_at(&s->arena, location);
+	struct record *r = arena_at(&s->arena, location);
+	enum proof_leave how = PROOF_COUNTS;
 	struct large *l;
-	bool believed;
 
-	if (!arena_in_log(&s->arena, location)) {
+	if (!arena_in_log(&s->arena, location))
+		how = PROOF_DAMAGED;
+	else if (s->proof.taken != NULL)
+		how = proof_leave(s, r);
+	if (how == PROOF_DAMAGED || how == PROOF_COUNTS_BARE)
 		rend_count(s->counters.audit_dropped, 1);
+	if (how == PROOF_DAMAGED || how == PROOF_NOTHING)
 		return;
-	}
-	/* If it has not been gone through it is not now: that takes too long under a lock, and the record is looked at by itself. */
-	believed = !proof_failed_of_segment(s, arena_segment(&s->arena, location));
-	/* What is not of this process may be in no chain; of a damaged one a large value is freed that is right by itself. */
-	if (!proof_is_own(s, r) && !proof_of_record(s, r)) {
-		rend_count(s->counters.audit_dropped, 1);
-		return;
-	}
-	l = large_of(&s->arena, r);
-	if (l != NULL && proof_of_value(s, r)) {
+	l = how == PROOF_COUNTS_BARE ? NULL : large_of(&s->arena, r);
+	if (l != NULL) {
 		log_weigh(&s->log, location, -(int64_t)large_cost(l));
 		gone_add(gone, s->arena.pages, l);
-	} else if (l != NULL && believed) {
-		rend_count(s->counters.audit_dropped, 1);
 	}
-	if (believed)
+	if (how != PROOF_VALUE)
 		log_gone(&s->log, location, record_footprint(r), (uint32_t)record_exptime(r));
-	else
-		rend_count(s->counters.audit_dropped, 1);
 }
 
 void
@@ -409,6 +439,7 @@ sweep_bucket(struct shelf *sh, const struct bucket *b, uint16_t epoch, int64_t w
 {
 	uint64_t entries[INDEX_SLOTS];
 
+	index_use(&sh->store->index, b);
 	for (unsigned i = 0; i < INDEX_SLOTS; i++) {
 		entries[i] = __atomic_load_n(&b->slots[i], __ATOMIC_ACQUIRE);
 		__builtin_prefetch(arena_at(&sh->store->arena, entry_location(entries[i])));
@@ -448,7 +479,11 @@ store_sweep(struct shelf *sh, uint64_t buckets)
 void
 store_flush(struct shelf *sh)
 {
-	__atomic_add_fetch(&sh->store->epoch, 1, __ATOMIC_ACQ_REL);
+	uint64_t epoch = __atomic_load_n(&sh->store->epoch, __ATOMIC_RELAXED);
+
+	while (!__atomic_compare_exchange_n(
+	    &sh->store->epoch, &epoch, proof_next(epoch), true, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+		;
 	log_flushed(&sh->store->log);
 	store_sweep(sh, index_buckets(&sh->store->index) / SWEEP_FLUSHES + 1);
 }
@@ -492,11 +527,8 @@ store_tick(struct shelf *sh)
 	if (sh->worker == 0)
 		look_after_tenants(s);
 	shelf_enter(sh);
-	if (proof_runs(&s->proof, __atomic_load_n(&s->epoch, __ATOMIC_ACQUIRE))) {
-		proof_tick(s, ticking_ns() + PROOF_NS);
-		/* Somebody may be waiting for room since. */
-		shelf_enter(sh);
-	}
+	if (proof_is_under_way(s))
+		proof_tick(sh, ticking_ns() + PROOF_NS);
 	store_sweep(sh, buckets < SWEEP_MOST ? buckets : SWEEP_MOST);
 	cleaner_tick(sh);
 	shrink(s);

@@ -52,12 +52,13 @@ struct store {
 	uint64_t epoch;		  /* atomic; flush_all adds one: items of an earlier one are gone */
 	uint64_t version;	  /* atomic; the last one that was given */
 	uint64_t swept;		  /* atomic; buckets that were looked through */
-	bool quest;		  /* atomic; somebody seeks much memory: see cleaner.h */
+	bool quest;		  /* atomic; somebody seeks much memory: see quest.h */
 	int64_t average;	  /* with which workers begin; 0: with another; see rank.h */
 	struct proof proof;
 	struct tenants tenants; /* under proof.lock */
 	bool served;		/* atomic; false: it was taken over, and asked nothing yet */
 	bool given;		/* atomic; to another process: nothing in the arena is changed */
+	int claim_fd;		/* of the memory's file, if it was taken over: it is closed when the store ends; -1 */
 	int given_fds[2];
 	uint64_t given_bytes;
 	struct store *spare; /* while it is given: an empty one, with which it begins if what was given is lost */
@@ -118,11 +119,11 @@ shelf_enter(struct shelf *sh)
 
 /* ---- what came from another process ---- */
 
-/* Has it expired, or was it flushed, or can it not be believed?  It is of this epoch if it is alive. */
+/* Has it expired, or was it flushed, or can it not be believed? */
 static inline bool
-store_gone(struct store *s, struct record *r, uint16_t epoch, int64_t wall)
+store_gone(struct store *s, const struct record *r, uint16_t epoch, int64_t wall)
 {
-	return (__builtin_expect(record_epoch(r) != epoch, 0) && !proof_admits(s, r, epoch)) ||
+	return (proof_looks(&s->proof) ? !proof_admits(s, r, epoch) : record_epoch(r) != epoch) ||
 	       rend_expired(record_exptime(r), wall);
 }
 
@@ -130,8 +131,7 @@ store_gone(struct store *s, struct record *r, uint16_t epoch, int64_t wall)
 static inline bool
 store_believes_segment(struct store *s, uint32_t segment)
 {
-	return __builtin_expect(__atomic_load_n(&s->log.segments[segment].taken, __ATOMIC_ACQUIRE) == 0, 1) ||
-	       proof_of_segment(s, segment);
+	return !proof_looks(&s->proof) || proof_of_segment(s, segment);
 }
 
 /* Can its sizes be believed, and where it says that a large value is? */
@@ -150,7 +150,7 @@ store_key(const struct rend_op *op)
 	return (struct index_key){ .key = op->key, .len = op->keylen, .hash = index_hash(op->hash) };
 }
 
-/* The record of the op's key if it is alive; NULL: none.  Good until the next shelf_enter().  Nothing is written to it if it is of an earlier epoch than
+/* The record of the op's key if it is alive; NULL: none.  Good until the next shelf_enter().  Nothing is written to it if it is of another epoch than
  * the store: then it came from another process, and only what is told of it was looked at. */
 struct record *store_find(struct store *s, const struct rend_op *op, int64_t wall, uint64_t **slot, uint64_t *entry);
 

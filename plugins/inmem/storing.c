@@ -143,8 +143,8 @@ storing_reserve(void *inst, uint64_t hash, size_t size, struct rend_value *body)
 	struct shelf *sh = inst;
 	struct store *s = sh->store;
 	struct pages *p = s->arena.pages;
-	struct cleaner_quest q = { .wanted = large_pages(size) };
-	enum cleaner_come come = CLEANER_MORE;
+	struct quest q = { .wanted = large_pages(size) };
+	enum quest_come come = QUEST_MORE;
 	struct large *l;
 
 	if (size <= s->small_max || __atomic_load_n(&s->given, __ATOMIC_ACQUIRE) ||
@@ -152,13 +152,13 @@ storing_reserve(void *inst, uint64_t hash, size_t size, struct rend_value *body)
 	    __atomic_load_n(&p->reserved, __ATOMIC_RELAXED) + size > s->arena.limit / LENT_PART)
 		return;
 	shelf_enter(sh);
-	for (int i = 0; i < LEND_STEPS && come == CLEANER_MORE; i++)
-		come = cleaner_seek(sh, &q);
+	for (int i = 0; i < LEND_STEPS && come == QUEST_MORE; i++)
+		come = quest_seek(sh, &q);
 	grace_leave(&s->grace, sh->worker);
-	if (come == CLEANER_HAS)
+	if (come == QUEST_HAS)
 		q.got = 0; /* it goes over to the value */
-	cleaner_end(sh, &q);
-	if (come != CLEANER_HAS)
+	quest_end(sh, &q);
+	if (come != QUEST_HAS)
 		return;
 	l = large_new(p, size);
 	if (l != NULL)

@@ -14,7 +14,14 @@
 #include "haul.h"
 #include "pin.h"
 #include "rend/log.h"
+#include "ticking.h"
 #include "units.h"
+
+/* More than the next process can have given before it ended. */
+#define VERSIONS_OF_OTHERS (1ULL << 32)
+
+/* How long it may take to give what has another clock this one's. */
+#define FINISH_NS  1000000000ULL
 
 #define NOTE_MAGIC 0x6574616c656d0001ULL
 
@@ -46,6 +53,8 @@ obstacle(struct store *s)
 		return "somebody has pages that are for a value";
 	if (!grace_over(&s->grace, grace_mark(&s->grace)))
 		return "a worker is at work in it";
+	if (!proof_finish(s, ticking_ns() + FINISH_NS))
+		return "much of it has the times of another clock yet";
 	return NULL;
 }
 
@@ -181,6 +190,8 @@ store_give(struct store *s, struct rend_parcel *parcel, struct rend_error *err)
 	uint64_t count;
 	int rc;
 
+	/* Nobody else has it: also if it was taken over, and nobody has asked it anything. */
+	store_served(s);
 	tenants_look(&s->tenants, &s->arena);
 	why = obstacle(s);
 	if (why != NULL)
@@ -202,15 +213,21 @@ store_give(struct store *s, struct rend_parcel *parcel, struct rend_error *err)
 		return rend_error(err, "it cannot be handed over: no memory, or no descriptors");
 	}
 	s->given_bytes = store_bytes(s);
+	mapping_unclaim(&s->arena.pages->map);
 	__atomic_store_n(&s->given, true, __ATOMIC_RELEASE);
 	header_write(s);
 	return 0;
 }
 
-/* Is it as it was given?  What another process has used is not what is known of it here. */
+/*
+ * Is it as it was given?  What another process has used is not what is known of it here; and one that lives, and has said that it takes it, may use
+ * it yet, whatever the core could find out of it.
+ */
 static bool
 take_back(struct store *s)
 {
+	if (!mapping_claim(&s->arena.pages->map))
+		return false;
 	if (header_become(&s->arena, HEADER_CLEAN, HEADER_LIVE))
 		return true;
 	if (!header_become(&s->arena, HEADER_TAKEN, HEADER_LIVE) || !header_is_whole(&s->arena, header_of(&s->arena)))
@@ -231,6 +248,9 @@ leave_arena(struct store *s)
 	pins_leave(p);
 	mapping_forget(&p->map, s->arena.base, s->arena.pages_at);
 	budget_give(s->arena.budget, s->given_bytes);
+	if (s->claim_fd >= 0)
+		close(s->claim_fd);
+	s->claim_fd = -1;
 	tenants_fini(&s->tenants);
 	index_fini(&s->index);
 	log_fini(&s->log);
@@ -260,11 +280,12 @@ static void
 begin_empty(struct store *s)
 {
 	rend_log(REND_LOG_ERROR,
-	    "inmem: the next process has changed the memory that it was given, and ended: all items are lost");
+	    "inmem: the next process has changed the memory that it was given, or has it still: all items are lost");
 	leave_arena(s);
 	move_in(s);
 	memset(s->counts, 0, s->workers * sizeof *s->counts);
-	s->proof.from = s->proof.to = s->epoch;
+	s->version += VERSIONS_OF_OTHERS;
+	proof_end(s);
 	for (unsigned w = 0; w < s->workers; w++) {
 		struct shelf *sh = s->haulages[w].shelf;
 
@@ -357,14 +378,9 @@ take_pages(struct pages *p, const struct header *h)
 static void
 go_on(struct store *s, const struct header *h)
 {
-	struct segment *table = (struct segment *)(void *)(s->arena.base + s->arena.table_at);
-
-	for (uint32_t n = 0; n < s->arena.segments; n++)
-		if (table[n].taken != SEGMENT_DAMAGED)
-			table[n].taken = table[n].state == SEGMENT_FULL ? table[n].end : 0;
 	log_inherit(&s->log, &s->arena, &s->grace, s->workers, h->opened);
 	s->log.full.flushed = h->flushed;
-	index_mend(&s->index);
+	index_forget_behind(&s->index);
 	take_pages(s->arena.pages, h);
 	units_clear_from(s->arena.pages, h->pages.top);
 	/* When that was says another process. */
@@ -376,7 +392,7 @@ go_on(struct store *s, const struct header *h)
 	s->version = h->version;
 	s->counts[0].items = (int64_t)h->items;
 	s->average = h->average;
-	proof_begin(s, h->from, h->epoch + 1);
+	proof_begin(s, h->from, h->epoch, header_skew(h));
 }
 
 /* What the note and the header say is so, or NULL: everything is right. */
@@ -426,9 +442,13 @@ take_arena(struct store *s, uint64_t limit, const struct rend_parcel *parcel, co
 	}
 	header_copy(&header, &s->arena);
 	why = fault_of(s, &header, note, holds);
+	if (why == NULL && (proof_reserve(s) != 0 || index_mend(&s->index, proof_leads, s) != 0))
+		why = "there is no memory";
 	if (why == NULL && take_pipes(&s->tenants, parcel, note->pipes) != 0)
 		why = "there are no descriptors";
-	if (why == NULL && !header_become(&s->arena, HEADER_CLEAN, HEADER_TAKEN))
+	/* This process's from now on, as far as others can see. */
+	if (why == NULL &&
+	    (!mapping_claim(&s->arena.pages->map) || !header_become(&s->arena, HEADER_CLEAN, HEADER_TAKEN)))
 		why = "somebody else has it";
 	if (why == NULL) {
 		s->tenants.holds_count = note->holds;
@@ -436,6 +456,8 @@ take_arena(struct store *s, uint64_t limit, const struct rend_parcel *parcel, co
 		return NULL;
 	}
 	/* It changed nothing there; the budget is this process's. */
+	if (s->index.arena != NULL)
+		index_fini(&s->index);
 	budget_give(s->arena.budget, budget_used(s->arena.budget) - 1);
 	pages_drop(&s->arena.pages);
 	return why;
@@ -465,7 +487,9 @@ store_take(uint64_t limit, bool evict, unsigned workers, const struct rend_parce
 		return NULL;
 	}
 	store_finish(s);
-	for (unsigned i = 0; i < parcel->fd_count; i++)
+	/* To close one of the arena's file would end the claim. */
+	s->claim_fd = parcel->fds[FD_ARENA];
+	for (unsigned i = FD_ARENA + 1; i < parcel->fd_count; i++)
 		close(parcel->fds[i]);
 	return s;
 }

@@ -303,9 +303,6 @@ i11_a_flipped_byte_in_header_or_table_is_refused(void **state)
 	hash_seed(8);
 	is_refused(&parcel, 2 * MIB, "hashes");
 	hash_seed(7);
-	clock_fake(rend_now(), rend_wall() - 10);
-	is_refused(&parcel, 2 * MIB, "clock");
-	clock_fake(rend_now(), rend_wall() + 10);
 	other = parcel;
 	other.fds[0] = parcel.fds[1];
 	is_refused(&other, 2 * MIB, "another size");

@@ -28,7 +28,7 @@ prove_first(struct store *s, const struct index_key *key)
 	uint64_t *slot, entry = index_find(&s->index, key, &slot);
 
 	if (entry != 0)
-		store_believes_segment(s, arena_segment(&s->arena, entry_location(entry)));
+		proof_prepare(s, entry_location(entry));
 }
 
 void
@@ -43,7 +43,7 @@ visit_enter(struct visit *v, struct shelf *sh, const struct rend_op *op)
 	v->found = NULL;
 	v->inserted = false;
 	v->gone.count = 0;
-	if (proof_is_under_way(&s->proof, s->arena.segments))
+	if (proof_looks(&s->proof))
 		prove_first(s, &key);
 	index_lock(&v->home, &s->index, key.hash);
 	/*
@@ -72,6 +72,20 @@ count_in(struct visit *v)
 	v->inserted = true;
 }
 
+/* What came from another process may lead to another's record: that one stays. */
+static bool
+leads_to_its_own(struct visit *v, uint64_t entry)
+{
+	struct store *s = v->store;
+	const struct record *r = arena_at(&s->arena, entry_location(entry));
+
+	if (s->proof.taken == NULL || (arena_in_log(&s->arena, entry_location(entry)) && index_fits(entry, r->hash)))
+		return true;
+	__atomic_add_fetch(&s->proof.lost, 1, __ATOMIC_RELAXED);
+	rend_count(s->counters.audit_dropped, 1);
+	return false;
+}
+
 /* Into the place of v->found, or into a new one. */
 static bool
 publish(struct visit *v, struct draft *d)
@@ -94,7 +108,7 @@ publish(struct visit *v, struct draft *d)
 		return false;
 	}
 	count_in(v);
-	if (evicted != 0)
+	if (evicted != 0 && leads_to_its_own(v, evicted))
 		store_evict(v->shelf, entry_location(evicted), &v->gone);
 	return true;
 }
@@ -146,7 +160,8 @@ dropped(void *arg, uint64_t entry)
 {
 	struct visit *v = arg;
 
-	store_evict(v->shelf, entry_location(entry), &v->gone);
+	if (leads_to_its_own(v, entry))
+		store_evict(v->shelf, entry_location(entry), &v->gone);
 }
 
 /* A page's bytes from the budget, if need be with those of a free segment. */

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """What a store in memory has goes on in the process that takes over; or that one begins empty and says so, and what was given for nothing is kept."""
+import signal
 import threading
 import time
 
@@ -233,6 +234,19 @@ def test_it_is_kept_when_the_new_one_dies_at_each_step():
         rend.upgrade()
         items.all_there(c)
         assert not rend.said("all items are lost"), rend.tail()
+
+
+def test_who_closes_his_end_and_lives_has_it_yet():
+    """So he is ended before the old process goes on with what it gave him."""
+    with Upgraded(conf()) as rend, rend.client() as c:
+        items = Items(c)
+        letters = call(rend.control)
+        play_new(letters, 2)
+        letters.sock.close()
+        wait_for("the old process to serve on", lambda: rend.said("not upgraded"))
+        assert letters.close() == -signal.SIGKILL
+        items.all_there(c)
+        items.put(c, 1)
 
 
 def test_it_is_kept_when_the_new_one_cannot_start():

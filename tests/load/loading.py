@@ -16,7 +16,6 @@ import harness  # noqa: E402
 from harness import PATIENCE, wait_for  # noqa: E402
 
 LOAD = os.path.join(os.path.dirname(harness.REND), "rend-load")
-SLOW = harness.sanitized()
 
 
 def where(server):

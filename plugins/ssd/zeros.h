@@ -2,7 +2,8 @@
  * Memory that a store has from its begin to its end: zeros, and all of it is there at once, so that nobody finds later that there is none.
  *
  * Who opens a store waits for it, and in an upgrade all clients do.  A page that is touched for the first time costs a trap into the kernel, which for
- * the segments in RAM alone was most of what an opening took: so what is large is asked for as a whole, in huge pages where there are some.
+ * the segments in RAM alone was most of what an opening took: so what is large is asked for as a whole, in huge pages where there are some.  With
+ * fewer pages fewer of their addresses are looked for later, too, when an index is asked, which is anywhere in its memory each time.
  */
 #ifndef SSD_ZEROS_H
 #define SSD_ZEROS_H

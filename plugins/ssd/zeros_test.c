@@ -86,7 +86,8 @@ all_pages_are_there(char *memory, size_t bytes)
 static void
 are_zeros(void **state)
 {
-	static const size_t sizes[] = { 1, 64, 4097, 256 * KIB - 64, 256 * KIB, MIB + 192, HUGE - 1, HUGE, 5 * MIB + 64 };
+	static const size_t sizes[] = { 1, 64, 4097, 256 * KIB - 64, 256 * KIB, MIB + 192, HUGE - 1, HUGE,
+		5 * MIB + 64 };
 
 	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
 		for (unsigned turn = 0; turn < 2; turn++) {

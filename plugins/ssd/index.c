@@ -3,10 +3,10 @@
 
 #include <sched.h>
 #include <stdlib.h>
-#include <sys/mman.h>
+
+#include "zeros.h"
 
 #define PAIR_SEATS (2 * INDEX_SLOTS)
-#define PAGE	   4096
 
 /* ---- reading ---- */
 
@@ -391,16 +391,6 @@ index_sweep(struct index *ix, uint64_t from, uint64_t buckets, index_gone_f *gon
 
 /* ---- making and ending ---- */
 
-void
-index_in_huge_pages(void *memory, size_t bytes)
-{
-	uintptr_t begin = ((uintptr_t)memory + PAGE - 1) / PAGE * PAGE, end = ((uintptr_t)memory + bytes) / PAGE * PAGE;
-
-	/* It is as right without. */
-	if (begin < end)
-		madvise((void *)begin, end - begin, MADV_HUGEPAGE);
-}
-
 struct index *
 index_new(uint64_t buckets, index_age_f *age, void *arg)
 {
@@ -410,13 +400,11 @@ index_new(uint64_t buckets, index_age_f *age, void *arg)
 		free(ix);
 		return NULL;
 	}
-	ix->buckets = aligned_alloc(sizeof(struct bucket), buckets * sizeof(struct bucket));
+	ix->buckets = zeros_new(buckets * sizeof(struct bucket));
 	if (ix->buckets == NULL) {
 		free(ix);
 		return NULL;
 	}
-	index_in_huge_pages(ix->buckets, buckets * sizeof(struct bucket));
-	memset(ix->buckets, 0, buckets * sizeof(struct bucket));
 	ix->count = buckets;
 	ix->age = age;
 	ix->arg = arg;
@@ -437,9 +425,9 @@ index_free(struct index **ixp)
 	*ixp = NULL;
 	if (ix == NULL)
 		return;
-	free(ix->versions);
+	index_rebuild_over(ix);
 	free(ix->lost);
-	free(ix->buckets);
+	zeros_free(ix->buckets, ix->count * sizeof(struct bucket));
 	free(ix);
 }
 

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "index_state.h"
+#include "zeros.h"
 
 #define LOST_LEAST 256 /* entries of the room that there is for them; twice as many as are in it */
 #define LOST_BINS  256 /* of versions, to find the older half */
@@ -12,11 +13,15 @@ int
 index_rebuild_begin(struct index *ix)
 {
 	ix->forgotten = ix->forgotten_alive = 0;
-	ix->versions = calloc(ix->count * INDEX_SLOTS, VERSION_BYTES);
-	if (ix->versions == NULL)
-		return -1;
-	index_in_huge_pages(ix->versions, ix->count * INDEX_SLOTS * VERSION_BYTES);
-	return 0;
+	ix->versions = zeros_new(ix->count * INDEX_SLOTS * VERSION_BYTES);
+	return ix->versions == NULL ? -1 : 0;
+}
+
+void
+index_rebuild_over(struct index *ix)
+{
+	zeros_free(ix->versions, ix->count * INDEX_SLOTS * VERSION_BYTES);
+	ix->versions = NULL;
 }
 
 static struct lost *
@@ -245,8 +250,7 @@ index_rebuild_end(struct index *ix)
 		if (word_at(ix, s) & DEAD_BIT)
 			clear(ix, s);
 	}
-	free(ix->versions);
-	ix->versions = NULL;
+	index_rebuild_over(ix);
 }
 
 uint64_t

@@ -198,8 +198,8 @@ struct pair {
 	uint32_t tag;
 };
 
-/* Each look-up is anywhere in this memory, which nobody has written to yet: with fewer pages, fewer of their addresses are looked for, too. */
-void index_in_huge_pages(void *memory, size_t bytes);
+/* Versions are forgotten, if there are any. */
+void index_rebuild_over(struct index *ix);
 
 void pair_lock(struct pair *p, struct index *ix, uint64_t hash);
 void pair_unlock(struct pair *p);

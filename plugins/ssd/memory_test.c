@@ -1,5 +1,7 @@
 /* I8: a store on a real disk takes no more memory than its options say, whatever is done with it: by what it asked for, and by what the system says. */
 #include <dirent.h>
+#include <errno.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -43,6 +46,12 @@ void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *p, size_t size);
 void *__wrap_aligned_alloc(size_t align, size_t size);
 void __wrap_free(void *p);
+void *__real_mmap(void *at, size_t size, int prot, int flags, int fd, off_t offset);
+int __real_munmap(void *p, size_t size);
+int __real_madvise(void *p, size_t size, int advice);
+void *__wrap_mmap(void *at, size_t size, int prot, int flags, int fd, off_t offset);
+int __wrap_munmap(void *p, size_t size);
+int __wrap_madvise(void *p, size_t size, int advice);
 
 static void *
 came(void *p)
@@ -86,6 +95,35 @@ void
 __wrap_free(void *p)
 {
 	__real_free(goes(p));
+}
+
+/* Those of the system's library are not seen here: of what it maps the allocator's are counted above. */
+void *
+__wrap_mmap(void *at, size_t size, int prot, int flags, int fd, off_t offset)
+{
+	void *p = __real_mmap(at, size, prot, flags, fd, offset);
+
+	if (p != MAP_FAILED)
+		atomic_fetch_add(&live, (int64_t)size);
+	return p;
+}
+
+int
+__wrap_munmap(void *p, size_t size)
+{
+	atomic_fetch_sub(&live, (int64_t)size);
+	return __real_munmap(p, size);
+}
+
+static int pieces_left = INT_MAX; /* so many more there is memory for */
+
+int
+__wrap_madvise(void *p, size_t size, int advice)
+{
+	if (advice == MADV_HUGEPAGE || pieces_left-- > 0)
+		return __real_madvise(p, size, advice);
+	errno = ENOMEM;
+	return -1;
 }
 
 static uint64_t
@@ -236,10 +274,45 @@ takes_what_it_says(void **state)
 	remove_folder();
 }
 
+#ifdef MADV_POPULATE_WRITE
+/* What a store has of memory it has when it is opened, or it is not: nobody finds out later. */
+static void
+opens_with_all_or_not_at_all(void **state)
+{
+	struct world w;
+	int64_t before;
+	unsigned pieces = 0;
+
+	make_world(&w, 100000);
+	before = atomic_load(&live);
+	for (pieces_left = 0; !world_open(&w); pieces_left = (int)++pieces) {
+		assert_non_null(strstr(w.opened.sentence, "no memory for an index"));
+		assert_null(w.store);
+		assert_true(atomic_load(&live) < before + SMALL);
+	}
+	pieces_left = INT_MAX;
+	/* The index, and each segment in RAM. */
+	assert_int_equal(pieces, 1 + w.options.images);
+	assert_int_equal(w.opened.how, STORE_NEW);
+	for (uint32_t i = 0; i < w.store->image_count; i++) {
+		unsigned char there[MIB / 4096];
+
+		assert_int_equal(mincore(w.store->images[i].data, MIB, there), 0);
+		for (size_t page = 0; page < MIB / (size_t)sysconf(_SC_PAGESIZE); page++)
+			assert_true(there[page] & 1);
+	}
+	world_fini(&w);
+	remove_folder();
+}
+#endif
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+#ifdef MADV_POPULATE_WRITE
+		cmocka_unit_test(opens_with_all_or_not_at_all),
+#endif
 		cmocka_unit_test(takes_what_it_says),
 	};
 

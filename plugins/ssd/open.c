@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "state.h"
+#include "zeros.h"
 
 #define KEY_LOCKS	  4096 /* no more than the index has tags */
 #define CLOSE_TRIES	  10000
@@ -128,11 +129,10 @@ make_images(struct store *s)
 	for (uint32_t i = 0; i < s->image_count; i++) {
 		struct image *im = &s->images[i];
 
-		im->data = aligned_alloc(IO_ALIGN, s->g.segment);
+		/* What is written is never what others left. */
+		im->data = zeros_new(s->g.segment);
 		if (im->data == NULL)
 			return false;
-		/* So that its memory is there now, and what is written is never what others left. */
-		memset(im->data, 0, s->g.segment);
 		im->next = s->free_images;
 		s->free_images = im;
 	}
@@ -295,7 +295,7 @@ store_abandon(struct store **sp)
 		io_close(&s->banks[i].file);
 	path_end(s);
 	for (uint32_t i = 0; s->images != NULL && i < s->image_count; i++)
-		free(s->images[i].data);
+		zeros_free(s->images[i].data, s->g.segment);
 	index_free(&s->index);
 	keys_free(&s->keys);
 	free(s->banks);

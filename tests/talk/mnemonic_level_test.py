@@ -1,0 +1,80 @@
+#!/usr/bin/python3
+"""mnemonic as a store whose files are merged: one that is full says so and shows nothing that was replaced, and exptimes are what they were."""
+import shutil
+
+import harness
+from harness import Rend, wait_for
+from mnemonic_test import FOLDERS, conf, folder, found, put
+
+LEVEL = 'bins = 1; compaction = "level"; write_buffer = "64KiB"; compression = "none"; cache = "1MiB";'
+REFUSED = b"SERVER_ERROR out of memory storing object"
+
+
+def number(rend, name):
+    return int(rend.stats("node disk")["disk." + name])
+
+
+def fill(rend, c):
+    """Until nothing more is stored."""
+    for n in range(100000):
+        c.say(b"set fill%d 0 0 1000\r\n%s\r\n" % (n, b"f" * 1000))
+        if c.line() == REFUSED:
+            return n
+    raise AssertionError(rend.tail())
+
+
+def test_a_store_that_is_full():
+    path = folder()
+    with Rend(conf(path, LEVEL, size="2MiB", bins="")) as rend, rend.client() as c:
+        put(c, 1)
+        c.ask(b"set n 0 0 1\r\n1\r\n", b"STORED\r\n")
+        assert fill(rend, c) > 1000 and number(rend, "refused_full") == 1
+    # It is full by far, whatever is merged meanwhile.
+    gone = {4: None, 59: None, 5: None}
+    with Rend(conf(path, LEVEL, size="1MiB", bins="")) as rend, rend.client() as c:
+        # What is refused leaves what is there, but for a set, which takes away what it was to replace.
+        for change in (b"add new 0 0 1\r\nx\r\n", b"replace key1 0 0 1\r\nx\r\n", b"append key2 0 0 1\r\nx\r\n", b"prepend key3 0 0 1\r\nx\r\n",
+                       b"set key4 0 0 1\r\nx\r\n", b"set key59 0 0 1\r\nx\r\n"):
+            assert c.say(change).line() == REFUSED, change
+        c.ask(b"delete key5\r\n", b"DELETED\r\n").ask(b"incr n 1\r\n", b"2\r\n").ask(b"touch key6 1000\r\n", b"TOUCHED\r\n").ask(b"get new\r\n", b"END\r\n")
+        assert found(c) == {key: gone.get(key, 1) for key in range(60)}
+        assert number(rend, "refused_full") == 6
+    # With more size it is not full any more.
+    with Rend(conf(path, LEVEL, size="8MiB", bins="")) as rend, rend.client() as c:
+        assert found(c) == {key: gone.get(key, 1) for key in range(60)}
+        put(c, 2)
+        assert found(c) == dict.fromkeys(range(60), 2)
+
+
+def test_exptimes_through_merges():
+    """What has expired goes when files are merged; of the others each keeps its own."""
+    path = folder()
+    v = b"v" * 1000
+    with Rend(conf(path, LEVEL, size="64MiB", bins="")) as rend, rend.client() as c:
+        for key in range(200):
+            c.ask(b"set k%03da 0 1 1000\r\n%s\r\nset k%03db %d 5000 1000\r\n%s\r\nset k%03dc 0 0 1000\r\n%s\r\n" % (key, v, key, key, v, key, v),
+                  b"STORED\r\n" * 3)
+        wait_for("some to expire", lambda: c.say(b"mg k000a\r\nmg k199a\r\n").line() == b"EN" and c.line() == b"EN")
+
+        def merged():
+            # Files are merged when there are several that overlap.
+            for key in range(200):
+                c.ask(b"set k%03dd 0 0 1000\r\n%s\r\n" % (key, v), b"STORED\r\n")
+            return number(rend, "curr_items") <= 650 and number(rend, "compactions_running") == 0
+        wait_for("what has expired to be dropped", merged)
+        for key in range(200):
+            c.ask(b"mg k%03da\r\n" % key, b"EN\r\n").say(b"mg k%03db f t\r\n" % key)
+            words = c.line().split()
+            assert words[:2] == [b"HD", b"f%d" % key] and 4800 < int(words[2][1:]) <= 5000, (key, words)
+            c.ask(b"mg k%03dc t\r\n" % key, b"HD t-1\r\n")
+    with Rend(conf(path, LEVEL, size="64MiB", bins="")) as rend, rend.client() as c:
+        c.ask(b"mg k000a\r\n", b"EN\r\n").ask(b"mg k000c t\r\n", b"HD t-1\r\n").say(b"mg k199b f t\r\n")
+        assert c.line().startswith(b"HD f199 t4"), rend.tail()
+
+
+if __name__ == "__main__":
+    try:
+        harness.main()
+    finally:
+        for at in FOLDERS:
+            shutil.rmtree(at, ignore_errors=True)

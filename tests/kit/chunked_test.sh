@@ -13,7 +13,7 @@ apart='it claims nothing|it does not know what memory it holds|there is nothing 
 way() {
     local said p f odd few=$1 more=$2 over=$3
     shift 3
-    said=$("$tool" --seconds 60 -o "over=$over" "$@" "$REND_PLUGINS/chunked.so" 2>&1)
+    said=$("$tool" --seconds 300 -o "over=$over" "$@" "$REND_PLUGINS/chunked.so" 2>&1)
     read -r p f < <(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed.*/\1 \2/p' <<<"$said")
     odd=$(grep '^skip' <<<"$said" | grep -vcE "$apart|$more")
     grep -vE "^ok|$apart|$more" <<<"$said" | sed "s|^|$over $*: |"

@@ -11,7 +11,7 @@ apart='does not say REND_CAN_|it claims nothing|it does not know what memory it 
 # way ARGUMENT...
 way() {
     local said p f odd
-    said=$("$tool" --seconds 60 -o "over=$REND_PLUGINS/inmem.so" "$@" "$REND_PLUGINS/locked.so" 2>&1)
+    said=$("$tool" --seconds 300 -o "over=$REND_PLUGINS/inmem.so" "$@" "$REND_PLUGINS/locked.so" 2>&1)
     read -r p f < <(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed.*/\1 \2/p' <<<"$said")
     odd=$(grep '^skip' <<<"$said" | grep -vcE "$apart")
     grep -vE "^ok|$apart" <<<"$said" | sed "s/^/$*: /"

@@ -7,7 +7,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "${1:-$here/../..}" && pwd)
 . "$here/count.sh"
 copy=$(mktemp -d) || exit 1
-trap 'rm -rf "$copy" "$copy.promised" "$copy.sound"' EXIT
+trap 'rm -rf "$copy" "$copy.promised" "$copy.sound" "$copy.build"' EXIT
 
 # A small tree in which everything is right.
 fresh() {
@@ -265,12 +265,22 @@ found abi 'there is no'
 edited core/rend/plugin.h 's/^(#define REND_ABI_MAJOR) .*/\1 0/'
 clean abi
 
+# What gcc lets pass, and clang does not; and a build whose flags nobody knows.
+fresh
+mkdir "$copy.build"
+printf 'list-flags:\n\t@echo -I%s/core -I%s/core/conf -Wall\n' "$copy" "$copy" >"$copy.build/Makefile"
+clean clang "$copy.build"
+echo 'static inline int unused(int x) { x = x; return x; }' >>"$copy/core/main.c"
+found clang 'core/main.c: clang has something against it' "$copy.build"
+printf 'list-logs:\n' >"$copy.build/Makefile"
+found clang 'list-flags' "$copy.build"
+
 # An archive, and a file that is not in it.
 fresh
 mkdir -p "$copy/docs"
 touch "$copy"/{README.md,HACKING.md,LICENSE,dev,autogen.sh,configure.ac,configure,Makefile.am,Makefile.in}
 archive=$(mktemp) || exit 1
-trap 'rm -rf "$copy" "$copy.promised" "$archive"' EXIT
+trap 'rm -rf "$copy" "$copy.promised" "$copy.sound" "$copy.build" "$archive"' EXIT
 tar -czf "$archive" -C "$(dirname "$copy")" "$(basename "$copy")"
 clean archive "$archive"
 touch "$copy/docs/new.md" "$copy/core/main.o"

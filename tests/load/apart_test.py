@@ -138,23 +138,30 @@ class Troubles:
                 trouble.once()
 
 
-def troubled(name, seed=1, options=()):
+def troubled_for(name, enough, seed, options):
+    """False: on a slow machine there was not time for all that is to happen."""
     policy, hot, promise, number = PROTOCOLS[name]
     with one_step() as l1, one_step() as l2, Slow(l2.path, seed, to=(0.02, 0.01), back=(0.02, 0.01)) as slow:
         with rends(apart(l1.server, "unix:" + slow.path, policy, hot, HASTY), number) as all_rends:
-            enough = ("--rate", 10000, "-n", 2_000_000) if harness.LONG else ("--rate", 4000, "--seconds", 5)
             with Load("check", all_rends[0], *also(all_rends), *enough, "--may-fail", "--seed", seed, "--promise", promise, *options) as run:
                 troubles = Troubles(run, all_rends[0], l1, l2)
                 troubles.go_on()
                 assert run.wait() == 0, run.err
                 sound(name + ", in trouble", run, 200)
-                assert all(t.killed > 0 < t.stopped for t in troubles.each)
-                assert run.json["check"]["writes_unknown"] > 0
+                if not all(t.killed > 0 < t.stopped for t in troubles.each) or run.json["check"]["writes_unknown"] == 0:
+                    return False
                 repaired = count(all_rends, "online.get.repair.yes") + count(all_rends, "online.get.repair.no")
                 print("     l1 and l2 were killed %s and stopped %s times; repaired before a read: %d" % (
                     tuple(t.killed for t in troubles.each), tuple(t.stopped for t in troubles.each), repaired), flush=True)
                 # In a short time few are in doubt; an exclusive l1 is waited for.
-                assert repaired > 0 or not (harness.LONG or "exclusive" in name)
+                return repaired > 0 or not (harness.LONG or "exclusive" in name)
+
+
+def troubled(name, seed=1, options=()):
+    if harness.LONG:
+        assert troubled_for(name, ("--rate", 10000, "-n", 2_000_000), seed, options)
+    else:
+        assert any(troubled_for(name, ("--rate", 4000, "--seconds", seconds), seed, options) for seconds in (5, 20, 60))
 
 
 @harness.only_long

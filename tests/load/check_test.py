@@ -283,7 +283,7 @@ listeners = ( {{ port = 0; policy = "one"; }}, {{ port = 0; policy = "other"; }}
 def test_locked_over_one_tier():
     """Two listeners, one set of locks."""
     with harness.Memcached() as memcached:
-        for name, handler in (("inmem", 'plugin = "inmem";'), ("memcached", f'plugin = "memcached"; servers = [ "{memcached.server}" ];')):
+        for name, handler in (("inmem", 'plugin = "inmem";'), ("memcached", f'plugin = "memcached"; servers = [ "{memcached.server}" ]; {harness.PATIENT}')):
             with harness.Rend(locked_over_l1only(handler)) as rend:
                 sound("locked over l1only, " + name, load("check", rend, *both(rend), "-n", amount(15000), "--no-evictions"), 3000)
 

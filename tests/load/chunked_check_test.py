@@ -75,4 +75,4 @@ def test_two_rends_over_one_memcached():
 
 
 if __name__ == "__main__":
-    harness.main(limit=300 if harness.LONG else 180)
+    harness.main(limit=1200)

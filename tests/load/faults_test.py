@@ -193,4 +193,4 @@ def test_an_error_of_the_server():
         assert run.json["server_errors"] == 1
 
 
-harness.main(limit=300)
+harness.main(limit=1200)

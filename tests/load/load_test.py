@@ -411,4 +411,4 @@ def test_json_alone_on_the_output():
         assert done.returncode == 0 and done.stdout == b""
 
 
-harness.main(limit=300)
+harness.main(limit=1200)

@@ -488,7 +488,7 @@ def test_pylibmc_over_memcached():
 def test_memccapable():
     with Rend() as rend:
         done = subprocess.run(["memccapable", "-b", "-h", "127.0.0.1", "-p", str(rend.port)], stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True, timeout=100)
+                              capture_output=True, text=True, timeout=300)
         said = done.stdout + done.stderr
         assert done.returncode == 0 and "All tests passed" in said and "[FAIL]" not in said, said
 

@@ -37,7 +37,7 @@ def tiers(server, more="", batch=None, l1='plugin = "inmem";'):
     return f"""
 handlers = {{
     mem = {{ {l1} }};
-    back = {{ plugin = "memcached"; servers = [ "{server}" ]; }};
+    back = {{ plugin = "memcached"; servers = [ "{server}" ]; {harness.PATIENT} }};
 }};
 policies = {{
     online = {{ plugin = "l1l2"; l1 = "mem"; l2 = "back"; {more} }};
@@ -120,7 +120,7 @@ def test_l2_comes_back_empty():
 
 def test_l2_comes_back_under_another_policy():
     only = """
-handlers = {{ back = {{ plugin = "memcached"; servers = [ "{}" ]; }}; }};
+handlers = {{ back = {{ plugin = "memcached"; servers = [ "{}" ]; request_timeout = "60s"; connect_timeout = "60s"; }}; }};
 policies = {{ main = {{ plugin = "l1only"; l1 = "back"; }}; }};
 listeners = ( {{ port = 0; policy = "main"; }} );
 """
@@ -186,7 +186,7 @@ listeners = ( {{ port = 0; policy = "main"; }} );
 def test_an_l1_in_another_process_comes_back_empty():
     with State() as state, Memcached() as l1, Memcached() as l2:
         def conf(more=""):
-            return tiers(l2.server, more, l1=f'plugin = "memcached"; servers = [ "{l1.server}" ];')
+            return tiers(l2.server, more, l1=f'plugin = "memcached"; servers = [ "{l1.server}" ]; {harness.PATIENT}')
 
         with Rend(conf(), fields=state.line) as rend, rend.client(0) as c:
             c.ask(b"set k 0 0 3\r\nold\r\nget k\r\n", b"STORED\r\nVALUE k 0 3\r\nold\r\nEND\r\n")

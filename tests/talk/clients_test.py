@@ -80,7 +80,7 @@ def use_pylibmc(rend):
 
 def use_memccapable(rend):
     done = subprocess.run(["memccapable", "-a", "-h", "127.0.0.1", "-p", str(rend.port)], stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, timeout=100)
+                          capture_output=True, text=True, timeout=300)
     said = done.stdout + done.stderr
     assert done.returncode == 0 and "All tests passed" in said, said
     assert "[FAIL]" not in said, said
@@ -122,7 +122,7 @@ def test_libmemcached_tools():
 
         def tool(name, *args):
             done = subprocess.run([name, server, *args], stdin=subprocess.DEVNULL, capture_output=True, cwd=rend.folder,
-                                  timeout=60)
+                                  timeout=300)
             return done.returncode, done.stdout
 
         with open(rend.folder + "/file", "w") as f:

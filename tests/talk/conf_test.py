@@ -89,14 +89,14 @@ class Folder:
         for name in ("ASAN_OPTIONS", "TSAN_OPTIONS", "UBSAN_OPTIONS"):
             env[name] = env.get(name, "") + ":handle_segv=0"
         return subprocess.run([REND, *where, *args], cwd=self.path, env=env, stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True, timeout=60, **kw)
+                              capture_output=True, text=True, timeout=300, **kw)
 
     def compile(self, name, source):
         """Compiles a plugin; returns its path."""
         path = os.path.join(self.path, name)
         self.write(name + ".c", source)
         subprocess.run(["gcc", "-fPIC", "-shared", "-fvisibility=hidden", "-I" + os.path.join(TOP, "core"),
-                        "-o", path + ".so", path + ".c"], check=True, timeout=60)
+                        "-o", path + ".so", path + ".c"], check=True, timeout=300)
         os.chmod(path + ".so", 0o755)
         return path + ".so"
 
@@ -492,7 +492,7 @@ def test_unsafe_and_unreadable_files():
 
 def test_a_full_disk_is_said():
     with Folder() as f, open("/dev/full", "w") as full:
-        got = subprocess.run([REND, "--help"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, cwd=f.path)
+        got = subprocess.run([REND, "--help"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=300, cwd=f.path)
         exits(got, IO_ERROR)
         assert "No space left" in got.stderr, got.stderr
 

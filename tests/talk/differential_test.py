@@ -384,4 +384,4 @@ if __name__ == "__main__":
         elif argument.startswith("--seed="):
             SEED = argument[7:]
     sys.argv[1:] = [a for a in sys.argv[1:] if not a.startswith("--")]
-    harness.main(limit=3600 if LONG else 300)
+    harness.main(limit=3600 if LONG else 1200)

@@ -127,7 +127,7 @@ def test_dev_run_says_what_the_file_has():
     with open(os.path.join(TOP, "dev")) as f:
         block = re.search(r"handlers\.(\w+)\.path=\$here/build/disk", f.read()).group(1)
     got = subprocess.run([harness.REND, "-t", "-c", DEFAULT, "-o", f"handlers.{block}.path=/nowhere", "-o", "plugin_dir=" + harness.PLUGINS],
-                         capture_output=True, text=True, timeout=60)
+                         capture_output=True, text=True, timeout=300)
     assert got.returncode == 0, got.stderr
 
 

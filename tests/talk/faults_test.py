@@ -27,7 +27,7 @@ FOUND = {
 
 def converse(test, plugins, program):
     env = dict(os.environ, REND_PLUGINS=plugins, REND=program)
-    return subprocess.run([sys.executable, os.path.join(HERE, "tiers_test.py"), test], env=env, capture_output=True, text=True, timeout=110)
+    return subprocess.run([sys.executable, os.path.join(HERE, "tiers_test.py"), test], env=env, capture_output=True, text=True, timeout=500)
 
 
 def test_each_fault_is_found():

@@ -26,7 +26,7 @@ def folder():
 
 
 def fsck(*args):
-    run = subprocess.run([TOOL, *args], capture_output=True, text=True, timeout=60)
+    run = subprocess.run([TOOL, *args], capture_output=True, text=True, timeout=300)
     return run.returncode, run.stdout, run.stderr
 
 

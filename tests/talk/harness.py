@@ -19,7 +19,11 @@ REND = os.environ.get("REND", "")
 PLUGINS = os.environ.get("REND_PLUGINS", "")
 
 # How long a test waits for what must happen.  Never slept away: a condition ends each wait.
-PATIENCE = 20.0
+# What is waited for comes, or the test has failed: plenty, on a machine that is slow and busy, too.
+PATIENCE = 60.0
+
+# A backend that is there answers, sooner or later: for tests in which nobody is to give up on one.
+PATIENT = 'request_timeout = "60s"; connect_timeout = "60s";'
 
 INMEM = """
 handlers = { mem = { plugin = "inmem"; memory = "64MiB"; }; };
@@ -28,8 +32,9 @@ listeners = ( { port = 0; policy = "main"; } );
 """
 
 
-def behind(server, more=""):
+def behind(server, more=None):
     """A configuration with one memcached backend."""
+    more = PATIENT if more is None else more
     return f"""
 handlers = {{ back = {{ plugin = "memcached"; servers = [ "{server}" ]; {more} }}; }};
 policies = {{ main = {{ plugin = "l1only"; l1 = "back"; }}; }};
@@ -344,7 +349,7 @@ def _late(_signal, _frame):
     raise AssertionError("the test took longer than its limit")
 
 
-def main(limit=120):
+def main(limit=600):
     """Runs every test_* of the calling file."""
     if not REND or not PLUGINS:
         sys.exit("REND and REND_PLUGINS must name the program and the folder of its plugins")

@@ -18,8 +18,8 @@ BEYOND_REND = 7 + 3
 
 
 def run(server, beyond, least, *args):
-    done = subprocess.run([TOOL, "-o", "servers=" + server, *args, os.path.join(harness.PLUGINS, "memcached.so")],
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=400)
+    done = subprocess.run([TOOL, "--seconds", "300", "-o", "servers=" + server, *args, os.path.join(harness.PLUGINS, "memcached.so")],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=1500)
     said = done.stdout + done.stderr
     last = said.strip().splitlines()[-1]
     found = re.match(r"(\d+) passed, (\d+) failed(?:, (\d+) skipped)?", last)
@@ -56,9 +56,9 @@ def test_nothing_tried_is_no_success():
     inmem = os.path.join(harness.PLUGINS, "inmem.so")
     for options, why in ((("--only", "frobnicate"), "nothing has frobnicate in its name"), (("--seconds", "5x"), "--seconds is a number"),
                          (("--seconds", "0"), "--seconds is a number"), (("--seconds", ""), "--seconds is a number")):
-        done = subprocess.run([TOOL, *options, inmem], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+        done = subprocess.run([TOOL, *options, inmem], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
         assert done.returncode == 64 and why in done.stderr, (options, done)
 
 
 if __name__ == "__main__":
-    harness.main(limit=500)
+    harness.main(limit=3600)

@@ -11,7 +11,7 @@ CLOEXEC = 0o2000000
 # Everything that is open in a server: listeners, a log, connections in and out, workers' inboxes and event bases.
 CONF = """
 handlers = {{
-    back = {{ plugin = "memcached"; servers = [ "{server}" ]; }};
+    back = {{ plugin = "memcached"; servers = [ "{server}" ]; request_timeout = "60s"; connect_timeout = "60s"; }};
     mem = {{ plugin = "inmem"; memory = "64MiB"; }};
 }};
 policies = {{ main = {{ plugin = "l1only"; l1 = "mem"; }}; far = {{ plugin = "l1only"; l1 = "back"; }}; }};

@@ -60,7 +60,7 @@ listeners = ( { port = 0; policy = "main"; } );
 def test_what_was_left_behind_is_empty_when_it_comes_back():
     with Memcached() as l2:
         conf = """
-handlers = { mem = { plugin = "inmem"; }; back = { plugin = "memcached"; servers = [ "%s" ]; }; };
+handlers = { mem = { plugin = "inmem"; }; back = { plugin = "memcached"; servers = [ "%s" ]; request_timeout = "60s"; connect_timeout = "60s"; }; };
 policies = {
     both = { plugin = "l1l2"; l1 = "mem"; l2 = "back"; };
     %s
@@ -93,7 +93,7 @@ def test_a_bypassed_l2_is_flushed_when_it_comes_back_unless_it_is_trusted():
             state = os.path.join(os.environ.get("TMPDIR", "/tmp"), f"state{trust}")
             os.makedirs(state, exist_ok=True)
             conf = """
-handlers = { mem = { plugin = "inmem"; }; back = { plugin = "memcached"; servers = [ "%s" ]; }; };
+handlers = { mem = { plugin = "inmem"; }; back = { plugin = "memcached"; servers = [ "%s" ]; request_timeout = "60s"; connect_timeout = "60s"; }; };
 policies = { main = { plugin = "l1l2"; l1 = "mem"; l2 = "back"; trust_l2 = %s; %s }; };
 listeners = ( { port = 0; policy = "main"; } );
 """
@@ -306,7 +306,7 @@ def test_a_tier_that_clients_use_is_not_flushed_by_a_reload():
     """back was not asked with mem, so it would be flushed; but clients of another policy have what they need there."""
     with Memcached() as l2:
         conf = """
-handlers = { mem = { plugin = "inmem"; }; back = { plugin = "memcached"; servers = [ "%s" ]; }; };
+handlers = { mem = { plugin = "inmem"; }; back = { plugin = "memcached"; servers = [ "%s" ]; request_timeout = "60s"; connect_timeout = "60s"; }; };
 policies = { main = { %%s }; %%s };
 listeners = ( { port = 0; policy = "main"; } %%s );
 """ % l2.server

@@ -166,7 +166,7 @@ def test_a_part_changes_under_load():
     with Memcached() as l2:
         both = """
 reload_wait = "20s";
-handlers = { mem = { plugin = "inmem"; memory = "256MiB"; }; back = { plugin = "memcached"; servers = [ "%s" ]; }; };
+handlers = { mem = { plugin = "inmem"; memory = "256MiB"; }; back = { plugin = "memcached"; servers = [ "%s" ]; request_timeout = "60s"; connect_timeout = "60s"; }; };
 policies = { main = { plugin = "l1l2"; l1 = "mem"; l2 = "back"; }; };
 listeners = ( { port = 0; policy = "main"; } );
 """ % l2.server
@@ -208,7 +208,7 @@ def test_no_read_is_stale_while_policies_change():
     with Memcached() as l2:
         conf = """
 reload_wait = "20s";
-handlers = { mem = { plugin = "inmem"; memory = "64MiB"; }; back = { plugin = "memcached"; servers = [ "%s" ]; request_timeout = "20s"; }; };
+handlers = { mem = { plugin = "inmem"; memory = "64MiB"; }; back = { plugin = "memcached"; servers = [ "%s" ]; request_timeout = "60s"; }; };
 policies = { %%s };
 listeners = ( { port = 0; policy = "main"; }, { port = 0; policy = "other"; } );
 """ % l2.server

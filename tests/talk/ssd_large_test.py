@@ -152,7 +152,7 @@ def test_after_an_end_and_a_kill():
         rend.end(signal.SIGKILL)
         rend.child = None
         rend.end = lambda: 0
-    run = subprocess.run([TOOL, path], capture_output=True, text=True, timeout=60)
+    run = subprocess.run([TOOL, path], capture_output=True, text=True, timeout=300)
     assert run.returncode == 0, (run.stdout, run.stderr)
     assert int(re.search(r"(\d+) pieces of them", run.stdout).group(1)) >= 5 * 11, run.stdout
     with Rend(conf(path)) as rend:

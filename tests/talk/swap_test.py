@@ -38,7 +38,7 @@ def over_memcached(server):
         return f"""{MORE}
 handlers = {{
     mem = {{ plugin = "inmem"; memory = "64MiB"; }};
-    back = {{ plugin = "memcached"; servers = [ "{server}" ]; }};
+    back = {{ plugin = "memcached"; servers = [ "{server}" ]; {harness.PATIENT} }};
 }};
 policies = {{ {policies(policy, "back")} }};
 listeners = ( {{ port = 0; policy = "{policy}"; }} );
@@ -304,4 +304,4 @@ def test_what_a_process_takes_stays():
 
 if __name__ == "__main__":
     netns.enter()
-    harness.main(limit=1800 if LONG else 120)
+    harness.main(limit=1800 if LONG else 600)

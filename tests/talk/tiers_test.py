@@ -38,8 +38,8 @@ listeners = ( {listeners} );
 """
 
 
-def before(server, timeout="20s", silence="20s", **kw):
-    return tiers(f'plugin = "memcached"; servers = [ "{server}" ]; request_timeout = "{timeout}"; connect_timeout = "2s"; max_silence = "{silence}";', **kw)
+def before(server, timeout="60s", silence="60s", **kw):
+    return tiers(f'plugin = "memcached"; servers = [ "{server}" ]; request_timeout = "{timeout}"; connect_timeout = "20s"; max_silence = "{silence}";', **kw)
 
 
 def hasty(server, time):
@@ -472,7 +472,7 @@ def test_of_two_writes_at_once_neither_is_published():
 def test_a_flush_takes_promotions_in_flight_with_it():
     with Backend() as l2, Rend(before(l2.server), workers=2) as rend:
         gates = Gates(l2)
-        clients = [rend.client(ONLINE) for _ in range(2)]
+        clients = on_each_worker(rend, ONLINE)
         for n in range(20):
             l2.values["k%d" % n] = (b"old", 0, n + 1)
         waits = gates.hold("mg", "k0")

@@ -20,7 +20,7 @@ listeners = ( {{ port = 0; policy = "main"; }} );
 """
 
 
-def tiers(server, more=""):
+def tiers(server, more=harness.PATIENT):
     return conf(policy='main = { plugin = "l1l2"; l1 = "mem"; l2 = "back"; };',
                 handlers=f'back = {{ plugin = "memcached"; servers = [ "{server}" ]; {more} }};')
 

@@ -54,7 +54,7 @@ def test_exptimes_through_merges():
         for key in range(200):
             c.ask(b"set k%03da 0 1 1000\r\n%s\r\nset k%03db %d 5000 1000\r\n%s\r\nset k%03dc 0 0 1000\r\n%s\r\n" % (key, v, key, key, v, key, v),
                   b"STORED\r\n" * 3)
-        wait_for("some to expire", lambda: c.say(b"mg k000a\r\nmg k199a\r\n").line() == b"EN" and c.line() == b"EN")
+        wait_for("some to expire", lambda: c.say(b"mg k199a\r\n").line() == b"EN")
 
         def merged():
             # Files are merged when there are several that overlap.
@@ -65,7 +65,7 @@ def test_exptimes_through_merges():
         for key in range(200):
             c.ask(b"mg k%03da\r\n" % key, b"EN\r\n").say(b"mg k%03db f t\r\n" % key)
             words = c.line().split()
-            assert words[:2] == [b"HD", b"f%d" % key] and 4800 < int(words[2][1:]) <= 5000, (key, words)
+            assert words[:2] == [b"HD", b"f%d" % key] and 4000 < int(words[2][1:]) <= 5000, (key, words)
             c.ask(b"mg k%03dc t\r\n" % key, b"HD t-1\r\n")
     with Rend(conf(path, LEVEL, size="64MiB", bins="")) as rend, rend.client() as c:
         c.ask(b"mg k000a\r\n", b"EN\r\n").ask(b"mg k000c t\r\n", b"HD t-1\r\n").say(b"mg k199b f t\r\n")

@@ -18,8 +18,8 @@ struct ssd_conf {
 	bool keep;
 };
 
-/* ns that a worker waits for the disk to let go when it ends. */
-#define LET_GO 2000000000ULL
+/* ns that the end waits for a disk to answer: for a write, for what is left behind, and in a worker for reads. */
+#define LET_GO 5000000000ULL
 
 /* Reads that may wait for their turn at the disk: as many as the core has in flight at one node. */
 #define READS_WAITING 16384

@@ -20,7 +20,8 @@
 #include "base/clock.h"
 #include "behaviour.h"
 
-#define SAID_MAX 4096 /* of what a child says, its end is kept */
+#define SAID_MAX   (16 << 10) /* of what a child says, so much is kept: a sanitizer's report is a long one */
+#define REASON_MAX SAID_MAX
 
 static const struct behaviour *const lists[] = {
 	behaviours_item,
@@ -144,17 +145,25 @@ listen_to(int fd, struct said *said, int seconds)
 	}
 }
 
-/* The sentence in what a child said: behind the mark, else its first line. */
+/*
+ * The sentence in what a child said: behind the mark; else what a sanitizer found, which no line of can be missed; else all of it.
+ */
 static const char *
 sentence(struct said *said)
 {
 	char *at = strstr(said->text, RIG_MARK), *end;
 
-	at = at == NULL ? said->text + strspn(said->text, "\n") : at + strlen(RIG_MARK);
-	end = strchr(at, '\n');
-	if (end != NULL)
-		*end = '\0';
-	return at;
+	if (at != NULL) {
+		at += strlen(RIG_MARK);
+		end = strchr(at, '\n');
+		if (end != NULL)
+			*end = '\0';
+		return at;
+	}
+	at = strstr(said->text, "Sanitizer: ");
+	if (at == NULL)
+		at = strstr(said->text, "runtime error: ");
+	return at == NULL ? said->text + strspn(said->text, "\n") : at;
 }
 
 static enum verdict
@@ -213,7 +222,7 @@ handler_kit_run(const struct handler_kit *kit, handler_kit_told_f *told, void *a
 
 	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
 		for (const struct behaviour *b = lists[i]; b->name != NULL; b++) {
-			char reason[512];
+			char reason[REASON_MAX];
 			enum verdict verdict;
 
 			if (kit->only != NULL && strstr(b->name, kit->only) == NULL)

@@ -142,6 +142,16 @@ ssd(const char *dir, bool later, const char *engine)
 	assert_true(o.passed >= SSD_LEAST);
 }
 
+/* A disk on which nobody waits, where there is a folder in memory. */
+static const char *
+quick_disk(void)
+{
+	const char *dir = folder("TMPDIR_IN_MEMORY", folder("TMPDIR", "/tmp"));
+
+	assert_true(mkdir(dir, 0700) == 0 || errno == EEXIST);
+	return dir;
+}
+
 #ifndef __SANITIZE_THREAD__
 static void
 ssd_by_default(void **state)
@@ -152,22 +162,19 @@ ssd_by_default(void **state)
 /*
  * Each change waits for a sync, and flushes nothing by itself.  The kit makes ten thousand changes one after the other, so how long that takes is
  * the disk's: ten milliseconds each are too much already.  What the kit asks is who is answered, and with what: it needs a sync to be waited for,
- * not one that is slow, and so the disk is in memory where there is such a folder.
+ * not one that is slow.
  */
 static void
 ssd_always(void **state)
 {
-	const char *dir = folder("TMPDIR_IN_MEMORY", folder("TMPDIR", "/tmp"));
-
-	assert_true(mkdir(dir, 0700) == 0 || errno == EEXIST);
-	ssd(dir, false, "segment=512KiB sync=always flush=10s");
+	ssd(quick_disk(), false, "segment=512KiB sync=always flush=10s");
 }
 #endif
 
 static void
 ssd_later_by_threads(void **state)
 {
-	ssd(folder("TMPDIR", "/tmp"), true, "segment=1MiB engine=threads");
+	ssd(quick_disk(), true, "segment=1MiB engine=threads");
 }
 #endif
 

@@ -69,9 +69,9 @@ def test_a_backend_that_takes_no_connections_in_time():
             wait_for("the log to say so", lambda: rend.said("is down: Connection timed out"))
             # From now on nobody waits for it.
             begun = time.monotonic()
-            for _ in range(20):
+            for _ in range(60):
                 c.ask(b"get k\r\n", DOWN)
-            assert time.monotonic() - begun < 0.25
+            assert time.monotonic() - begun < SOON
     finally:
         for s in fillers:
             s.close()

@@ -28,14 +28,13 @@ def test_a_backend_that_is_stopped_and_goes_on():
 
 def test_the_end_waits_for_a_stopped_backend_no_longer_than_for_its_clients():
     with Memcached() as m:
-        with Rend(behind(m.server), workers=1) as rend, rend.client() as c:
+        # If it waited for more than the client's second, then for an hour.
+        with Rend(behind(m.server, 'request_timeout = "1s"; max_silence = "1h";'), fields='drain_timeout = "1h";', workers=1) as rend, rend.client() as c:
             assert served(c)
             stop(m)
             c.say(b"get back\r\n")
             wait_for("the request to be under way", lambda: rend.stats("nodes")["back.in_flight"] == "1")
-            begun = time.monotonic()
             assert rend.end() == 0, rend.tail()
-            assert time.monotonic() - begun < 6
 
 
 def test_a_stop_shorter_than_the_limit_is_only_a_wait():
@@ -148,9 +147,9 @@ def test_a_backend_that_takes_connections_and_says_nothing():
         assert said(c, b"get k\r\n") in (TIMEOUT, DOWN)
         wait_for("it to be taken for down", lambda: said(c, b"get k\r\n") == DOWN)
         begun = time.monotonic()
-        for _ in range(20):
+        for _ in range(60):
             c.ask(b"set k 0 0 1\r\nx\r\n", DOWN)
-        assert time.monotonic() - begun < 0.25
+        assert time.monotonic() - begun < SOON
         bystander.is_served()
         assert number(rend, "probe_errors") >= 1 and number(rend, "downs") == 1
         wait_for("the log to say so", lambda: rend.said("takes connections, but does not answer"))

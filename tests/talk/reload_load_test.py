@@ -191,7 +191,7 @@ listeners = ( { port = 0; policy = "main"; } );
 def reload_while_checked(confs, seconds):
     """How often it was."""
     with Reloaded(confs[0]) as rend:
-        check = subprocess.Popen([LOAD, "check", "-p", str(rend.port), "--also", f"127.0.0.1:{rend.address(1)[1]}", "--seconds", str(seconds)],
+        check = subprocess.Popen([LOAD, "check", "-p", str(rend.port), "--also", f"127.0.0.1:{rend.address(1)[1]}", "--seconds", str(seconds), "--timeout", "60s"],
                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         reloads = 0
         while check.poll() is None:

@@ -154,7 +154,7 @@ def test_the_end_does_not_wait_for_the_disk():
         said("until the end", [took])
         assert status == 0, (status, rend.tail())
         assert rend.said("could not be left as it should"), rend.tail()
-        assert took < 15, took
+        assert took < 40, took
         rend.go_on()
     with Rend(conf(path)) as rend, rend.client() as c:
         assert rend.said("rebuilt"), rend.tail()
@@ -194,14 +194,14 @@ def test_what_has_to_be_on_the_disk_is_answered_in_time():
 
 def test_the_end_does_not_wait_for_what_is_not_on_the_disk():
     path = filled()
-    with Hanging(conf(path, 20, 'sync = "always";')) as rend, rend.client() as c:
+    with Hanging(conf(path, 60, 'sync = "always";')) as rend, rend.client() as c:
         rend.hang()
         c.say(b"set key1 0 0 1\r\nx\r\n")
         with rend.client() as other:
             wait_for("it to be under way", lambda: any(int(n) for name, n in other.stats("ops").items() if name.endswith(":in_flight")))
         status, took = timed(rend.end)
         said("until the end", [took])
-        assert status == 0 and took < 15, (status, took, rend.tail())
+        assert status == 0 and took < 40, (status, took, rend.tail())
         rend.go_on()
 
 

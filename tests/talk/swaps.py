@@ -61,7 +61,7 @@ class Load:
         handle, self.report = tempfile.mkstemp(dir=os.environ.get("TMPDIR"))
         os.close(handle)
         self.name = " ".join((tool, *options))
-        self.child = subprocess.Popen([LOAD, tool, "-p", str(port), "--seconds", "3600", "--interval", "100ms", "--json", self.report, *options],
+        self.child = subprocess.Popen([LOAD, tool, "-p", str(port), "--seconds", "3600", "--timeout", "60s", "--interval", "100ms", "--json", self.report, *options],
                                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.found = None
 

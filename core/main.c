@@ -265,7 +265,7 @@ start(struct birth *b, struct server *s, struct rend_error *err)
 }
 
 static int
-serve_bound(struct birth *b, struct server *s)
+serve_bound(struct birth *b, struct server *s, bool *freed)
 {
 	struct rend_error err = { 0 };
 	int rc = 0;
@@ -281,7 +281,7 @@ serve_bound(struct birth *b, struct server *s)
 		hold_signals(SIG_BLOCK);
 	} else
 		rc = fail_birth(b, &err);
-	server_free(&s);
+	*freed = server_free(&s);
 	return rc;
 }
 
@@ -305,6 +305,7 @@ serve_in_place(struct birth *b)
 	struct server_heritage from = { 0 };
 	struct rend_error err = { 0 };
 	struct server *s;
+	bool freed;
 	int rc;
 
 	hold_signals(SIG_BLOCK);
@@ -317,9 +318,12 @@ serve_in_place(struct birth *b)
 	/* Clients would connect there, and nobody would ever answer. */
 	if (b->takeover == NULL && inherited_drop(&b->sockets, false) > 0)
 		rend_log(REND_LOG_WARN, "LISTEN_FDS: sockets at which no listener listens are closed");
-	rc = serve_bound(b, s);
+	rc = serve_bound(b, s, &freed);
 	daemon_pid_remove();
 	log_stop();
+	/* A thread that did not come back uses what would be freed here. */
+	if (!freed)
+		_exit(rc);
 	return rc;
 }
 

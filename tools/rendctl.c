@@ -35,15 +35,22 @@ help(FILE *out)
 	    "  drain           take no more connections in, answer what was asked, end\n"
 	    "  stats           all numbers, as /metrics has them\n"
 	    "  loglevel LEVEL  error, warn, info or debug, until the next reload\n"
+	    "  node NAME COMMAND [ARG...]\n"
+	    "                  a command of the plugin of this block of rend.conf, which rend --describe PLUGIN lists; "
+	    "an "
+	    "ARG that begins\n"
+	    "                  with - stands behind --\n"
 	    "\n"
 	    "  -s, --control SOCKET  what rend.conf calls control; without: $REND_CONTROL, else " CONTROL_DEFAULT "\n"
 	    "  -w, --wait SECONDS    how long to wait for an answer; without: 60\n"
 	    "  -h, --help            this\n"
 	    "  -V, --version         which rend this belongs to\n"
 	    "\n"
-	    "Exit codes: 0 done; 64 it was asked wrongly; 69 no rend answers there; 74 the answer was cut off; 75 "
-	    "not now, try again; 77 not\n"
-	    "allowed; others, such as 78 (rend.conf is wrong), are what rend would exit with.\n",
+	    "Exit codes: 0 done; 1 the plugin's command failed; 64 it was asked wrongly; 69 no rend answers there, or "
+	    "not in time; 74 the\n"
+	    "answer was cut off; 75 not now, try again; 77 not allowed; others, such as 78 (rend.conf is wrong), are "
+	    "what rend would exit\n"
+	    "with.\n",
 	    out);
 }
 
@@ -113,9 +120,8 @@ take_head(const char *head)
 
 /* Reads the answer and prints what stands behind its first line. */
 static int
-hear(int fd, const char *path, int seconds)
+hear(int fd, const char *path, long long until)
 {
-	long long until = now_ms() + 1000LL * seconds;
 	char head[64], buf[4096];
 	size_t len = 0;
 	int code = -1;
@@ -150,26 +156,70 @@ hear(int fd, const char *path, int seconds)
 	return code;
 }
 
+/* The words in one line, as core/net/control.h has them; NULL: no memory. */
+static char *
+line_of(int argc, char **argv)
+{
+	size_t room = 1;
+	char *line, *to;
+
+	for (int i = 0; i < argc; i++)
+		room += 3 * strlen(argv[i]) + 1;
+	line = to = malloc(room + 1);
+	for (int i = 0; line != NULL && i < argc; i++) {
+		for (const unsigned char *p = (const unsigned char *)argv[i]; *p != '\0'; p++)
+			if (*p <= ' ' || *p == '%' || *p >= 0x7f)
+				to += sprintf(to, "%%%02X", *p);
+			else
+				*to++ = (char)*p;
+		*to++ = i + 1 < argc ? ' ' : '\n';
+	}
+	if (line != NULL)
+		*to = '\0';
+	return line;
+}
+
+/* All of it, or nothing can be said any more: it may not be read further than it is too long, and that is the answer then. */
+static void
+say(int fd, const char *line, long long until)
+{
+	size_t len = strlen(line);
+
+	while (len > 0) {
+		struct pollfd p = { .fd = fd, .events = POLLOUT };
+		long long left = until - now_ms();
+		ssize_t n;
+
+		if (left <= 0 || (poll(&p, 1, (int)left) < 0 && errno != EINTR))
+			return;
+		n = send(fd, line, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n < 0 && errno != EAGAIN && errno != EINTR)
+			return;
+		line += n > 0 ? n : 0;
+		len -= n > 0 ? (size_t)n : 0;
+	}
+}
+
 static int
 ask(const char *path, int seconds, int argc, char **argv)
 {
-	char line[256];
+	long long until = now_ms() + 1000LL * seconds;
 	int fd = -1, rc;
-	size_t len;
+	char *line;
 
-	if (argc > 2 || strchr(argv[0], ' ') != NULL || strchr(argv[0], '\n') != NULL ||
-	    (argc == 2 && strpbrk(argv[1], " \n") != NULL))
+	if (argc > 2 && strcmp(argv[0], "node") != 0)
 		return fail(EX_USAGE, "too many words", "see rendctl --help");
-	len = (size_t)snprintf(line, sizeof line, "%s%s%s\n", argv[0], argc == 2 ? " " : "", argc == 2 ? argv[1] : "");
-	if (len >= sizeof line)
-		return fail(EX_USAGE, "too long", "see rendctl --help");
+	line = line_of(argc, argv);
+	if (line == NULL)
+		return fail(EX_OSERR, "rendctl", "no memory");
 	rc = call(path, &fd);
-	if (rc == 0 && send(fd, line, len, MSG_NOSIGNAL) != (ssize_t)len)
-		rc = fail(EX_UNAVAILABLE, path, strerror(errno));
-	if (rc == 0)
-		rc = hear(fd, path, seconds);
+	if (rc == 0) {
+		say(fd, line, until);
+		rc = hear(fd, path, until);
+	}
 	if (fd >= 0)
 		close(fd);
+	free(line);
 	return rc;
 }
 

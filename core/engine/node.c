@@ -326,7 +326,7 @@ node_drain(struct rend_node *n, uint64_t deadline)
 	struct rend_error err = { 0 };
 
 	REND_CHECK(n, NODE_MAGIC);
-	if (n->opened && !n->released && h->drain != NULL && h->drain(n->store, deadline, &err) != 0)
+	if (n->opened && !n->released && !n->in_use && h->drain != NULL && h->drain(n->store, deadline, &err) != 0)
 		rend_log(REND_LOG_ERROR, "%s: %s", n->name, err.text);
 }
 

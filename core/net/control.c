@@ -9,129 +9,58 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "base/list.h"
 #include "base/log.h"
 #include "base/strbuf.h"
 #include "engine/generation.h"
+#include "net/caller.h"
 #include "net/exposition.h"
 #include "net/keeper.h"
 #include "net/listener.h"
 #include "net/renewal.h"
+#include "net/runner.h"
 #include "net/scrape.h"
 #include "net/server.h"
-
-#define ANSWER_MAX (4 * 1024 * 1024)
-
-struct caller {
-	struct control *control;
-	struct link link;
-	int fd;
-	struct event *event;
-	char line[CONTROL_LINE_MAX];
-	size_t len;
-	struct strbuf answer;
-	size_t said;
-	bool waits;  /* for a reload, or an upgrade */
-	uint64_t by; /* until when it may ask, and from its answer on, until when it may read: monotonic ns */
-};
 
 struct control {
 	struct server *server;
 	struct listener at;
 	struct event *event, *pause;
-	struct list callers;
-	unsigned count;
+	struct callers callers;
 	bool rests;
 };
 
 /* How long nobody is taken in when there is no descriptor for one. */
 static const struct timeval pause_time = { .tv_usec = 100 * 1000 };
 
-static void on_caller(evutil_socket_t fd, short what, void *arg);
-
-static void
-hang_up(struct caller **cp)
+static struct server *
+server_of(const struct caller *c)
 {
-	struct caller *c = *cp;
-
-	*cp = NULL;
-	link_remove(&c->link);
-	c->control->count--;
-	if (c->event != NULL)
-		event_free(c->event);
-	close(c->fd);
-	strbuf_fini(&c->answer);
-	free(c);
-}
-
-/* 0, or -1: it cannot be waited for. */
-static int
-await(struct caller *c)
-{
-	uint64_t now = rend_now(), left = c->by > now ? c->by - now : 1000;
-
-	return event_add(c->event, &(struct timeval){ .tv_sec = (time_t)(left / 1000000000),
-				       .tv_usec = (suseconds_t)(left % 1000000000 / 1000) });
-}
-
-/* ---- answers ---- */
-
-static void
-say(struct caller *c)
-{
-	while (c->said < c->answer.len) {
-		ssize_t n = send(c->fd, c->answer.text + c->said, c->answer.len - c->said, MSG_NOSIGNAL | MSG_DONTWAIT);
-
-		if (n > 0) {
-			c->said += (size_t)n;
-			continue;
-		}
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-			event_assign(c->event, c->control->server->base, c->fd, EV_WRITE, on_caller, c);
-			if (await(c) == 0)
-				return;
-		}
-		break;
-	}
-	hang_up(&c);
-}
-
-/* The answer has been put together, but for what comes of it. */
-static void
-answer(struct caller *c, int exit_code, const char *text, size_t len)
-{
-	char head[32];
-	struct strbuf all = { .most = ANSWER_MAX };
-
-	snprintf(head, sizeof head, exit_code == 0 ? "ok\n" : "error %d\n", exit_code);
-	strbuf_puts(&all, head);
-	strbuf_add(&all, text, len);
-	strbuf_fini(&c->answer);
-	c->answer = all;
-	c->by = rend_now() + CONTROL_NS;
-	if (all.broken) {
-		hang_up(&c);
-		return;
-	}
-	say(c);
+	return ((const struct control *)c->callers->arg)->server;
 }
 
 static void
 refuse(struct caller *c, int exit_code, const char *text)
 {
-	answer(c, exit_code, text, strlen(text));
+	caller_answer(c, exit_code, text, strlen(text));
+}
+
+static void
+refuse_with(struct caller *c, const struct rend_error *err)
+{
+	char line[sizeof err->text + 1];
+	int len = snprintf(line, sizeof line, "%s\n", err->text);
+
+	caller_answer(c, err->exit_code, line, (size_t)len);
 }
 
 /* ---- what can be asked ---- */
 
 static void
-say_status(struct caller *c, const char *arg)
+say_status(struct caller *c, char *arg)
 {
-	struct server *s = c->control->server;
+	struct server *s = server_of(c);
 	const struct generation *g = server_generation(s);
-	struct strbuf b = { .most = ANSWER_MAX };
+	struct strbuf b = { .most = CALLER_ANSWER_MAX };
 
 	(void)arg;
 	strbuf_printf(&b, "version %s\npid %ld\nuptime %llu\n", PACKAGE_VERSION, (long)getpid(),
@@ -152,15 +81,17 @@ say_status(struct caller *c, const char *arg)
 	for (size_t i = 0; i < g->count; i++)
 		strbuf_printf(&b, "node %s %s%s\n", g->nodes[i]->name, plugin_name(g->nodes[i]->plugin),
 		    g->nodes[i]->idle ? " idle" : "");
-	answer(c, b.broken ? EX_OSERR : 0, b.text, b.len);
+	if (runner_under_way(s->runner) != NULL)
+		strbuf_printf(&b, "command %s\n", runner_under_way(s->runner));
+	caller_answer(c, b.broken ? EX_OSERR : 0, b.text, b.len);
 	strbuf_fini(&b);
 }
 
 static void
-say_stats(struct caller *c, const char *arg)
+say_stats(struct caller *c, char *arg)
 {
-	struct server *s = c->control->server;
-	struct exposition e = { .out.most = ANSWER_MAX };
+	struct server *s = server_of(c);
+	struct exposition e = { .out.most = CALLER_ANSWER_MAX };
 
 	(void)arg;
 	pthread_mutex_lock(&s->view);
@@ -169,23 +100,14 @@ say_stats(struct caller *c, const char *arg)
 	if (e.out.broken)
 		refuse(c, EX_OSERR, "no memory\n");
 	else
-		answer(c, 0, e.out.text, e.out.len);
+		caller_answer(c, 0, e.out.text, e.out.len);
 	exposition_fini(&e);
 }
 
 static void
-await_end(struct caller *c)
+reload(struct caller *c, char *arg)
 {
-	c->waits = true;
-	event_assign(c->event, c->control->server->base, c->fd, EV_READ, on_caller, c);
-	if (event_add(c->event, NULL) != 0)
-		hang_up(&c);
-}
-
-static void
-reload(struct caller *c, const char *arg)
-{
-	struct server *s = c->control->server;
+	struct server *s = server_of(c);
 
 	(void)arg;
 	if (s->draining) {
@@ -193,15 +115,15 @@ reload(struct caller *c, const char *arg)
 	} else if (!renewal_reload(s)) {
 		refuse(c, EX_TEMPFAIL, "another reload, or an upgrade, is under way\n");
 	} else {
-		await_end(c);
+		caller_wait(c, CALLER_RENEWAL);
 	}
 }
 
 static bool
 refuse_upgrade(struct caller *c)
 {
-	const char *why = renewal_hinders(c->control->server);
-	char line[128];
+	const char *why = renewal_hinders(server_of(c));
+	char line[256];
 
 	if (why == NULL)
 		return false;
@@ -211,9 +133,9 @@ refuse_upgrade(struct caller *c)
 }
 
 static void
-upgrade(struct caller *c, const char *arg)
+upgrade(struct caller *c, char *arg)
 {
-	struct server *s = c->control->server;
+	struct server *s = server_of(c);
 
 	(void)arg;
 	if (refuse_upgrade(c))
@@ -221,7 +143,7 @@ upgrade(struct caller *c, const char *arg)
 	if (!renewal_upgrade(s))
 		refuse(c, EX_TEMPFAIL, "it cannot be begun\n");
 	else
-		await_end(c);
+		caller_wait(c, CALLER_RENEWAL);
 }
 
 /* "ok\n", and beside it the descriptor. */
@@ -244,9 +166,9 @@ answer_with(struct caller *c, int fd)
 
 /* A new process asks: it gets the other end of a pair. */
 static void
-take_over(struct caller *c, const char *arg)
+take_over(struct caller *c, char *arg)
 {
-	struct server *s = c->control->server;
+	struct server *s = server_of(c);
 	struct ucred who = { 0 };
 	socklen_t len = sizeof who;
 	int pair[2];
@@ -264,23 +186,23 @@ take_over(struct caller *c, const char *arg)
 	else
 		close(pair[0]);
 	close(pair[1]);
-	hang_up(&c);
+	caller_hang_up(&c);
 }
 
 static void
-drain(struct caller *c, const char *arg)
+drain(struct caller *c, char *arg)
 {
-	struct server *s = c->control->server;
+	struct server *s = server_of(c);
 
 	(void)arg;
-	answer(c, 0, NULL, 0);
+	caller_answer(c, 0, NULL, 0);
 	rend_log(REND_LOG_INFO, "rendctl said drain: no connection is taken in any more, %u get their answers",
 	    __atomic_load_n(&s->connections, __ATOMIC_RELAXED));
 	server_drain(s);
 }
 
 static void
-set_level(struct caller *c, const char *arg)
+set_level(struct caller *c, char *arg)
 {
 	enum rend_log_level level;
 
@@ -290,13 +212,72 @@ set_level(struct caller *c, const char *arg)
 	}
 	log_set_level(level);
 	rend_log(REND_LOG_INFO, "rendctl said loglevel %s", arg);
-	answer(c, 0, NULL, 0);
+	caller_answer(c, 0, NULL, 0);
+}
+
+/* ---- commands of plugins ---- */
+
+/* The value of a digit, or -1. */
+static int
+hex(char digit)
+{
+	return digit >= '0' && digit <= '9' ? digit - '0' : digit >= 'A' && digit <= 'F' ? digit - 'A' + 10 : -1;
+}
+
+/* In place.  false: it is not written as control.h says, or has a \0 in it. */
+static bool
+decode(char *word)
+{
+	char *to = word;
+
+	for (const char *p = word; *p != '\0'; p++) {
+		int high, low;
+
+		if (*p != '%') {
+			*to++ = *p;
+			continue;
+		}
+		if ((high = hex(*++p)) < 0 || (low = hex(*++p)) < 0 || high + low == 0)
+			return false;
+		*to++ = (char)(high << 4 | low);
+	}
+	*to = '\0';
+	return true;
+}
+
+/* NAME COMMAND [ARG...] */
+static void
+tell_node(struct caller *c, char *arg)
+{
+	struct server *s = server_of(c);
+	char *words[2 + RUNNER_ARGS_MAX + 1];
+	struct rend_error err = { 0 };
+	size_t count = 0;
+
+	while (arg != NULL && count < sizeof words / sizeof *words) {
+		char *end = strchr(arg, ' ');
+
+		if (end != NULL)
+			*end++ = '\0';
+		words[count++] = arg;
+		if (!decode(arg)) {
+			refuse(c, EX_USAGE,
+			    "a word is not as it should be: bytes are written as %0A, and there is no %00\n");
+			return;
+		}
+		arg = end;
+	}
+	if (runner_begin(s->runner, words, count, &err) == 0) {
+		caller_wait(c, CALLER_COMMAND);
+		return;
+	}
+	refuse_with(c, &err);
 }
 
 static const struct {
 	const char *word;
 	bool has_arg;
-	void (*fn)(struct caller *c, const char *arg);
+	void (*fn)(struct caller *c, char *arg);
 } requests[] = {
 	{ "status", false, say_status },
 	{ "reload", false, reload },
@@ -305,17 +286,18 @@ static const struct {
 	{ "drain", false, drain },
 	{ "stats", false, say_stats },
 	{ "loglevel", true, set_level },
+	{ "node", true, tell_node },
 };
 
 static void
-carry_out(struct caller *c)
+carry_out(struct caller *c, char *line)
 {
-	char *arg = strchr(c->line, ' ');
+	char *arg = strchr(line, ' ');
 
 	if (arg != NULL)
 		*arg++ = '\0';
 	for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
-		if (strcmp(c->line, requests[i].word) != 0)
+		if (strcmp(line, requests[i].word) != 0)
 			continue;
 		if (requests[i].has_arg != (arg != NULL))
 			refuse(c, EX_USAGE,
@@ -327,53 +309,7 @@ carry_out(struct caller *c)
 	refuse(c, EX_USAGE, "unknown request\n");
 }
 
-/* ---- callers ---- */
-
-static void
-hear(struct caller *c)
-{
-	ssize_t n = recv(c->fd, c->line + c->len, sizeof c->line - c->len, MSG_DONTWAIT);
-	char *nl;
-
-	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) {
-		if ((c->waits ? event_add(c->event, NULL) : await(c)) != 0)
-			hang_up(&c);
-		return;
-	}
-	/* It may have closed its side only, and read on. */
-	if (n == 0 && c->waits)
-		return;
-	/* Whoever waits has said all it may say; if it goes, the reload goes on. */
-	if (n <= 0 || c->waits) {
-		hang_up(&c);
-		return;
-	}
-	c->len += (size_t)n;
-	nl = memchr(c->line, '\n', c->len);
-	if (nl == NULL && c->len == sizeof c->line) {
-		refuse(c, EX_USAGE, "the line is too long\n");
-	} else if (nl == NULL) {
-		if (await(c) != 0)
-			hang_up(&c);
-	} else {
-		*nl = '\0';
-		carry_out(c);
-	}
-}
-
-static void
-on_caller(evutil_socket_t fd, short what, void *arg)
-{
-	struct caller *c = arg;
-
-	(void)fd;
-	if (what & EV_TIMEOUT)
-		hang_up(&c);
-	else if (what & EV_WRITE)
-		say(c);
-	else
-		hear(c);
-}
+/* ---- who comes in ---- */
 
 /* Its mode keeps others out already, but modes can be changed. */
 static bool
@@ -401,7 +337,6 @@ on_call(evutil_socket_t fd, short what, void *arg)
 {
 	struct control *control = arg;
 	int in = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	struct caller *c;
 
 	(void)what;
 	if (in < 0) {
@@ -414,18 +349,10 @@ on_call(evutil_socket_t fd, short what, void *arg)
 		}
 		return;
 	}
-	if (!may_come_in(in) || control->count == CONTROL_CONNS_MAX || (c = calloc(1, sizeof *c)) == NULL) {
+	if (may_come_in(in) && control->callers.count < CONTROL_CONNS_MAX)
+		caller_new(&control->callers, in);
+	else
 		close(in);
-		return;
-	}
-	c->control = control;
-	c->fd = in;
-	c->by = rend_now() + CONTROL_NS;
-	list_append(&control->callers, &c->link);
-	control->count++;
-	c->event = event_new(control->server->base, in, EV_READ, on_caller, c);
-	if (c->event == NULL || await(c) != 0)
-		hang_up(&c);
 }
 
 /* ---- the whole ---- */
@@ -441,6 +368,7 @@ control_new(struct server *s, const char *path, struct rend_error *err)
 		return NULL;
 	}
 	c->server = s;
+	c->callers = (struct callers){ .carry_out = carry_out, .arg = c };
 	if (listener_open(&c->at, s, &at, err) != 0) {
 		listener_fini(&c->at);
 		free(c);
@@ -452,6 +380,7 @@ control_new(struct server *s, const char *path, struct rend_error *err)
 int
 control_start(struct control *c, struct rend_error *err)
 {
+	c->callers.base = c->server->base;
 	c->event = event_new(c->server->base, c->at.fd, EV_READ | EV_PERSIST, on_call, c);
 	c->pause = event_new(c->server->base, -1, 0, on_pause_over, c);
 	if (c->event == NULL || c->pause == NULL || event_add(c->event, NULL) != 0)
@@ -463,18 +392,13 @@ control_start(struct control *c, struct rend_error *err)
 void
 control_reloaded(struct control *control, const struct keeper_result *r)
 {
-	struct link *k = list_first(&control->callers), *next;
+	callers_answer(&control->callers, CALLER_RENEWAL, r->exit_code, r->said->text, r->said->len);
+}
 
-	for (; k != NULL; k = next) {
-		struct caller *c = LIST_OBJ(k, struct caller, link);
-
-		next = list_next(&control->callers, k);
-		if (!c->waits)
-			continue;
-		c->waits = false;
-		event_del(c->event);
-		answer(c, r->exit_code, r->said->text, r->said->len);
-	}
+void
+control_ran(struct control *control, const struct runner_result *r)
+{
+	callers_answer(&control->callers, CALLER_COMMAND, r->exit_code, r->text, r->len);
 }
 
 void
@@ -518,16 +442,11 @@ void
 control_free(struct control **cp)
 {
 	struct control *c = *cp;
-	struct link *k;
 
 	*cp = NULL;
 	if (c == NULL)
 		return;
-	while ((k = list_first(&c->callers)) != NULL) {
-		struct caller *caller = LIST_OBJ(k, struct caller, link);
-
-		hang_up(&caller);
-	}
+	callers_hang_up(&c->callers);
 	if (c->event != NULL)
 		event_free(c->event);
 	if (c->pause != NULL)

@@ -5,8 +5,8 @@
  *	reload\n	──►	ok\n			or	error 78\n
  *				lines about it...		what is wrong...
  *
- * The number is the exit code that fits.  On the main thread, like all below; at most CONTROL_CONNS_MAX at once, CONTROL_NS for each but for what it
- * waits for a reload.
+ * The number is the exit code that fits.  In the words of "node NAME COMMAND [ARG...]" any byte may be written as %0A, and a space, a new line and
+ * a % must be; two spaces have an empty word between them.  On the main thread, like all below; at most CONTROL_CONNS_MAX at once, and caller.h says how long.
  */
 #ifndef NET_CONTROL_H
 #define NET_CONTROL_H
@@ -16,11 +16,10 @@
 struct control;
 struct keeper_result;
 struct listener;
+struct runner_result;
 struct server;
 
 #define CONTROL_CONNS_MAX 16
-#define CONTROL_LINE_MAX  256
-#define CONTROL_NS	  10000000000ULL
 
 /* Binds.  NULL with the reason. */
 struct control *control_new(struct server *s, const char *path, struct rend_error *err);
@@ -31,7 +30,10 @@ int control_start(struct control *c, struct rend_error *err);
 /* Tells those who wait for it what came of a reload. */
 void control_reloaded(struct control *c, const struct keeper_result *r);
 
-/* The same of an upgrade; then it takes nobody in any more, whose socket another process has. */
+/* Tells who waits for it what came of a command of a plugin. */
+void control_ran(struct control *c, const struct runner_result *r);
+
+/* As of a reload, of an upgrade; then it takes nobody in any more, whose socket another process has. */
 void control_upgraded(struct control *c, const struct keeper_result *r);
 
 /* Leaves those who come to whoever serves in a moment; or takes them in again. */

@@ -9,6 +9,7 @@
 #include "engine/pairs.h"
 #include "net/comeback.h"
 #include "net/news.h"
+#include "net/runner.h"
 #include "net/server.h"
 #include "net/swap.h"
 #include "rend/log.h"
@@ -200,7 +201,7 @@ eras_end_oldest(struct eras *es)
 		next = e;
 		e = e->older;
 	}
-	if (next == NULL || !swap_is_over(es->server, e->g))
+	if (next == NULL || runner_needs(es->server->runner, e->g) || !swap_is_over(es->server, e->g))
 		return;
 	number = e->g->number;
 	if (!swap_detach(es->server, e->g)) {

@@ -37,7 +37,7 @@ int eras_add(struct eras *es, struct news *n, struct strbuf *said);
 /* A line for said; the exit code. */
 int eras_refuse(struct strbuf *said, const struct rend_error *err);
 
-/* Ends the oldest that was replaced, if it is over. */
+/* Ends the oldest that was replaced, if it is over, and no command of its nodes is under way. */
 void eras_end_oldest(struct eras *es);
 bool eras_have_old(const struct eras *es);
 

@@ -302,6 +302,12 @@ keeper_is_busy(const struct keeper *k)
 	return k->busy; /* only this thread changes it */
 }
 
+bool
+keeper_upgrades(const struct keeper *k)
+{
+	return k->busy && k->upgrade;
+}
+
 unsigned
 keeper_old(const struct keeper *k)
 {

@@ -51,6 +51,9 @@ bool keeper_on_main(struct keeper *k, void (*fn)(void *arg), void *arg);
 
 bool keeper_is_busy(const struct keeper *k);
 
+/* Is what it is at an upgrade, or does another process serve? */
+bool keeper_upgrades(const struct keeper *k);
+
 /* How many generations have been replaced and have not ended. */
 unsigned keeper_old(const struct keeper *k);
 

@@ -8,6 +8,7 @@
 #include "engine/generation.h"
 #include "net/control.h"
 #include "net/keeper.h"
+#include "net/runner.h"
 #include "net/server.h"
 #include "net/takeover.h"
 #include "rend/log.h"
@@ -51,6 +52,9 @@ renewal_hinders(struct server *s)
 		return "the server is ending";
 	if (keeper_is_busy(s->keeper))
 		return "a reload or an upgrade is under way";
+	/* It has a store, which would have to let go of it. */
+	if (runner_under_way(s->runner) != NULL)
+		return "a command of a plugin is under way, rendctl status says which: try again when it is over";
 	/* They would come to nobody. */
 	if (s->takeover != NULL && takeover_goes_on(s->takeover))
 		return "connections of the process before this one are to come yet";

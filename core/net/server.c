@@ -23,6 +23,7 @@
 #include "net/inherited.h"
 #include "net/listener.h"
 #include "net/renewal.h"
+#include "net/runner.h"
 #include "net/signals.h"
 #include "net/takeover.h"
 #include "rend/log.h"
@@ -284,6 +285,12 @@ take_over(struct server *s)
 		listener_own(control);
 }
 
+static void
+command_done(struct server *s, const struct runner_result *r)
+{
+	control_ran(s->control, r);
+}
+
 int
 server_start(struct server *s, struct rend_error *err)
 {
@@ -308,6 +315,11 @@ server_start(struct server *s, struct rend_error *err)
 	    comeback(s->generation, NULL, &s->loops[0], s->settings->state_dir, NULL, err) != 0)
 		return -1;
 	pairs_note(s->generation);
+	if (s->control != NULL) {
+		s->runner = runner_new(s, command_done, err);
+		if (s->runner == NULL)
+			return -1;
+	}
 	if (s->source != NULL) {
 		s->keeper = keeper_new(s, s->source, renewal_done, err);
 		if (s->keeper == NULL || (s->control != NULL && control_start(s->control, err) != 0))
@@ -345,7 +357,7 @@ server_run(struct server *s)
 		rend_log(REND_LOG_ERROR, "the main loop failed: %s", strerror(errno));
 	/* After an upgrade it has run since then. */
 	until = (s->left ? s->left_at : rend_now()) + server_settings(s)->drain_timeout;
-	while (s->draining && !all_gone(s) && rend_now() < until) {
+	while (s->draining && (!all_gone(s) || runner_under_way(s->runner) != NULL) && rend_now() < until) {
 		event_base_loopexit(s->base, &drain_look);
 		event_base_dispatch(s->base);
 		if (event_base_got_break(s->base))
@@ -377,27 +389,29 @@ stop_loops(struct server *s)
 
 /* Oldest first: what several have is the newest's. */
 static void
-free_generations(struct generation *g, uint64_t deadline)
+end_generations(struct generation *g, uint64_t deadline, bool all_back)
 {
 	if (g == NULL)
 		return;
-	free_generations(g->older, deadline);
+	end_generations(g->older, deadline, all_back);
 	generation_drain(g, deadline);
-	generation_free(&g);
+	if (all_back)
+		generation_free(&g);
 }
 
-void
+bool
 server_free(struct server **sp)
 {
 	struct server *s = *sp;
-	bool detached;
+	bool detached, all_back;
 
 	*sp = NULL;
 	if (s == NULL)
-		return;
+		return true;
 	/* What it is at ends while the workers turn. */
 	if (s->keeper != NULL)
 		keeper_stop(s->keeper);
+	all_back = runner_stop(s->runner);
 	if (s->resting)
 		server_go_on(s);
 	control_free(&s->control);
@@ -411,10 +425,13 @@ server_free(struct server **sp)
 	prefixes_fini(&s->prefixes);
 	if (!detached) {
 		rend_log(REND_LOG_ERROR, "some ops did not come back: their nodes are left as they are");
-		return;
+		return false;
 	}
 	if (s->generation != NULL)
-		free_generations(s->generation, rend_now() + server_settings(s)->drain_timeout);
+		end_generations(s->generation, rend_now() + server_settings(s)->drain_timeout, all_back);
+	if (!all_back)
+		return false;
+	runner_free(&s->runner);
 	keeper_free(&s->keeper);
 	if (s->base != NULL)
 		event_base_free(s->base);
@@ -424,4 +441,5 @@ server_free(struct server **sp)
 	free(s->loops);
 	free(s->listeners);
 	free(s);
+	return true;
 }

@@ -29,6 +29,7 @@ struct event_base;
 struct inherited;
 struct keeper;
 struct listener;
+struct runner;
 struct takeover;
 
 /* Where another rend.conf comes from: main's, for whom net is below. */
@@ -64,6 +65,7 @@ struct server {
 	uint64_t reloads, reloads_refused; /* relaxed atomics */
 	unsigned plugins_stale;		   /* the same */
 	struct control *control;
+	struct runner *runner;	     /* of commands of plugins; NULL: none are run */
 	struct inherited *inherited; /* sockets that others opened; or NULL */
 	struct takeover *takeover;   /* what the process before this one has; or NULL */
 	bool resting, left;	     /* nobody is taken in for now; another process serves */
@@ -109,10 +111,11 @@ struct server *server_new(const struct server_settings *settings, const struct s
 /* 0, or -1 with the reason; server_free() then. */
 int server_start(struct server *s, struct rend_error *err);
 
-/* Serves.  Returns when every connection has its answers, or drain_timeout has passed, or a second signal came. */
+/* Serves.  Returns when every connection has its answers and no command of a plugin is under way, or drain_timeout has passed, or a second signal came. */
 void server_run(struct server *s);
 
-void server_free(struct server **sp);
+/* false: threads of plugins did not come back, and use yet what it was made of: the process frees nothing more, and ends. */
+bool server_free(struct server **sp);
 
 /* ---- for the rest of net ---- */
 

@@ -208,7 +208,7 @@ struct rend_handler {
 	 */
 	void (*reserve)(void *inst, uint64_t hash, size_t size, struct rend_value *body);
 
-	/* ---- The core does not call these two yet.  Until it does, what stands here may change (docs/plugins.md). ---- */
+	/* ---- The core does not call this one yet.  Until it does, what stands here may change (docs/plugins.md). ---- */
 
 	/*
 	 * Options of the block changed while the store is to go on: a node whose plugin and options are the same is kept, with its instances,
@@ -218,7 +218,7 @@ struct rend_handler {
 	 */
 	int (*change)(void *store, const void *conf, struct rend_error *err);
 
-	/* What a person can tell it; ends with a row whose name is NULL; NULL: nothing. */
+	/* ---- What a person can tell it (command.h); ends with a row whose name is NULL; NULL: nothing. ---- */
 	const struct rend_command *commands;
 
 	/* ---- An upgrade: docs/upgrade.md.  What is the main thread's here is another one's that does this alone, as in a reload. ---- */

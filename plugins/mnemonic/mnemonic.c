@@ -91,16 +91,16 @@ remove_bins(const struct mnemonic *m)
 	}
 }
 
-/* Ours, and made as we want it: how, in *label.  1; 0: it is new; -1 after rend_error(). */
+/* Ours, and made as we want it: how, in *label, and what follows from that in *plan.  1; 0: it is new; -1 after rend_error(). */
 static int
-take_folder(struct mnemonic *m, struct label *label, struct rend_error *err)
+take_folder(struct mnemonic *m, struct plan *plan, struct label *label, struct rend_error *err)
 {
 	int made;
 
 	if (folder_open(&m->folder, m->conf->path, err) != 0)
 		return -1;
 	made = folder_label(&m->folder, label, err);
-	if (made >= 0 && plan_make(&m->plan, m->conf, made && m->conf->keep ? label : NULL, m->folder.path, err) == 0)
+	if (made >= 0 && plan_make(plan, m->conf, made && m->conf->keep ? label : NULL, m->folder.path, err) == 0)
 		return made;
 	folder_close(&m->folder);
 	return -1;
@@ -333,7 +333,7 @@ open_store(void **store, const void *conf, struct rend_node *self, struct rend_e
 	m->magic = MNEMONIC_MAGIC;
 	m->conf = conf;
 	pthread_mutex_init(&m->lock, NULL);
-	made = take_folder(m, &label, err);
+	made = take_folder(m, &m->plan, &label, err);
 	if (made < 0) {
 		unmake(m);
 		return -1;
@@ -387,25 +387,20 @@ static int
 reopen(void *store, struct rend_error *err)
 {
 	struct mnemonic *m = store;
-	struct plan before = m->plan;
+	struct plan plan; /* what others look at all the time stays as it was */
 	struct label label;
 	int made;
 
 	REND_CHECK(m, MNEMONIC_MAGIC);
 	if (!stop(m, rend_now()))
 		return rend_error(err, "the disk of %s does not answer", m->folder.path);
-	made = take_folder(m, &label, err);
-	if (made < 0) {
-		m->plan = before;
+	made = take_folder(m, &plan, &label, err);
+	if (made < 0)
 		return -1;
-	}
-	/* What gauges look at stays as it was. */
-	if (m->plan.bins != before.bins) {
-		m->plan = before;
+	if (plan.bins != m->plan.bins) {
 		folder_close(&m->folder);
 		return rend_error(err, "%s was made anew meanwhile, with other bins", m->conf->path);
 	}
-	m->plan = before;
 	if (start(m, !made, err) == 0)
 		return 0;
 	if (!stop(m, rend_now() + LET_GO))

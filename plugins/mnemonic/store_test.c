@@ -1,4 +1,4 @@
-/* A store from inside: a copy of it while it runs, and changes that a flush_all takes the ground from. */
+/* A store from inside: a copy of it while it runs, changes that a flush_all takes the ground from, and a value of which a piece is gone. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,12 +6,14 @@
 
 #include <cmocka.h>
 #include <pthread.h>
+#include <rocksdb/c.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "../../tests/kit/rig.h"
+#include "record.h"
 
 #define KEYS   50
 #define ROUNDS 300
@@ -206,12 +208,95 @@ a_change_beside_a_flush_all_is_whole_or_gone(void **state)
 	place_remove(&p);
 }
 
+/* ---- in pieces ---- */
+
+#define LARGE (2 * PIECE_BYTES + 1000)
+
+static char large[LARGE];
+
+/* As if fifo had dropped the file that it was in.  How many pieces there were. */
+static int
+drop_a_piece(const struct place *p, const char *bin)
+{
+	rocksdb_options_t *options = rocksdb_options_create();
+	rocksdb_readoptions_t *read = rocksdb_readoptions_create();
+	rocksdb_writeoptions_t *write = rocksdb_writeoptions_create();
+	char path[128], key[PIECE_KEY_LEN], *err = NULL;
+	rocksdb_iterator_t *it;
+	rocksdb_t *db;
+	int pieces = 0;
+
+	snprintf(path, sizeof path, "%s/store/%s", p->root, bin);
+	rocksdb_options_set_disable_auto_compactions(options, 1);
+	db = rocksdb_open(options, path, &err);
+	assert_null(err);
+	it = rocksdb_create_iterator(db, read);
+	for (rocksdb_iter_seek_to_first(it); rocksdb_iter_valid(it); rocksdb_iter_next(it)) {
+		size_t len;
+		const char *at = rocksdb_iter_key(it, &len);
+
+		if (len == PIECE_KEY_LEN && at[0] == 1 && pieces++ == 1)
+			memcpy(key, at, len);
+	}
+	rocksdb_iter_destroy(it);
+	if (pieces > 1)
+		rocksdb_delete(db, write, key, sizeof key, &err);
+	assert_null(err);
+	rocksdb_close(db);
+	rocksdb_writeoptions_destroy(write);
+	rocksdb_readoptions_destroy(read);
+	rocksdb_options_destroy(options);
+	return pieces;
+}
+
+static void
+a_value_without_one_of_its_pieces_is_none(void **state)
+{
+	struct place p;
+	struct rig *r;
+	struct seat *s;
+	struct ask *a;
+	char got[16];
+
+	place_make(&p);
+	memset(large, 'l', sizeof large);
+	r = place_open(&p, "store", 1);
+	seat_enter(&r->seats[0]);
+	a = ask_new(&r->seats[0], REND_SET, "k", 1);
+	ask_piece(a, large, sizeof large);
+	assert_int_equal(ask_wait(a), REND_OK);
+	ask_drop(a);
+	assert_int_equal(ask(&r->seats[0], REND_SET, "small", "v", NULL, 0), REND_OK);
+	seat_leave(&r->seats[0]);
+	rig_close(r);
+	free(r);
+	assert_int_equal(drop_a_piece(&p, "bin.000") + drop_a_piece(&p, "bin.001"), 3);
+
+	r = place_open(&p, "store", 2);
+	s = &r->seats[1];
+	seat_enter(s);
+	assert_int_equal(ask(s, REND_GET, "k", NULL, got, sizeof got), REND_MISS);
+	assert_int_equal(ask(s, REND_APPEND, "k", "x", NULL, 0), REND_NOT_STORED);
+	assert_int_equal(ask(s, REND_TOUCH, "k", NULL, NULL, 0), REND_MISS);
+	assert_int_equal(ask(s, REND_REPLACE, "k", "x", NULL, 0), REND_NOT_STORED);
+	assert_int_equal(ask(s, REND_DELETE, "k", NULL, NULL, 0), REND_MISS);
+	assert_int_equal(ask(s, REND_GET, "small", NULL, got, sizeof got), REND_OK);
+	assert_int_equal(ask(s, REND_ADD, "k", "new", NULL, 0), REND_OK);
+	assert_int_equal(ask(s, REND_GET, "k", NULL, got, sizeof got), REND_OK);
+	assert_string_equal(got, "new");
+	seat_leave(s);
+	rig_close(r);
+	free(r);
+	place_remove(&p);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_copy_is_a_store),
 		cmocka_unit_test(a_change_beside_a_flush_all_is_whole_or_gone),
+		cmocka_unit_test(a_value_without_one_of_its_pieces_is_none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

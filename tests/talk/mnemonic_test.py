@@ -6,9 +6,11 @@ import resource
 import shutil
 import signal
 import tempfile
+import threading
 
 import harness
 from harness import Rend, wait_for
+from reloads import Reloaded
 
 KEYS = 60
 ROUNDS = 200 if os.environ.get("REND_TEST_LONG") else 3
@@ -184,6 +186,55 @@ def test_beside_flush_all():
                     assert c.line() in (b"DELETED", b"NOT_FOUND")
         for c in clients + [flusher]:
             c.close()
+
+
+def test_a_copy_is_made_while_clients_write():
+    """rendctl asks for it: what had been answered before is in it, or what was written later; and the store goes on."""
+    path = folder()
+    copy, acked, errors, stop = path + ".copy", {}, [], threading.Event()
+
+    def write(rend, keys):
+        try:
+            n = 1
+            with rend.client() as c:
+                while not stop.is_set():
+                    n += 1
+                    for key in keys:
+                        put(c, n, [key])
+                        acked[key] = n
+        except Exception as e:  # pylint: disable=broad-except
+            errors.append(repr(e))
+
+    with Reloaded(conf(path, 'write_buffer = "64KiB";', size="64MiB")) as rend, rend.client() as c:
+        put(c, 1, range(KEYS + 10))
+        threads = [threading.Thread(target=write, args=(rend, range(i, KEYS, 2)), daemon=True) for i in range(2)]
+        for t in threads:
+            t.start()
+        wait_for("all to be written", lambda: errors or len(acked) == KEYS)
+        before = dict(acked)
+        code, out, err = rend.ctl("node", "disk", "checkpoint", copy)
+        after = dict(acked)
+        assert (code, out, err) == (0, f"{copy} has 2 bins, each as it was at a moment of its own\n", "")
+        # The copy is no part of it: what comes later is not in it.
+        wait_for("all to be written again", lambda: errors or all(acked[key] > after[key] + 1 for key in range(KEYS)))
+        stop.set()
+        for t in threads:
+            t.join(harness.PATIENCE)
+        assert not errors, errors
+        c.ask(b"delete key%d\r\n" % KEYS, b"DELETED\r\n")
+        for words, says in (((copy,), f"{copy} cannot be made: File exists"), (("here",), "checkpoint wants a folder, beginning with /"),
+                            ((), "checkpoint wants a folder"), ((copy, "twice"), "checkpoint wants a folder"),
+                            ((copy + "/a/b",), f"{copy}/a/b cannot be made: No such file or directory")):
+            code, _, err = rend.ctl("node", "disk", "checkpoint", *words)
+            assert code == 1 and err.startswith(f"disk: checkpoint: {says}"), err
+        assert found(c) == acked
+    with Rend(conf(copy, 'write_buffer = "64KiB";', size="64MiB", bins="")) as rend, rend.client() as c:
+        got = found(c, range(KEYS + 10))
+        for key in range(KEYS):
+            assert got[key] is not None and before[key] <= got[key] <= after[key] + 1, (key, before[key], got[key], after[key])
+        assert all(got[key] == 1 for key in range(KEYS, KEYS + 10)), got
+        put(c, 9999)
+        assert found(c) == dict.fromkeys(range(KEYS), 9999)
 
 
 def test_a_state_that_is_gone():

@@ -1,9 +1,10 @@
 /*
  * A handler for reloads.  It is compiled twice, with another WORD: every get answers that word.  Its options make it go wrong, where a
- * plugin may: in check(), in open(), on a worker.
+ * plugin may: in check(), in open(), on a worker.  And it can be told a few things.
  */
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -81,6 +82,16 @@ answer(struct rend_op *op)
 		rend_done(op, op->verb == REND_DELETE ? REND_MISS : REND_OK);
 }
 
+static const struct timespec look = { .tv_nsec = 5 * 1000 * 1000 };
+
+/* Until the file is there, a minute at most. */
+static void
+await(const char *file)
+{
+	for (int i = 0; i < 12000 && access(file, F_OK) != 0; i++)
+		nanosleep(&look, NULL);
+}
+
 static bool
 is_busy(const struct rend_op *op)
 {
@@ -91,12 +102,9 @@ is_busy(const struct rend_op *op)
 static void
 answer_busily(const struct word *w, struct rend_op *op)
 {
-	static const struct timespec look = { .tv_nsec = 5 * 1000 * 1000 };
-
 	if (is_busy(op)) {
 		rend_log(REND_LOG_INFO, "word: a worker is busy");
-		for (int i = 0; i < 12000 && access(w->conf->until, F_OK) != 0; i++)
-			nanosleep(&look, NULL);
+		await(w->conf->until);
 	}
 	answer(op);
 }
@@ -132,6 +140,60 @@ on_tick(void *inst)
 		answer_busily(w, w->held[--w->count]);
 }
 
+/* ---- what it can be told ---- */
+
+static int
+run_say(void *store, int argc, const char *const *argv, FILE *out, struct rend_error *err)
+{
+	(void)store;
+	(void)err;
+	fprintf(out, "%s: %d, %s\n", argv[0], argc, argv[argc] == NULL ? "and no more" : "and more");
+	for (int i = 1; i < argc; i++)
+		fprintf(out, "<%s>\n", argv[i]);
+	return 0;
+}
+
+/* No new line at its end. */
+static int
+run_much(void *store, int argc, const char *const *argv, FILE *out, struct rend_error *err)
+{
+	(void)store;
+	if (argc != 2)
+		return rend_error(err, "how many bytes?");
+	for (long i = 0, bytes = strtol(argv[1], NULL, 10); i < bytes; i++)
+		putc('a' + (int)(i % 26), out);
+	return 0;
+}
+
+static int
+run_fail(void *store, int argc, const char *const *argv, FILE *out, struct rend_error *err)
+{
+	(void)store;
+	fputs("this is not heard\n", out);
+	return argc > 1 ? rend_error(err, "it does not want to: %s", argv[1]) : -1;
+}
+
+static int
+run_wait(void *store, int argc, const char *const *argv, FILE *out, struct rend_error *err)
+{
+	const struct word_conf *c = store;
+
+	(void)argc;
+	(void)argv;
+	(void)err;
+	await(c->until);
+	fputs(WORD ": waited\n", out);
+	return 0;
+}
+
+static const struct rend_command commands[] = {
+	{ "say", "[WORD...]", "Says what it was told.", run_say },
+	{ "much", "BYTES", "Says much.", run_much },
+	{ "fail", "[WHY]", "Fails.", run_fail },
+	{ "wait", NULL, "Waits for the file that ends being busy.", run_wait },
+	{ .name = NULL },
+};
+
 static const struct rend_option options[] = {
 	REND_OPTION("how", REND_CHOICE, word_conf, how, "well", "well|dies|refuses|opens_not|attaches_not|hangs",
 	    "What goes wrong."),
@@ -153,6 +215,7 @@ static const struct rend_handler word = {
 	.detach = on_detach,
 	.any = on_any,
 	.tick = on_tick,
+	.commands = commands,
 };
 
 #ifdef MAJOR

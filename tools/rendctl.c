@@ -103,19 +103,34 @@ await(int fd, long long until)
 	}
 }
 
-/* The first line says how it went.  The exit code; -1: it is none. */
+/* How long the answer is, behind how it went.  false: it is none. */
+static bool
+take_length(const char *at, long long *length)
+{
+	char *end;
+
+	*length = -1;
+	if (*at == '\0')
+		return true;
+	if (*at != ' ' || at[1] < '0' || at[1] > '9')
+		return false;
+	*length = strtoll(at + 1, &end, 10);
+	return *end == '\0';
+}
+
+/* The first line says how it went, and, of some answers, how many bytes follow (else -1).  The exit code; -1: it is none. */
 static int
-take_head(const char *head)
+take_head(const char *head, long long *length)
 {
 	char *end;
 	long code;
 
-	if (strcmp(head, "ok") == 0)
-		return 0;
+	if (strncmp(head, "ok", 2) == 0)
+		return take_length(head + 2, length) ? 0 : -1;
 	if (strncmp(head, "error ", 6) != 0)
 		return -1;
 	code = strtol(head + 6, &end, 10);
-	return *end == '\0' && code > 0 && code < 256 ? (int)code : -1;
+	return code > 0 && code < 256 && take_length(end, length) ? (int)code : -1;
 }
 
 /* Reads the answer and prints what stands behind its first line. */
@@ -124,6 +139,7 @@ hear(int fd, const char *path, long long until)
 {
 	char head[64], buf[4096];
 	size_t len = 0;
+	long long length = -1, heard = 0;
 	int code = -1;
 
 	for (;;) {
@@ -143,16 +159,19 @@ hear(int fd, const char *path, long long until)
 				continue;
 			}
 			head[len] = '\0';
-			code = take_head(head);
+			code = take_head(head, &length);
 			if (code < 0)
 				return fail(EX_PROTOCOL, path, "that is no rend");
 		}
 		fwrite(p, 1, (size_t)(buf + n - p), code == 0 ? stdout : stderr);
+		heard += buf + n - p;
 	}
 	if (code < 0)
 		return fail(EX_IOERR, path, "it hung up without an answer: is it ending, or are you somebody else?");
 	if (fflush(stdout) != 0 || ferror(stdout))
 		return fail(EX_IOERR, "cannot write", strerror(errno));
+	if (heard < length)
+		return fail(EX_IOERR, path, "the answer was cut off");
 	return code;
 }
 

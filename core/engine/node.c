@@ -471,7 +471,7 @@ node_detach(struct rend_node *n, struct rend_worker *w)
 		return true;
 	link_remove(&in->attached);
 	link_remove(&in->touched);
-	if (!is_policy(n) && h->detach != NULL)
+	if (!is_policy(n) && h->detach != NULL && !n->in_use)
 		h->detach(in->self);
 	__atomic_store_n(&n->instances[w->index], NULL, __ATOMIC_RELEASE);
 	if (in->in_flight != 0) {

@@ -86,7 +86,7 @@ struct rend_node {
 	 * it, which is another's, or NULL */
 	bool given, gave;
 	bool released; /* it has given up what it claims */
-	bool in_use;   /* a command of it did not come back: nobody drains it, closes it, or frees it */
+	bool in_use;   /* a command of it did not come back: nobody detaches, drains, closes or frees it */
 	bool away;     /* relaxed atomic; and has not got it back: it is asked to reopen again, once a second */
 	struct rend_parcel *parcel;
 	struct metric *metrics; /* what the plugin registered */

@@ -79,13 +79,18 @@ say(struct caller *c)
 void
 caller_answer(struct caller *c, int exit_code, const char *text, size_t len)
 {
-	char head[32];
+	char head[64], length[32] = "";
 	struct strbuf all = { .most = CALLER_ANSWER_MAX };
 
+	if (c->waits == CALLER_COMMAND)
+		snprintf(length, sizeof length, " %zu", len);
 	if (c->waits != CALLER_NOTHING)
 		event_del(c->event);
 	c->waits = CALLER_NOTHING;
-	snprintf(head, sizeof head, exit_code == 0 ? "ok\n" : "error %d\n", exit_code);
+	if (exit_code == 0)
+		snprintf(head, sizeof head, "ok%s\n", length);
+	else
+		snprintf(head, sizeof head, "error %d%s\n", exit_code, length);
 	strbuf_puts(&all, head);
 	strbuf_add(&all, text, len);
 	strbuf_fini(&c->answer);
@@ -95,6 +100,15 @@ caller_answer(struct caller *c, int exit_code, const char *text, size_t len)
 		caller_hang_up(&c);
 	else
 		say(c);
+}
+
+bool
+callers_are_owed(struct callers *all)
+{
+	LIST_EACH (k, &all->all)
+		if (LIST_OBJ(k, struct caller, link)->said < LIST_OBJ(k, struct caller, link)->answer.len)
+			return true;
+	return false;
 }
 
 void
@@ -137,11 +151,13 @@ make_room(struct caller *c)
 static void
 take(struct caller *c, size_t n)
 {
-	static const char too_long[] = "the line is too long\n";
+	static const char too_long[] = "the line is too long\n", odd[] = "there is a byte 0 in the line\n";
 	char *nl = memchr(c->line + c->len, '\n', n);
 
 	c->len += n;
-	if (nl != NULL) {
+	if (nl != NULL && memchr(c->line, '\0', (size_t)(nl - c->line)) != NULL) {
+		caller_answer(c, EX_USAGE, odd, strlen(odd));
+	} else if (nl != NULL) {
 		*nl = '\0';
 		c->len = 0;
 		c->callers->carry_out(c, c->line);

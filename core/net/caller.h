@@ -56,11 +56,17 @@ void caller_new(struct callers *all, int fd);
 /* Its answer comes later. */
 void caller_wait(struct caller *c, enum caller_wait what);
 
-/* "ok", or "error" and the exit code that fits; then the text. */
+/*
+ * "ok", or "error" and the exit code that fits; then the text.  Behind the answer to a command, which may be long, there is its length in bytes: "ok 12",
+ * "error 1 12", so that who reads it knows whether it was cut off.
+ */
 void caller_answer(struct caller *c, int exit_code, const char *text, size_t len);
 
 /* The same of all who wait for that. */
 void callers_answer(struct callers *all, enum caller_wait what, int exit_code, const char *text, size_t len);
+
+/* Is there anybody who has not read all of an answer? */
+bool callers_are_owed(struct callers *all);
 
 void caller_hang_up(struct caller **cp);
 void callers_hang_up(struct callers *all);

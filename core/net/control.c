@@ -301,7 +301,7 @@ carry_out(struct caller *c, char *line)
 			continue;
 		if (requests[i].has_arg != (arg != NULL))
 			refuse(c, EX_USAGE,
-			    requests[i].has_arg ? "one word more is wanted\n" : "no more words are wanted\n");
+			    requests[i].has_arg ? "more words are wanted\n" : "no more words are wanted\n");
 		else
 			requests[i].fn(c, arg);
 		return;
@@ -436,6 +436,12 @@ struct listener *
 control_listener(struct control *c)
 {
 	return c == NULL || c->at.fd < 0 ? NULL : &c->at;
+}
+
+bool
+control_owes(struct control *c)
+{
+	return c != NULL && callers_are_owed(&c->callers);
 }
 
 void

@@ -11,6 +11,8 @@
 #ifndef NET_CONTROL_H
 #define NET_CONTROL_H
 
+#include <stdbool.h>
+
 #include "base/error.h"
 
 struct control;
@@ -42,6 +44,9 @@ void control_go_on(struct control *c);
 
 /* What it listens with, or NULL. */
 struct listener *control_listener(struct control *c);
+
+/* Is there anybody who has not read all of an answer?  c may be NULL. */
+bool control_owes(struct control *c);
 
 void control_free(struct control **cp);
 

@@ -98,6 +98,7 @@ exit_code(struct runner *r)
 	else if (r->err.text[0] == '\0')
 		error_set(&r->err, 0, "it failed, and does not say why");
 	strbuf_fini(&r->said);
+	r->left_out = 0;
 	strbuf_printf(&r->said, "%s: %s: %s", r->node->name, r->command->name, r->err.text);
 	return r->err.exit_code == 0 ? EX_COMMAND : r->err.exit_code;
 }

@@ -357,7 +357,7 @@ server_run(struct server *s)
 		rend_log(REND_LOG_ERROR, "the main loop failed: %s", strerror(errno));
 	/* After an upgrade it has run since then. */
 	until = (s->left ? s->left_at : rend_now()) + server_settings(s)->drain_timeout;
-	while (s->draining && (!all_gone(s) || runner_under_way(s->runner) != NULL) && rend_now() < until) {
+	while (s->draining && (!all_gone(s) || runner_under_way(s->runner) != NULL || control_owes(s->control)) && rend_now() < until) {
 		event_base_loopexit(s->base, &drain_look);
 		event_base_dispatch(s->base);
 		if (event_base_got_break(s->base))
@@ -367,9 +367,12 @@ server_run(struct server *s)
 		rend_log(REND_LOG_WARN, "%u connections are cut", __atomic_load_n(&s->connections, __ATOMIC_RELAXED));
 }
 
-/* Nobody is detached while a client of another worker could still reach over to it. */
+/*
+ * Nobody is detached while a client of another worker could still reach over to it.  A command that did not come back may use its node's workers yet, so
+ * they stay.
+ */
 static bool
-stop_loops(struct server *s)
+stop_loops(struct server *s, bool all_back)
 {
 	bool detached;
 
@@ -382,7 +385,7 @@ stop_loops(struct server *s)
 	detached = offload_stop();
 	for (int i = 0; i < s->loop_count; i++)
 		detached &= loop_end(&s->loops[i]);
-	for (int i = 0; i < s->loop_count && detached; i++)
+	for (int i = 0; i < s->loop_count && detached && all_back; i++)
 		loop_fini(&s->loops[i]);
 	return detached;
 }
@@ -418,7 +421,7 @@ server_free(struct server **sp)
 	close_listeners(s);
 	/* It looks at all that is about to go. */
 	admin_free(&s->admin);
-	detached = stop_loops(s);
+	detached = stop_loops(s, all_back);
 	signals_end(s);
 	flush_timer_fini(&s->flush_timer);
 	pthread_mutex_destroy(&s->reset_lock);

@@ -20,7 +20,7 @@ struct rend_command {
 	 * is the answer, text in lines; beyond 1 MiB it is cut.  0, or -1 after rend_error(): the sentence is the answer then.  On a thread that
 	 * is no worker's and may block, beside ops: what it touches needs locks or atomics.  One command of a node at a time; none before open() is
 	 * over, none in an upgrade, and drain() and close() wait for the last.  At the end of the server they wait for drain_timeout; if it has not come
-	 * back by then they are not called, and the process ends: so one that takes long should be right to interrupt.
+	 * back by then neither they nor detach() are called, and the process ends: so one that takes long should be right to interrupt.
 	 */
 	int (*run)(void *store, int argc, const char *const *argv, FILE *out, struct rend_error *err);
 };

@@ -18,8 +18,10 @@ struct ssd_conf {
 	bool keep;
 };
 
-/* ns that the end waits for a disk to answer: for a write, for what is left behind, and in a worker for reads. */
-#define LET_GO 5000000000ULL
+/* ns that a worker waits for a disk to answer its reads when it lets go of a store: it serves nobody meanwhile. */
+#define LET_GO 2000000000ULL
+/* ns that the end waits for a write, and for what is left behind. */
+#define CLOSE  5000000000ULL
 
 /* Reads that may wait for their turn at the disk: as many as the core has in flight at one node. */
 #define READS_WAITING 16384
@@ -312,8 +314,8 @@ close_store(void *store)
 	REND_CHECK(d, SSD_MAGIC);
 	tearer_stop(&d->tearer);
 	if (!d->left)
-		d->left = keeper_leave(&d->keeper, rend_now() + LET_GO);
-	if (!keeper_stop(&d->keeper, rend_now() + LET_GO)) {
+		d->left = keeper_leave(&d->keeper, rend_now() + CLOSE);
+	if (!keeper_stop(&d->keeper, rend_now() + CLOSE)) {
 		rend_log(REND_LOG_ERROR, "ssd: the disk of %s does not answer a write", d->disks[0].path);
 		return; /* with all that the thread may use yet */
 	}

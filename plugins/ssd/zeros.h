@@ -1,5 +1,5 @@
 /*
- * Memory that a store has from its begin to its end: zeros, and all of it is there at once, so that nobody finds later that there is none.
+ * Memory that a store has from its begin to its end, or while it is rebuilt: zeros, and all of it is there at once, so that nobody finds later that there is none.
  *
  * Who opens a store waits for it, and in an upgrade all clients do.  A page that is touched for the first time costs a trap into the kernel, which for
  * the segments in RAM alone was most of what an opening took: so what is large is asked for as a whole, in huge pages where there are some.  With

@@ -3,13 +3,15 @@
 come back for longer than is promised."""
 import os
 import signal
+import socket
 import subprocess
+import tempfile
 
 import harness
 from harness import Client, wait_for
 from reloads import RENDCTL, TEMPFAIL, USAGE, WORDS, Reloaded, word_conf
 
-FAILED = 1
+FAILED, IOERR, PROTOCOL = 1, 74, 76
 WORD = os.path.join(WORDS, "word_one.so")
 OTHER = os.path.join(WORDS, "word_two.so")
 
@@ -77,13 +79,46 @@ def test_what_is_asked_wrongly():
                             (("word", "say", *(["x"] * 200)), "say: at most 64 arguments can be given"),
                             (("word", "say", "y" * 64 * 1024), "say: the arguments are longer than 64 KiB together"),
                             (("word", "say", *(["%" * 60000] * 2)), "the line is too long"),
-                            ((), "one word more is wanted")):
+                            ((), "more words are wanted")):
             code, out, err = rend.ctl("node", *words)
             assert (code, out, err) == (USAGE, "", says + "\n"), (words[:3], code, out, err[:200])
-        for line in (b"node word say %", b"node word say %4", b"node word say %zz", b"node word say a%00b", b"node %0a say"):
+        for line in (b"node word say %", b"node word say %4", b"node word say %zz", b"node word say a%00b", b"node %0a say", b"node word say a\0b"):
             with Client(rend.control) as c:
                 assert c.say(line + b"\n").until(b"\n") == b"error 64\n", line
         assert rend.tell("say", "still")[0] == 0
+
+
+def test_an_answer_that_is_cut_off_is_no_success():
+    """What is at the socket says less than its first line says: as if rend had ended, or had hung up on one who reads too late."""
+    for head, code in ((b"ok 10\n", IOERR), (b"ok 4\n", 0), (b"ok\n", 0), (b"error 1 10\n", IOERR), (b"error 1 4\n", 1), (b"ok 4x\n", PROTOCOL)):
+        path = os.path.join(tempfile.mkdtemp(dir=os.environ.get("TMPDIR")), "control")
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(path)
+            listener.listen()
+            asks = subprocess.Popen([RENDCTL, "-s", path, "node", "word", "say"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            with listener.accept()[0] as conn:
+                conn.recv(1000)
+                conn.sendall(head + b"half")
+            out, err = asks.communicate(timeout=harness.PATIENCE)
+            assert asks.returncode == code and (code != IOERR or "the answer was cut off" in err), (head, asks.returncode, out, err)
+
+
+def test_who_reads_late_gets_all_of_it_at_the_end_too():
+    most = 1 << 20
+    with Told(fields='drain_timeout = "1h";') as rend:
+        with Client(rend.control) as c:
+            c.say(b"node word much %d\n" % most)
+            wait_for("it to be done", lambda: rend.said("much is done"))
+            rend.send_signal(signal.SIGTERM)
+            wait_for("it to end", lambda: rend.said("no connection is taken in any more"))
+            c.until(b"ok %d\n" % (most + 1))
+            c.hear((b"abcdefghijklmnopqrstuvwxyz" * (most // 26 + 1))[:most] + b"\n")
+        assert rend.end() == 0
+
+
+def test_one_that_says_much_and_fails_says_why():
+    with Told() as rend:
+        assert rend.tell("fail", "why", str(2 << 20)) == (1, "", "word: fail: it does not want to: why\n")
 
 
 def test_everybody_is_served_meanwhile():
@@ -129,7 +164,7 @@ def test_one_that_goes_on_is_told_in_its_new_generation():
 
 
 def test_the_end_waits_for_it():
-    with Told(fields='drain_timeout = "20s";') as rend:
+    with Told(fields='drain_timeout = "1h";') as rend:
         asks = rend.waits()
         rend.send_signal(signal.SIGTERM)
         wait_for("it to end", lambda: rend.status()["state"] == "ends")

@@ -85,11 +85,15 @@ answer(struct rend_op *op)
 static const struct timespec look = { .tv_nsec = 5 * 1000 * 1000 };
 
 /* Until the file is there, a minute at most. */
-static void
+static bool
 await(const char *file)
 {
-	for (int i = 0; i < 12000 && access(file, F_OK) != 0; i++)
+	for (int i = 0; i < 12000; i++) {
+		if (access(file, F_OK) == 0)
+			return true;
 		nanosleep(&look, NULL);
+	}
+	return false;
 }
 
 static bool
@@ -170,6 +174,8 @@ run_fail(void *store, int argc, const char *const *argv, FILE *out, struct rend_
 {
 	(void)store;
 	fputs("this is not heard\n", out);
+	for (long i = argc > 2 ? strtol(argv[2], NULL, 10) : 0; i > 0; i--)
+		putc('x', out);
 	return argc > 1 ? rend_error(err, "it does not want to: %s", argv[1]) : -1;
 }
 
@@ -180,8 +186,8 @@ run_wait(void *store, int argc, const char *const *argv, FILE *out, struct rend_
 
 	(void)argc;
 	(void)argv;
-	(void)err;
-	await(c->until);
+	if (!await(c->until))
+		return rend_error(err, "nobody came");
 	fputs(WORD ": waited\n", out);
 	return 0;
 }
@@ -189,7 +195,7 @@ run_wait(void *store, int argc, const char *const *argv, FILE *out, struct rend_
 static const struct rend_command commands[] = {
 	{ "say", "[WORD...]", "Says what it was told.", run_say },
 	{ "much", "BYTES", "Says much.", run_much },
-	{ "fail", "[WHY]", "Fails.", run_fail },
+	{ "fail", "[WHY [BYTES]]", "Fails, after so many bytes.", run_fail },
 	{ "wait", NULL, "Waits for the file that ends being busy.", run_wait },
 	{ .name = NULL },
 };

@@ -143,7 +143,9 @@ check_claims(const struct graph *g, const struct graph_block *b, struct messages
 			    has->name, claim);
 		else
 			messages_error(m, b->tree->place, EX_TEMPFAIL, b->path,
-			    "%.200s is still in use by requests, or by a command, that began before an earlier reload: try again", claim);
+			    "%.200s is still in use by requests, or by a command, that began before an earlier reload: "
+			    "try again",
+			    claim);
 		return;
 	}
 }

@@ -357,7 +357,8 @@ server_run(struct server *s)
 		rend_log(REND_LOG_ERROR, "the main loop failed: %s", strerror(errno));
 	/* After an upgrade it has run since then. */
 	until = (s->left ? s->left_at : rend_now()) + server_settings(s)->drain_timeout;
-	while (s->draining && (!all_gone(s) || runner_under_way(s->runner) != NULL || control_owes(s->control)) && rend_now() < until) {
+	while (s->draining && (!all_gone(s) || runner_under_way(s->runner) != NULL || control_owes(s->control)) &&
+	       rend_now() < until) {
 		event_base_loopexit(s->base, &drain_look);
 		event_base_dispatch(s->base);
 		if (event_base_got_break(s->base))

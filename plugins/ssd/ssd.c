@@ -21,7 +21,7 @@ struct ssd_conf {
 /* ns that a worker waits for a disk to answer its reads when it lets go of a store: it serves nobody meanwhile. */
 #define LET_GO 2000000000ULL
 /* ns that the end waits for a write, and for what is left behind. */
-#define CLOSE  5000000000ULL
+#define CLOSE 5000000000ULL
 
 /* Reads that may wait for their turn at the disk: as many as the core has in flight at one node. */
 #define READS_WAITING 16384

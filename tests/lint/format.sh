@@ -20,11 +20,20 @@ while read -r line; do
     crooked[${line%%:*}]+=$'\n'$line
 done < <(grep 'error:' <<<"$said")
 [ $ended = 0 ] || [ ${#crooked[@]} -gt 0 ] || bad "clang-format ended with $ended: $said"
+# How long each is, and how it begins.
+declare -A length=() opens=()
+while IFS=$'\t' read -r file lines begin; do
+    length[$file]=$lines
+    opens[$file]=$begin
+done < <(cd "$root" && printf '%s\n' "${files[@]}" | xargs -r awk '
+    function tell() { if (name != "") print name "\t" lines "\t" begin }
+    FNR == 1 { tell(); name = FILENAME; begin = substr($0, 1, 2) }
+    { lines = FNR }
+    END { tell() }')
 for file in "${files[@]}"; do
     before=$failed
-    lines=$(wc -l <"$root/$file")
-    [ "$lines" -le $lines_max ] || bad "$file:$lines: longer than $lines_max lines: which nouns are in it?"
-    [ "$(head -c 2 "$root/$file")" = '/*' ] || bad "$file:1: does not open with a comment that says what it is"
+    [ "${length[$file]:-0}" -le $lines_max ] || bad "$file:${length[$file]}: longer than $lines_max lines: which nouns are in it?"
+    [ "${opens[$file]:-}" = '/*' ] || bad "$file:1: does not open with a comment that says what it is"
     [ -z "${crooked[$file]:-}" ] || bad "$file: not as clang-format leaves it:$(head -n 4 <<<"${crooked[$file]}")"
     [ "$failed" = "$before" ] && good
 done

@@ -29,15 +29,20 @@ declare -A library=([event2]="net plugin" [event.h]="net plugin" [evutil.h]="net
 # Plugins that are variants of another: whose files they may include, too.
 declare -A variant_of=([plugins/l1l2batch]=plugins/l1l2)
 
-# layer_of FILE
-layer_of() {
+# No process is started for a file or an include: there are thousands of them.
+
+# find_layer FILE: which is then in $layer.
+find_layer() {
     case $1 in
-    *_test.c | */*_test.h) echo test ;;
-    core/*/*) echo "$1" | cut -d/ -f2 ;;
-    core/*) echo main ;;
-    plugins/*) echo plugin ;;
-    tools/*) echo tool ;;
-    bench/*) echo bench ;;
+    *_test.c | */*_test.h) layer=test ;;
+    core/*/*)
+        layer=${1#core/}
+        layer=${layer%%/*}
+        ;;
+    core/*) layer=main ;;
+    plugins/*) layer=plugin ;;
+    tools/*) layer=tool ;;
+    bench/*) layer=bench ;;
     esac
 }
 
@@ -47,13 +52,12 @@ may() {
     case " ${below[$1]:-} " in
     *" $folder "*) return 0 ;;
     esac
-    local dir other
-    dir=$(dirname "$2")
+    local dir=${2%/*} other
     other=${variant_of[$dir]:-}
     [[ -n $other && $3 == ../${other#plugins/}/* && $3 != ../*/*/* ]] && [ -f "$root/$dir/$3" ] && return 0
     [[ ($1 == tool || $1 == bench) && $3 == ../tests/kit/* && $3 != ../*/*/*/* ]] && [ -f "$root/$dir/$3" ] && return 0
     # A file of the same folder: a plugin's, a tool's, or main's.  Inside the core, names say the layer.
-    [[ $1 == plugin || $1 == tool || $1 == bench || $1 == main ]] && [[ $3 != ../* && $3 != */../* ]] && [ -f "$root/$(dirname "$2")/$3" ]
+    [[ $1 == plugin || $1 == tool || $1 == bench || $1 == main ]] && [[ $3 != ../* && $3 != */../* ]] && [ -f "$root/$dir/$3" ]
 }
 
 # may_use LAYER WHAT: may it include <WHAT>?
@@ -66,8 +70,31 @@ may_use() {
     return 1
 }
 
-while read -r file; do
-    layer=$(layer_of "$file")
+is_include='^[[:space:]]*#[[:space:]]*include[[:space:]]*([<"])([^>"]*)'
+
+# looks FILE LINE TEXT: of an include.
+looks() {
+    local what
+    if ! [[ $3 =~ $is_include ]]; then
+        bad "$1:$2: cannot read this include: $3"
+        return
+    fi
+    what=${BASH_REMATCH[2]}
+    if [ "${BASH_REMATCH[1]}" = '"' ]; then
+        may "$layer" "$1" "$what" || bad "$1:$2: $layer may not include \"$what\""
+        return
+    fi
+    may_use "$layer" "$what" || bad "$1:$2: $layer may not use <$what>"
+    [ -f "$root/core/$what" ] && bad "$1:$2: <$what> is ours: it stands in quotes"
+}
+
+mapfile -t files < <(sources core plugins tools bench)
+declare -A includes=()
+while IFS=: read -r file line text; do
+    includes[$file]+="$line:$text"$'\n'
+done < <(cd "$root" && printf '%s\n' "${files[@]}" | xargs -r grep -HnE '^[ \t]*#[ \t]*include')
+for file in "${files[@]}"; do
+    find_layer "$file"
     [ "$layer" = test ] && continue
     before=$failed
     if [ -z "${below[$layer]:-}" ]; then
@@ -75,20 +102,8 @@ while read -r file; do
         continue
     fi
     while IFS=: read -r line text; do
-        what=$(sed -E 's/^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]*).*/\1\2/' <<<"$text")
-        case $what in
-        '"'*)
-            may "$layer" "$file" "${what#?}" || bad "$file:$line: $layer may not include \"${what#?}\""
-            ;;
-        '<'*)
-            may_use "$layer" "${what#?}" || bad "$file:$line: $layer may not use <${what#?}>"
-            if [ -f "$root/core/${what#?}" ]; then
-                bad "$file:$line: <${what#?}> is ours: it stands in quotes"
-            fi
-            ;;
-        *) bad "$file:$line: cannot read this include: $text" ;;
-        esac
-    done < <(grep -nE '^[ \t]*#[ \t]*include' "$root/$file")
+        [ -n "$line" ] && looks "$file" "$line" "$text"
+    done <<<"${includes[$file]:-}"
     [ "$failed" = "$before" ] && good
-done < <(sources core plugins tools bench)
+done
 finish

@@ -1,34 +1,17 @@
 #!/usr/bin/python3
 """A mnemonic goes to the process that takes over: it is open in one of the two at a time, nothing of it is lost, and what was given up for nothing is opened
 again."""
-import fcntl
 import os
 import shutil
-import struct
 import threading
 
 import harness
 from harness import wait_for
 from mnemonic_test import FOLDERS, KEYS, TIERS, conf, folder, found, put
 from upgrade_stores_test import play_new
-from upgrades import Letters, Upgraded, call
+from upgrades import Letters, Upgraded, call, locked, refusals
 
 TEMPFAIL = 75
-
-
-def locked(path):
-    """Its lock, as a process has it that has opened the store; or None: another one has."""
-    fd = os.open(os.path.join(path, "LOCK"), os.O_RDWR)
-    try:
-        fcntl.fcntl(fd, 37, struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))  # F_OFD_SETLK
-        return fd
-    except BlockingIOError:
-        os.close(fd)
-        return None
-
-
-def refusals(rend):
-    return sum("not upgraded" in line for line in list(rend.lines))
 
 
 def goes_on(path, **kw):
@@ -39,7 +22,7 @@ def goes_on(path, **kw):
             # Those of the first tier went with the process before: what is there is the disk's.
             assert found(c) == dict.fromkeys(range(KEYS), n - 1)
             put(c, n)
-            assert locked(path) is None
+            assert locked(path, "LOCK") is None
         c.ask(b"delete key5\r\n", b"DELETED\r\n").ask(b"touch key6 1000\r\n", b"TOUCHED\r\n")
         rend.upgrade()
         assert found(c) == {key: None if key == 5 else 3 for key in range(KEYS)}
@@ -98,7 +81,7 @@ def new_one_dies(rend, path, steps, keeps_lock=False):
     assert isinstance(letters, Letters), letters
     play_new(letters, steps)
     # Who was told that what is exclusive may be opened can open it, and nobody else has it.
-    fd = locked(path)
+    fd = locked(path, "LOCK")
     assert (fd is not None) == (steps >= 2), steps
     if fd is not None and not keeps_lock:
         os.close(fd)

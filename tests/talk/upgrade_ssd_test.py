@@ -1,30 +1,17 @@
 #!/usr/bin/python3
 """A store on a disk goes to the process that takes over: it is open in one of the two at a time, and what was given up for nothing is opened again."""
-import fcntl
 import os
-import struct
 import threading
 
 import harness
 from harness import wait_for
 from ssd_test import conf, folder
 from upgrade_stores_test import Items, play_new, value_of
-from upgrades import Letters, Upgraded, call
+from upgrades import Letters, Upgraded, call, locked, refusals
 
 KEYS = 1000 if not harness.sanitized() else 300
 TIERS = {"policy": 'main = { plugin = "l1l2"; l1 = "mem"; l2 = "disk"; };',
          "others": 'mem = { plugin = "inmem"; memory = "64MiB"; hand_over = true; };'}
-
-
-def locked(path):
-    """Its files, as a process has them that has opened the store; or None: another one has."""
-    fd = os.open(os.path.join(path, "super.a"), os.O_RDWR)
-    try:
-        fcntl.fcntl(fd, 37, struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))  # F_OFD_SETLK
-        return fd
-    except BlockingIOError:
-        os.close(fd)
-        return None
 
 
 def opens(pid, path):
@@ -36,10 +23,6 @@ def opens(pid, path):
         except OSError:
             pass
     return count
-
-
-def refusals(rend):
-    return sum("not upgraded" in line for line in list(rend.lines))
 
 
 def all_there(client, keys=KEYS):
@@ -56,7 +39,7 @@ def goes_on(rend, path):
             all_there(c)
             c.ask(b"set k%d %d 0 %d\r\n%s\r\n" % (turn, turn, len(value_of(turn)), value_of(turn)), b"STORED\r\n")
             c.ask(b"set n%d 0 0 1\r\nv\r\n" % turn, b"STORED\r\n")
-        assert opens(rend.pid, path) > 0 and locked(path) is None
+        assert opens(rend.pid, path) > 0 and locked(path, "super.a") is None
         c.ask(b"flush_all\r\n", b"OK\r\n")
         rend.upgrade()
         for i in range(KEYS):
@@ -119,7 +102,7 @@ def new_one_dies(rend, path, c, steps, keeps_lock=False):
     assert isinstance(letters, Letters), letters
     play_new(letters, steps)
     # Who was told that what is exclusive may be opened can open it, and nobody else has it.
-    fd = locked(path)
+    fd = locked(path, "super.a")
     assert (fd is not None) == (steps >= 2), steps
     assert (opens(rend.pid, path) == 0) == (steps >= 2), steps
     if fd is not None and not keeps_lock:
@@ -128,7 +111,7 @@ def new_one_dies(rend, path, c, steps, keeps_lock=False):
     wait_for("the old process to serve on", lambda: refusals(rend) > before)
     if not keeps_lock:
         all_there(c)
-        assert locked(path) is None and opens(rend.pid, path) > 0
+        assert locked(path, "super.a") is None and opens(rend.pid, path) > 0
     return fd
 
 

@@ -1,5 +1,6 @@
 """A rend that hands over to another process, and its parts played by us.  Not run on its own."""
 import array
+import fcntl
 import os
 import re
 import socket
@@ -12,6 +13,21 @@ from reloads import Reloaded
 
 MAGIC, VERSION = 0x52546b31, 3
 (HELLO, READY, TAKEN, PREPARED, SERVING, FAILED, WELCOME, SOCKET, SOCKETS, PARCEL, YOURS, COUNTS, CONN, ALL, GO, BYE, ABORT) = range(1, 18)
+
+
+def locked(path, name):
+    """A file of a store, as a process has it that has opened the store; or None: another one has."""
+    fd = os.open(os.path.join(path, name), os.O_RDWR)
+    try:
+        fcntl.fcntl(fd, 37, struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))  # F_OFD_SETLK
+        return fd
+    except BlockingIOError:
+        os.close(fd)
+        return None
+
+
+def refusals(rend):
+    return sum("not upgraded" in line for line in list(rend.lines))
 
 
 class Upgraded(Reloaded):

@@ -69,6 +69,7 @@ row_ask_lease(struct rend_ask *ask, struct rend_worker *w, const struct rend_ste
 		ask->cas_new = new_token(w);
 		break;
 	case REND_LEASE_LOOK:
+		ask->want |= REND_WANT_UNDER_WAY;
 		break;
 	case REND_LEASE_USE:
 		ask->mode |= REND_IF_CAS;

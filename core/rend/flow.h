@@ -31,7 +31,7 @@ enum rend_lease {
 	REND_LEASE_TAKE, /* get: on a miss an empty item is left for REND_LEASE_TIME, and its version kept.  No value there, but an empty or a
 			    stale item: MISS */
 	REND_LEASE_ONLY, /* get: the same, but only the version is wanted: OK.  There is a value: EXISTS.  Leaves nothing with the op */
-	REND_LEASE_LOOK, /* get: leaves nothing.  An empty or a stale item: EXISTS */
+	REND_LEASE_LOOK, /* get: leaves nothing.  An empty or a stale item, or one that is only being written (REND_WANT_UNDER_WAY): EXISTS */
 	REND_LEASE_USE, /* set, delete: only if the item is still there whose version was kept; the walk has taken it on every path */
 };
 #define REND_LEASE_TIME 30 /* seconds */

@@ -28,6 +28,22 @@ answer(struct task *t)
 	task_end(t, REND_OK);
 }
 
+/*
+ * There is no value, but a meta: who writes there may be about to finish.  A policy that has found a newer value elsewhere must hear of that, or this
+ * one would come behind it.
+ */
+static void
+not_whole(struct task *t)
+{
+	if ((t->op->ask.want & REND_WANT_UNDER_WAY) == 0) {
+		task_end(t, REND_MISS);
+		return;
+	}
+	t->op->item.signs = REND_SENT;
+	t->op->item.have = 0;
+	task_end(t, REND_OK);
+}
+
 static void
 taken_out(struct task *t)
 {
@@ -40,13 +56,13 @@ static void
 broken(struct task *t)
 {
 	if (++t->tries >= TRIES)
-		task_end(t, REND_MISS);
+		not_whole(t);
 	else if ((t->found->item.have & REND_WANT_CAS) && !meta_young(t))
 		meta_take_out(t, taken_out);
 	else if (t->pieces.mixed && t->tries == 1)
 		read_begin(t); /* whoever wrote has perhaps written the meta since */
 	else
-		task_end(t, REND_MISS);
+		not_whole(t);
 }
 
 static void

@@ -13,7 +13,7 @@ import harness
 from backends import stop
 from harness import Client, Memcached, Rend, wait_for
 from scripted_backend import SILENCE, ScriptedBackend
-from tiers_test import BULK, DOWN, ONLINE, TOP, Gates, Plain, alternate, hit, left, node, row, stored, there, version
+from tiers_test import BULK, DOWN, ONLINE, TOP, Gates, Plain, alternate, hit, left, node, on_each_worker, row, stored, there, version
 
 TOKENS = 1 << 63
 PROTOCOLS = {
@@ -277,6 +277,40 @@ def test_the_copy_of_another_rend_is_the_answer():
                 c.hear(hit(b"k", heard))
                 with l1.lock:
                     assert l1.values.get("k", (None,))[0] == after, (what, l1.values)
+
+
+def pieces_apart(l1, l2):
+    """What is hot is kept in pieces."""
+    return apart(l1, l2).replace("handlers = {", 'handlers = {\n    big = { plugin = "chunked"; over = "hot"; };').replace('l1 = "hot"', 'l1 = "big"')
+
+
+def test_a_copy_that_is_only_being_written_is_not_nothing():
+    """In pieces it takes a while, and it is of what a write has replaced meanwhile.  Who reads beside it must not be contradicted by it."""
+    for listener, leased in ((ONLINE, False), (ONLINE, True), (BULK, False)):
+        with ScriptedBackend(sets_cas=True) as l1, ScriptedBackend() as l2, Rend(pieces_apart(l1.server, l2.server), workers=2) as rend:
+            # Each worker has a connection to l1 of its own: the filler's waits.
+            with rend.client(ONLINE) as filler, rend.client(ONLINE) as third, on_each_worker(rend, listener)[1] as reader:
+                hot, all_ = Gates(l1), Gates(l2)
+                l2.values["k"] = (b"old", 0, 5)
+                piece, read = hot.hold("ms", "k-0"), all_.hold("mg", "k")
+                filler.say(b"get k\r\n")
+                there(read)
+                with l2.lock:
+                    l2._store("k", b"new", 0)
+                if leased:  # it has the same lease, and finds the claim when it comes to use it
+                    beside = all_.hold("mg", "k")
+                    reader.say(b"get k\r\n")
+                    there(beside)
+                read["go"].set()
+                there(piece)
+                if leased:
+                    beside["go"].set()
+                else:
+                    reader.say(b"get k\r\n")
+                reader.hear(hit(b"k", b"new"))
+                piece["go"].set()
+                filler.hear(hit(b"k", b"old"))
+                third.ask(b"get k\r\n", hit(b"k", b"new"))
 
 
 def test_what_l1_has_no_room_for():

@@ -102,7 +102,7 @@ def test_fill():
 
 def test_fill_at_a_rate():
     with harness.Rend() as server:
-        run = load("fill", server, "--seconds", 1, "--rate", 500, "--interval", "200ms", "--size", 100)
+        run = load("fill", server, "--seconds", 2, "--rate", 250, "--interval", "200ms", "--size", 100)
         clean(run)
         assert run.json["requests"] + run.json["unsent"] == 500
         assert len(run.json["server_stats"]) >= 3
@@ -191,7 +191,7 @@ def test_a_thousand_connections():
 def test_more_connections_than_the_server_takes():
     """It closes those that are too many, again and again; that must not go on for ever."""
     with harness.Rend(fields="max_connections = 20;") as server:
-        with Load("run", server, "-w", 40, "--timeout", "1s", "-n", 100) as run:
+        with Load("run", server, "-w", 40, "--timeout", "5s", "-n", 100) as run:
             # Whether it sees that before all are there, or only then, is a matter of luck.
             assert run.wait() in (1, 69), run.err
             assert "Too many open connections" in run.err, run.err
@@ -199,7 +199,7 @@ def test_more_connections_than_the_server_takes():
 
 def test_a_server_that_goes_away():
     server = harness.Memcached()
-    with server, Load("run", server, "--seconds", 60, "--timeout", "1s") as run:
+    with server, Load("run", server, "--seconds", 60, "--timeout", "5s") as run:
         wait_for("load", lambda: busy(server))
         server.end(signal.SIGKILL)
         assert run.wait() == 1, run.err
@@ -381,6 +381,20 @@ def test_signals_print_what_there_is():
             clean(run)
             assert run.json["ended_by"] == "signal" and run.json["requests"] > 0
             assert "ended by a signal" in run.out and "p99.9" in run.out
+
+
+def test_a_second_signal_ends_it_at_once():
+    """What is under way is waited for, and here nobody answers it."""
+    with harness.Memcached() as server, Load("run", server, "--seconds", 60, "--preload", "--keys", 100, "--timeout", "3600s") as run:
+        wait_for("load", lambda: busy(server))
+        server.send_signal(signal.SIGSTOP)
+        try:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                run.child.send_signal(number)
+            assert run.wait() in (130, 143), run.err
+        finally:
+            server.send_signal(signal.SIGCONT)
+        assert run.json["ended_by"] == "signal"
 
 
 def test_progress_is_for_terminals():

@@ -23,11 +23,13 @@
 #define CHECK_EVERY UINT64_C(20000000)	/* ns */
 #define SHOW_EVERY  UINT64_C(500000000) /* ns */
 
-static volatile sig_atomic_t interrupted;
+static volatile sig_atomic_t interrupted, hurried;
 
 void
 drive_interrupt(int signal)
 {
+	if (interrupted != 0)
+		hurried = 1;
 	interrupted = signal;
 }
 
@@ -35,6 +37,12 @@ int
 drive_interrupted(void)
 {
 	return interrupted;
+}
+
+bool
+drive_hurried(void)
+{
+	return hurried != 0;
 }
 
 uint64_t

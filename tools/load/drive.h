@@ -86,11 +86,14 @@ void drive_close(struct drive *d);
 /* Runs one stage to its end. */
 void drive_run(struct drive *d, const struct stage *stage);
 
-/* A signal came: ends as soon as possible.  From a signal handler. */
+/* A signal came: nothing more is asked, and what is under way is answered first.  A second one: that is not waited for.  From a signal handler. */
 void drive_interrupt(int signal);
 
 /* The signal that ended it, or 0. */
 int drive_interrupted(void);
+
+/* Was there a second one? */
+bool drive_hurried(void);
 
 /* ns, monotonic. */
 uint64_t drive_now(void);

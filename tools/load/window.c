@@ -5,8 +5,6 @@
 
 #include "judge.h"
 
-#define SIGNAL_PATIENCE UINT64_C(500000000) /* ns: for what is under way when a signal comes */
-
 static void
 look_at_processes(struct drive *d, bool end)
 {
@@ -46,8 +44,6 @@ window_open(struct drive *d)
 void
 window_close(struct drive *d, enum drive_end end, uint64_t at)
 {
-	uint64_t patience = end == DRIVE_BY_SIGNAL ? SIGNAL_PATIENCE : d->settings->timeout;
-
 	if (d->phase == DRIVE_DRAIN)
 		return;
 	if (d->phase == DRIVE_WARM)
@@ -67,7 +63,7 @@ window_close(struct drive *d, enum drive_end end, uint64_t at)
 		d->stage.plan->over(d->stage.plan, at - d->window);
 	d->phase = DRIVE_DRAIN;
 	d->end = end;
-	d->deadline = drive_now() + patience;
+	d->deadline = drive_now() + d->settings->timeout;
 }
 
 void
@@ -83,6 +79,6 @@ window_check(struct drive *d, uint64_t now)
 		window_close(d, DRIVE_BY_TIME, now);
 	else if (asked && d->open == 0)
 		window_close(d, DRIVE_BY_REQUESTS, d->answered_at);
-	if (d->phase == DRIVE_DRAIN && (d->open == 0 || now >= d->deadline))
+	if (d->phase == DRIVE_DRAIN && (d->open == 0 || now >= d->deadline || drive_hurried()))
 		d->over = true;
 }

@@ -50,7 +50,7 @@ def test_few_keys():
 
 def test_files_that_go():
     """Dropped, the oldest first; or merged, where twice as much has room."""
-    for compaction, size in (("fifo", "8MiB"), ("level", "64MiB")):
+    for compaction, size in (("fifo", "8MiB"), ("level", "64MiB"), ("universal", "64MiB")):
         with folder() as path, harness.Rend(tiers(path, size, f'compaction = "{compaction}";')) as rend:
             with Load("check", rend, *both(rend), "--seconds", 600, "--may-fail", *EVICTING) as run:
                 def enough():

@@ -5,6 +5,7 @@
 #include <sysexits.h>
 
 #include "engine/bypass.h"
+#include "engine/repair.h"
 
 /* Is this a policy that keeps copies, and is asked itself? */
 static bool
@@ -59,7 +60,7 @@ is_asked(const struct generation *g, const struct rend_node *n)
 	for (size_t i = 0; i < g->count; i++) {
 		const struct rend_node *p = g->nodes[i];
 
-		if (p->plugin->policy.name != NULL ? asks(p, n) : any_named(p, is_same, n) && is_asked(g, p))
+		if (plugin_is_handler(p->plugin) ? any_named(p, is_same, n) && is_asked(g, p) : asks(p, n))
 			return true;
 	}
 	return false;
@@ -137,6 +138,13 @@ is_trusted(const struct generation *g, const struct rend_node *l2)
 	return true;
 }
 
+/* Of an earlier generation's pair, or of its own, it is not. */
+static bool
+is_new_l1(const struct rend_node *l1)
+{
+	return l1->copies_of == 0 && !l1->alone;
+}
+
 /* Whom of a pair has to be emptied first, in *n; NULL: neither. */
 static int
 find_left_behind(const struct generation *g, const struct rend_node *l1, const struct rend_node *l2,
@@ -145,7 +153,7 @@ find_left_behind(const struct generation *g, const struct rend_node *l1, const s
 	bool of_another = l1->copies_of != 0 && l1->copies_of != l2->id;
 
 	*n = NULL;
-	*is_new = l1->copies_of == 0 && !l1->alone;
+	*is_new = is_new_l1(l1) && node_repair(l1) == NULL;
 	if (of_another && l1->paired)
 		return error_set(err, EX_CONFIG,
 		    "%s holds copies of another l2, and is asked meanwhile: to put %s under it needs a restart",
@@ -172,6 +180,21 @@ pairs_each_left_behind(const struct generation *g, pairs_empty_f *empty, void *a
 			return -1;
 	}
 	return 0;
+}
+
+void
+pairs_doubt_new(const struct generation *g, void (*told)(void *arg, const struct rend_node *n), void *arg)
+{
+	for (size_t i = 0; i < g->count; i++) {
+		const struct rend_node *l1 = g->nodes[i];
+		struct repair *repair = node_repair(l1);
+
+		/* One that nobody else asks is in doubt from its beginning. */
+		if (pair_of(g, l1) == NULL || !is_new_l1(l1) || repair == NULL || (node_can(l1) & REND_CAN_EXCLUDE))
+			continue;
+		repair_lost_all(repair);
+		told(arg, l1);
+	}
 }
 
 const struct rend_node *

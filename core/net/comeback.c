@@ -254,9 +254,23 @@ empty(void *arg, const struct rend_node *n, bool is_new, struct rend_error *err)
 	if (empty_unused(e, n, err) != 0)
 		return -1;
 	tell(e, n,
-	    is_new ? "not asked before and may hold old values: it was flushed"
+	    is_new ? "another block before, and may hold old values: it was flushed"
 		   : "not asked with the other tier: it was flushed before it is asked again");
 	return 0;
+}
+
+static void
+doubted(void *arg, const struct rend_node *n)
+{
+	tell(arg, n, "another block before, and may hold old values: none is believed until it has been flushed");
+}
+
+void
+comeback_doubt_new(const struct generation *g, struct strbuf *said)
+{
+	struct emptying e = { .said = said };
+
+	pairs_doubt_new(g, doubted, &e);
 }
 
 int

@@ -54,7 +54,7 @@ gives_all(const struct rend_op *leader, const struct rend_op *op)
 	return (op->ask.want & ~(leader->ask.want | REND_WANT_NO_WIN | REND_WANT_ANY_CAS)) == 0;
 }
 
-/* A token is a number of the connection that brought it: another connection may have brought the same one, of another lease. */
+/* Where the tier chooses versions a token is a number of the connection that brought it: another one may have brought the same, of another lease. */
 static bool
 same_terms(const struct join_terms *a, const struct join_terms *b)
 {

@@ -29,8 +29,8 @@ answer(struct task *t)
 }
 
 /*
- * There is no value, but a meta: who writes there may be about to finish.  A policy that has found a newer value elsewhere must hear of that, or this
- * one would come behind it.
+ * There is no value here, but a meta: who writes it may be about to finish, or what is too much for us is a value to another process.  A policy that
+ * has found a newer one elsewhere must hear of that, or this one would come behind it.
  */
 static void
 not_whole(struct task *t)

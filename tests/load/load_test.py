@@ -398,6 +398,19 @@ def test_signals_print_what_there_is():
             assert "ended by a signal" in run.out and "p99.9" in run.out
 
 
+def test_a_signal_waits_for_what_is_under_way():
+    with harness.Memcached() as server, Load("run", server, "--seconds", 60, "--preload", "--keys", 100) as run:
+        wait_for("load", lambda: busy(server))
+        server.send_signal(signal.SIGSTOP)
+        run.child.send_signal(signal.SIGINT)
+        end = time.monotonic() + 1
+        wait_for("a second", lambda: time.monotonic() > end)
+        assert run.child.poll() is None
+        server.send_signal(signal.SIGCONT)
+        assert run.wait() == 130, run.err
+        clean(run)
+
+
 def test_a_second_signal_ends_it_at_once():
     """What is under way is waited for, and here nobody answers it."""
     with harness.Memcached() as server, Load("run", server, "--seconds", 60, "--preload", "--keys", 100, "--timeout", "3600s") as run:

@@ -72,12 +72,16 @@ def test_times_to_live():
 
 
 def sockets_of(pid):
+    """None, too, of one that has ended."""
     found = []
-    for fd in os.listdir(f"/proc/{pid}/fd"):
-        try:
-            found.append(os.readlink(f"/proc/{pid}/fd/{fd}"))
-        except FileNotFoundError:
-            continue
+    try:
+        for fd in os.listdir(f"/proc/{pid}/fd"):
+            try:
+                found.append(os.readlink(f"/proc/{pid}/fd/{fd}"))
+            except FileNotFoundError:
+                continue
+    except FileNotFoundError:
+        pass
     return [name for name in found if name.startswith("socket:")]
 
 

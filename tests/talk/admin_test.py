@@ -258,7 +258,7 @@ def test_a_client_that_dribbles_is_cut():
                 except OSError:
                     return True
 
-            wait_for("its end", over, 3 * CONN_S)
+            wait_for("its end", over)
             assert time.monotonic() - begun >= CONN_S - 1
         assert rend.scrape().get("rend_admin_connections_cut_total") == 1
 
@@ -268,6 +268,7 @@ def test_a_client_that_does_not_listen_but_talks():
         assert len(rend.scrape().text) > 150000
         before = rend.rss_kb()
         socks = []
+        begun = time.monotonic()
         for _ in range(20):
             s = socket.socket()
             s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -284,12 +285,14 @@ def test_a_client_that_does_not_listen_but_talks():
             for s in ready:
                 said += s.send(b"x" * 65536)
             assert said < 20 * 16 * 1024 * 1024, "rend reads on and on"
-        assert rend.scrape().get("rend_admin_connections") == 21
+        held = rend.scrape().get("rend_admin_connections")
+        # None of them may be cut before its time.
+        assert held == 21 or time.monotonic() - begun >= CONN_S, held
         works(rend)
         if not harness.sanitized():
             # An answer each, and twice that for what libevent makes of it.
             assert rend.rss_kb() - before < 20 * 2048, (before, rend.rss_kb(), said)
-        wait_for("all of them to be cut", lambda: rend.scrape().get("rend_admin_connections") <= 1, 3 * CONN_S)
+        wait_for("all of them to be cut", lambda: rend.scrape().get("rend_admin_connections") <= 1)
         for s in socks:
             s.close()
 

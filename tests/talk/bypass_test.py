@@ -53,7 +53,7 @@ NOWHERE = "unix:/nonexistent/socket"
 
 def test_l1_serves_alone():
     with State() as state, Watched(tiers(NOWHERE, BYPASS_L2), fields=state.line) as rend:
-        assert rend.said(r"policies\.online: l2 \(back\) is bypassed: mem serves alone"), rend.tail()
+        wait_for("the log to say so", lambda: rend.said(r"policies\.online: l2 \(back\) is bypassed: mem serves alone"))
         with rend.client(0) as online, rend.client(1) as bulk:
             online.ask(b"set k 5 0 3\r\nnew\r\nget k\r\n", b"STORED\r\nVALUE k 5 3\r\nnew\r\nEND\r\n")
             bulk.ask(b"get k\r\nadd k 0 0 1\r\nx\r\nappend k 0 0 1\r\n!\r\n", b"VALUE k 5 3\r\nnew\r\nEND\r\nNOT_STORED\r\nSTORED\r\n")

@@ -75,6 +75,13 @@ class Load:
         raise Failed(f"{actor.name} had no time to answer anything, {TRIES} times: the machine is too busy")
 
 
+    def paced(self, actor, keys, seed, rate, seconds):
+        """What rend-load says of so many requests a second, whether they are answered in time or not."""
+        workload = actor.workload
+        return self._run(actor, keys, ["--connections", str(workload.connections), "--seed", str(seed), "--mix", mix(workload), "--rate", f"{rate:.0f}",
+                                       "--warmup", "1s", "--seconds", f"{seconds:g}s"])
+
+
 def mix(workload):
     shares = {"get": workload.get_percent, "set": 100 - workload.get_percent}
     return ",".join(f"{verb}:{share}" for verb, share in shares.items() if share)

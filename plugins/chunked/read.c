@@ -96,7 +96,7 @@ found(struct task *t, struct rend_op *kid)
 	else if (meta_empty(t) || (kid->item.have & REND_WANT_VALUE) == 0)
 		answer(t);
 	else if (!meta_usable(t) || t->was.length > rend_item_size_max())
-		task_end(t, REND_MISS); /* somebody else's, or not what it claims, or more than may be read */
+		not_whole(t); /* somebody else's, or not what it claims, or more than may be read here */
 	else if (t->op->ask.want & REND_WANT_VALUE)
 		pieces_run(t, PIECES_READ, t->was.pieces, whole);
 	else if (t->op->ask.mode & REND_ALSO_TOUCH)

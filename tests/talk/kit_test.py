@@ -18,7 +18,8 @@ BEYOND_REND = 7 + 3
 
 
 def run(server, beyond, least, *args):
-    done = subprocess.run([TOOL, "--seconds", "300", "-o", "servers=" + server, *args, os.path.join(harness.PLUGINS, "memcached.so")],
+    # Thousands of ops at once may take their time.
+    done = subprocess.run([TOOL, "--seconds", "300", "-o", "servers=" + server, "-o", "request_timeout=20s", *args, os.path.join(harness.PLUGINS, "memcached.so")],
                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=1500)
     said = done.stdout + done.stderr
     last = said.strip().splitlines()[-1]
@@ -42,8 +43,7 @@ def test_every_behaviour_over_memcached_answered_later():
 
 def test_every_behaviour_over_another_rend():
     with Rend(fields='item_size_max = "8MiB";') as rend:
-        # Thousands of ops at once may take their time.
-        run("127.0.0.1:%d" % rend.port, BEYOND_REND, 79, "-o", "request_timeout=20s")
+        run("127.0.0.1:%d" % rend.port, BEYOND_REND, 79)
 
 
 def test_leases_over_a_backend_that_gives_our_versions_and_one_that_does_not():

@@ -295,7 +295,7 @@ def test_a_backend_in_numbers():
 
 
 def test_connections_that_are_turned_away_or_closed():
-    with Watched(fields='max_connections = 2; idle_timeout = "50ms";') as rend:
+    with Watched(fields='max_connections = 2; idle_timeout = "2s";') as rend:
         with rend.client() as a, rend.client() as b:
             c = rend.client()
             c.hear(b"ERROR Too many open connections\r\n")

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import tempfile
 import time
+import time
 
 import harness
 from harness import Client, Memcached, wait_for
@@ -148,9 +149,29 @@ def hang(rend, l2, client):
 
 
 def is_held(rend):
-    with rend.client() as c:
-        c.say(b"mn\r\n")
-        return not select.select([c.sock], [], [], 0.3)[0]
+    """Do both workers leave unanswered what they are asked, though they have time?  That it takes long says nothing of a machine that is slow."""
+    with rend.client() as c, rend.client() as d:
+        for client in (c, d):
+            client.say(b"mn\r\n")
+        return wait_for("an answer, or that rend sleeps", lambda: "answered" if are_readable(c, d) else sleeps(rend) and not are_readable(c, d)) is True
+
+
+def are_readable(*clients):
+    return bool(select.select([c.sock for c in clients], [], [], 0)[0])
+
+
+def sleeps(rend):
+    """All its threads, whenever they are looked at."""
+    for _ in range(5):
+        time.sleep(0.02)
+        for task in os.listdir(f"/proc/{rend.child.pid}/task"):
+            try:
+                with open(f"/proc/{rend.child.pid}/task/{task}/stat") as f:
+                    if f.read().rpartition(")")[2].split()[0] != "S":
+                        return False
+            except OSError:  # it has just ended
+                return False
+    return True
 
 
 def test_requests_of_all_earlier_graphs_have_to_end_first():

@@ -21,7 +21,7 @@ def test_while_one_hangs_the_other_goes_on():
     for which in range(2):
         paths = folders()
         patient = conf(paths, 'engine = "threads";')
-        text = patient.replace('timeout = "20s"', 'timeout = "1s"')
+        text = patient.replace('timeout = "20s"', 'timeout = "200ms"')
         with Rend(patient) as rend:
             fill(rend, 1)
         with HalfHanging(text) as rend, rend.client() as c:
@@ -33,10 +33,16 @@ def test_while_one_hangs_the_other_goes_on():
                 return rend.stats("node disk")["disk.disk_down"] == "1"
 
             wait_for("the disk to be taken for down", down)
-            answers = [get(c, key) for key in range(KEYS)]
-            assert set(answers) <= {True, None, DOWN, TIMED_OUT}, set(answers)
-            assert answers.count(True) > KEYS / 4 and answers.count(DOWN) > KEYS / 4, Counter(answers)
+
+            def halves():
+                answers = [get(c, key) for key in range(KEYS)]
+                assert set(answers) <= {True, None, DOWN, TIMED_OUT}, set(answers)
+                return answers.count(True) > KEYS / 4 and answers.count(DOWN) > KEYS / 4
+
+            # The other one may be late, too, if it is only slow.
+            wait_for("the values of one, and that the other is down", halves)
             wait_for("it not to be written to", lambda: rend.stats("node disk")["disk.disk_out"] == "1")
+
             # More than there is RAM for goes to the other one, and can be read there.
             def taken(n):
                 return [put(c, key, n) for key in range(KEYS)].count(b"STORED") == KEYS

@@ -279,7 +279,7 @@ def test_a_backend_in_numbers():
             assert held.wait(harness.PATIENCE)
         return None
 
-    with ScriptedBackend(misbehave) as backend, Watched(harness.behind(backend.server, 'request_timeout = "1h";')) as rend:
+    with ScriptedBackend(misbehave) as backend, Watched(harness.behind(backend.server, 'request_timeout = "1h"; connect_timeout = "60s";')) as rend:
         with rend.client() as c:
             c.ask(b"set a 0 0 1\r\nx\r\nget a\r\nget b\r\n", b"STORED\r\nVALUE a 0 1\r\nx\r\nEND\r\nEND\r\n")
             c.say(b"get slow\r\n")

@@ -323,7 +323,7 @@ def test_the_end_comes_while_all_workers_ask_each_other():
 # ---- what is under way ----
 
 def test_ops_under_way_are_shown():
-    conf = lambda memcached: behind(memcached.server, 'request_timeout = "60s";')
+    conf = lambda memcached: behind(memcached.server)
     with Memcached() as memcached, Rend(conf(memcached), workers=2) as rend, rend.client() as c:
         wait_for("both workers' connections", lambda: rend.stats("nodes").get("back.links_up") == "2")
         memcached.send_signal(signal.SIGSTOP)

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from askers import Fio, Inside, IoDriver
 from batches import Batches
 from caches import MemcachedCache, RendCache
-from claims import CALLS, CPU, ENDED, IDLE_BYTES, INSTRUCTIONS, MISSED, OBJECT_BYTES, P50, P99, P99_9, RECOVERY, SHIFTED, WALL, WRITTEN, Claim
+from claims import BESIDE_SETS, CALLS, CPU, ENDED, GETS_ALONE, IDLE_BYTES, INSTRUCTIONS, MISSED, OBJECT_BYTES, P50, P99, P99_9, RECOVERY, SHIFTED, WALL, WRITTEN, Claim
 from foretold import MEMCACHED, REND, ahead
 from load import FIRST_KEY
-from stores import Extstore, RendSsd
+from stores import Extstore, RendMnemonic, RendSsd
 from systems import EchoFloor, Memcached, MuxFloor, Nutcracker, Rend, Tiers
 
 # What can be done with a case: rounds in pairs, two ways of counting, and memory.
 PAIRS, COUNT_CALLS, COUNT_INSTRUCTIONS, MEMORY, WRITES, OBJECTS, HITS = "pairs", CALLS, INSTRUCTIONS, "memory", "writes", "objects", "hits"
+SUSTAINED = "sustained"
 TIMED = (PAIRS, COUNT_CALLS, COUNT_INSTRUCTIONS)
 
 INSIDE = ""
@@ -105,6 +106,11 @@ MISSES_GRANTED = 0.01
 BY_ITSELF = {"ssd from inside": Inside(), "its reads alone": IoDriver(), "fio": Fio(), "fio again": Fio(), "fio, two blocks": Fio(blocks=2)}
 SETS_INSIDE = {"ssd": Inside(verb="set", rate=SETS_A_SECOND), "inmem": Inside("inmem", "set", SETS_A_SECOND, role="floor"),
                "inmem again": Inside("inmem", "set", SETS_A_SECOND, role="floor")}
+
+# Much that is read and written at once: half a gigabyte of small values.  What goes round in a store four times as large loses one in fifty of those that
+# are stored again at random.
+BORNE = {"mnemonic": RendMnemonic(), "ssd": RendSsd(objects=1 << 20, settings="admin = { port = 0; };"), "extstore": Extstore(), "fio": Fio(blocks=4)}
+KEYS_BORNE = 1 << 19
 
 # Ten million small ones.
 OBJECT_COUNT = 10_000_000
@@ -272,6 +278,10 @@ CASES = (
          Workload(INSIDE, connections=1, value_bytes=4096), (Claim("ssd", None, P99, 10),), (PAIRS,), KEYS_ON_DISK),
     Case("ssd-writes", "what a set costs the disk", {"rend": RendSsd(size="512MiB", more="reinsert = 0; ")}, (), on_disk(8),
          (Claim("rend", None, WRITTEN, 1.05),), (WRITES,), KEYS_ON_DISK // 2),
+    Case("stores", "stores that are read and written at once, and then only read", BORNE, (),
+         Workload(value_bytes=1024, get_percent=47, misses=0.02, fill_rate=SETS_A_SECOND // 2),
+         (Claim("mnemonic", None, BESIDE_SETS, 9000), Claim("mnemonic", None, GETS_ALONE, 600), Claim("ssd", "mnemonic", BESIDE_SETS, 1.0),
+          Claim("ssd", "mnemonic", GETS_ALONE, 1.0)), (SUSTAINED,), KEYS_BORNE),
     Case("ssd-objects", "memory for ten million objects of 100 bytes on a disk, and a start after kill -9", MANY, (),
          Workload(get_percent=100, misses=MISSES_GRANTED),
          (Claim("rend", "extstore", OBJECT_BYTES, 0.5), Claim("rend", None, RECOVERY, 5)), (OBJECTS,), OBJECT_COUNT),

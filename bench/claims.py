@@ -28,12 +28,15 @@ OBJECT_BYTES = "object_bytes"        # RSS per object that is on the disk
 MISSED = "misses"                    # percent of gets, in traffic that is replayed
 SHIFTED = "shifted"                  # the same, right after values of another size came
 ENDED = "ended"                      # the same, in the last tenth of all requests
+BESIDE_SETS = "beside_sets"          # µs at p99 of gets, at four fifths of the largest rate of gets and sets that a store keeps up with
+GETS_ALONE = "gets_alone"            # the same when the sets have ended
 RECOVERY = "recovery"                # seconds from the start after a kill -9 to the first right answer
 
 WORDS = {CPU: "CPU time", WALL: "time between two answers", CALLS: "system calls per request", INSTRUCTIONS: "user instructions",
          P50: "p50", P99: "µs at p99", P99_9: "p99.9",
          IDLE_BYTES: "bytes of RSS per idle connection", WRITTEN: "bytes written to the disk per byte of keys and values",
          MISSED: "misses", SHIFTED: "misses right after the shift", ENDED: "misses in the last tenth",
+         BESIDE_SETS: "µs at p99 of gets beside sets", GETS_ALONE: "µs at p99 of gets when the sets have ended",
          OBJECT_BYTES: "bytes of RSS per object", RECOVERY: "seconds from the start after a kill -9 to the first right answer"}
 TIMED = (CPU, WALL, P50, P99, P99_9)
 

@@ -12,6 +12,9 @@ FILL_PATIENCE = 300
 # The key that a server is filled with first.
 FIRST_KEY = "A" * 14
 
+# Before what is measured of a load at a rate, s.
+WARM_S = 1
+
 # A turn in which nothing happened is made again, so often.
 TRIES = 3
 
@@ -73,6 +76,13 @@ class Load:
             if found:
                 return found
         raise Failed(f"{actor.name} had no time to answer anything, {TRIES} times: the machine is too busy")
+
+
+    def paced(self, actor, keys, seed, rate, seconds):
+        """What rend-load says of so many requests a second, whether they are answered in time or not."""
+        workload = actor.workload
+        return self._run(actor, keys, ["--connections", str(workload.connections), "--seed", str(seed), "--mix", mix(workload), "--rate", f"{rate:.0f}",
+                                       "--warmup", f"{WARM_S}s", "--seconds", f"{seconds:g}s"])
 
 
 def mix(workload):

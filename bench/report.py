@@ -6,7 +6,7 @@ import curves
 import hits
 import interval
 from cases import CASES
-from claims import (CALLS, CPU, ENDED, IDLE_BYTES, INSTRUCTIONS, MISSED, OBJECT_BYTES, P99_9, RECOVERY, SHIFTED, WORDS, WRITTEN, compare, compare_claimed,
+from claims import (BESIDE_SETS, CALLS, CPU, ENDED, GETS_ALONE, IDLE_BYTES, INSTRUCTIONS, MISSED, OBJECT_BYTES, P99_9, RECOVERY, SHIFTED, WORDS, WRITTEN, compare, compare_claimed,
                     compare_counts, counted, figures, judge, middle)
 from results import claims_of, merged, read, taken, write
 
@@ -14,7 +14,8 @@ from results import claims_of, merged, read, taken, write
 BEGIN, END = "<!-- measured: from here -->", "<!-- measured: to here -->"
 
 # What a case weighs instead of timing it, and how a figure of it is written.
-WEIGHED = {IDLE_BYTES: "{:.0f}", WRITTEN: "{:.3f}", OBJECT_BYTES: "{:.1f}", RECOVERY: "{:.2f}", MISSED: "{:.2f} %", SHIFTED: "{:.2f} %", ENDED: "{:.2f} %"}
+WEIGHED = {IDLE_BYTES: "{:.0f}", WRITTEN: "{:.3f}", OBJECT_BYTES: "{:.1f}", RECOVERY: "{:.2f}",
+            BESIDE_SETS: "{:.0f}", GETS_ALONE: "{:.0f}", MISSED: "{:.2f} %", SHIFTED: "{:.2f} %", ENDED: "{:.2f} %"}
 
 COLUMNS = (
     ("system", "---"),
@@ -206,6 +207,8 @@ def _beside(case, what):
     for name, found in case["counted"][what].items():
         if found.get("of_the_device"):
             text += f"\nWritten to the whole device meanwhile, by whomever, for {name}: {' '.join(f'{value:.3f}' for value in found['of_the_device'])}.\n"
+        if "rate" in found:
+            text += _at_a_rate(name, found)
         if "objects" in found:
             text += f"\n{name} had {found['objects']:,} objects.\n"
         if "bytes_missed" in found:
@@ -213,6 +216,18 @@ def _beside(case, what):
         if "misses" in found:
             text += f"\nAfter the last of these starts {found['misses']:,} of the gets of {name} were misses.\n"
     return text + "\n" if text else ""
+
+
+def _at_a_rate(name, found):
+    """Of a store that is asked so much a second: what it bore, and what else was seen."""
+    text = f"\n{name}: {found['rate']:,.0f} requests a second"
+    if "largest" in found:
+        text += (f"; {found['largest']:,.0f} is the largest rate that it kept up with, {found['of_reads']:.2f} × the reads that the disk can do; "
+                 f"{found['cores']:.2f} cores, {found['rss_kb'] / 1024:.0f} MiB, {found['written']:.2f} bytes written per byte of keys and values, "
+                 f"p99 of sets {' '.join(f'{us:,.0f}' for us in found['sets_p99_us'])} µs, {found['refused']:,} requests refused")
+        text += f", {found['files']:,} files at level 0" if "files" in found else ""
+        text += f", no worker later than {found['lag_ms']:g} ms" if "lag_ms" in found else ""
+    return text + f"; p50 of gets {' '.join(f'{us:,.0f}' for us in found['p50_us'])} µs, {100 * found['missed']:.2f} % of them misses, {found['unsent']:,} not sent.\n"
 
 
 def _timed(case):

@@ -1,6 +1,7 @@
 """Systems that keep values on a disk.  All have the same RAM for values and for what says where they are."""
 import os
 import socket
+import urllib.request
 from dataclasses import dataclass
 
 from process import CLIENT_CORE, Process, wait_for
@@ -30,6 +31,22 @@ class RendSsd(Rend):
         return (f'back = {{ plugin = "ssd"; path = "{place.on_disk()}"; size = "{self.size}"; objects = {self.objects}; '
                 f'buffers = "{BUFFERS_MIB}MiB"; {self.more}}};')
 
+    def look(self, actor):
+        return dict(lag_ms=lag_ms(actor)) if "admin" in self.settings else {}
+
+
+@dataclass
+class RendMnemonic(Rend):
+    """rend with values in RocksDB, and nothing before it: half of its RAM for what is not in a file yet, a third for blocks that were read."""
+    settings: str = "admin = { port = 0; };"
+
+    def handlers(self, place):
+        return (f'back = {{ plugin = "mnemonic"; path = "{place.on_disk()}"; size = "{DISK_GIB}GiB"; bins = 4; '
+                f'write_buffer = "{RAM_MIB // 2 // 8}MiB"; cache = "{RAM_MIB // 3}MiB"; }};')
+
+    def look(self, actor):
+        return dict(files=int(node(actor, "back")["files"]), lag_ms=lag_ms(actor))
+
 
 @dataclass
 class Extstore(Memcached):
@@ -56,6 +73,24 @@ def stats(address, *more):
                 break
             found[words[1].decode()] = b" ".join(words[2:]).decode()
     return found
+
+
+def node(actor, name):
+    """What rend says of one of its nodes, {name: text}."""
+    return {key.rsplit(".", 1)[-1]: text for key, text in stats(actor.address, "node", name).items()}
+
+
+def lag_ms(actor):
+    """How late a worker of rend came to what was due, at the most: where the last bucket of the histogram ends that has something."""
+    where = actor.process.said(r"admin port at (\S+)").group(1)
+    with urllib.request.urlopen(f"http://{where}/metrics", timeout=10) as f:
+        lines = f.read().decode().splitlines()
+    buckets = {}
+    for line in lines:
+        if line.startswith("rend_event_loop_lag_seconds_bucket"):
+            end = float(line.split('le="')[1].split('"')[0])
+            buckets[end] = buckets.get(end, 0) + float(line.rsplit(" ", 1)[1])
+    return 1000 * min(end for end, count in buckets.items() if count == max(buckets.values()))
 
 
 def value(address, key):

@@ -57,6 +57,10 @@ class System:
         """Returns its Process and (host, port)."""
         raise NotImplementedError
 
+    def look(self, actor):
+        """What else it tells of itself while it is loaded, as {name: figure}."""
+        return {}
+
 
 def where_it_listens(process):
     """rend and the floors say it."""

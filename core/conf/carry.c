@@ -5,6 +5,7 @@
 #include <sysexits.h>
 
 #include "engine/generation.h"
+#include "engine/repair.h"
 
 static bool
 same_text(const char *a, const char *b)
@@ -48,17 +49,45 @@ same_option(const struct rend_option *o, const void *a, const void *b)
 	return false;
 }
 
+/* Numbers say how much or how long, not what and where. */
 static bool
-same_node(const struct rend_node *a, const struct rend_node *b)
+is_tuning(const struct rend_option *o)
+{
+	return o->type == REND_INT || o->type == REND_SIZE || o->type == REND_DURATION;
+}
+
+static bool
+same_options(const struct rend_node *a, const struct rend_node *b, bool but_for_tuning)
 {
 	const struct rend_option *o = plugin_options(a->plugin);
 
-	if (a->plugin != b->plugin || a->unknown_hold != b->unknown_hold)
+	if (a->plugin != b->plugin)
 		return false;
 	for (; o != NULL && o->name != NULL; o++)
-		if (!same_option(o, a->conf, b->conf))
+		if (!(but_for_tuning && is_tuning(o)) && !same_option(o, a->conf, b->conf))
 			return false;
 	return true;
+}
+
+static bool
+same_node(const struct rend_node *a, const struct rend_node *b)
+{
+	return a->unknown_hold == b->unknown_hold && same_options(a, b, false);
+}
+
+/* An L1 in another process is where it was, and no copy in it is in doubt: what was noted of the running node is true of the new one. */
+static void
+follow(struct rend_node *next, const struct rend_node *running)
+{
+	const struct repair *repair = node_repair(running);
+
+	if (repair == NULL || repair_now(repair) != 0 || (node_can(running) & REND_CAN_EXCLUDE) ||
+	    !same_options(running, next, true))
+		return;
+	next->copies_of = running->copies_of;
+	next->outdated = running->outdated;
+	next->alone = running->alone;
+	next->paired = running->paired;
 }
 
 /* Where the conf of a block names one node it names another. */
@@ -97,8 +126,12 @@ carry(struct graph *g)
 		if (b->bad || b->policy)
 			continue;
 		running = generation_node(g->now, b->tree->name);
-		if (running != NULL && running->opened && same_node(running, b->node))
+		if (running == NULL || !running->opened)
+			continue;
+		if (same_node(running, b->node))
 			carry_block(g, b, running);
+		else
+			follow(b->node, running);
 	}
 }
 

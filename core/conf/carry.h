@@ -3,6 +3,8 @@
  *
  *	handlers.mem: the same plugin, the same options, and what they name is the same ──► the node of the running generation
  *
+ * A node with other numbers alone is another one, but an L1 in another process is still the same: what pairs.h notes of it goes along.
+ *
  * Policies keep nothing, and are made anew each time.
  */
 #ifndef CONF_CARRY_H

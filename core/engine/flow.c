@@ -143,8 +143,8 @@ walk_submit(struct rend_op *home, const struct rend_step *step)
 		l1->join = join_new();
 	if (l1->join == NULL)
 		return rend_submit(to, w->kid);
-	return join_submit(
-	    l1->join, &w->seat, to, w->kid, w->holder == NULL ? 0 : held_guard(w->holder)->seen, w->lease.token);
+	return join_submit(l1->join, &w->seat, to, w->kid,
+	    (struct join_terms){ w->holder == NULL ? 0 : held_guard(w->holder)->seen, w->lease.token, w->lease.link });
 }
 
 /* Asks what the row says.  true: *status is the answer; false: flow_resume() will get it. */

@@ -54,34 +54,40 @@ gives_all(const struct rend_op *leader, const struct rend_op *op)
 	return (op->ask.want & ~(leader->ask.want | REND_WANT_NO_WIN | REND_WANT_ANY_CAS)) == 0;
 }
 
+/* Where the tier chooses versions a token is a number of the connection that brought it: another one may have brought the same, of another lease. */
 static bool
-fits(
-    const struct join_seat *leader, const struct rend_node *to, const struct rend_op *op, uint64_t word, uint64_t token)
+same_terms(const struct join_terms *a, const struct join_terms *b)
+{
+	return (a->word == b->word && a->token == b->token && a->link == b->link) || !JOIN_LOOKS_AT_THE_WORD;
+}
+
+static bool
+fits(const struct join_seat *leader, const struct rend_node *to, const struct rend_op *op,
+    const struct join_terms *terms)
 {
 	const struct rend_op *its = leader->op;
 
-	return leader->to == to && ((leader->word == word && leader->token == token) || !JOIN_LOOKS_AT_THE_WORD) &&
-	       its->hash == op->hash && its->keylen == op->keylen && memcmp(its->key, op->key, op->keylen) == 0 &&
-	       gives_all(its, op);
+	return leader->to == to && same_terms(&leader->terms, terms) && its->hash == op->hash &&
+	       its->keylen == op->keylen && memcmp(its->key, op->key, op->keylen) == 0 && gives_all(its, op);
 }
 
 static struct join_seat *
-find(struct list *chain, const struct rend_node *to, const struct rend_op *op, uint64_t word, uint64_t token)
+find(struct list *chain, const struct rend_node *to, const struct rend_op *op, const struct join_terms *terms)
 {
 	LIST_EACH (k, chain)
-		if (fits(seat_of(k), to, op, word, token))
+		if (fits(seat_of(k), to, op, terms))
 			return seat_of(k);
 	return NULL;
 }
 
 bool
-join_submit(struct join *j, struct join_seat *seat, const struct rend_node *to, struct rend_op *op, uint64_t word,
-    uint64_t token)
+join_submit(
+    struct join *j, struct join_seat *seat, const struct rend_node *to, struct rend_op *op, struct join_terms terms)
 {
 	struct list *chain = chain_of(j, op);
-	struct join_seat *leader = find(chain, to, op, word, token);
+	struct join_seat *leader = find(chain, to, op, &terms);
 
-	*seat = (struct join_seat){ .op = op, .to = to, .word = word, .token = token };
+	*seat = (struct join_seat){ .op = op, .to = to, .terms = terms };
 	if (leader != NULL) {
 		if (op_wait(to, op))
 			return true;

@@ -21,6 +21,11 @@ struct join;
 struct join *join_new(void);
 void join_free(struct join **jp);
 
+/* Those alone share an answer of whom all of it is the same: the guard's word, as a reader saw it, and the lease that it has; 0 where there is none. */
+struct join_terms {
+	uint64_t word, token, link;
+};
+
 /* A read's place in it; all-zero: none. */
 struct join_seat {
 	enum join_part {
@@ -33,15 +38,12 @@ struct join_seat {
 	struct list followers;
 	struct rend_op *op;
 	const struct rend_node *to;
-	uint64_t word, token;
+	struct join_terms terms;
 };
 
-/*
- * As rend_submit(), or instead of it.  The seat stays where it is until the op's done is called.  word: the guard's, as a reader saw it; token: of
- * the lease that it has; 0 where there is none.
- */
-bool join_submit(struct join *j, struct join_seat *seat, const struct rend_node *to, struct rend_op *op, uint64_t word,
-    uint64_t token);
+/* As rend_submit(), or instead of it.  The seat stays where it is until the op's done is called. */
+bool join_submit(
+    struct join *j, struct join_seat *seat, const struct rend_node *to, struct rend_op *op, struct join_terms terms);
 
 /* First thing in the op's done. */
 void join_done(struct join_seat *seat);

@@ -5,6 +5,7 @@
 #include <sysexits.h>
 
 #include "engine/bypass.h"
+#include "engine/repair.h"
 
 /* Is this a policy that keeps copies, and is asked itself? */
 static bool
@@ -13,23 +14,34 @@ is_pair(const struct rend_node *p)
 	return p->reached && p->tier_count > 1 && p->bypassed == 0 && node_copies(p);
 }
 
+/* Calls found() for each node that n names in an option, until it says true. */
+static bool
+any_named(const struct rend_node *n, bool (*found)(const void *arg, const struct rend_node *named), const void *arg)
+{
+	const struct rend_option *o = plugin_options(n->plugin);
+	const struct rend_node *named;
+
+	for (; o != NULL && o->name != NULL; o++) {
+		if (o->type != REND_HANDLER && o->type != REND_NODE)
+			continue;
+		memcpy(&named, (const char *)n->conf + o->at, sizeof(void *));
+		if (named != NULL && found(arg, named))
+			return true;
+	}
+	return false;
+}
+
+static bool
+is_same(const void *a, const struct rend_node *b)
+{
+	return a == b;
+}
+
 /* Does p name n in an option, and ask it? */
 static bool
 asks(const struct rend_node *p, const struct rend_node *n)
 {
-	const struct rend_option *o = plugin_options(p->plugin);
-	const struct rend_node *named;
-
-	if (!p->reached || bypass_of(p) == n)
-		return false;
-	for (; o != NULL && o->name != NULL; o++) {
-		if (o->type != REND_HANDLER && o->type != REND_NODE)
-			continue;
-		memcpy(&named, (const char *)p->conf + o->at, sizeof(void *));
-		if (named == n)
-			return true;
-	}
-	return false;
+	return p->reached && bypass_of(p) != n && any_named(p, is_same, n);
 }
 
 bool
@@ -41,14 +53,29 @@ pairs_asks(const struct generation *g, const struct rend_node *n)
 	return false;
 }
 
-/* The policy over this L1 that keeps copies there, or NULL.  All of a generation that do have the same L2. */
-static const struct rend_node *
-pair_of(const struct generation *g, const struct rend_node *l1)
+/* By a policy that is asked itself, or by a handler above it that is. */
+static bool
+is_asked(const struct generation *g, const struct rend_node *n)
 {
-	for (size_t i = 0; i < g->count; i++)
-		if (is_pair(g->nodes[i]) && g->nodes[i]->tiers[0] == l1)
-			return g->nodes[i];
-	return NULL;
+	for (size_t i = 0; i < g->count; i++) {
+		const struct rend_node *p = g->nodes[i];
+
+		if (plugin_is_handler(p->plugin) ? any_named(p, is_same, n) && is_asked(g, p) : asks(p, n))
+			return true;
+	}
+	return false;
+}
+
+static bool
+reaches(const void *g, const struct rend_node *n)
+{
+	return is_asked(g, n) || any_named(n, reaches, g);
+}
+
+bool
+pairs_reaches(const struct generation *g, const struct rend_node *n)
+{
+	return reaches(g, n);
 }
 
 static const struct rend_node *
@@ -56,6 +83,28 @@ node_with_id(const struct generation *g, uint64_t id)
 {
 	for (size_t i = 0; i < g->count && id != 0; i++)
 		if (g->nodes[i]->id == id)
+			return g->nodes[i];
+	return NULL;
+}
+
+static bool
+lasts(const void *before, const struct rend_node *n)
+{
+	return !(node_can(n) & REND_FORGETS) || node_with_id(before, n->id) != NULL || any_named(n, lasts, before);
+}
+
+bool
+pairs_begins_empty(const struct generation *before, const struct rend_node *n)
+{
+	return !lasts(before, n);
+}
+
+/* The policy over this L1 that keeps copies there, or NULL.  All of a generation that do have the same L2. */
+static const struct rend_node *
+pair_of(const struct generation *g, const struct rend_node *l1)
+{
+	for (size_t i = 0; i < g->count; i++)
+		if (is_pair(g->nodes[i]) && g->nodes[i]->tiers[0] == l1)
 			return g->nodes[i];
 	return NULL;
 }
@@ -89,19 +138,27 @@ is_trusted(const struct generation *g, const struct rend_node *l2)
 	return true;
 }
 
+/* Of an earlier generation's pair, or of its own, it is not. */
+static bool
+is_new_l1(const struct rend_node *l1)
+{
+	return l1->copies_of == 0 && !l1->alone;
+}
+
 /* Whom of a pair has to be emptied first, in *n; NULL: neither. */
 static int
 find_left_behind(const struct generation *g, const struct rend_node *l1, const struct rend_node *l2,
-    const struct rend_node **n, struct rend_error *err)
+    const struct rend_node **n, bool *is_new, struct rend_error *err)
 {
 	bool of_another = l1->copies_of != 0 && l1->copies_of != l2->id;
 
 	*n = NULL;
+	*is_new = is_new_l1(l1) && node_repair(l1) == NULL;
 	if (of_another && l1->paired)
 		return error_set(err, EX_CONFIG,
 		    "%s holds copies of another l2, and is asked meanwhile: to put %s under it needs a restart",
 		    l1->name, l2->name);
-	if (l1->outdated || (of_another && !l1->alone))
+	if (*is_new || l1->outdated || (of_another && !l1->alone))
 		*n = l1;
 	else if (l1->alone && !is_trusted(g, l2))
 		*n = l2;
@@ -109,20 +166,35 @@ find_left_behind(const struct generation *g, const struct rend_node *l1, const s
 }
 
 int
-pairs_each_left_behind(const struct generation *g,
-    int (*empty)(void *arg, const struct rend_node *n, struct rend_error *err), void *arg, struct rend_error *err)
+pairs_each_left_behind(const struct generation *g, pairs_empty_f *empty, void *arg, struct rend_error *err)
 {
 	for (size_t i = 0; i < g->count; i++) {
 		const struct rend_node *pair = pair_of(g, g->nodes[i]), *n;
+		bool is_new;
 
 		if (pair == NULL)
 			continue;
-		if (find_left_behind(g, pair->tiers[0], pair->tiers[1], &n, err) != 0)
+		if (find_left_behind(g, pair->tiers[0], pair->tiers[1], &n, &is_new, err) != 0)
 			return -1;
-		if (n != NULL && empty(arg, n, err) != 0)
+		if (n != NULL && empty(arg, n, is_new, err) != 0)
 			return -1;
 	}
 	return 0;
+}
+
+void
+pairs_doubt_new(const struct generation *g, void (*told)(void *arg, const struct rend_node *n), void *arg)
+{
+	for (size_t i = 0; i < g->count; i++) {
+		const struct rend_node *l1 = g->nodes[i];
+		struct repair *repair = node_repair(l1);
+
+		/* One that nobody else asks is in doubt from its beginning. */
+		if (pair_of(g, l1) == NULL || !is_new_l1(l1) || repair == NULL || (node_can(l1) & REND_CAN_EXCLUDE))
+			continue;
+		repair_lost_all(repair);
+		told(arg, l1);
+	}
 }
 
 const struct rend_node *

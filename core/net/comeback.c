@@ -161,7 +161,7 @@ tell(const struct emptying *e, const struct rend_node *n, const char *what)
 static int
 empty_unused(const struct emptying *e, const struct rend_node *n, struct rend_error *err)
 {
-	if (e->before != NULL && pairs_asks(e->before, n))
+	if (e->before != NULL && pairs_reaches(e->before, n))
 		return error_set(err, EX_CONFIG,
 		    "%s may hold old values, so it has to be flushed, and clients are using it: read first a rend.conf "
 		    "that does not ask it, or restart",
@@ -245,12 +245,32 @@ comeback_undo(const struct generation *g, const struct generation *before, const
 /* ---- what an earlier generation left behind ---- */
 
 static int
-empty(void *arg, const struct rend_node *n, struct rend_error *err)
+empty(void *arg, const struct rend_node *n, bool is_new, struct rend_error *err)
 {
-	if (empty_unused(arg, n, err) != 0)
+	const struct emptying *e = arg;
+
+	if (is_new && pairs_begins_empty(e->before, n))
+		return 0;
+	if (empty_unused(e, n, err) != 0)
 		return -1;
-	tell(arg, n, "not asked with the other tier: it was flushed before it is asked again");
+	tell(e, n,
+	    is_new ? "another block before, and may hold old values: it was flushed"
+		   : "not asked with the other tier: it was flushed before it is asked again");
 	return 0;
+}
+
+static void
+doubted(void *arg, const struct rend_node *n)
+{
+	tell(arg, n, "another block before, and may hold old values: none is believed until it has been flushed");
+}
+
+void
+comeback_doubt_new(const struct generation *g, struct strbuf *said)
+{
+	struct emptying e = { .said = said };
+
+	pairs_doubt_new(g, doubted, &e);
 }
 
 int

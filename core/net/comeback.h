@@ -37,4 +37,7 @@ void comeback_undo(const struct generation *g, const struct generation *before, 
 int comeback_left_behind(
     struct generation *g, const struct generation *before, struct loop *l, struct strbuf *said, struct rend_error *err);
 
+/* What may be old in an L1 that is new in a reload and lies in another process is not believed.  Nothing of an earlier generation is under way. */
+void comeback_doubt_new(const struct generation *g, struct strbuf *said);
+
 #endif

@@ -65,6 +65,7 @@ begin(struct eras *es, struct news *n, struct rend_error *err)
 		free(policies);
 		return -1;
 	}
+	comeback_doubt_new(g, es->said);
 	generation_commit(g);
 	g->older = before;
 	pairs_note(g);

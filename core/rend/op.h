@@ -52,8 +52,9 @@ enum {
 	/* Of a get, beside REND_WANT_CAS: only because the protocol has a place for it.  A policy that would have to ask further for the version
 	 * may give one that no item has: a cas with it is refused.  Handlers need not know it. */
 	REND_WANT_ANY_CAS = 1 << 6,
-	/* Of a get: who asks would take MISS for a word that nothing of the key is on its way into this handler.  One in which an item is visible
-	 * only some time after its write began answers OK meanwhile, with an empty value and REND_SENT.  Others need not know it. */
+	/* Of a get: who asks would take MISS for a word that nothing of the key is, or is on its way, in this handler.  One in which an item is visible
+	 * only some time after its write began, or that keeps what it cannot give, answers OK then, with an empty value and REND_SENT.  Others need
+	 * not know it. */
 	REND_WANT_UNDER_WAY = 1 << 7,
 };
 

@@ -269,7 +269,7 @@ struct rend_handler {
  * History
  *	1.0	the first that is promised
  *	1.1	rend_hash().  rend_counter_read(), rend_counter_step() and rend_counter_print().  rend_op_child_key(), rend_node_can(), rend_node_up(): a handler over another one that asks for other keys; promises() may
- *		say all that `can` may
+ *		say all that `can` may.  REND_WANT_UNDER_WAY, for handlers in which a write takes several steps
  */
 #define REND_ABI_MAGIC 0x72656e64U
 #define REND_ABI_MAJOR 1

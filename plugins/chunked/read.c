@@ -29,8 +29,8 @@ answer(struct task *t)
 }
 
 /*
- * There is no value, but a meta: who writes there may be about to finish.  A policy that has found a newer value elsewhere must hear of that, or this
- * one would come behind it.
+ * There is no value here, but a meta: who writes it may be about to finish, or what is too much for us is a value to another process.  A policy that
+ * has found a newer one elsewhere must hear of that, or this one would come behind it.
  */
 static void
 not_whole(struct task *t)
@@ -96,7 +96,7 @@ found(struct task *t, struct rend_op *kid)
 	else if (meta_empty(t) || (kid->item.have & REND_WANT_VALUE) == 0)
 		answer(t);
 	else if (!meta_usable(t) || t->was.length > rend_item_size_max())
-		task_end(t, REND_MISS); /* somebody else's, or not what it claims, or more than may be read */
+		not_whole(t); /* somebody else's, or not what it claims, or more than may be read here */
 	else if (t->op->ask.want & REND_WANT_VALUE)
 		pieces_run(t, PIECES_READ, t->was.pieces, whole);
 	else if (t->op->ask.mode & REND_ALSO_TOUCH)

@@ -12,6 +12,8 @@
  *
  * Who has begun to write pieces and cannot end takes out the meta: what it was of is not whole any more.
  */
+#include <string.h>
+
 #include "task.h"
 
 /* ---- the end ---- */
@@ -173,6 +175,19 @@ claim_answered(struct task *t, struct rend_op *kid)
 	}
 }
 
+/*
+ * Of a claim, where metas are told their versions: one that no item has, as the version of a lease is.  The handler's own count might come to that of
+ * another meta, and the last one would be stored over it.
+ */
+static uint64_t
+version_of_its_own(const uint8_t token[LAYOUT_TOKEN])
+{
+	uint64_t n;
+
+	memcpy(&n, token, sizeof n);
+	return 1ULL << 63 | n;
+}
+
 static void
 claim(struct task *t, struct rend_op *kid, task_f *refused)
 {
@@ -190,7 +205,7 @@ claim(struct task *t, struct rend_op *kid, task_f *refused)
 		task_end(t, REND_NO_MEMORY);
 		return;
 	}
-	kid->ask.cas_new = 0;
+	kid->ask.cas_new = t->op->ask.cas_new != 0 ? version_of_its_own(t->is.token) : 0;
 	kid->ask.want = REND_WANT_CAS;
 	kid->guard = t->op->guard;
 	t->resume = refused;

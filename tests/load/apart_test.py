@@ -6,7 +6,7 @@ With REND_TEST_LONG=1 each set-up is asked two million times.
 """
 import contextlib
 
-from check_test import Slow, Trouble, amount, find_faults, find_nothing, sound
+from check_test import Slow, Trouble, amount, enough, find_faults, find_nothing, sound
 from loading import Load, harness
 
 ONLINE, BULK = 0, 1
@@ -138,17 +138,17 @@ class Troubles:
                 trouble.once()
 
 
-def troubled_for(name, enough, seed, options):
+def troubled_for(name, how_long, seed, options):
     """False: on a slow machine there was not time for all that is to happen."""
     policy, hot, promise, number = PROTOCOLS[name]
     with one_step() as l1, one_step() as l2, Slow(l2.path, seed, to=(0.02, 0.01), back=(0.02, 0.01)) as slow:
         with rends(apart(l1.server, "unix:" + slow.path, policy, hot, HASTY), number) as all_rends:
-            with Load("check", all_rends[0], *also(all_rends), *enough, "--may-fail", "--seed", seed, "--promise", promise, *options) as run:
+            with Load("check", all_rends[0], *also(all_rends), *how_long, "--may-fail", "--seed", seed, "--promise", promise, *options) as run:
                 troubles = Troubles(run, all_rends[0], l1, l2)
                 troubles.go_on()
                 assert run.wait() == 0, run.err
-                sound(name + ", in trouble", run, 200)
-                if not all(t.killed > 0 < t.stopped for t in troubles.each) or run.json["check"]["writes_unknown"] == 0:
+                sound(name + ", in trouble", run)
+                if not all(t.killed > 0 < t.stopped for t in troubles.each) or run.json["check"]["writes_unknown"] == 0 or not enough(run, 200):
                     return False
                 repaired = count(all_rends, "online.get.repair.yes") + count(all_rends, "online.get.repair.no")
                 print("     l1 and l2 were killed %s and stopped %s times; repaired before a read: %d" % (
@@ -238,4 +238,4 @@ if not SLOW_REND:
 
 
 if __name__ == "__main__":
-    harness.main(7200 if harness.LONG else 400)
+    harness.main(7200 if harness.LONG else 1200)

@@ -102,10 +102,18 @@ def test_fill():
 
 def test_fill_at_a_rate():
     with harness.Rend() as server:
-        run = load("fill", server, "--seconds", 2, "--rate", 250, "--interval", "200ms", "--size", 100)
+        run = load("fill", server, "--seconds", 1, "--rate", 500, "--size", 100)
         clean(run)
         assert run.json["requests"] + run.json["unsent"] == 500
-        assert len(run.json["server_stats"]) >= 3
+
+
+def test_fill_asks_now_and_then():
+    with harness.Rend() as server, Load("fill", server, "--seconds", 600, "--rate", 500, "--interval", "200ms", "--size", 100) as run:
+        wait_for("stats to be asked for", lambda: int(server.stats()["cmd_set"]) >= 300)
+        run.child.send_signal(signal.SIGINT)
+        assert run.wait() == 130, run.err
+        clean(run)
+        assert len(run.json["server_stats"]) >= 2
 
 
 def test_many_keys_in_one_get():
@@ -171,9 +179,16 @@ def test_sources_idle_and_churn():
                 return {m.group(1) for v in stats.values() for m in [re.match(r"tcp:(127\.0\.0\.\d+):\d+", v)] if m} >= {
                     "127.0.0.1", "127.0.0.2", "127.0.0.3"}
 
-            wait_for("clients from three addresses", from_all)
-            wait_for("all connections", lambda: int(server.stats()["curr_connections"]) >= 42)
-            wait_for("churn", lambda: int(server.stats()["total_connections"]) > 60)
+            asked = []
+
+            def opened():
+                """Connections so far, but for those of this test."""
+                asked.append(1)
+                return int(server.stats()["total_connections"]) - len(asked)
+
+            wait_for("load", lambda: asked.append(1) or busy(server))
+            wait_for("clients from three addresses", lambda: asked.append(1) or from_all())
+            wait_for("churn", lambda: opened() > 42 + 20)
             run.child.send_signal(signal.SIGINT)
             assert run.wait() == 130, run.err
             clean(run)
@@ -264,32 +279,32 @@ def busy(server, least=200):
 
 
 def stopped_for_a_second(*options):
-    """Runs against a memcached that is stopped for a second in the middle."""
+    """Runs against a memcached that is stopped for a second in the middle, and goes on for as many requests as it had before."""
     with harness.Memcached() as server:
-        with Load("run", server, "-w", 10, "--mix", "get", "--keys", 100, *options) as run:
+        with Load("run", server, "-w", 10, "--mix", "get", "--keys", 100, "--seconds", 600, *options) as run:
             wait_for("load", lambda: busy(server))
             server.send_signal(signal.SIGSTOP)
             end = time.monotonic() + 1
             wait_for("a second", lambda: time.monotonic() > end)
             server.send_signal(signal.SIGCONT)
-            assert run.wait() == 0, run.err
+            wait_for("load", lambda: busy(server, 2000))
+            run.child.send_signal(signal.SIGINT)
+            assert run.wait() == 130, run.err
             clean(run)
             return run
 
 
 def test_open_loop_tells_all_that_had_to_wait():
     """1,000 requests a second, and none could be answered for a second: some 900 waited for more than 0.1 s."""
-    run = stopped_for_a_second("--rate", 1000, "--seconds", 4)
+    run = stopped_for_a_second("--rate", 1000)
     slow = slower(run, 100_000_000)
     print(f"     open loop: {slow} of {run.json['requests']} took longer than 100 ms")
     assert slow >= 700, slow
-    assert run.json["requests"] + run.json["unsent"] == 4000
-    assert run.json["latency"]["p90_us"] > 100_000
 
 
 def test_closed_loop_does_not():
     """It asks nothing while it waits: about as many as there are connections."""
-    run = stopped_for_a_second("--seconds", 4)
+    run = stopped_for_a_second()
     slow = slower(run, 500_000_000)
     print(f"     closed loop: {slow} of {run.json['requests']} took longer than 500 ms")
     assert 1 <= slow <= 40, slow
@@ -381,6 +396,19 @@ def test_signals_print_what_there_is():
             clean(run)
             assert run.json["ended_by"] == "signal" and run.json["requests"] > 0
             assert "ended by a signal" in run.out and "p99.9" in run.out
+
+
+def test_a_signal_waits_for_what_is_under_way():
+    with harness.Memcached() as server, Load("run", server, "--seconds", 60, "--preload", "--keys", 100) as run:
+        wait_for("load", lambda: busy(server))
+        server.send_signal(signal.SIGSTOP)
+        run.child.send_signal(signal.SIGINT)
+        end = time.monotonic() + 1
+        wait_for("a second", lambda: time.monotonic() > end)
+        assert run.child.poll() is None
+        server.send_signal(signal.SIGCONT)
+        assert run.wait() == 130, run.err
+        clean(run)
 
 
 def test_a_second_signal_ends_it_at_once():

@@ -71,6 +71,20 @@ def test_times_to_live():
         sound("TTLs over a disk", run, 2000)
 
 
+def sockets_of(pid):
+    """None, too, of one that has ended."""
+    found = []
+    try:
+        for fd in os.listdir(f"/proc/{pid}/fd"):
+            try:
+                found.append(os.readlink(f"/proc/{pid}/fd/{fd}"))
+            except FileNotFoundError:
+                continue
+    except FileNotFoundError:
+        pass
+    return [name for name in found if name.startswith("socket:")]
+
+
 def test_life_after_life():
     """Each life is judged by itself: what an earlier run left is taken for what was there at first."""
     path = folder()
@@ -80,6 +94,7 @@ def test_life_after_life():
                 goal = 500 if SLOW_REND else 3000
                 wait_for("load", lambda: run.child.poll() is not None or int(rend.stats()["cmd_get"]) > goal)
                 rend.kill()
+                wait_for("the load to see it", lambda: not sockets_of(run.child.pid))
                 run.child.terminate()
                 run.wait()
                 assert run.json["connections"]["closed"] > 0, run.err
@@ -87,4 +102,4 @@ def test_life_after_life():
 
 
 if __name__ == "__main__":
-    harness.main(3600 if harness.LONG else 400)
+    harness.main(3600 if harness.LONG else 1200)

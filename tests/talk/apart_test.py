@@ -313,6 +313,56 @@ def test_a_copy_that_is_only_being_written_is_not_nothing():
                 third.ask(b"get k\r\n", hit(b"k", b"new"))
 
 
+def test_a_claim_has_a_version_that_no_copy_has():
+    """Else the meta of an older value, whose claim is gone, could take the place of a newer one's."""
+    with ScriptedBackend(sets_cas=True) as l1, ScriptedBackend() as l2, Rend(pieces_apart(l1.server, l2.server), workers=2) as rend:
+        with rend.client(ONLINE) as filler, rend.client(ONLINE) as other:
+            hot = Gates(l1)
+            l2.values["k"] = (b"old", 0, 5)
+            claim = hot.hold("ms", "k-meta")
+            filler.say(b"get k\r\n")
+            there(claim)
+            with l2.lock:  # what is stored next has the version that l1 would have given the claim
+                l2.cas = l1.cas - 1
+            stored(other, b"k", b"new")
+            other.ask(b"get k\r\n", hit(b"k", b"new"))
+            claim["go"].set()
+            filler.hear(hit(b"k", b"old"))
+            other.ask(b"get k\r\n", hit(b"k", b"new"))
+
+
+def test_a_read_joins_none_whose_lease_came_before_l1_began_anew():
+    """Both have the same number: l1 has counted from the beginning again, and what l2 said to the first was true before a write."""
+    for policy in ("", PROTOCOLS["aside"][0]):
+        with ScriptedBackend() as l1, ScriptedBackend() as l2, Rend(apart(l1.server, l2.server, policy), workers=2) as rend:
+            # They take turns on the two workers.
+            first, writer, second, another, beside = (rend.client(ONLINE) for _ in range(5))
+            with first, writer, second, another, beside:
+                hot, gates = Gates(l1), Gates(l2)
+                l2.values["k"] = (b"old", 0, 5)
+                stored(writer, b"other", b"x")  # its connections are there
+                before = l1.cas
+                rule = gates.hold("mg", "k")
+                first.say(b"get k\r\n")
+                there(rule)
+                with l1.lock:
+                    l1.values.clear()
+                    l1.sent.clear()
+                    l1.cas = before
+                l1.cut()
+                wait_for("both workers to have it again", lambda: l1.connected >= 4 and node(rend, "hot.links_up") == 2)
+                stored(writer, b"k", b"new")
+                with l1.lock:
+                    l1.cas = before
+                second.say(b"get k\r\n")
+                wait_for("the second to ask l1", lambda: hot.count("mg", "k") >= 2)
+                for _ in range(20):  # its worker comes to that
+                    beside.ask(b"mn\r\n", b"MN\r\n")
+                rule["go"].set()
+                second.hear(hit(b"k", b"new"))
+                first.hear(hit(b"k", b"old"))
+
+
 def test_what_l1_has_no_room_for():
     """It refuses the copy, and the read is answered all the same, each time."""
     for policy, hot in PROTOCOLS.values():

@@ -48,4 +48,4 @@ def test_each_fault_is_found():
 
 
 if __name__ == "__main__":
-    harness.main(400)
+    harness.main(1200)

@@ -44,6 +44,29 @@ def test_a_queue_that_is_full():
             c.ask(b"get k%d\r\n" % key, b"VALUE k%d 0 40000\r\n" % key + large + b"\r\nEND\r\n")
 
 
+def test_reads_that_are_not_answered():
+    """As many as there are readers wait in vain, and all reads behind them; nobody else does."""
+    path, body = folder(), b"v" * 3000
+    settled = conf(path).replace('wal = "sync"', 'wal = "off"; cache = "1MiB"').replace('timeout = "20s"', 'timeout = "2s"').replace('"16MiB"', '"64MiB"')
+    keys = range(1000)
+    with Hanging(settled) as rend, rend.client() as c:
+        for key in keys:
+            c.ask(b"set k%d 0 0 %d\r\n%s\r\n" % (key, len(body), body), b"STORED\r\n")
+    with Hanging(settled) as rend, rend.client() as c, rend.client() as other:
+        right = b"".join(b"VALUE k%d 0 %d\r\n%s\r\nEND\r\n" % (key, len(body), body) for key in (7, 300, 600, 900))
+        ask = b"".join(b"get k%d\r\n" % key for key in (7, 300, 600, 900))
+        rend.hang()
+        c.say(ask)
+        harness.wait_for("them to wait", lambda: int(rend.stats("nodes")["disk.in_flight"]) == 4)
+        # A set needs no file with wal = off, and no reader.
+        other.ask(b"set new 0 0 1\r\nx\r\nmn\r\n", b"STORED\r\nMN\r\n")
+        c.hear(b"SERVER_ERROR backend timeout\r\n" * 4)
+        rend.go_on()
+        harness.wait_for("the disk to answer", lambda: c.say(b"get k7\r\n").line().startswith(b"VALUE") and c.line() and c.line() == b"END")
+        c.ask(ask, right)
+        other.ask(b"get new\r\n", b"VALUE new 0 1\r\nx\r\nEND\r\n")
+
+
 def test_it_ends_all_the_same():
     """And what was answered is there when the log is read."""
     path = folder()

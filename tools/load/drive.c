@@ -388,7 +388,7 @@ drive_run(struct drive *d, const struct stage *stage)
 	}
 	for (uint32_t i = 0; i < d->count; i++)
 		if (d->wires[i].count > 0)
-			fleet_abandon(d, &d->wires[i], d->end == DRIVE_BY_SIGNAL ? NULL : FLEET_LATE, now);
+			fleet_abandon(d, &d->wires[i], drive_hurried() ? NULL : FLEET_LATE, now);
 	progress_clear();
 }
 

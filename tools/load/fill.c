@@ -9,6 +9,8 @@
 #include "workload.h"
 
 #define ROWS 1024
+/* ns: longer than that a look may not keep the load waiting, while it goes on. */
+#define LOOK_AT_MOST UINT64_C(1000000000)
 
 /* What the server's stats say at a time. */
 struct row {
@@ -55,23 +57,19 @@ take_stat(void *arg, const char *name, const char *value)
 			*wanted[i].to = n;
 }
 
+/* It blocks, for so many ns at the most. */
 static struct row
-look(struct fill *f, uint64_t at)
+look(struct fill *f, uint64_t at, uint64_t patience)
 {
 	struct row row = { .at = at };
 
-	/* It blocks: longer than that it may not keep the load waiting. */
-	row.there = inquiry_stats(&f->target, f->work.settings->proto, 1000000000, "", take_stat, &row) == 0;
+	row.there = inquiry_stats(&f->target, f->work.settings->proto, patience, "", take_stat, &row) == 0;
 	return row;
 }
 
 static void
-tick(struct plan *plan, uint64_t since)
+add_row(struct fill *f, uint64_t since, uint64_t patience)
 {
-	struct fill *f = (struct fill *)plan;
-
-	if (++f->skipped < f->every)
-		return;
 	f->skipped = 0;
 	if (f->count == ROWS) {
 		for (uint32_t i = 0; i < ROWS / 2; i++)
@@ -79,7 +77,16 @@ tick(struct plan *plan, uint64_t since)
 		f->count = ROWS / 2;
 		f->every *= 2;
 	}
-	f->rows[f->count++] = look(f, since);
+	f->rows[f->count++] = look(f, since, patience);
+}
+
+static void
+tick(struct plan *plan, uint64_t since)
+{
+	struct fill *f = (struct fill *)plan;
+
+	if (++f->skipped >= f->every)
+		add_row(f, since, LOOK_AT_MOST);
 }
 
 /* How much a counter grew; one that is smaller than before began again. */
@@ -150,8 +157,7 @@ over(struct plan *plan, uint64_t since)
 {
 	struct fill *f = (struct fill *)plan;
 
-	f->skipped = f->every;
-	tick(plan, since);
+	add_row(f, since, f->work.settings->timeout);
 }
 
 static void
@@ -178,7 +184,7 @@ fill_plan(const struct settings *s, const struct target *t, const char **why)
 	f->target = *t;
 	f->every = 1;
 	workload_init(&f->work, s, 1);
-	f->begin = look(f, 0);
+	f->begin = look(f, 0, s->timeout);
 	return &f->plan;
 }
 

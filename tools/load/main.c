@@ -234,6 +234,8 @@ main(int argc, char **argv)
 	if (claims_check(&settings) != 0)
 		return EX_USAGE;
 	signal(SIGPIPE, SIG_IGN);
+	sigaddset(&interrupt.sa_mask, SIGINT);
+	sigaddset(&interrupt.sa_mask, SIGTERM);
 	sigaction(SIGINT, &interrupt, NULL);
 	sigaction(SIGTERM, &interrupt, NULL);
 	status = try_json(&settings);

@@ -61,12 +61,12 @@ asked(struct rend_node *l1, struct rend_node *l2, bool trust, int bypassed)
 }
 
 static int
-note_emptied(void *arg, const struct rend_node *n, struct rend_error *err)
+note_emptied(void *arg, const struct rend_node *n, bool is_new, struct rend_error *err)
 {
 	char *said = arg;
 
 	(void)err;
-	strcat(strcat(said, n->name), " ");
+	strcat(strcat(strcat(said, is_new ? "new " : ""), n->name), " ");
 	return 0;
 }
 
@@ -126,7 +126,7 @@ static void
 test_nothing_is_left_behind_by_the_same(void **state)
 {
 	(void)state;
-	is_asked(mem, disk, false, 0, "");
+	is_asked(mem, disk, false, 0, "new mem ");
 	is_asked(mem, disk, false, 0, "");
 }
 
@@ -134,7 +134,7 @@ static void
 test_an_l2_is_when_only_its_l1_is_asked(void **state)
 {
 	(void)state;
-	is_asked(mem, disk, false, 0, "");
+	is_asked(mem, disk, false, 0, "new mem ");
 	is_asked(mem, NULL, false, 0, "");
 	is_asked(other, NULL, false, 0, "");
 	is_asked(mem, disk, false, 0, "disk ");
@@ -145,7 +145,7 @@ static void
 test_a_trusted_l2_is_not(void **state)
 {
 	(void)state;
-	is_asked(mem, disk, false, 0, "");
+	is_asked(mem, disk, false, 0, "new mem ");
 	is_asked(mem, NULL, false, 0, "");
 	is_asked(mem, disk, true, 0, "");
 }
@@ -154,7 +154,7 @@ static void
 test_an_l1_is_when_only_its_l2_is_asked(void **state)
 {
 	(void)state;
-	is_asked(mem, disk, false, 0, "");
+	is_asked(mem, disk, false, 0, "new mem ");
 	is_asked(disk, NULL, false, 0, "");
 	is_asked(other, NULL, false, 0, "");
 	is_asked(mem, disk, true, 0, "mem ");
@@ -165,7 +165,7 @@ static void
 test_a_bypassed_tier_is_left_behind(void **state)
 {
 	(void)state;
-	is_asked(mem, disk, false, 0, "");
+	is_asked(mem, disk, false, 0, "new mem ");
 	is_asked(mem, disk, false, 2, "");
 	is_asked(mem, disk, false, 0, "disk ");
 	is_asked(mem, disk, false, 1, "");
@@ -176,7 +176,7 @@ static void
 test_neither_is_when_neither_is_asked(void **state)
 {
 	(void)state;
-	is_asked(mem, disk, false, 0, "");
+	is_asked(mem, disk, false, 0, "new mem ");
 	is_asked(other, NULL, false, 0, "");
 	is_asked(mem, disk, false, 0, "");
 }
@@ -189,7 +189,7 @@ test_an_l1_gets_no_other_l2_while_it_is_asked(void **state)
 	char said[64] = "";
 
 	(void)state;
-	is_asked(mem, disk, false, 0, "");
+	is_asked(mem, disk, false, 0, "new mem ");
 	g = asked(mem, other, false, 0);
 	assert_int_equal(pairs_each_left_behind(g, note_emptied, said, &err), -1);
 	assert_non_null(strstr(err.text, "needs a restart"));

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <poll.h>
 #include <unistd.h>
 
 static void on_event(evutil_socket_t fd, short what, void *arg);
@@ -48,17 +49,28 @@ try_from(struct dial *d, size_t route)
 	d->done(d->arg, -1, error);
 }
 
+/*
+ * What became of it: 0, or an errno.  Where we are late ourselves its time may be over, and it be there all the same: of the two,
+ * libevent tells the first only.
+ */
+static int
+outcome(int fd, short what)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	socklen_t len = sizeof(int);
+	int e = 0;
+
+	if ((what & EV_TIMEOUT) && poll(&p, 1, 0) <= 0)
+		return ETIMEDOUT;
+	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &e, &len) == 0 ? e : errno;
+}
+
 static void
 on_event(evutil_socket_t fd, short what, void *arg)
 {
 	struct dial *d = arg;
-	socklen_t len = sizeof(int);
-	int e = 0, mine = d->fd;
+	int e = outcome(fd, what), mine = d->fd;
 
-	if (what & EV_TIMEOUT)
-		e = ETIMEDOUT;
-	else if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &e, &len) != 0)
-		e = errno;
 	if (e == 0) {
 		event_free(d->event);
 		d->event = NULL;

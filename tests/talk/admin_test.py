@@ -91,7 +91,7 @@ def test_one_that_is_open_answers_to_any_name():
     with Watched(admin='admin = { address = "0.0.0.0"; port = 0; };') as rend:
         wait_for("the port", lambda: rend.said("admin port at 0.0.0.0:"))
         assert status_of(rend.raw(get("/livez", "rend1.example:9211"))) == 200
-        assert rend.said(r"admin: 0\.0\.0\.0 is open to other machines, and whoever reaches it may see what is asked of rend")
+        wait_for("the log to say so", lambda: rend.said(r"admin: 0\.0\.0\.0 is open to other machines, and whoever reaches it may see what is asked of rend"))
 
 
 def test_the_older_protocol():
@@ -258,7 +258,7 @@ def test_a_client_that_dribbles_is_cut():
                 except OSError:
                     return True
 
-            wait_for("its end", over, 3 * CONN_S)
+            wait_for("its end", over)
             assert time.monotonic() - begun >= CONN_S - 1
         assert rend.scrape().get("rend_admin_connections_cut_total") == 1
 
@@ -268,6 +268,7 @@ def test_a_client_that_does_not_listen_but_talks():
         assert len(rend.scrape().text) > 150000
         before = rend.rss_kb()
         socks = []
+        begun = time.monotonic()
         for _ in range(20):
             s = socket.socket()
             s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -284,12 +285,14 @@ def test_a_client_that_does_not_listen_but_talks():
             for s in ready:
                 said += s.send(b"x" * 65536)
             assert said < 20 * 16 * 1024 * 1024, "rend reads on and on"
-        assert rend.scrape().get("rend_admin_connections") == 21
+        held = rend.scrape().get("rend_admin_connections")
+        # None of them may be cut before its time.
+        assert held == 21 or time.monotonic() - begun >= CONN_S, held
         works(rend)
         if not harness.sanitized():
             # An answer each, and twice that for what libevent makes of it.
             assert rend.rss_kb() - before < 20 * 2048, (before, rend.rss_kb(), said)
-        wait_for("all of them to be cut", lambda: rend.scrape().get("rend_admin_connections") <= 1, 3 * CONN_S)
+        wait_for("all of them to be cut", lambda: rend.scrape().get("rend_admin_connections") <= 1)
         for s in socks:
             s.close()
 

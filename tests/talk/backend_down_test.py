@@ -6,7 +6,7 @@ import threading
 import time
 
 import harness
-from backends import DOWN, SLOW, SOON, TIMEOUT, Bystander, beside, number, said, served, stop
+from backends import DOWN, QUICK, SLOW, SOON, TIMEOUT, Bystander, beside, number, said, served, stop
 from harness import Memcached, Rend, behind, wait_for
 from scripted_backend import SILENCE, ScriptedBackend
 
@@ -23,7 +23,7 @@ def test_a_backend_absent_at_start_is_down_at_once_and_served_when_it_comes():
             m.__enter__()
             wait_for("the backend to be used", lambda: served(c))
             c.ask(b"get back\r\n", b"VALUE back 0 1\r\nx\r\nEND\r\n")
-            assert rend.said("is down"), rend.tail()
+            wait_for("the log to say so", lambda: rend.said("is down"))
             wait_for("the log to say so", lambda: rend.said("backend unix:.* is up"))
     finally:
         m.__exit__()
@@ -46,8 +46,8 @@ def test_a_backend_that_is_killed_and_comes_back():
             assert heard[-1] == b"END\r\n", heard[-1]
         wait_for("the backend to be used", lambda: served(c))
         assert number(rend, "downs") == 3
-        wait_for("a line for each change", lambda: len([x for x in rend.lines if " is up" in x]) == 4)
-        assert len([x for x in rend.lines if " is down" in x]) == 3, rend.tail()
+        wait_for("a line for each change", lambda: len([x for x in list(rend.lines) if " is up" in x]) == 4)
+        assert len([x for x in list(rend.lines) if " is down" in x]) == 3, rend.tail()
 
 
 def test_a_backend_that_takes_no_connections_in_time():
@@ -61,7 +61,8 @@ def test_a_backend_that_takes_no_connections_in_time():
         s.connect_ex(full.getsockname())
         fillers.append(s)
     try:
-        with Rend(beside(f"127.0.0.1:{full.getsockname()[1]}"), workers=1) as rend, rend.client() as c, Bystander(rend) as bystander:
+        with Rend(beside(f"127.0.0.1:{full.getsockname()[1]}", QUICK), workers=1) as rend, rend.client() as c, \
+                Bystander(rend) as bystander:
             assert said(c, b"get k\r\n") in (TIMEOUT, DOWN)
             wait_for("it to be taken for down", lambda: said(c, b"get k\r\n") == DOWN)
             bystander.is_served()
@@ -126,7 +127,7 @@ def test_a_backend_that_breaks_again_and_again_is_asked_ever_more_seldom():
         conn.reset()
         return SILENCE
 
-    conf = behind("{}", 'retry_min = "20ms"; retry_max = "1s";')
+    conf = behind("{}", harness.PATIENT + 'retry_min = "20ms"; retry_max = "1s";')
     with ScriptedBackend(breaks) as b, Rend(conf.replace("{}", b.server), workers=1) as rend, rend.client() as c:
         # As long as it is taken for up, requests reach it, and break it.
         wait_for("ten connections", lambda: said(c, b"get k\r\n") and len(times) >= 10)

@@ -9,7 +9,7 @@ from harness import Memcached, Rend, behind, wait_for
 from scripted_backend import SILENCE, ScriptedBackend
 
 NOT_A_NUMBER = b"CLIENT_ERROR cannot increment or decrement non-numeric value\r\n"
-QUICK = 'request_timeout = "5s"; retry_max = "200ms";'
+AGAIN = harness.PATIENT + 'retry_max = "200ms";'
 
 
 class Flash(Memcached):
@@ -55,7 +55,7 @@ class Flash(Memcached):
 
 def test_what_is_on_flash_is_changed_with_its_flags_and_time():
     body = bytes(range(256)) * 3
-    with Flash() as m, Rend(behind(m.server, QUICK), workers=1) as rend, rend.client() as c:
+    with Flash() as m, Rend(behind(m.server, AGAIN), workers=1) as rend, rend.client() as c:
         c.ask(b"set a 7 100 768\r\n%s\r\n" % body, b"STORED\r\n")
         c.ask(b"set p 4294967295 0 768\r\n%s\r\n" % body, b"STORED\r\n")
         c.ask(b"set n 3 100 2\r\n10\r\n", b"STORED\r\n")
@@ -83,7 +83,7 @@ def test_what_is_on_flash_is_changed_with_its_flags_and_time():
 
 
 def test_what_is_truly_refused_stays_refused():
-    with Flash() as m, Rend(behind(m.server, QUICK), workers=1) as rend, rend.client() as c:
+    with Flash() as m, Rend(behind(m.server, AGAIN), workers=1) as rend, rend.client() as c:
         c.ask(b"append none 0 0 1\r\nx\r\n", b"NOT_STORED\r\n")
         c.ask(b"prepend none 0 0 1\r\nx\r\n", b"NOT_STORED\r\n")
         c.ask(b"incr none 1\r\ndecr none 1\r\n", b"NOT_FOUND\r\nNOT_FOUND\r\n")
@@ -105,7 +105,7 @@ def test_what_is_truly_refused_stays_refused():
 
 
 def test_conditions_on_the_version_hold_on_flash():
-    with Flash() as m, Rend(behind(m.server, QUICK), workers=1) as rend, rend.client() as c:
+    with Flash() as m, Rend(behind(m.server, AGAIN), workers=1) as rend, rend.client() as c:
         c.ask(b"set k 7 0 600\r\n%s\r\nset n 0 0 1\r\n5\r\n" % (b"v" * 600), b"STORED\r\nSTORED\r\n")
         m.moves(b"k", b"n")
         c.ask(b"ms k 1 MA C%d\r\nx\r\n" % (m.item(b"k")[1] + 1000), b"EX\r\n")
@@ -143,7 +143,7 @@ def test_many_clients_count_one_number_on_flash():
         except (AssertionError, OSError) as e:
             faults.append(e)
 
-    with Flash() as m, Rend(behind(m.server, QUICK), workers=2) as rend, rend.client() as c:
+    with Flash() as m, Rend(behind(m.server, AGAIN), workers=2) as rend, rend.client() as c:
         c.ask(b"set n 0 0 1\r\n0\r\n", b"STORED\r\n")
         m.moves(b"n")
         counted, faults = [], []
@@ -160,7 +160,7 @@ def test_many_clients_count_one_number_on_flash():
 
 
 def test_what_grows_too_large_is_refused():
-    with Flash() as m, Rend(behind(m.server, QUICK), fields='item_size_max = "1KiB";', workers=1) as rend, rend.client() as c:
+    with Flash() as m, Rend(behind(m.server, AGAIN), fields='item_size_max = "1KiB";', workers=1) as rend, rend.client() as c:
         c.ask(b"set k 0 0 1000\r\n%s\r\n" % (b"v" * 1000), b"STORED\r\n")
         m.moves(b"k")
         c.ask(b"append k 0 0 25\r\n%s\r\n" % (b"x" * 25), b"NOT_STORED\r\n")
@@ -199,7 +199,7 @@ class OnFlash:
 
 def test_an_item_that_others_change_is_tried_a_few_times():
     script = OnFlash()
-    with ScriptedBackend(script) as b, Rend(behind(b.server, QUICK), workers=1) as rend, rend.client() as c:
+    with ScriptedBackend(script) as b, Rend(behind(b.server, AGAIN), workers=1) as rend, rend.client() as c:
         b._store("flash", b"1", 9)
         script.changes = 2
         c.ask(b"incr flash 1\r\n", b"6\r\n")
@@ -219,7 +219,7 @@ def test_an_item_that_goes_away_meanwhile():
     def gone(conn, request):
         conn.backend.values.pop("flash", None)
 
-    with ScriptedBackend(script) as b, Rend(behind(b.server, QUICK), workers=1) as rend, rend.client() as c:
+    with ScriptedBackend(script) as b, Rend(behind(b.server, AGAIN), workers=1) as rend, rend.client() as c:
         for question, answer in ((b"append flash 0 0 1\r\nx\r\n", b"NOT_STORED\r\n"), (b"incr flash 1\r\n", b"NOT_FOUND\r\n")):
             for when in ("before_read", "before_store"):
                 b._store("flash", b"1", 9)
@@ -237,7 +237,7 @@ def test_connections_that_break_on_the_way():
         conn.reset()
         return SILENCE
 
-    with ScriptedBackend(script) as b, Rend(behind(b.server, QUICK), workers=1) as rend, rend.client() as c:
+    with ScriptedBackend(script) as b, Rend(behind(b.server, AGAIN), workers=1) as rend, rend.client() as c:
         b._store("flash", b"1", 9)
         wait_for("it to be used", lambda: served(c))
         wait_for("it to have lasted", lambda: served(c) and number(rend, "set.OK") > 100)
@@ -259,7 +259,7 @@ def test_a_deadline_on_the_way():
     def hold(conn, request):
         held.wait(harness.PATIENCE)
 
-    with ScriptedBackend(script) as b, Rend(behind(b.server, 'request_timeout = "300ms"; retry_max = "200ms";'), workers=1) as rend:
+    with ScriptedBackend(script) as b, Rend(behind(b.server, 'request_timeout = "2s"; retry_max = "200ms";'), workers=1) as rend:
         with rend.client() as c:
             b._store("flash", b"1", 9)
             wait_for("it to be used", lambda: served(c))
@@ -309,7 +309,7 @@ def test_what_waits_to_be_stored_is_bounded():
 
 
 def test_a_classic_backend_is_taken_at_its_word():
-    with ScriptedBackend(meta=False) as b, Rend(behind(b.server, QUICK), workers=1) as rend, rend.client() as c:
+    with ScriptedBackend(meta=False) as b, Rend(behind(b.server, AGAIN), workers=1) as rend, rend.client() as c:
         c.ask(b"set k 0 0 1\r\nx\r\n", b"STORED\r\n")
         c.ask(b"incr k 1\r\n", NOT_A_NUMBER)
         assert [r.verb for r in b.requests] == ["set", "incr"]

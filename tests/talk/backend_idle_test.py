@@ -18,7 +18,7 @@ def test_a_read_is_asked_again_when_an_old_connection_breaks_and_a_write_is_not(
         conn.reset()
         return SILENCE
 
-    with ScriptedBackend(cut) as b, Rend(behind(b.server, 'request_timeout = "5s";'), workers=1) as rend, rend.client() as c:
+    with ScriptedBackend(cut) as b, Rend(behind(b.server), workers=1) as rend, rend.client() as c:
         for _ in range(3):
             # Only a connection that lasted for a while is one that an idle backend may have closed.
             up = time.monotonic()

@@ -14,7 +14,7 @@ WON, SENT, ONE_WAY = 1, 2, 4  # flags of a get, as lessee.c tells them
 TOKENS = 1 << 63
 
 
-def leasing(server, more='request_timeout = "5s";'):
+def leasing(server, more=harness.PATIENT):
     return f"""
 handlers = {{
     back = {{ plugin = "memcached"; servers = [ "{server}" ]; {more} }};

@@ -3,7 +3,7 @@
 import threading
 
 import harness
-from backends import DOWN, QUICK, Bystander, beside, misbehave_once, number, said, served
+from backends import DOWN, Bystander, beside, misbehave_once, number, said, served
 from harness import Rend, behind, wait_for
 from scripted_backend import SILENCE, ScriptedBackend
 
@@ -52,7 +52,7 @@ def test_a_claimed_length_takes_no_memory():
     def claim(conn, request):
         return b"VA 1000000000 f0 O%s\r\nhello" % request.opaque if request.verb == "mg" and not request.is_probe else None
 
-    with ScriptedBackend(claim) as b, Rend(beside(b.server, QUICK + "links = 16;"), workers=1) as rend:
+    with ScriptedBackend(claim) as b, Rend(beside(b.server, 'request_timeout = "1s"; retry_max = "1s"; links = 16;'), workers=1) as rend:
         with rend.client() as c:
             before = rend.status_kb("VmSize"), rend.rss_kb()
             c.say(b"".join(b"get k%d\r\n" % i for i in range(200)))
@@ -88,8 +88,7 @@ def test_half_an_answer_and_an_end_fail_all_that_was_asked_in_order():
         conn.close()
         return SILENCE
 
-    conf = 'request_timeout = "10s"; retry_max = "1s";'
-    with ScriptedBackend(half) as b, Rend(beside(b.server, conf), workers=1) as rend, rend.client() as c, Bystander(rend):
+    with ScriptedBackend(half) as b, Rend(beside(b.server), workers=1) as rend, rend.client() as c, Bystander(rend):
         assert served(c)
         clients = [rend.client() for _ in range(20)]
         c.say(b"get bad\r\n")

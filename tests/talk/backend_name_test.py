@@ -11,14 +11,14 @@ from scripted_backend import ScriptedBackend
 
 NAMES = os.path.join(os.environ.get("TEST_PLUGINS", ""), "names.so")
 
-QUICK = 'request_timeout = "5s"; connect_timeout = "1s"; retry_max = "200ms";'
+AGAIN = harness.PATIENT + 'retry_max = "200ms";'
 
 
 class Named(Rend):
     """A rend for which backend.test means what was said last."""
 
     def __init__(self, port, means, more=""):
-        super().__init__(beside(f"backend.test:{port}", QUICK + more), workers=1)
+        super().__init__(beside(f"backend.test:{port}", AGAIN + more), workers=1)
         self.file = os.path.join(self.folder, "names")
         self.mean(means)
         # A sanitizer wants to be loaded first, and does with less here.

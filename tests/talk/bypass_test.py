@@ -53,7 +53,7 @@ NOWHERE = "unix:/nonexistent/socket"
 
 def test_l1_serves_alone():
     with State() as state, Watched(tiers(NOWHERE, BYPASS_L2), fields=state.line) as rend:
-        assert rend.said(r"policies\.online: l2 \(back\) is bypassed: mem serves alone"), rend.tail()
+        wait_for("the log to say so", lambda: rend.said(r"policies\.online: l2 \(back\) is bypassed: mem serves alone"))
         with rend.client(0) as online, rend.client(1) as bulk:
             online.ask(b"set k 5 0 3\r\nnew\r\nget k\r\n", b"STORED\r\nVALUE k 5 3\r\nnew\r\nEND\r\n")
             bulk.ask(b"get k\r\nadd k 0 0 1\r\nx\r\nappend k 0 0 1\r\n!\r\n", b"VALUE k 5 3\r\nnew\r\nEND\r\nNOT_STORED\r\nSTORED\r\n")
@@ -109,7 +109,7 @@ def comes_back(conf, start):
             c.say(b"get k\r\n")
             got = c.until(b"END\r\n")
             same(state.notes(), [])
-            return got, rend.said("warn (.*)").group(1)
+            return got, wait_for("the log to say so", lambda: rend.said("warn (.*)")).group(1)
 
 
 def test_l2_comes_back_empty():
@@ -141,7 +141,7 @@ def test_l2_is_waited_for_when_it_comes_back():
         l2.send_signal(signal.SIGSTOP)
         with Rend(tiers(l2.server, BYPASS_L2), fields=state.line):
             pass
-        rend = Rend(tiers(l2.server).replace(harness.PATIENT, 'request_timeout = "300ms";'), fields=state.line)
+        rend = Rend(tiers(l2.server).replace(harness.PATIENT, 'request_timeout = "2s";'), fields=state.line)
         rend.start()
         try:
             # Stopped, it takes connections in and answers nothing: so rend has tried once it is said to be silent.

@@ -9,14 +9,13 @@ import threading
 import time
 
 import harness
-from backends import SOON, said
+from backends import QUICK, SLOW, SOON, said
 from harness import Client, Memcached, Rend, wait_for
 from scripted_backend import SILENCE, ScriptedBackend
 
 ITEM, OVERHEAD, TOKEN = 1184, 71, 16
 LENGTHS = (0, 1, 1089, 1090, 1091, 2180, 5000, 300_000)
 KEY = b"sevenby"  # of seven bytes: 1090 of a value in each piece
-QUICK = 'request_timeout = "2s"; connect_timeout = "1s"; retry_max = "1s";'
 
 
 def over(below, more=""):
@@ -30,8 +29,8 @@ listeners = ( {{ port = 0; policy = "main"; }}, {{ port = 0; policy = "raw"; }} 
 """
 
 
-def over_memcached(server, more=""):
-    return over(f'plugin = "memcached"; servers = [ "{server}" ]; {QUICK}', more)
+def over_memcached(server, more="", waits=SLOW):
+    return over(f'plugin = "memcached"; servers = [ "{server}" ]; {waits}', more)
 
 
 INMEM = over('plugin = "inmem"; memory = "64MiB";')
@@ -161,7 +160,7 @@ def test_what_rend_wrote_the_original_reads():
             words = s.original.client.say(b"mg %s%s t\r\n" % (KEY, part)).line().split()
             assert 490 < int(words[1][1:]) <= 500, (part, words)
         meta = s.original.get(KEY + b"-meta")[0]
-        assert abs(struct.unpack(">I", meta[20:24])[0] - time.time() - 500) < 10
+        assert abs(struct.unpack(">I", meta[20:24])[0] - time.time() - 500) < 60
         for verb, body, length in ((b"append", b"more", 3004), (b"prepend", b"before", 3010)):
             store(s.c, KEY, body, verb=verb)
             assert len(s.original.read(KEY)[0]) == length
@@ -347,6 +346,11 @@ def test_sets_at_once_leave_one_of_them_or_none():
 # ---- what the original did wrong ----
 
 
+def user_ticks(rend):
+    with open(f"/proc/{rend.child.pid}/stat") as f:
+        return int(f.read().rpartition(")")[2].split()[11])
+
+
 def test_a_backend_that_ends_in_the_middle_of_a_read():
     """It turned in a circle for ever, and the client waited."""
     cut = {"on": True}
@@ -359,6 +363,7 @@ def test_a_backend_that_ends_in_the_middle_of_a_read():
 
     with ScriptedBackend(misbehave, sets_cas=True) as b, Rend(over_memcached(b.server), workers=1) as rend, rend.client() as c:
         wait_for("the backend to be used", lambda: said(c, b"set k 0 0 5000\r\n%s\r\n" % value(5000)) == b"STORED\r\n")
+        before = user_ticks(rend)
         for verb in (b"get k\r\n", b"gat 0 k\r\n", b"append k 0 0 1\r\nx\r\n", b"touch k 0\r\n"):
             begun = time.monotonic()
             answer = said(c, verb)
@@ -367,12 +372,9 @@ def test_a_backend_that_ends_in_the_middle_of_a_read():
                 assert answer.startswith(b"SERVER_ERROR") or answer in (b"END\r\n", b"NOT_STORED\r\n"), (verb, answer)
         cut["on"] = False
         wait_for("the value", lambda: said(c, b"mg k s\r\n") == b"HD s5000\r\n")
-        used = os.times().user
         wait_for("it to be read", lambda: said(c, b"touch k 0\r\n") == b"TOUCHED\r\n")
         hit(c, b"k", value(5000))
-        with open(f"/proc/{rend.child.pid}/stat") as f:
-            ticks = int(f.read().rpartition(")")[2].split()[11])
-        assert ticks < 500, (ticks, used)
+        assert user_ticks(rend) < before + 500, (before, user_ticks(rend))
 
 
 def test_a_touch_changes_nothing_but_when_things_go():
@@ -403,7 +405,8 @@ def test_a_backend_that_answers_nonsense():
         def misbehave(conn, request):
             return lie if request.key.startswith("k-") else None
 
-        with ScriptedBackend(misbehave, sets_cas=True) as b, Rend(over_memcached(b.server), workers=1) as rend, rend.client() as c:
+        # Half an answer is waited for.
+        with ScriptedBackend(misbehave, sets_cas=True) as b, Rend(over_memcached(b.server, waits=QUICK), workers=1) as rend, rend.client() as c:
             for question in (b"set k 0 0 5000\r\n%s\r\n" % value(5000), b"get k\r\n", b"add k 0 0 1\r\nx\r\n", b"append k 0 0 1\r\nx\r\n",
                              b"delete k\r\n", b"touch k 10\r\n"):
                 answer = said(c, question)

@@ -65,7 +65,8 @@ def test_what_it_says_and_what_it_is_told():
         code, out, _ = rend.tell("much", str(most + 5))
         assert code == 0 and len(out) == most + 1 + len("(5 bytes more are left out)\n") and out.endswith("\n(5 bytes more are left out)\n")
         assert "command" not in rend.status()
-        assert rend.said("word: rendctl said fail") and rend.said("word: fail failed: it does not want to: today") and rend.said("word: say is done")
+        for line in ("rendctl said fail", "fail failed: it does not want to: today", "say is done"):
+            wait_for("the log to say so", lambda: rend.said("word: " + line))
 
 
 def test_what_is_asked_wrongly():
@@ -136,7 +137,7 @@ def test_everybody_is_served_meanwhile():
         assert rend.status()["command"] == "word wait"
         rend.go_on()
         wait_for("it to be over", lambda: "command" not in rend.status())
-        assert rend.said("word: wait is done")
+        wait_for("the log to say so", lambda: rend.said("word: wait is done"))
         assert rend.tell("say")[0] == 0
 
 

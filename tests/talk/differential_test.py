@@ -332,11 +332,10 @@ def test_rows_say_what_their_examples_show():
     assert found >= 40, found
 
 
-def heard_alone(address, end, question):
+def heard_alone(address, end, question, patience):
     """The answer on a connection of its own; closed, if that is how it ends."""
     t = Talker(address, end)
-    # What memcached does not answer it will never answer.
-    t.patience = 2
+    t.patience = patience
     heard = t.exchange([Ask("known", question)])[0]
     t.close()
     return heard
@@ -353,9 +352,13 @@ def test_each_difference_is_there():
                                                    ("rend", os.path.join(rend.folder, "rend.sock"), ours)):
                         if expected is differences.ANY:
                             continue
-                        with harness.Client(address) as c:
-                            c.ask(b"flush_all\r\n", b"OK\r\n")
-                        heard = heard_alone(address, end, question)
+                        # What memcached does not answer it will never answer; but what came to nothing so soon may only have been late.
+                        for patience in (2, harness.PATIENCE):
+                            with harness.Client(address) as c:
+                                c.ask(b"flush_all\r\n", b"OK\r\n")
+                            heard = heard_alone(address, end, question, patience)
+                            if differences.said(expected, heard) or SILENT not in heard:
+                                break
                         assert differences.said(expected, heard), f"{row}: {question[:200]!r}: {who} says {heard[:300]!r}, not {expected!r}"
 
 

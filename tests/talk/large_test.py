@@ -115,7 +115,7 @@ def test_one_slow_reader_takes_nothing_from_others():
 
 
 def test_who_never_reads_is_closed_and_what_he_held_is_free():
-    with Rend(CONF % ("1s", "128MiB")) as rend, rend.client() as c:
+    with Rend(CONF % ("4s", "128MiB")) as rend, rend.client() as c:
         store(c, b"key", 6 * MIB)
         s = Slow(rend.address())
         s.say(b"get key\r\n")

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """Tens of thousands of connections: what an idle one costs, that all are served, and that the idle ones cost the busy ones nothing."""
+import os
 import resource
 import select
 import socket
@@ -128,9 +129,17 @@ def quantiles(busy):
     return took[len(took) // 2] * 1e6, took[len(took) * 99 // 100] * 1e6
 
 
-def best_of(rounds, busy):
-    """Others use this machine, too: the least of each."""
-    return [min(x) for x in zip(*(quantiles(busy) for _ in range(rounds)))]
+def processor_us(rend):
+    """What rend has taken of the processors so far."""
+    with open(f"/proc/{rend.child.pid}/stat") as f:
+        return sum(int(n) for n in f.read().rpartition(")")[2].split()[11:13]) * 1e6 / os.sysconf("SC_CLK_TCK")
+
+
+def best_of(rounds, rend, busy):
+    """What an answer costs rend, of all rounds; then of each time the least, since others use this machine, too."""
+    begun = processor_us(rend)
+    best = [min(x) for x in zip(*(quantiles(busy) for _ in range(rounds)))]
+    return (processor_us(rend) - begun) / (rounds * REQUESTS), *best
 
 
 def test_idle_connections_cost_busy_ones_nothing():
@@ -138,18 +147,18 @@ def test_idle_connections_cost_busy_ones_nothing():
     with Rend(fields=f"max_connections = {MANY + 100}; backlog = 4096;", preexec=raise_limit) as rend, rend.client() as c:
         c.ask(b"set k 0 0 5\r\nhello\r\n", b"STORED\r\n")
         busy = Crowd(rend.address(), BUSY)
-        alone = best_of(3, busy.socks)
+        alone = best_of(3, rend, busy.socks)
         idle = Crowd(rend.address(), IDLE)
         wait_for("all to be taken in", lambda: c.stats()["curr_connections"] == str(BUSY + IDLE + 1))
-        beside = best_of(3, busy.socks)
+        beside = best_of(3, rend, busy.socks)
         idle.close()
         wait_for("the idle ones to be gone", lambda: c.stats()["curr_connections"] == str(BUSY + 1))
-        again = best_of(3, busy.socks)
+        again = best_of(3, rend, busy.socks)
         busy.close()
-        for what, (p50, p99) in (("alone", alone), (f"beside {IDLE} idle ones", beside), ("alone again", again)):
-            print(f"     {BUSY} busy connections, {what}: p50 {p50:.0f} us, p99 {p99:.0f} us")
-        # What each idle one cost would be seen here; in the p99, whatever else the machine does is seen, too.
-        assert beside[0] <= 2 * max(alone[0], again[0]) + 500, (alone, beside, again)
+        for what, (cost, p50, p99) in (("alone", alone), (f"beside {IDLE} idle ones", beside), ("alone again", again)):
+            print(f"     {BUSY} busy connections, {what}: {cost:.1f} us of rend's for each answer, p50 {p50:.0f} us, p99 {p99:.0f} us")
+        # What each idle one cost would be seen here; in the times from question to answer, whatever else the machine does is seen, too.
+        assert beside[0] <= 2 * max(alone[0], again[0]) + 20, (alone, beside, again)
 
 
 def test_scrapes_beside_many_connections():

@@ -279,7 +279,7 @@ def test_a_backend_in_numbers():
             assert held.wait(harness.PATIENCE)
         return None
 
-    with ScriptedBackend(misbehave) as backend, Watched(harness.behind(backend.server, 'request_timeout = "1h";')) as rend:
+    with ScriptedBackend(misbehave) as backend, Watched(harness.behind(backend.server, 'request_timeout = "1h"; connect_timeout = "60s";')) as rend:
         with rend.client() as c:
             c.ask(b"set a 0 0 1\r\nx\r\nget a\r\nget b\r\n", b"STORED\r\nVALUE a 0 1\r\nx\r\nEND\r\nEND\r\n")
             c.say(b"get slow\r\n")
@@ -295,7 +295,7 @@ def test_a_backend_in_numbers():
 
 
 def test_connections_that_are_turned_away_or_closed():
-    with Watched(fields='max_connections = 2; idle_timeout = "50ms";') as rend:
+    with Watched(fields='max_connections = 2; idle_timeout = "2s";') as rend:
         with rend.client() as a, rend.client() as b:
             c = rend.client()
             c.hear(b"ERROR Too many open connections\r\n")

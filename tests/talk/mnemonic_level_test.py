@@ -58,7 +58,7 @@ def test_exptimes_through_merges():
     # What is written over and over again is merged with what lies beside it.  What there is is counted when it is opened.
     counted = []
     while not counted or counted[-1] >= 2500:
-        assert len(counted) < 20, counted
+        assert len(counted) < 100, counted
         with Rend(conf(path, LEVEL, size="64MiB", bins="")) as rend, rend.client() as c:
             counted.append(number(rend, "curr_items") if counted else 5000)
             for key in range(200):

@@ -348,11 +348,11 @@ def test_a_disk_that_takes_no_more():
         assert b"STORED" not in answers and all(a.startswith(b"SERVER_ERROR") for a in answers), answers
         # Those that failed while it was noted what they had are down, not misses.
         wait_for("it to be noted", lambda: set(gets(c)) == {b"END"})
-        assert rend.said(r"bin.00\d failed, .*what it had is not shown any more"), rend.tail()
+        wait_for("the log to say so", lambda: rend.said(r"bin.00\d failed, .*what it had is not shown any more"))
         assert int(rend.stats("node disk")["disk.bins_failed"]) > 0
         limit(rend, resource.RLIM_INFINITY)
         wait_for("it to be well", lambda: int(rend.stats("node disk")["disk.bins_failed"]) == 0)
-        assert rend.said(r"is open again, and empty"), rend.tail()
+        wait_for("the log to say so", lambda: rend.said(r"is open again, and empty"))
         assert 1 not in found(c).values()
         put(c, 3)
         assert found(c) == dict.fromkeys(range(KEYS), 3)

@@ -11,14 +11,14 @@ import harness
 from backends import DOWN, TcpMemcached, said
 from harness import Client, Memcached, Process, Rend, wait_for
 
-QUICK = 'request_timeout = "5s"; connect_timeout = "300ms"; retry_max = "200ms";'
+PATIENT = harness.PATIENT + ' retry_max = "200ms";'
 NUTCRACKER = shutil.which("nutcracker", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/bin")
 
 
 def pool(servers, more=""):
     listed = ", ".join(f'"{s}"' for s in servers)
     return f"""
-handlers = {{ back = {{ plugin = "memcached"; servers = [ {listed} ]; {QUICK} {more} }}; }};
+handlers = {{ back = {{ plugin = "memcached"; servers = [ {listed} ]; {PATIENT} {more} }}; }};
 policies = {{ main = {{ plugin = "l1only"; l1 = "back"; }}; }};
 listeners = ( {{ port = 0; policy = "main"; }} );
 """
@@ -289,8 +289,8 @@ def test_a_first_tier_of_several_needs_errors():
     """A copy that could not be dropped would be there again when its server is."""
     with Several(Memcached, 3) as servers:
         conf = f"""
-handlers = {{ hot = {{ plugin = "memcached"; servers = [ "{servers[0].server}", "{servers[1].server}" ]; failure_mode = "%s"; }};
-             all = {{ plugin = "memcached"; servers = [ "{servers[2].server}" ]; }}; }};
+handlers = {{ hot = {{ plugin = "memcached"; servers = [ "{servers[0].server}", "{servers[1].server}" ]; failure_mode = "%s"; {PATIENT} }};
+             all = {{ plugin = "memcached"; servers = [ "{servers[2].server}" ]; {PATIENT} }}; }};
 policies = {{ main = {{ plugin = "l1l2"; l1 = "hot"; l2 = "all"; }}; }};
 listeners = ( {{ port = 0; policy = "main"; }} );
 """

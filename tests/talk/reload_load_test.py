@@ -208,7 +208,7 @@ def test_no_read_is_stale_while_policies_change():
     with Memcached() as l2:
         conf = """
 reload_wait = "20s";
-handlers = { mem = { plugin = "inmem"; memory = "64MiB"; }; back = { plugin = "memcached"; servers = [ "%s" ]; request_timeout = "60s"; }; };
+handlers = { mem = { plugin = "inmem"; memory = "64MiB"; }; back = { plugin = "memcached"; servers = [ "%s" ]; request_timeout = "60s"; connect_timeout = "60s"; }; };
 policies = { %%s };
 listeners = ( { port = 0; policy = "main"; }, { port = 0; policy = "other"; } );
 """ % l2.server

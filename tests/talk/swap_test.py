@@ -9,6 +9,7 @@ import time
 import harness
 import netns
 from harness import LONG, Memcached, wait_for
+from reloads import is_to_be_tried_again
 from ssd_test import folder
 from swaps import Crowd, Half, Load, Slow, Swap, print_table, table, text_of
 from upgrades import Upgraded
@@ -30,7 +31,8 @@ def policies(policy, l2):
     }[policy]
 
 
-MORE = 'max_connections = 18000; reload_wait = "200ms"; handover_timeout = "20s";'
+# Who reads late gets all of it, however long that takes.
+MORE = 'max_connections = 18000; reload_wait = "200ms"; handover_timeout = "20s"; drain_timeout = "1h";'
 
 
 def over_memcached(server):
@@ -98,18 +100,29 @@ class Swapped(Upgraded):
         self.reload()
 
     def by_upgrade(self):
-        code, out, err = self.ctl("upgrade")
+        code, out, err = self.tried("upgrade")
         assert code == 0, (code, out, err, self.tail())
 
     def by_takeover(self):
         """The two programs take turns."""
         program, version = self.programs[1 - self.is_another()]
+        wait_for("one to take over", lambda: self.takes_over(program))
+        assert version is None or self.status()["version"] == version
+
+    def takes_over(self, program):
+        """Or has to be tried again, as an upgrade."""
         log = open(os.path.join(self.folder, f"log{len(self.children)}"), "w+")
         child = subprocess.Popen([program, "-c", self.conf_file, "--takeover", self.control], stderr=log, stdin=subprocess.DEVNULL)
-        self.children.append((child, log))
         wait_for("it to take over", lambda: child.poll() is not None or self.answers(child.pid))
-        assert child.poll() is None, log.name
-        assert version is None or self.status()["version"] == version
+        if child.poll() is None:
+            self.children.append((child, log))
+            return True
+        log.seek(0)
+        said = log.read()
+        log.close()
+        assert is_to_be_tried_again(child.returncode, said), (child.returncode, said)
+        assert "Sanitizer" not in said and "runtime error:" not in said, said
+        return False
 
     def answers(self, pid):
         try:
@@ -195,13 +208,13 @@ def test_nobody_notices():
                     time.sleep(BETWEEN)
             now = netns.clients_of(rend.port)
             assert ports <= now and persistent <= now, (len(ports - now), len(persistent - now))
-            assert netns.faults_since(before) == {}, netns.faults_since(before)
+            assert cut_off(before) == {}, cut_off(before)
         finally:
             for load in loads:
                 load.end()
         for load in loads:
             load.check()
-        assert netns.faults_since(before) == {}, netns.faults_since(before)
+        assert cut_off(before) == {}, cut_off(before)
         with rend.client() as c:
             check_filled(c, filled)
         print(f"     {len(ports)} + {len(persistent)} connections that stayed, {sum(load.found['requests'] for load in loads)} requests, "
@@ -210,8 +223,16 @@ def test_nobody_notices():
         crowd.close()
         for h in held:
             h.client.close()
-        if not LONG:
-            assert last <= 1.0, last
+
+
+def cut_off(before):
+    """What the kernel has counted that says so.  What is sent twice, on a machine that stalls, and comes when its connection has ended as it should,
+    is answered by a reset, too, which cuts nobody off: whom a reset does cut off is among the other counts."""
+    faults, twice = netns.faults_since(before), netns.counters()["Tcp.RetransSegs"] - before["Tcp.RetransSegs"]
+    if set(faults) == {"Tcp.OutRsts"} and faults["Tcp.OutRsts"] <= twice:
+        print(f"     {faults['Tcp.OutRsts']} resets, {twice} segments were sent twice", flush=True)
+        return {}
+    return faults
 
 
 def persistent_ports(rend, loads):
@@ -295,10 +316,11 @@ def test_what_a_process_takes_stays():
             with open(f"/proc/{rend.pid}/status") as f:
                 rss = next(int(line.split()[1]) for line in f if line.startswith("VmRSS"))
             taken.append((rend.fds_of(), rend.threads_of(), rss))
-        assert netns.faults_since(before) == {}, netns.faults_since(before)
+        assert cut_off(before) == {}, cut_off(before)
+        fds, threads = taken[1][:2]
+        wait_for("as many descriptors and threads as before", lambda: rend.fds_of() <= fds and rend.threads_of() <= threads)
         crowd.close()
         print(f"     after {3 * len(taken)} swaps: {taken[0]} ... {taken[-1]}")
-        assert taken[-1][:2] == taken[1][:2], taken
         assert taken[-1][2] <= taken[1][2] * 1.05 + 1024, taken
 
 

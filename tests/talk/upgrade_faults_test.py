@@ -131,7 +131,8 @@ def test_the_new_one_lies():
         clients = Clients(rend)
         for lie in lies:
             new_one(rend, clients, lie, lies=True)
-        assert rend.said("no$") and rend.said("way")
+        for said in ("no$", "way"):
+            wait_for("the log to say so", lambda said=said: rend.said(said))
         clients.end()
 
 
@@ -191,19 +192,35 @@ def test_what_comes_with_an_unwanted_letter_is_closed():
 
 def test_who_waits_for_the_new_one_is_not_late():
     """Nobody hears a client meanwhile: that is not its fault."""
-    with Upgraded("idle_timeout = \"2s\"; request_timeout = \"2s\";\n" + INMEM) as rend, rend.client() as asks, rend.client() as half:
+    # On a machine that stalls they may be late before it is theirs to wait: then they may be later.
+    assert waiting_is_not_late(2) or waiting_is_not_late(20), "this machine is too slow"
+
+
+def waiting_is_not_late(seconds):
+    """Were they in time until it was theirs to wait?"""
+    with Upgraded(f"idle_timeout = \"{seconds}s\"; request_timeout = \"{seconds}s\";\n" + INMEM) as rend:
         letters = call(rend.control)
         play_new(letters, 1)
-        asks.ask(b"mn\r\n", b"MN\r\n")
-        half.say(b"set k 0 0 10\r\n01234")
-        play_new(letters, 2, 1)
-        asks.say(b"mn\r\n")
-        half.say(b"56789\r\n")
-        # Longer than either may take; the old one waits for much longer.
-        time.sleep(3)
-        letters.close()
-        asks.hear(b"MN\r\n")
-        half.hear(b"STORED\r\n")
+        begun = time.monotonic()
+        with rend.client() as asks, rend.client() as half:
+            try:
+                asks.ask(b"mn\r\n", b"MN\r\n")
+                half.say(b"set k 0 0 10\r\n01234")
+                play_new(letters, 2, 1)
+                asks.say(b"mn\r\n")
+                half.say(b"56789\r\n")
+            except (AssertionError, OSError):
+                if time.monotonic() - begun < seconds:
+                    raise
+            if time.monotonic() - begun >= seconds:
+                letters.close()
+                return False
+            # Longer than either may take; the old one waits for much longer.
+            time.sleep(seconds + 1)
+            letters.close()
+            asks.hear(b"MN\r\n")
+            half.hear(b"STORED\r\n")
+            return True
 
 
 def test_it_hears_that_it_is_not_wanted():
@@ -284,7 +301,7 @@ def test_why_it_failed_is_heard_also_if_it_goes_at_once():
         letters.send(FAILED, struct.pack("=Q", 78) + text(b"the reason"))
         letters.close()
         wait_for("the refusal", lambda: refusals(rend))
-        assert rend.said("the new process: the reason"), rend.tail()
+        wait_for("the log to say so", lambda: rend.said("the new process: the reason"))
 
 
 def test_why_it_failed_is_heard_also_while_it_is_told_something():
@@ -298,7 +315,7 @@ def test_why_it_failed_is_heard_also_while_it_is_told_something():
         letters.send(FAILED, struct.pack("=Q", 71) + text(b"no room for them"))
         letters.close()
         wait_for("the refusal", lambda: refusals(rend))
-        assert rend.said("the new process: no room for them"), rend.tail()
+        wait_for("the log to say so", lambda: rend.said("the new process: no room for them"))
         for c in clients:
             c.ask(b"mn\r\n", b"MN\r\n")
             c.close()
@@ -320,7 +337,7 @@ def test_an_empty_message_is_no_end():
             wait_for("the refusal", lambda before=before: refusals(rend) > before)
             assert letters.until(ABORT)[-1] == ABORT
             letters.close()
-        assert rend.said("does not speak this version"), rend.tail()
+        wait_for("the log to say so", lambda: rend.said("does not speak this version"))
         wait_for("as many descriptors as before", lambda: rend.fds_of() <= fds)
 
 
@@ -542,10 +559,16 @@ def test_a_delayed_flush_that_is_said_meanwhile():
         assert len(due) == 1 and 90 < due[0] / 1e9 - time.monotonic() <= 100, due
         letters.close()
         wait_for("the refusal", lambda: refusals(rend))
-    # And the one that takes over does it.
+    # And the one that takes over does it; on a machine that stalls it may have been done before there is anything to flush.
+    assert is_flushed(0.5) or is_flushed(5) or is_flushed(50), "this machine is too slow"
+
+
+def is_flushed(seconds):
+    """By a new process, behind what is said to it before the flush is due?"""
+    due = time.monotonic() + seconds
     old = Old()
     old.play(3)
-    old.letters.send(COUNTS, numbers(2, 0, 0, (5, int(time.monotonic() * 1e9) + 500000000)))
+    old.letters.send(COUNTS, numbers(2, 0, 0, (5, int(due * 1e9))))
     old.letters.send(ALL)
     assert old.letters.hear()[0] == PREPARED
     old.letters.send(GO)
@@ -553,10 +576,13 @@ def test_a_delayed_flush_that_is_said_meanwhile():
     old.letters.send(BYE)
     with Client(("127.0.0.1", old.port)) as c:
         c.ask(b"set k 0 0 1\r\nv\r\n", b"STORED\r\n")
-        wait_for("the flush", lambda: c.say(b"get k\r\n").until(b"END\r\n") == b"END\r\n")
+        in_time = time.monotonic() < due
+        if in_time:
+            wait_for("the flush", lambda: c.say(b"get k\r\n").until(b"END\r\n") == b"END\r\n")
     old.new.terminate()
     code, said = old.end()
     assert code == 0, (code, said)
+    return in_time
 
 
 def test_it_hears_that_it_is_not_wanted_after_what_it_said():

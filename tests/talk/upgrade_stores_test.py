@@ -87,18 +87,14 @@ def test_what_is_in_memory_goes_on():
 def test_a_large_value_half_there_and_one_half_sent():
     big = b"".join(b"%07d\n" % i for i in range(100000))
     whole = b"VALUE big 0 %d\r\n%s\r\nEND\r\n" % (len(big), big)
-    with Upgraded(conf()) as rend, rend.client() as c, rend.client() as half, rend.client() as slow:
+    with Upgraded(conf(), more='drain_timeout = "1h";') as rend, rend.client() as c, rend.client() as half, rend.client() as slow:
         items = Items(c, 100)
         c.ask(b"set big 0 0 %d\r\n%s\r\n" % (len(big), big), b"STORED\r\n")
         half.say(b"set half 0 0 %d\r\n%s" % (len(big), big[:300000]))
         slow.say(b"get big\r\n" * 20)
         # Nobody reads yet, so of some the end is owed by the process that was asked.
         slow.hear(whole[:1000])
-        old = rend.pid
-        code, out, err = rend.ctl("upgrade")
-        assert code == 0, (code, out, err, rend.tail())
-        rend.pid = rend.now()
-        assert rend.pid != old
+        old = rend.hand_over()
         # It stays as it was, though it is gone for everybody else and others want its place.
         items.all_there(c)
         c.ask(b"set big 0 0 3\r\nnew\r\n", b"STORED\r\n")
@@ -255,7 +251,7 @@ def test_it_is_kept_when_the_new_one_cannot_start():
         items = Items(c)
         rend.write(conf(handlers='other = { plugin = "ssd"; path = "/proc/none"; size = "64MiB"; };',
                         policy='main = { plugin = "l1l2"; l1 = "mem"; l2 = "other"; }; two = { plugin = "l1only"; l1 = "mem"; };'))
-        code, out, err = rend.ctl("upgrade")
+        code, out, err = rend.tried("upgrade")
         assert code not in (0, TEMPFAIL), (code, out, err)
         items.all_there(c)
         items.put(c, 1)

@@ -41,7 +41,7 @@ def test_connections_go_on():
 
 def test_under_load():
     """Pipelined text, meta and binary clients, values half there, and clients that read late; and some that come and go."""
-    with Memcached() as l2, Upgraded(behind(l2.server), more='reload_wait = "200ms"; handover_timeout = "20s";') as rend:
+    with Memcached() as l2, Upgraded(behind(l2.server), more='reload_wait = "200ms"; handover_timeout = "20s"; drain_timeout = "1h";') as rend:
         with rend.client() as c:
             c.ask(b"set big 0 0 500000\r\n" + b"B" * 500000 + b"\r\n", b"STORED\r\n")
         stop = threading.Event()
@@ -209,15 +209,12 @@ def test_large_values_half_there():
 
 
 def test_who_reads_late_follows_later():
-    with Upgraded(INMEM) as rend:
+    with Upgraded(INMEM, more='drain_timeout = "1h";') as rend:
         slow, quick = rend.client(), rend.client()
         slow.ask(b"set big 0 0 900000\r\n" + b"S" * 900000 + b"\r\n", b"STORED\r\n")
         slow.say(b"get big\r\n" * 60 + b"mn\r\n")
         wait_for("it to be asked", lambda: int(quick.stats()["cmd_get"]) >= 4)
-        old = rend.pid
-        code, out, err = rend.ctl("upgrade")
-        assert code == 0, (code, out, err)
-        rend.pid = rend.now()
+        old = rend.hand_over()
         quick.ask(b"mn\r\n", b"MN\r\n")
         assert alive(old), "it still owes something"
         # A third one would not get what is yet to come to the second.

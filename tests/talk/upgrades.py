@@ -5,7 +5,6 @@ import os
 import re
 import socket
 import struct
-import time
 
 import harness
 from harness import wait_for
@@ -47,17 +46,18 @@ class Upgraded(Reloaded):
     def now(self):
         return int(self.status()["pid"])
 
-    def upgrade(self):
-        """The old process ends, and another one answers."""
-        old, until = self.pid, time.monotonic() + harness.PATIENCE
-        code, out, err = self.ctl("upgrade")
-        # On a machine that has much else to do there may be none of the moments in which nothing is under way: that is said, and to be tried again.
-        while code == 75 and "requests under way did not end" in err and time.monotonic() < until:
-            code, out, err = self.ctl("upgrade")
+    def hand_over(self):
+        """Another process answers.  Returns the old one, which may owe something yet."""
+        old = self.pid
+        code, out, err = self.tried("upgrade")
         assert code == 0, (code, out, err, self.tail())
         self.pid = self.now()
         assert self.pid != old
-        self.gone(old)
+        return old
+
+    def upgrade(self):
+        """The old process ends, and another one answers."""
+        self.gone(self.hand_over())
 
     def gone(self, pid):
         if pid == self.first.pid:
@@ -67,7 +67,7 @@ class Upgraded(Reloaded):
 
     def not_upgraded(self, code, *words):
         old = self.pid
-        got, out, err = self.ctl("upgrade")
+        got, out, err = self.tried("upgrade", *words)
         assert got == code, (got, out, err, self.tail())
         for word in words:
             assert word in err, (word, err)

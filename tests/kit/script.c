@@ -136,6 +136,9 @@ plan_lease_ask(const struct script *s, struct stop *stop)
 		ask->vivify = SCRIPT_LEASE_TIME;
 		ask->cas_new = SCRIPT_OWN_VERSION;
 		return;
+	case REND_LEASE_LOOK:
+		ask->want |= REND_WANT_UNDER_WAY;
+		return;
 	case REND_LEASE_USE:
 		ask->mode |= REND_IF_CAS;
 		ask->cas = s->token;

@@ -10,6 +10,10 @@ from harness import Client, Memcached, wait_for
 from reloads import LOAD, SWAPS, Reloaded, tiers
 
 
+# A load that goes on for long on a slow machine stores much, and what was stored before it must not have to go for that.
+ROOMY = ("-m", "2048")
+
+
 class Load(threading.Thread):
     """A client that asks and asks; each answer is compared.  Its keys are new each time: it finds what it stored, or, if the
     policy has another store by then, nothing."""
@@ -132,7 +136,7 @@ def check_answers(loads):
 
 def test_policies_change_under_load():
     order = ("batch", "locked", "own", "l1l2")
-    with Memcached() as l2, Reloaded(tiers(l2.server, "l1l2")) as rend:
+    with Memcached(*ROOMY) as l2, Reloaded(tiers(l2.server, "l1l2")) as rend:
         with rend.client() as c:
             for i in range(1000):
                 c.ask(b"set pre%d 3 0 4\r\n%04d\r\n" % (i, i), b"STORED\r\n")
@@ -163,7 +167,7 @@ def test_policies_change_under_load():
 
 def test_a_part_changes_under_load():
     """mem is asked alone, then as an l1, and so on: between the two nothing is under way, and what was stored is there."""
-    with Memcached() as l2:
+    with Memcached(*ROOMY) as l2:
         both = """
 reload_wait = "20s";
 handlers = { mem = { plugin = "inmem"; memory = "256MiB"; }; back = { plugin = "memcached"; servers = [ "%s" ]; request_timeout = "60s"; connect_timeout = "60s"; }; };
@@ -205,7 +209,7 @@ def reload_while_checked(confs, seconds):
 
 def test_no_read_is_stale_while_policies_change():
     """Few keys, many connections, two listeners: as long as it asks, rend is reloaded, and a node's part changes with every fourth."""
-    with Memcached() as l2:
+    with Memcached(*ROOMY) as l2:
         conf = """
 reload_wait = "20s";
 handlers = { mem = { plugin = "inmem"; memory = "64MiB"; }; back = { plugin = "memcached"; servers = [ "%s" ]; request_timeout = "60s"; connect_timeout = "60s"; }; };

@@ -10,7 +10,7 @@ import threading
 
 import harness
 from harness import INMEM, Client, Memcached, behind, wait_for
-from reload_load_test import Binary, Meta, Middle, Slow, Text, check_answers
+from reload_load_test import ROOMY, Binary, Meta, Middle, Slow, Text, check_answers
 from upgrades import Upgraded, alive
 
 CONFIG, TEMPFAIL = 78, 75
@@ -41,7 +41,7 @@ def test_connections_go_on():
 
 def test_under_load():
     """Pipelined text, meta and binary clients, values half there, and clients that read late; and some that come and go."""
-    with Memcached() as l2, Upgraded(behind(l2.server), more='reload_wait = "200ms"; handover_timeout = "20s"; drain_timeout = "1h";') as rend:
+    with Memcached(*ROOMY) as l2, Upgraded(behind(l2.server), more='reload_wait = "200ms"; handover_timeout = "20s"; drain_timeout = "1h";') as rend:
         with rend.client() as c:
             c.ask(b"set big 0 0 500000\r\n" + b"B" * 500000 + b"\r\n", b"STORED\r\n")
         stop = threading.Event()

@@ -200,6 +200,8 @@ def test_what_was_held_is_answered_when_the_server_ends():
             reload = subprocess.Popen([RENDCTL, "-s", rend.control, "reload"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             wait_for("the workers to hold", lambda: is_held(rend))
             b.say(b"mn\r\n")
+            # What no worker has read yet when the end comes is not held, and nobody answers it.
+            wait_for("it to be read", lambda: sleeps(rend))
             rend.send_signal(signal.SIGTERM)
             wait_for("the log to say so", lambda: rend.said("signal 15"))
             l2.send_signal(signal.SIGCONT)

@@ -11,9 +11,9 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from check_test import LOCKED, SLOW_REND, amount, both, sound  # noqa: E402
+from check_test import LOCKED, amount, both, sound  # noqa: E402
 from loading import Load, harness, load, wait_for  # noqa: E402
-from ssd_check_test import EVICTING, sockets_of  # noqa: E402
+from ssd_check_test import EVICTING, live_again_and_again  # noqa: E402
 
 
 @contextlib.contextmanager
@@ -72,19 +72,8 @@ def test_under_locks():
 
 
 def test_life_after_life():
-    """Each life is judged by itself: what an earlier run left is taken for what was there at first."""
     with folder() as path:
-        for life in range(20 if harness.LONG else 3):
-            with harness.Rend(tiers(path)) as rend:
-                with Load("check", rend, *both(rend), "--rate", 1000 if SLOW_REND else 3000, "--seconds", 600, "--keys", 300, "--may-lose", "--may-fail") as run:
-                    goal = 500 if SLOW_REND else 3000
-                    wait_for("load", lambda: run.child.poll() is not None or int(rend.stats()["cmd_get"]) > goal)
-                    rend.kill()
-                    wait_for("the load to see it", lambda: not sockets_of(run.child.pid))
-                    run.child.terminate()
-                    run.wait()
-                    assert run.json["connections"]["closed"] > 0, run.err
-                    sound(f"a life that is ended, {life + 1}", run, 200)
+        live_again_and_again(tiers(path), 3000)
 
 
 if __name__ == "__main__":

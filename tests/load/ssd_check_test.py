@@ -85,12 +85,11 @@ def sockets_of(pid):
     return [name for name in found if name.startswith("socket:")]
 
 
-def test_life_after_life():
+def live_again_and_again(conf, rate):
     """Each life is judged by itself: what an earlier run left is taken for what was there at first."""
-    path = folder()
     for life in range(20 if harness.LONG else 3):
-        with harness.Rend(tiers(path)) as rend:
-            with Load("check", rend, *both(rend), "--rate", 1000 if SLOW_REND else 4000, "--seconds", 600, "--keys", 300, "--may-lose", "--may-fail") as run:
+        with harness.Rend(conf) as rend:
+            with Load("check", rend, *both(rend), "--rate", 1000 if SLOW_REND else rate, "--seconds", 600, "--keys", 300, "--may-lose", "--may-fail") as run:
                 goal = 500 if SLOW_REND else 3000
                 wait_for("load", lambda: run.child.poll() is not None or int(rend.stats()["cmd_get"]) > goal)
                 rend.kill()
@@ -99,6 +98,10 @@ def test_life_after_life():
                 run.wait()
                 assert run.json["connections"]["closed"] > 0, run.err
                 sound(f"a life that is ended, {life + 1}", run, 200)
+
+
+def test_life_after_life():
+    live_again_and_again(tiers(folder()), 4000)
 
 
 if __name__ == "__main__":

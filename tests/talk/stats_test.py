@@ -12,6 +12,7 @@ import threading
 
 import harness
 from harness import INMEM, PLUGINS, Client, Memcached, Rend, behind, wait_for
+from ssd_large_test import take
 
 TOOL = "/usr/share/memcached/scripts/memcached-tool"
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -227,17 +228,6 @@ def test_many_connections_are_listed_once_each_while_others_come_and_go():
         same(said.count(b"END\r\n"), 4)
         for s in stay:
             s.close()
-
-
-def take(c, size):
-    """The next so many bytes, without a look at each of them again and again."""
-    got = bytearray(c.heard[:size])
-    c.heard = c.heard[size:]
-    while len(got) < size:
-        data = c.sock.recv(min(size - len(got), MIB))
-        assert data, f"closed after {len(got)} of {size} bytes"
-        got += data
-    return bytes(got)
 
 
 def fill_prefixes(c, count, length):

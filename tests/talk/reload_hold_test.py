@@ -1,12 +1,12 @@
 #!/usr/bin/python3
 """rend.conf is read anew while requests are under way, and while nodes become another part."""
 import os
+import re
 import select
 import shutil
 import signal
 import subprocess
 import tempfile
-import time
 import time
 
 import harness
@@ -192,7 +192,7 @@ def test_requests_of_all_earlier_graphs_have_to_end_first():
 
 def test_what_was_held_is_answered_when_the_server_ends():
     with Memcached() as l2:
-        both, alone = (DIRECT % ('reload_wait = "20s";', l2.server, *policy) for policy in (PAIR, ("l1only", 'l1 = "mem";')))
+        both, alone = (DIRECT % ('reload_wait = "1min";', l2.server, *policy) for policy in (PAIR, ("l1only", 'l1 = "mem";')))
         with Reloaded(both) as rend, rend.client() as a, rend.client() as b:
             b.ask(b"mn\r\n", b"MN\r\n")
             hang(rend, l2, a)
@@ -270,10 +270,21 @@ class Busy:
         self.touch(self.begins)
         wait_for("a worker to be busy", lambda: self.rend.said("a worker is busy"))
 
-    def reload(self):
-        """Of one whose mem becomes an l1."""
-        self.rend.write(self.conf.replace('plugin = "l1only"; l1 = "mem"', 'plugin = "l1l2"; l1 = "mem"; l2 = "own"'))
+    def reload(self, wait=None):
+        """Of one whose mem becomes an l1; that waits so long (seconds)."""
+        conf = self.conf.replace('plugin = "l1only"; l1 = "mem"', 'plugin = "l1l2"; l1 = "mem"; l2 = "own"')
+        self.rend.write(conf if wait is None else re.sub('reload_wait = "[^"]*"', f'reload_wait = "{wait}s"', conf))
         return subprocess.Popen([RENDCTL, "-s", self.rend.control, "reload"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+    def hold(self):
+        """A reload for which all workers hold.  Where that was over before it was seen, the next one waits longer."""
+        said = []
+        for wait in (5, 10, 20, 40):
+            reload = self.reload(wait)
+            if wait_for("the workers to hold, or the reload to end", lambda: "over" if reload.poll() is not None else is_held(self.rend)) is True:
+                return reload
+            said.append(reload.communicate()[1])
+        raise AssertionError(f"the workers were never seen to hold: {said}")
 
     def __exit__(self, *how):
         self.let_go()
@@ -304,8 +315,7 @@ def test_a_worker_that_gets_busy_while_all_hold_holds_nobody_up():
         l2.send_signal(signal.SIGSTOP)
         b.say(b"get k\r\n")
         wait_for("it to hang", lambda: busy.rend.stats("nodes").get("back.in_flight") == "1")
-        reload = busy.reload()
-        wait_for("the workers to hold", lambda: is_held(busy.rend))
+        reload = busy.hold()
         busy.wait_until_busy()
         half = other_half(busy.clients)
         for _ in range(100):

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -106,6 +107,22 @@ inherited_take_pid_file(struct inherited *in, const char *path)
 	return NULL;
 }
 
+/* A path is removed only for whom it is proved to be his: a socket that is bound there, a file that is this very one, and open to be written. */
+static bool
+owns_path(const struct inherited_socket *s)
+{
+	struct sockaddr_un un = { 0 };
+	socklen_t len = sizeof un - 1;
+	struct stat file, there;
+
+	if (!s->pid_file)
+		return getsockname(s->fd, (struct sockaddr *)&un, &len) == 0 && un.sun_family == AF_UNIX &&
+		       strcmp(un.sun_path, s->path) == 0 && lstat(s->path, &there) == 0 && S_ISSOCK(there.st_mode);
+	return (fcntl(s->fd, F_GETFL) & O_ACCMODE) != O_RDONLY && fstat(s->fd, &file) == 0 &&
+	       lstat(s->path, &there) == 0 && S_ISREG(there.st_mode) && file.st_dev == there.st_dev &&
+	       file.st_ino == there.st_ino;
+}
+
 size_t
 inherited_drop(struct inherited *in, bool remove)
 {
@@ -116,7 +133,7 @@ inherited_drop(struct inherited *in, bool remove)
 
 		if (s->taken || s->fd < 0)
 			continue;
-		if (remove && s->path != NULL && !s->lent)
+		if (remove && s->path != NULL && !s->lent && owns_path(s))
 			unlink(s->path);
 		close(s->fd);
 		s->fd = -1;

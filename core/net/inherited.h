@@ -46,7 +46,10 @@ struct inherited_socket *inherited_take_pid_file(struct inherited *in, const cha
 /* What systemd has opened (LISTEN_FDS), if it was for this process; the environment forgets it. */
 int inherited_from_environment(struct inherited *in, struct rend_error *err);
 
-/* Closes what nobody took; with remove also removes their paths: nobody listens there any more.  How many. */
+/*
+ * Closes what nobody took; with remove also removes their paths, where nobody listens any more: those to which the descriptor that came is bound, and a
+ * pid file that is this very one.  How many.
+ */
 size_t inherited_drop(struct inherited *in, bool remove);
 void inherited_fini(struct inherited *in);
 

@@ -24,8 +24,9 @@
 #include "net/server.h"
 #include "rend/log.h"
 
-/* Longer than the old process takes for any step: it is the one that gives up. */
+/* Longer than the old process takes for any step: it is the one that gives up.  Before it gives it may wait for handover_timeout, a minute at most. */
 #define STEP_NS 60000000000ULL
+#define GIVE_NS 120000000000ULL
 
 /* How long it may take to answer a call. */
 #define CALL_NS 10000000000ULL
@@ -35,6 +36,9 @@
 
 /* How many letters are heard at once at most. */
 #define AT_ONCE 100
+
+/* More letters of what was counted nobody sends: each waits in memory until a worker has taken it. */
+#define COUNTS_MAX 4096
 
 /* How long a process that has closed its end may take to be dead. */
 #define DEATH_NS 2000000000ULL
@@ -48,6 +52,8 @@ struct takeover {
 	struct parcels parcels;
 	struct passenger *all;
 	size_t count, room;
+	unsigned counts; /* letters of what was counted */
+	uint64_t until;	 /* when the step that is under way is over: monotonic ns */
 	bool alone; /* the old process died, after it had said that what is exclusive may be opened */
 	struct server *server;
 	struct event *event; /* those that follow */
@@ -207,16 +213,23 @@ no_more(struct takeover *t, enum letter_got got, struct rend_error *err)
 	    letter_got_says(got));
 }
 
+/* All that is heard in a step is heard in that time: a letter now and then does not lengthen it. */
+static void
+begin_step(struct takeover *t, uint64_t ns)
+{
+	t->until = clock_mono() + ns;
+}
+
 static enum letter_got
 receive(struct takeover *t)
 {
-	return letter_receive(t->fd, &t->letter, clock_mono() + STEP_NS, NULL);
+	return letter_receive(t->fd, &t->letter, t->until, NULL);
 }
 
 static int
 say(struct takeover *t, enum letter_type type, struct rend_error *err)
 {
-	if (letter_send_bare(t->fd, type, clock_mono() + STEP_NS) == 0)
+	if (letter_send_bare(t->fd, type, t->until) == 0)
 		return 0;
 	return error_set(err, EX_PROTOCOL, "takeover: the old process cannot be told: %s", strerror(errno));
 }
@@ -261,9 +274,10 @@ takeover_hear(struct takeover *t, struct rend_error *err)
 {
 	enum letter_got got;
 
+	begin_step(t, STEP_NS);
 	letter_begin(&t->letter, LETTER_HELLO);
 	letter_put_text(&t->letter, PACKAGE_VERSION);
-	if (letter_send(t->fd, &t->letter, clock_mono() + STEP_NS) != 0)
+	if (letter_send(t->fd, &t->letter, t->until) != 0)
 		return error_set(err, EX_PROTOCOL, "takeover: the old process cannot be told: %s", strerror(errno));
 	got = receive(t);
 	if (got != LETTER_HERE || t->letter.type != LETTER_WELCOME)
@@ -281,6 +295,7 @@ takeover_ready(struct takeover *t, struct rend_error *err)
 {
 	enum letter_got got;
 
+	begin_step(t, GIVE_NS);
 	if (say(t, LETTER_READY, err) != 0)
 		return -1;
 	while ((got = receive(t)) == LETTER_HERE && t->letter.type == LETTER_PARCEL)
@@ -347,11 +362,12 @@ outlive(struct takeover *t, struct rend_error *err)
 	    err, EX_PROTOCOL, "takeover: the old process is not there any more, but nothing proves that it is dead");
 }
 
-/* 0; 1: the old process is dead. */
+/* Begins a step.  0; 1: the old process is dead. */
 static int
 say_or_outlive(struct takeover *t, enum letter_type type, struct rend_error *err)
 {
-	if (letter_send_bare(t->fd, type, clock_mono() + STEP_NS) == 0)
+	begin_step(t, STEP_NS);
+	if (letter_send_bare(t->fd, type, t->until) == 0)
 		return 0;
 	if (errno == EPIPE || errno == ECONNRESET)
 		return outlive(t, err);
@@ -363,6 +379,11 @@ add_counts(struct takeover *t, struct server *s)
 {
 	struct legacy_counts c;
 
+	if (++t->counts > COUNTS_MAX) {
+		t->letter.broken = true;
+		letter_finish(&t->letter);
+		return -1;
+	}
 	return legacy_read_counts(&t->letter, &c) == 0 ? legacy_add_counts(s, &t->sockets, &c) : -1;
 }
 

@@ -668,5 +668,66 @@ def test_the_old_one_lies():
             assert code > 0 and "takeover" in said, (number, code, said)
 
 
+def test_the_old_one_counts_for_ever():
+    """Each such letter waits in memory for a worker: there is an end to them."""
+    old = Old()
+    old.play(3)
+    body = numbers(0, 0, 0, (1, 1))
+    sent = 0
+    try:
+        while sent < 20000:
+            old.letters.send(COUNTS, body)
+            sent += 1
+    except OSError:
+        # It has gone without having read all: that is told once.
+        old.letters.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    assert FAILED in old.letters.until(FAILED), sent
+    code, said = old.end()
+    assert code > 0 and "not to be believed" in said, (code, said)
+
+
+def test_what_is_not_the_old_ones_is_not_removed():
+    """Paths are only said: what is not bound there, or another file, stays."""
+    old = Old()
+    paths = [os.path.join(old.folder, name) for name in ("file", "another", "socket", "pid")]
+    for path in paths:
+        if not path.endswith("socket"):
+            with open(path, "w") as f:
+                f.write("1\n")
+    other = socket.socket(socket.AF_UNIX)
+    other.bind(paths[2])
+    other.listen()
+    assert old.letters.hear()[0] == HELLO
+    old.letters.send(WELCOME, old.welcome())
+    old.letters.send(SOCKET, old.socket_letter(), [old.listener.fileno()])
+
+    def say(kind, path, fd):
+        old.letters.send(SOCKET, struct.pack("=QQQ", kind, 0, 1) + text(b"") + struct.pack("=Q", 0) + text(path.encode()) +
+                         struct.pack("=Q", 0o600) + text(b"") + struct.pack("=Q", 0), [fd])
+
+    say(1, paths[0], old.listener.fileno())
+    say(1, paths[2], old.control.fileno())
+    with open(paths[1], "r+") as another, open(paths[1]) as reader, open(paths[3], "r+") as pid:
+        say(2, paths[0], another.fileno())
+        say(2, paths[1], reader.fileno())
+        say(2, paths[3], pid.fileno())
+    old.letters.send(SOCKETS)
+    assert old.letters.hear()[0] == READY
+    old.letters.send(YOURS)
+    assert old.letters.hear()[0] == TAKEN
+    old.letters.send(ALL)
+    assert old.letters.hear()[0] == PREPARED
+    old.letters.send(GO)
+    assert old.letters.hear()[0] == SERVING
+    old.letters.send(BYE)
+    wait_for("it to serve", lambda: served(old.port))
+    # The pid file that is proved to be the old one's goes, since the new rend.conf has none.
+    assert [os.path.exists(path) for path in paths] == [True, True, True, False], [path for path in paths if os.path.exists(path)]
+    other.close()
+    old.new.terminate()
+    code, said = old.end()
+    assert code == 0, (code, said)
+
+
 if __name__ == "__main__":
     harness.main()

@@ -29,6 +29,9 @@
 #define COMING_MAX	  (8 * 1024 * 1024)
 #define ANSWER_SIZE_FIRST (128 * 1024)
 
+/* What may wait of what one said to another process: more than the longest line that is half there, and what is kept behind it. */
+#define HEARD_MAX (4 * 1024 * 1024)
+
 static void
 mark_dirty(struct conn *c)
 {
@@ -477,7 +480,7 @@ conn_new(struct loop *l, int fd, const struct listener_settings *listener)
 	return 0;
 }
 
-void
+struct conn *
 conn_resume(struct loop *l, int fd, const struct listener_settings *listener, const struct dialog *before,
     uint16_t answer_size, char *in, size_t in_len)
 {
@@ -485,7 +488,7 @@ conn_resume(struct loop *l, int fd, const struct listener_settings *listener, co
 
 	if (c == NULL) {
 		free(in);
-		return;
+		return NULL;
 	}
 	c->dialog = *before;
 	c->dialog.limits = &l->limits;
@@ -499,6 +502,30 @@ conn_resume(struct loop *l, int fd, const struct listener_settings *listener, co
 	} else {
 		free(in);
 	}
+	settle(c, 0);
+	return c;
+}
+
+void
+conn_hear(struct conn *c, const char *p, size_t len)
+{
+	size_t all = c->in_len + len;
+
+	if (c->gone)
+		return;
+	if (all > c->in_room) {
+		char *in = all > HEARD_MAX ? NULL : realloc(c->in, all);
+
+		if (in == NULL) {
+			conn_close(c);
+			return;
+		}
+		c->in = in;
+		c->in_room = (uint32_t)all;
+	}
+	memcpy(c->in + c->in_len, p, len);
+	c->in_len = (uint32_t)all;
+	run_kept(c);
 	settle(c, 0);
 }
 

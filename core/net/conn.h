@@ -60,9 +60,12 @@ struct conn {
 /* Takes over a connected, non-blocking socket.  -1: no memory; fd is closed. */
 int conn_new(struct loop *l, int fd, const struct listener_settings *listener);
 
-/* The same, of one that comes from another process, with what its dialog remembers and what it has said (owned from now on). */
-void conn_resume(struct loop *l, int fd, const struct listener_settings *listener, const struct dialog *before,
+/* The same, of one that comes from another process, with what its dialog remembers and what it has said (owned from now on).  It, or NULL. */
+struct conn *conn_resume(struct loop *l, int fd, const struct listener_settings *listener, const struct dialog *before,
     uint16_t answer_size, char *in, size_t in_len);
+
+/* It had said this, too: goes on with it at once, and keeps no more than what has to wait. */
+void conn_hear(struct conn *c, const char *p, size_t len);
 
 /* It goes on in another process: is forgotten here, without a word to the client. */
 void conn_leave(struct conn *c);

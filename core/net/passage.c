@@ -16,6 +16,9 @@
 /* Input that goes in the letter; more goes in a file in memory. */
 #define INLINE_MAX (32 * 1024)
 
+/* How much of a file is in memory at once. */
+#define PIECE_BYTES (64 * 1024)
+
 /* What a letter says of one beside its input: thirteen numbers. */
 #define PASSENGER_BYTES (13 * sizeof(uint64_t))
 
@@ -125,11 +128,12 @@ put_dialog(struct letter *l, const struct conn *c)
 }
 
 void
-departure_begin(struct departure *d, int to, uint64_t until, unsigned at_once)
+departure_begin(struct departure *d, int to, uint64_t until, unsigned at_once, size_t bytes)
 {
 	d->to = to;
 	d->until = until;
 	d->at_once = at_once < LETTER_FDS_MAX ? at_once : LETTER_FDS_MAX;
+	d->bytes = bytes;
 	d->count = 0;
 	letter_begin(&d->letter, LETTER_CONN);
 }
@@ -191,6 +195,9 @@ departure_add(struct departure *d, struct conn *c)
 	size_t len = 0;
 
 	each_piece(c, add_len, &len);
+	if (len > 0 && d->bytes == 0)
+		return 0;
+	d->bytes -= len < d->bytes ? len : d->bytes;
 	if ((len > INLINE_MAX || d->count == d->at_once || PASSENGER_BYTES + len > LETTER_BODY_MAX - d->letter.len) &&
 	    departure_end(d) != 0)
 		return -1;
@@ -288,37 +295,38 @@ passage_drop(struct passenger *p)
 	*p = (struct passenger){ .fd = -1, .file = -1 };
 }
 
-/* Its input out of the file.  0, or -1: it is not there. */
-static int
-read_file(struct passenger *p)
+/* Its input out of the file, piece by piece: what it comes to is bounded as what any client says. */
+static void
+hear_file(const struct passenger *p, struct conn *c)
 {
+	char *piece = malloc(PIECE_BYTES);
 	size_t done = 0;
 
-	if (p->file < 0)
-		return 0;
-	p->in = malloc(p->in_len + 1);
-	while (p->in != NULL && done < p->in_len) {
-		ssize_t n = pread(p->file, p->in + done, p->in_len - done, (off_t)done);
+	while (piece != NULL && done < p->in_len && !c->gone) {
+		ssize_t n = pread(p->file, piece, PIECE_BYTES, (off_t)done);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			return -1;
+			break;
+		conn_hear(c, piece, (size_t)n);
 		done += (size_t)n;
 	}
-	return p->in == NULL ? -1 : 0;
+	free(piece);
+	if (done < p->in_len)
+		conn_close(c);
 }
 
 void
 passage_end(struct passenger *p, struct loop *l, const struct listener_settings *listener)
 {
-	if (read_file(p) != 0) {
-		server_conn_closed(l->server, listener);
-		passage_drop(p);
-		return;
-	}
-	conn_resume(l, p->fd, listener, &p->dialog, p->answer_size, p->in, p->in_len);
+	bool in_file = p->file >= 0;
+	struct conn *c =
+	    conn_resume(l, p->fd, listener, &p->dialog, p->answer_size, p->in, in_file ? 0 : p->in_len);
+
 	p->fd = -1;
 	p->in = NULL;
+	if (c != NULL && in_file)
+		hear_file(p, c);
 	passage_drop(p);
 }

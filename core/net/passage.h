@@ -29,6 +29,9 @@ struct passenger {
 	int file;
 };
 
+/* Bytes of input that go while everybody waits, of all workers together: what is more follows, when others are served. */
+#define PASSAGE_BYTES ((size_t)64 * 1024 * 1024)
+
 /* Is it owed nothing, and may go?  On its worker. */
 bool passage_is_open(const struct conn *c);
 
@@ -37,15 +40,16 @@ struct departure {
 	int to;
 	uint64_t until;			    /* monotonic ns */
 	unsigned at_once;		    /* how many may go in one letter */
+	size_t bytes;			    /* of input that may go yet; the last that goes may have more */
 	struct conn *conns[LETTER_FDS_MAX]; /* in the letter */
 	unsigned count;
 	struct letter letter;
 };
 
-void departure_begin(struct departure *d, int to, uint64_t until, unsigned at_once);
+void departure_begin(struct departure *d, int to, uint64_t until, unsigned at_once, size_t bytes);
 
-/* It goes with this letter or a later one; once that was sent it is marked as passed, and stays as it is.  0, or -1 and errno.  On its worker, while
- * that holds, as the end. */
+/* It goes with this letter or a later one; once that was sent it is marked as passed, and stays as it is.  Or it goes another time, with all its input.
+ * 0, or -1 and errno.  On its worker, while that holds, as the end. */
 int departure_add(struct departure *d, struct conn *c);
 
 /* Sends what is left.  The same. */
@@ -54,7 +58,8 @@ int departure_end(struct departure *d);
 /* Fills *p with the next one of a LETTER_CONN.  0, or -1: it is not to be believed, which the letter knows, and nothing of it is left open.  Any thread. */
 int passage_read(struct letter *l, struct passenger *p);
 
-/* It is this loop's connection from now on, which has been counted, or closed; p is over.  On its worker. */
+/* It is this loop's connection from now on, which has been counted, or closed; p is over.  Of a long input no more is in memory than a piece, and what
+ * the connection itself keeps of it.  On its worker. */
 void passage_end(struct passenger *p, struct loop *l, const struct listener_settings *listener);
 
 /* It goes nowhere. */

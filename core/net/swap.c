@@ -40,7 +40,8 @@ struct step {
 	uint64_t hold_until; /* monotonic ns */
 	int to;		     /* where connections are passed to, */
 	uint64_t pass_by;    /* by when: monotonic ns, */
-	unsigned at_once;    /* and how many together */
+	unsigned at_once;    /* how many together, */
+	size_t bytes;	     /* and how much of their input from each worker */
 };
 
 /* It is taken by its worker, or given up by who waits, and then its worker frees it. */
@@ -408,9 +409,10 @@ swap_next_turn(struct server *s)
 static int
 pass_all(struct loop *l, const struct step *step, struct departure *d)
 {
+	size_t left = step->bytes;
 	int rc = 0;
 
-	departure_begin(d, step->to, step->pass_by, step->at_once);
+	departure_begin(d, step->to, step->pass_by, step->at_once, left);
 	LIST_EACH (k, &l->conns) {
 		struct conn *c = LIST_OBJ(k, struct conn, listed);
 
@@ -420,7 +422,8 @@ pass_all(struct loop *l, const struct step *step, struct departure *d)
 		rc = -1;
 		if (step->at_once > 1)
 			return -1;
-		departure_begin(d, step->to, step->pass_by, step->at_once);
+		left = d->bytes;
+		departure_begin(d, step->to, step->pass_by, step->at_once, left);
 	}
 	return departure_end(d) == 0 ? rc : -1;
 }
@@ -439,7 +442,10 @@ pass_here(struct loop *l, struct errand *e)
 int
 swap_pass(struct server *s, int to, uint64_t until, unsigned at_once, struct rend_error *err)
 {
-	const struct step step = { .to = to, .pass_by = until, .at_once = at_once };
+	const struct step step = { .to = to,
+		.pass_by = until,
+		.at_once = at_once,
+		.bytes = PASSAGE_BYTES / (size_t)s->loop_count };
 
 	return everywhere(s, pass_here, &step, err) ? 0 : -1;
 }

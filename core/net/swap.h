@@ -55,7 +55,7 @@ bool swap_next_turn(struct server *s);
 
 /*
  * While all hold: sends each connection that is owed nothing, and was not sent yet, to another process by then, so many in a letter at most; nothing
- * changes here.  0, or -1 with the reason.
+ * changes here.  Of those with much input only some go at a time (PASSAGE_BYTES).  0, or -1 with the reason.
  * Then either they leave, and the others are still held, so that they can be passed later; or they stay, and all go on.
  */
 int swap_pass(struct server *s, int to, uint64_t until, unsigned at_once, struct rend_error *err);

@@ -37,6 +37,9 @@
 /* How many letters are heard at once at most. */
 #define AT_ONCE 100
 
+/* Input that is in memory until the clients are at their workers: so much of it nobody sends before everybody is served. */
+#define INPUT_MAX (2 * PASSAGE_BYTES)
+
 /* More letters of what was counted nobody sends: each waits in memory until a worker has taken it. */
 #define COUNTS_MAX 4096
 
@@ -52,6 +55,7 @@ struct takeover {
 	struct parcels parcels;
 	struct passenger *all;
 	size_t count, room;
+	size_t bytes;	 /* of their input that are in memory */
 	unsigned counts; /* letters of what was counted */
 	uint64_t until;	 /* when the step that is under way is over: monotonic ns */
 	bool alone; /* the old process died, after it had said that what is exclusive may be opened */
@@ -333,11 +337,14 @@ static int
 add_passengers(struct takeover *t)
 {
 	do {
-		if (make_room(t) != 0 || passage_read(&t->letter, &t->all[t->count]) != 0) {
+		struct passenger *p;
+
+		if (t->bytes > INPUT_MAX || make_room(t) != 0 || passage_read(&t->letter, &t->all[t->count]) != 0) {
 			t->letter.broken = true;
 			break;
 		}
-		t->count++;
+		p = &t->all[t->count++];
+		t->bytes += p->file < 0 ? p->in_len : 0;
 	} while (letter_has_more(&t->letter));
 	return letter_finish(&t->letter) ? 0 : -1;
 }

@@ -2,6 +2,7 @@
 """One of the two processes of an upgrade is played by us, and dies, or lies, at each step."""
 import array
 import os
+import re
 import select
 import signal
 import socket
@@ -684,6 +685,64 @@ def test_the_old_one_counts_for_ever():
     assert FAILED in old.letters.until(FAILED), sent
     code, said = old.end()
     assert code > 0 and "not to be believed" in said, (code, said)
+
+
+def peak_kb(pid):
+    with open(f"/proc/{pid}/status") as f:
+        return int(re.search(r"VmHWM:\s*(\d+)", f.read()).group(1))
+
+
+def test_a_long_input_is_not_in_memory_as_a_whole():
+    """It goes as any client's: what is refused is dropped as it comes, what is said in a file or not."""
+    size = 300 << 20
+    old = Old()
+    old.play(3)
+    said = b"set k 0 0 %d\r\n" % size
+    ours, theirs = old.connected()
+    with open(os.memfd_create("input"), "r+b") as file:
+        file.write(said)
+        file.truncate(len(said) + size - 10)
+        file.flush()
+        old.letters.send(CONN, old.conn(theirs, len=len(said) + size - 10, file=1), [theirs.fileno(), file.fileno()])
+    theirs.close()
+    old.letters.send(ALL)
+    assert old.letters.hear()[0] == PREPARED
+    before = peak_kb(old.new.pid)
+    old.letters.send(GO)
+    assert old.letters.hear()[0] == SERVING
+    old.letters.send(BYE)
+    ours.settimeout(harness.PATIENCE)
+    ours.sendall(b"0" * 10 + b"\r\nmn\r\n")
+    heard = b""
+    while not heard.endswith(b"MN\r\n"):
+        heard += ours.recv(1000)
+    assert heard == b"SERVER_ERROR object too large for cache\r\nMN\r\n", heard
+    assert peak_kb(old.new.pid) - before < 64 << 10, (before, peak_kb(old.new.pid))
+    ours.close()
+    old.new.terminate()
+    code, said = old.end()
+    assert code == 0, (code, said)
+
+
+def test_the_old_one_passes_more_input_than_anybody_has():
+    """What is not in a file is in memory until it may serve: there is an end to it."""
+    old = Old()
+    old.play(3)
+    ours, theirs = socket.socketpair()
+    body = old.conn(theirs, b"get " + b"k" * (48 * 1024 - 200))
+    sent = 0
+    try:
+        while sent < 10000:
+            old.letters.send(CONN, body, [theirs.fileno()])
+            sent += 1
+    except OSError:
+        old.letters.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    assert FAILED in old.letters.until(FAILED), sent
+    assert sent < 4000, sent
+    code, said = old.end()
+    assert code > 0 and "not to be believed" in said, (code, said)
+    ours.close()
+    theirs.close()
 
 
 def test_what_is_not_the_old_ones_is_not_removed():

@@ -96,7 +96,7 @@ pass(size_t count, const size_t *lens, size_t kinds, unsigned at_once)
 	unsigned letters = 0;
 	size_t nth = 0;
 
-	departure_begin(&departure, channel[0], soon(), at_once);
+	departure_begin(&departure, channel[0], soon(), at_once, SIZE_MAX);
 	for (size_t i = 0; i < count; i++) {
 		make(i, lens[i % kinds]);
 		assert_int_equal(departure_add(&departure, &conns[i]), 0);
@@ -151,13 +151,38 @@ static void
 test_who_cannot_be_sent_is_not_passed(void **state)
 {
 	close(channel[1]);
-	departure_begin(&departure, channel[0], soon(), LETTER_FDS_MAX);
+	departure_begin(&departure, channel[0], soon(), LETTER_FDS_MAX, SIZE_MAX);
 	make(0, 3);
 	assert_int_equal(departure_add(&departure, &conns[0]), 0);
 	assert_int_equal(departure_end(&departure), -1);
 	assert_false(conns[0].passed);
 	free(conns[0].in);
 	channel[1] = dup(channel[0]);
+}
+
+/* Of those with input some go, and all that have none. */
+static void
+test_much_input_goes_another_time(void **state)
+{
+	const size_t lens[] = { 10, 0, 100, 1, 0, 300000 };
+	const bool goes[] = { true, true, true, false, true, false };
+	size_t nth = 0;
+
+	departure_begin(&departure, channel[0], soon(), LETTER_FDS_MAX, 11);
+	for (size_t i = 0; i < 6; i++) {
+		make(i, lens[i]);
+		assert_int_equal(departure_add(&departure, &conns[i]), 0);
+	}
+	assert_int_equal(departure_end(&departure), 0);
+	assert_int_equal(letter_receive(channel[1], &in, soon(), NULL), LETTER_HERE);
+	for (; nth < 6; nth++)
+		if (goes[nth])
+			arrives(nth, lens[nth]);
+	assert_true(letter_finish(&in));
+	for (size_t i = 0; i < 6; i++) {
+		assert_int_equal(conns[i].passed, goes[i]);
+		free(conns[i].in);
+	}
 }
 
 int
@@ -167,6 +192,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_many_go_in_one_letter, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_letter_gets_full, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_is_long_goes_in_a_file, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_much_input_goes_another_time, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_who_cannot_be_sent_is_not_passed, setup, teardown),
 	};
 

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stddef.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <sysexits.h>
@@ -13,6 +14,10 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77
+#endif
 
 /* How long a process that is killed may take to be gone: one that hangs in the system does not go. */
 #define KILLED_NS 2000000000ULL
@@ -22,6 +27,41 @@ process_open(pid_t pid)
 {
 	/* It is closed in programs that are started. */
 	return pid <= 0 ? -1 : (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
+/* Of nobody, or of this one alone? */
+static int
+found(int process, int *to)
+{
+	*to = process;
+	return process >= 0 || errno == ENOSYS || errno == EPERM ? 0 : -1;
+}
+
+int
+process_of_child(pid_t pid, int *process)
+{
+	return found(process_open(pid), process);
+}
+
+int
+process_of_peer(int socket, pid_t *pid, int *process)
+{
+	struct ucred who = { 0 };
+	socklen_t len = sizeof who;
+
+	*pid = 0;
+	*process = -1;
+	if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &who, &len) != 0)
+		return -1;
+	*pid = who.pid;
+	if (who.pid <= 0)
+		return 0;
+	len = sizeof *process;
+	if (getsockopt(socket, SOL_SOCKET, SO_PEERPIDFD, process, &len) == 0)
+		return 0;
+	if (errno == ENOPROTOOPT)
+		return found(process_open(who.pid), process);
+	return found(-1, process);
 }
 
 bool

@@ -13,6 +13,16 @@
 /* The caller's, to close; or -1: there is none of that number, or the system cannot tell. */
 int process_open(pid_t pid);
 
+/*
+ * Who has made the socket at the other end of this one, or the pair: *pid (0: it is nobody here), and *process, the caller's to close; -1 there: the system
+ * cannot tell that of anybody.  0; or -1 and errno: ESRCH, if he has ended already.  Whoever got his number since then is not taken for him where the
+ * system can tell (SO_PEERPIDFD, Linux 6.5).
+ */
+int process_of_peer(int socket, pid_t *pid, int *process);
+
+/* The same of a child that nobody has waited for. */
+int process_of_child(pid_t pid, int *process);
+
 /* Is it dead, or dies by then (monotonic ns)?  Of -1 nobody knows: false. */
 bool process_is_dead(int process, uint64_t until);
 

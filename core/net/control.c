@@ -10,10 +10,12 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/process.h"
 #include "base/strbuf.h"
 #include "engine/generation.h"
 #include "net/caller.h"
 #include "net/exposition.h"
+#include "net/heir.h"
 #include "net/keeper.h"
 #include "net/listener.h"
 #include "net/renewal.h"
@@ -169,22 +171,30 @@ static void
 take_over(struct caller *c, char *arg)
 {
 	struct server *s = server_of(c);
-	struct ucred who = { 0 };
-	socklen_t len = sizeof who;
+	struct heir_at at;
 	int pair[2];
 
 	(void)arg;
 	if (refuse_upgrade(c))
 		return;
-	if (getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &who, &len) != 0 ||
-	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
+	if (process_of_peer(c->fd, &at.pid, &at.process) != 0) {
+		refuse(c, EX_OSERR, "who has called cannot be watched\n");
+		return;
+	}
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
+		if (at.process >= 0)
+			close(at.process);
 		refuse(c, EX_OSERR, "there is no descriptor for it\n");
 		return;
 	}
-	if (answer_with(c, pair[1]))
-		renewal_hand_over(s, pair[0], who.pid);
-	else
-		close(pair[0]);
+	at.fd = pair[0];
+	if (answer_with(c, pair[1])) {
+		renewal_hand_over(s, &at);
+	} else {
+		close(at.fd);
+		if (at.process >= 0)
+			close(at.process);
+	}
 	close(pair[1]);
 	caller_hang_up(&c);
 }

@@ -250,21 +250,37 @@ end_heir(struct heir *h)
 		process_kill(h->process);
 }
 
+/* What it has to say nobody wants to know, but whether it began.  true: it says no more. */
+static bool
+drop_all(struct heir *h, uint64_t wait, uint64_t until)
+{
+	enum letter_got got;
+
+	while ((got = letter_receive(h->fd, &h->letter, wait, NULL)) == LETTER_HERE) {
+		drop(h);
+		if (clock_mono() >= until)
+			return false;
+	}
+	return got == LETTER_END;
+}
+
 /*
- * Is it dead by then?  What it has to say meanwhile nobody wants to know.  That it says no more proves nothing, unless that is all that can be known
- * of it.
+ * Is it dead by then?  That it says no more proves nothing, unless that is all that can be known of it; nor does it live because somebody else has its end of
+ * the channel, too.  What it said before it died is heard.
  */
 static bool
 has_ended(struct heir *h, uint64_t until)
 {
-	enum letter_got got;
+	bool dead, silent;
 
-	while ((got = letter_receive(h->fd, &h->letter, until, NULL)) == LETTER_HERE && clock_mono() < until) {
-		drop(h);
-	}
-	if (got == LETTER_HERE)
-		drop(h);
-	return h->process < 0 ? got == LETTER_END : process_is_dead(h->process, until);
+	do {
+		uint64_t soon = clock_mono() + (uint64_t)look.tv_nsec;
+
+		soon = soon < until ? soon : until;
+		dead = process_is_dead(h->process, soon);
+		silent = drop_all(h, h->process < 0 ? soon : 0, until);
+	} while (!(h->process < 0 ? silent : dead) && clock_mono() < until);
+	return h->process < 0 ? silent : dead;
 }
 
 /*
@@ -444,18 +460,21 @@ hand_over_ready(struct heir *h)
 }
 
 int
-heir_hand_over(struct server *s, struct keeper *k, int fd, pid_t pid, const bool *stop, struct rend_error *err)
+heir_hand_over(struct server *s, struct keeper *k, const struct heir_at *at, const bool *stop, struct rend_error *err)
 {
 	struct heir *h = calloc(1, sizeof *h);
 	int rc;
 
-	if (h == NULL)
+	if (h == NULL) {
+		if (at->process >= 0)
+			close(at->process);
 		return error_set(err, EX_OSERR, "no memory for an upgrade");
+	}
 	h->server = s;
 	h->keeper = k;
-	h->fd = fd;
-	h->pid = pid;
-	h->process = process_open(pid);
+	h->fd = at->fd;
+	h->pid = at->pid;
+	h->process = at->process;
 	h->stop = stop;
 	h->err = err;
 	rc = greet(h);
@@ -463,6 +482,8 @@ heir_hand_over(struct server *s, struct keeper *k, int fd, pid_t pid, const bool
 		rc = on_main(h, tell_sockets);
 	if (rc == 0)
 		rc = await_bare(h, LETTER_READY, READY_NS);
+	if (rc == 0 && process_is_dead(h->process, 0))
+		rc = error_set(err, EX_TEMPFAIL, "the new process has ended, and somebody else speaks for it");
 	h->ready = rc == 0;
 	if (rc == 0)
 		rc = hand_over_ready(h);

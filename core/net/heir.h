@@ -16,11 +16,19 @@
 struct keeper;
 struct server;
 
+/* A new process. */
+struct heir_at {
+	int fd;	     /* at the other end of it it says hello; -1: nowhere yet */
+	pid_t pid;   /* 0: nobody knows */
+	int process; /* the same, as process.h has it; -1: the system cannot tell */
+};
+
 /*
- * Over this socket, at whose other end a new process (pid; 0: nobody knows) says hello.  stop (a relaxed
- * atomic) ends it before anything is given.  0, or -1 with the reason, also what the new one says, and nothing has changed.
+ * Closes at->process, not at->fd.  stop (a relaxed atomic) ends it before anything is given.  0, or -1 with the reason, also what the new one says, and
+ * nothing has changed.
  */
-int heir_hand_over(struct server *s, struct keeper *k, int fd, pid_t pid, const bool *stop, struct rend_error *err);
+int heir_hand_over(
+    struct server *s, struct keeper *k, const struct heir_at *at, const bool *stop, struct rend_error *err);
 
 /* It came to nothing, and a store that had let go of its files could not be opened again: is it there now?  false: all are.  On the same thread. */
 bool heir_reopen(struct server *s);

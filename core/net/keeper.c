@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/process.h"
 #include "net/eras.h"
 #include "net/heir.h"
 #include "net/news.h"
@@ -39,8 +40,7 @@ struct keeper {
 	/* under the lock */
 	bool wanted, busy, ending, has_result; /* ending: written atomically, too */
 	bool upgrade;			       /* is what is wanted, or what came out */
-	int heir;			       /* where a new process is; -1: nowhere yet */
-	pid_t heir_pid;
+	struct heir_at heir;
 	bool given;		   /* it serves: the keeper's thread's */
 	bool away;		   /* a store may be that had let go of its files: the same */
 	void (*errand)(void *arg); /* the main thread's */
@@ -109,13 +109,22 @@ start_heir(struct keeper *k, struct rend_error *err)
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
 		return error_set(err, EX_OSERR, "there can be no new process: %s", strerror(errno));
-	if (k->source->spawn(k->source->arg, pair[1], &k->heir_pid, err) != 0) {
+	if (k->source->spawn(k->source->arg, pair[1], &k->heir.pid, err) != 0) {
 		close(pair[0]);
 		pair[0] = -1;
 	}
 	close(pair[1]);
-	k->heir = pair[0];
-	return k->heir < 0 ? -1 : 0;
+	k->heir.fd = pair[0];
+	return k->heir.fd < 0 ? -1 : 0;
+}
+
+/* One that was started is still a child of ours, so its number is its own. */
+static int
+give_to_heir(struct keeper *k, bool started, struct rend_error *err)
+{
+	if (started && process_of_child(k->heir.pid, &k->heir.process) != 0)
+		return error_set(err, EX_OSERR, "the new process cannot be watched: %s", strerror(errno));
+	return heir_hand_over(k->server, k, &k->heir, &k->ending, err);
 }
 
 /* 0: another process serves; or an exit code. */
@@ -123,21 +132,21 @@ static int
 hand_over(struct keeper *k)
 {
 	struct rend_error err = { 0 };
-	bool started = k->heir < 0;
+	bool started = k->heir.fd < 0;
 	int rc;
 
 	k->said = (struct strbuf){ .most = SAID_MAX };
 	if (started && start_heir(k, &err) != 0)
 		return eras_refuse(&k->said, &err);
-	if (heir_hand_over(k->server, k, k->heir, k->heir_pid, &k->ending, &err) == 0) {
+	if (give_to_heir(k, started, &err) == 0) {
 		k->given = true;
 		return 0;
 	}
-	close(k->heir);
-	k->heir = -1;
+	close(k->heir.fd);
+	k->heir.fd = -1;
 	rc = eras_refuse(&k->said, &err);
 	if (started)
-		k->source->reap(k->source->arg, k->heir_pid, &k->said);
+		k->source->reap(k->source->arg, k->heir.pid, &k->said);
 	return rc;
 }
 
@@ -162,8 +171,8 @@ upgrade(struct keeper *k)
 	if (rc != 0)
 		return;
 	pthread_mutex_unlock(&k->lock);
-	heir_see_off(k->server, k->heir, &k->ending);
-	k->heir = -1;
+	heir_see_off(k->server, k->heir.fd, &k->ending);
+	k->heir.fd = -1;
 	keeper_on_main(k, end_server, k);
 	pthread_mutex_lock(&k->lock);
 }
@@ -267,7 +276,7 @@ on_result(evutil_socket_t fd, short what, void *arg)
 }
 
 static bool
-want(struct keeper *k, bool upgrade, int heir, pid_t pid)
+want(struct keeper *k, bool upgrade, const struct heir_at *at)
 {
 	bool begins;
 
@@ -276,8 +285,7 @@ want(struct keeper *k, bool upgrade, int heir, pid_t pid)
 	if (begins) {
 		k->busy = k->wanted = true;
 		k->upgrade = upgrade;
-		k->heir = heir;
-		k->heir_pid = pid;
+		k->heir = at == NULL ? (struct heir_at){ -1, 0, -1 } : *at;
 	}
 	pthread_cond_broadcast(&k->changed);
 	pthread_mutex_unlock(&k->lock);
@@ -287,13 +295,13 @@ want(struct keeper *k, bool upgrade, int heir, pid_t pid)
 bool
 keeper_reload(struct keeper *k)
 {
-	return want(k, false, -1, 0);
+	return want(k, false, NULL);
 }
 
 bool
-keeper_upgrade(struct keeper *k, int fd, pid_t pid)
+keeper_upgrade(struct keeper *k, const struct heir_at *at)
 {
-	return want(k, true, fd, pid);
+	return want(k, true, at);
 }
 
 bool
@@ -347,7 +355,7 @@ keeper_new(struct server *s, const struct server_source *source,
 	}
 	k->server = s;
 	k->source = source;
-	k->heir = -1;
+	k->heir.fd = -1;
 	k->done = done;
 	k->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	k->event = k->fd < 0 ? NULL : event_new(s->base, k->fd, EV_READ | EV_PERSIST, on_result, k);
@@ -373,7 +381,7 @@ keeper_stop(struct keeper *k)
 	pthread_join(k->thread, NULL);
 	/* It was too late for the main thread to be asked. */
 	if (k->given && !k->server->left)
-		server_leave(k->server, k->heir_pid);
+		server_leave(k->server, k->heir.pid);
 	take_result(k);
 }
 

@@ -16,11 +16,11 @@
 #define NET_KEEPER_H
 
 #include <stdbool.h>
-#include <sys/types.h>
 
 #include "base/error.h"
 #include "base/strbuf.h"
 
+struct heir_at;
 struct keeper;
 struct server;
 struct server_source;
@@ -40,11 +40,10 @@ struct keeper *keeper_new(struct server *s, const struct server_source *source,
 bool keeper_reload(struct keeper *k);
 
 /*
- * Begins to hand over to a new process: to the one at the other end of fd (its number is pid), which becomes the keeper's; or, with -1, to one that is
- * started.  false: it is at something already.  When another process serves, done is told first; then what follows later is passed, and
+ * Begins to hand over to a new process, whose descriptors become the keeper's; or, with NULL, to one that is started.  false: it is at something already.  When another process serves, done is told first; then what follows later is passed, and
  * then the server drains.
  */
-bool keeper_upgrade(struct keeper *k, int fd, pid_t pid);
+bool keeper_upgrade(struct keeper *k, const struct heir_at *at);
 
 /* Has fn run on the main thread, and waits for that.  false: the server has ended, and it was not.  The keeper's thread. */
 bool keeper_on_main(struct keeper *k, void (*fn)(void *arg), void *arg);

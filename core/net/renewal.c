@@ -7,6 +7,7 @@
 #include "base/notify.h"
 #include "engine/generation.h"
 #include "net/control.h"
+#include "net/heir.h"
 #include "net/keeper.h"
 #include "net/runner.h"
 #include "net/server.h"
@@ -62,22 +63,24 @@ renewal_hinders(struct server *s)
 }
 
 bool
-renewal_hand_over(struct server *s, int fd, pid_t pid)
+renewal_hand_over(struct server *s, const struct heir_at *at)
 {
-	if (renewal_hinders(s) != NULL || !keeper_upgrade(s->keeper, fd, pid)) {
-		if (fd >= 0)
-			close(fd);
+	if (renewal_hinders(s) != NULL || !keeper_upgrade(s->keeper, at)) {
+		if (at != NULL)
+			close(at->fd);
+		if (at != NULL && at->process >= 0)
+			close(at->process);
 		return false;
 	}
 	notify_reloading();
-	rend_log(REND_LOG_INFO, "upgrade: %s", fd < 0 ? "a new process is started" : "a new process has called");
+	rend_log(REND_LOG_INFO, "upgrade: %s", at == NULL ? "a new process is started" : "a new process has called");
 	return true;
 }
 
 bool
 renewal_upgrade(struct server *s)
 {
-	return renewal_hand_over(s, -1, 0);
+	return renewal_hand_over(s, NULL);
 }
 
 /* ---- reloads ---- */

@@ -6,8 +6,8 @@
 #define NET_RENEWAL_H
 
 #include <stdbool.h>
-#include <sys/types.h>
 
+struct heir_at;
 struct keeper_result;
 struct server;
 
@@ -17,10 +17,10 @@ bool renewal_reload(struct server *s);
 /* Why there can be no upgrade now; NULL: there can. */
 const char *renewal_hinders(struct server *s);
 
-/* Begins to do what SIGUSR2 and `rendctl upgrade` ask for; or to hand over to the process at the other end of fd, which becomes its own.
- * false: it is at something, or it ends. */
+/* Begins to do what SIGUSR2 and `rendctl upgrade` ask for; or to hand over to a process that has called, whose descriptors become
+ * its own.  false: it is at something, or it ends. */
 bool renewal_upgrade(struct server *s);
-bool renewal_hand_over(struct server *s, int fd, pid_t pid);
+bool renewal_hand_over(struct server *s, const struct heir_at *at);
 
 /* For keeper_new(): logs what came of one, and tells supervisor and control socket. */
 void renewal_done(struct server *s, const struct keeper_result *r);

@@ -69,18 +69,16 @@ struct takeover *
 takeover_new(int fd)
 {
 	struct takeover *t = calloc(1, sizeof *t);
-	struct ucred who = { 0 };
-	socklen_t len = sizeof who;
+	pid_t pid;
 
 	if (t == NULL) {
 		close(fd);
 		return NULL;
 	}
 	t->fd = fd;
-	t->old = -1;
 	/* Who has made the pair.  It is the one that answers our hello after this, so its number was not another one's in between. */
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0)
-		t->old = process_open(who.pid);
+	if (process_of_peer(fd, &pid, &t->old) != 0)
+		t->old = -1;
 	return t;
 }
 

@@ -73,12 +73,12 @@ static struct generation *graph;
 /* ---- instead of those whom it would reach ---- */
 
 int __wrap_unlink(const char *path);
-int __wrap_process_open(pid_t pid);
+int __wrap_process_of_peer(int socket, pid_t *pid, int *process);
 bool __wrap_process_is_dead(int process, uint64_t until);
 void __wrap_process_kill(int process);
 bool __wrap_keeper_on_main(struct keeper *k, void (*fn)(void *arg), void *arg);
 enum swap_held __wrap_swap_hold(struct server *s, struct generation *const *quiet, size_t count, uint64_t wait);
-void __wrap_swap_next_turn(struct server *s);
+bool __wrap_swap_next_turn(struct server *s);
 int __wrap_swap_pass(struct server *s, int to, uint64_t until, unsigned at_once, struct rend_error *err);
 void __wrap_swap_leave(struct server *s);
 void __wrap_swap_stay(struct server *s);
@@ -97,10 +97,12 @@ __wrap_unlink(const char *path)
 }
 
 int
-__wrap_process_open(pid_t pid)
+__wrap_process_of_peer(int socket, pid_t *pid, int *process)
 {
-	(void)pid;
-	return how & UNKNOWN ? -1 : fcntl(given[3], F_DUPFD_CLOEXEC, 0);
+	(void)socket;
+	*pid = 1;
+	*process = how & UNKNOWN ? -1 : fcntl(given[3], F_DUPFD_CLOEXEC, 0);
+	return 0;
 }
 
 bool
@@ -135,10 +137,11 @@ __wrap_swap_hold(struct server *s, struct generation *const *quiet, size_t count
 	return how & NOT_HELD ? SWAP_BUSY : SWAP_HELD;
 }
 
-void
+bool
 __wrap_swap_next_turn(struct server *s)
 {
 	(void)s;
+	return true;
 }
 
 int
@@ -287,10 +290,12 @@ be_new(int fd)
 static void
 be_old(int fd)
 {
+	struct heir_at at = { .fd = fd };
 	struct rend_error err = { 0 };
 
 	server.resting = false;
-	if (heir_hand_over(&server, NULL, fd, 1, &server.draining, &err) == 0) {
+	__wrap_process_of_peer(fd, &at.pid, &at.process);
+	if (heir_hand_over(&server, NULL, &at, &server.draining, &err) == 0) {
 		heir_see_off(&server, fd, &server.draining);
 		return;
 	}

@@ -15,7 +15,7 @@ import time
 import harness
 from harness import INMEM, Client, wait_for
 from upgrades import (ABORT, ALL, BYE, CONN, COUNTS, FAILED, GO, HELLO, PREPARED, READY, SERVING, SOCKET, SOCKETS, TAKEN, VERSION, WELCOME, YOURS,
-                      Letters, Upgraded, call, text, alive)
+                      Letters, Upgraded, call, text)
 
 TEMPFAIL = 75
 
@@ -171,8 +171,11 @@ def test_the_new_one_says_too_late_that_it_serves():
         c.ask(b"mn\r\n", b"MN\r\n")
         letters = call(rend.control)
         play_new(letters, 4)
-        wait_for("it to be ended", lambda: not alive(letters.pid))
+        # What makes the old one end it is there before that, and so is what it says then.
+        os.kill(rend.pid, signal.SIGSTOP)
+        letters.send(PREPARED)
         letters.send(SERVING)
+        os.kill(rend.pid, signal.SIGCONT)
         wait_for("the old process to serve on", lambda: refusals(rend))
         assert letters.close() == -signal.SIGKILL
         assert c.sock.recv(1) == b""
@@ -231,6 +234,36 @@ def test_it_hears_that_it_is_not_wanted():
         kind, body, _ = letters.hear()
         assert kind == ABORT and b"new process" in body, (kind, body)
         letters.close()
+
+
+def test_somebody_speaks_for_one_that_has_ended():
+    """Whether he is there nobody could tell, and nobody could end him: his number may be another one's."""
+    with Upgraded(INMEM) as rend:
+        fds = rend.fds_of()
+        letters = call(rend.control)
+        letters.up.close()
+        os.waitpid(letters.pid, 0)
+        play_new(letters, 1)
+        letters.send(READY)
+        kind, body, _ = letters.hear()
+        assert kind == ABORT and b"has ended" in body, (kind, body)
+        letters.sock.close()
+        wait_for("as many descriptors as before", lambda: rend.fds_of() <= fds)
+        rend.upgrade()
+
+
+def test_one_that_died_and_whose_channel_lives_is_not_waited_for():
+    """Somebody else has its end, too, and says no word: the descriptor of the process says that it is dead."""
+    with Upgraded(INMEM) as rend:
+        letters = call(rend.control)
+        play_new(letters, 4)
+        letters.up.close()
+        os.waitpid(letters.pid, 0)
+        letters.send(TAKEN)
+        wait_for("the refusal", lambda: refusals(rend))
+        letters.sock.close()
+        with rend.client() as c:
+            c.ask(b"mn\r\n", b"MN\r\n")
 
 
 def test_two_at_once():

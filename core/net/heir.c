@@ -15,6 +15,7 @@
 #include "engine/generation.h"
 #include "engine/parcels.h"
 #include "net/control.h"
+#include "net/crossing.h"
 #include "net/keeper.h"
 #include "net/legacy_counts.h"
 #include "net/legacy_sockets.h"
@@ -321,7 +322,7 @@ static int
 pass(struct heir *h)
 {
 	h->taken = clock_mono();
-	if (swap_pass(h->server, h->fd, clock_mono() + STEP_NS, LETTER_FDS_MAX, h->err) != 0 ||
+	if (crossing_pass(h->server, h->fd, clock_mono() + STEP_NS, LETTER_FDS_MAX, h->err) != 0 ||
 	    legacy_send_counts(h->server, h->fd, clock_mono() + STEP_NS, h->err) != 0 ||
 	    send_bare(h, LETTER_ALL) != 0 || await_bare(h, LETTER_PREPARED, STEP_NS) != 0)
 		return -1;
@@ -432,7 +433,7 @@ hand_over_held(struct heir *h)
 	if (give_all(h) == 0 && send_bare(h, LETTER_YOURS) == 0 && await_bare(h, LETTER_TAKEN, TAKEN_NS) == 0 &&
 	    pass(h) == 0) {
 		say_times(h);
-		swap_leave(h->server);
+		crossing_leave(h->server);
 		return 0;
 	}
 	take_back(h);
@@ -440,9 +441,9 @@ hand_over_held(struct heir *h)
 	if (h->began) {
 		rend_log(REND_LOG_ERROR,
 		    "upgrade: the new process said too late that it serves, and was ended: its clients are cut");
-		swap_leave(h->server);
+		crossing_leave(h->server);
 	}
-	swap_stay(h->server);
+	crossing_stay(h->server);
 	return -1;
 }
 
@@ -525,11 +526,11 @@ heir_see_off(struct server *s, int fd, const bool *stop)
 	       !__atomic_load_n(stop, __ATOMIC_RELAXED)) {
 		nanosleep(&look, NULL);
 		/* It is tried again, and the workers have others to write to. */
-		if (swap_pass(s, fd, clock_mono() + FOLLOW_NS, 1, &err) != 0 && !said) {
+		if (crossing_pass(s, fd, clock_mono() + FOLLOW_NS, 1, &err) != 0 && !said) {
 			said = true;
 			rend_log(REND_LOG_ERROR, "upgrade: %s", err.text);
 		}
-		swap_leave(s);
+		crossing_leave(s);
 	}
 	letter_send_bare(fd, LETTER_BYE, clock_mono() + STEP_NS);
 	close(fd);

@@ -1,11 +1,7 @@
 /* From one generation to the next: see swap.h. */
 #include "net/swap.h"
 
-#include <errno.h>
-#include <semaphore.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sysexits.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -13,7 +9,7 @@
 #include "engine/op.h"
 #include "net/body.h"
 #include "net/conn.h"
-#include "net/passage.h"
+#include "net/errands.h"
 #include "net/patience.h"
 #include "net/server.h"
 
@@ -26,11 +22,6 @@ static const struct timespec look = { .tv_nsec = 500 * 1000 };
 /* After that long a worker that holds, and was not told anything, goes on by itself: beside reload_wait. */
 #define HOLD_MORE_NS 50000000ULL
 
-/* ---- one call to each worker ---- */
-
-struct errand;
-typedef void errand_f(struct loop *l, struct errand *e);
-
 struct step {
 	struct generation *g;
 	const struct rend_node *const *policies;
@@ -38,145 +29,12 @@ struct step {
 	struct generation *const *quiet; /* of which nothing may be under way */
 	size_t quiet_count;
 	uint64_t hold_until; /* monotonic ns */
-	int to;		     /* where connections are passed to, */
-	uint64_t pass_by;    /* by when: monotonic ns, */
-	unsigned at_once;    /* how many together, */
-	size_t bytes;	     /* and how much of their input from each worker */
 };
 
-/* It is taken by its worker, or given up by who waits, and then its worker frees it. */
-enum { WAITS, TAKEN, GIVEN_UP, OVER };
-
-struct errand {
-	struct rend_call call;
-	struct loop *loop;
-	errand_f *fn;
-	const struct step *step;
-	int state; /* atomic */
-	bool said; /* what it found */
-	struct rend_error err;
-	sem_t *over;
-};
-
-static void
-run(struct rend_call *call)
+static const struct step *
+step_of(const struct errand *e)
 {
-	struct errand *e = LIST_OBJ(call, struct errand, call);
-	sem_t *over = e->over;
-	int waits = WAITS;
-
-	if (!__atomic_compare_exchange_n(&e->state, &waits, TAKEN, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
-		free(e);
-		return;
-	}
-	e->fn(e->loop, e);
-	__atomic_store_n(&e->state, OVER, __ATOMIC_RELEASE);
-	sem_post(over);
-}
-
-static bool
-is_over(const struct errand *e)
-{
-	return __atomic_load_n(&e->state, __ATOMIC_ACQUIRE) == OVER;
-}
-
-static bool
-give_up(struct errand *e)
-{
-	int waits = WAITS;
-
-	return __atomic_compare_exchange_n(&e->state, &waits, GIVEN_UP, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
-}
-
-/* Waits for so many that are over; true: they are, by then (monotonic ns; 0: however long that takes). */
-static bool
-await(sem_t *over, int *count, uint64_t until)
-{
-	const struct timespec at = { .tv_sec = (time_t)(until / 1000000000), .tv_nsec = (long)(until % 1000000000) };
-
-	while (*count > 0) {
-		if ((until == 0 ? sem_wait(over) : sem_clockwait(over, CLOCK_MONOTONIC, &at)) == 0)
-			--*count;
-		else if (errno == ETIMEDOUT)
-			return false;
-	}
-	return true;
-}
-
-/*
- * Has fn run on each worker that gets to it by `until` (monotonic ns; 0: on all).  true: all did, and said yes; else *err is what the first one said
- * that did not.  Where it has not begun by then it never will.
- */
-static bool
-everywhere_until(struct server *s, errand_f *fn, const struct step *step, struct rend_error *err, uint64_t until)
-{
-	struct errand *all[NODE_WORKERS_MAX];
-	int count = s->loop_count;
-	bool yes = true;
-	sem_t over;
-
-	for (int i = 0; i < s->loop_count; i++)
-		if ((all[i] = calloc(1, sizeof *all[i])) == NULL) {
-			while (i > 0)
-				free(all[--i]);
-			if (err != NULL)
-				error_set(err, EX_OSERR, "no memory for a reload");
-			return false;
-		}
-	sem_init(&over, 0, 0);
-	for (int i = 0; i < s->loop_count; i++) {
-		*all[i] = (struct errand){
-			.call.fn = run, .loop = &s->loops[i], .fn = fn, .step = step, .state = WAITS, .over = &over
-		};
-		rend_post(&s->loops[i].worker, &all[i]->call);
-	}
-	if (!await(&over, &count, until)) {
-		for (int i = 0; i < s->loop_count; i++)
-			if (give_up(all[i])) {
-				all[i] = NULL;
-				count--;
-			}
-		/* Those that have begun do not take long: they ask no plugin. */
-		await(&over, &count, 0);
-	}
-	sem_destroy(&over);
-	for (int i = 0; i < s->loop_count; i++) {
-		bool over_here = all[i] != NULL && is_over(all[i]);
-
-		if (yes && !(over_here && all[i]->said)) {
-			yes = false;
-			if (all[i] != NULL && err != NULL)
-				*err = all[i]->err;
-		}
-		free(all[i]);
-	}
-	return yes;
-}
-
-static bool
-everywhere(struct server *s, errand_f *fn, const struct step *step, struct rend_error *err)
-{
-	return everywhere_until(s, fn, step, err, 0);
-}
-
-/* The same on one worker after the other: it needs no memory, so it always happens. */
-static void
-one_by_one(struct server *s, errand_f *fn)
-{
-	static const struct step step;
-	sem_t over;
-
-	sem_init(&over, 0, 0);
-	for (int i = 0; i < s->loop_count; i++) {
-		struct errand e = {
-			.call.fn = run, .loop = &s->loops[i], .fn = fn, .step = &step, .state = WAITS, .over = &over
-		};
-		int count = 1;
-
-		rend_post(&s->loops[i].worker, &e.call);
-		await(&over, &count, 0);
-	}
-	sem_destroy(&over);
+	return e->arg;
 }
 
 /* ---- attach, detach ---- */
@@ -184,13 +42,13 @@ one_by_one(struct server *s, errand_f *fn)
 static void
 attach_here(struct loop *l, struct errand *e)
 {
-	e->said = generation_attach(e->step->g, &l->worker, &e->err) == 0;
+	e->said = generation_attach(step_of(e)->g, &l->worker, &e->err) == 0;
 }
 
 static void
 detach_here(struct loop *l, struct errand *e)
 {
-	e->said = generation_detach(e->step->g, &l->worker);
+	e->said = generation_detach(step_of(e)->g, &l->worker);
 }
 
 int
@@ -198,9 +56,9 @@ swap_attach(struct server *s, struct generation *g, struct rend_error *err)
 {
 	const struct step step = { .g = g };
 
-	if (everywhere(s, attach_here, &step, err))
+	if (errands(s, attach_here, &step, err))
 		return 0;
-	everywhere(s, detach_here, &step, NULL);
+	errands(s, detach_here, &step, NULL);
 	return -1;
 }
 
@@ -209,7 +67,7 @@ swap_detach(struct server *s, struct generation *g)
 {
 	const struct step step = { .g = g };
 
-	return everywhere(s, detach_here, &step, NULL);
+	return errands(s, detach_here, &step, NULL);
 }
 
 /* ---- hold ---- */
@@ -271,7 +129,7 @@ turn_here(struct loop *l, struct errand *e)
 static void
 hold_here(struct loop *l, struct errand *e)
 {
-	l->hold_until = e->step->hold_until;
+	l->hold_until = step_of(e)->hold_until;
 	l->holding = true;
 	e->said = true;
 }
@@ -302,7 +160,7 @@ is_quiet(struct loop *l, const struct generation *g)
 static void
 is_quiet_here(struct loop *l, struct errand *e)
 {
-	const struct step *step = e->step;
+	const struct step *step = step_of(e);
 
 	e->said = l->holding;
 	for (size_t i = 0; i < step->quiet_count && e->said; i++)
@@ -312,9 +170,9 @@ is_quiet_here(struct loop *l, struct errand *e)
 static bool
 hold(struct server *s, const struct step *step, uint64_t until)
 {
-	if (!everywhere_until(s, hold_here, step, NULL, until))
+	if (!errands_until(s, hold_here, step, NULL, until))
 		return false;
-	while (!everywhere_until(s, is_quiet_here, step, NULL, until)) {
+	while (!errands_until(s, is_quiet_here, step, NULL, until)) {
 		if (clock_mono() >= until || __atomic_load_n(&s->draining, __ATOMIC_RELAXED))
 			return false;
 		nanosleep(&look, NULL);
@@ -327,7 +185,7 @@ swap_turns(struct server *s, uint64_t wait)
 {
 	static const struct step step;
 
-	return everywhere_until(s, turn_here, &step, NULL, clock_mono() + wait + TURN_NS);
+	return errands_until(s, turn_here, &step, NULL, clock_mono() + wait + TURN_NS);
 }
 
 enum swap_held
@@ -346,7 +204,7 @@ swap_hold(struct server *s, struct generation *const *quiet, size_t count, uint6
 		return SWAP_HELD;
 	decide(s, HOLD_BROKEN);
 	/* Who does not get to it goes on by itself. */
-	everywhere_until(s, go_on_here, &step, NULL, clock_mono() + TURN_NS);
+	errands_until(s, go_on_here, &step, NULL, clock_mono() + TURN_NS);
 	return SWAP_NOT_QUIET;
 }
 
@@ -367,7 +225,7 @@ turn_to(struct conn *c, const struct step *step)
 static void
 begin_here(struct loop *l, struct errand *e)
 {
-	const struct step *step = e->step;
+	const struct step *step = step_of(e);
 
 	generation_begin(step->g, &l->worker);
 	memcpy(l->policies, step->policies, l->server->listener_room * sizeof *l->policies);
@@ -385,10 +243,8 @@ swap_begin(struct server *s, struct generation *g, const struct rend_node *const
 {
 	const struct step step = { .g = g, .policies = policies, .settings = settings };
 
-	everywhere(s, begin_here, &step, NULL);
+	errands(s, begin_here, &step, NULL);
 }
-
-/* ---- to another process ---- */
 
 static void
 nothing_here(struct loop *l, struct errand *e)
@@ -402,92 +258,7 @@ swap_next_turn(struct server *s)
 {
 	static const struct step step;
 
-	return everywhere_until(s, nothing_here, &step, NULL, clock_mono() + TURN_NS);
-}
-
-/* Where they go one by one, one that cannot does not keep the next. */
-static int
-pass_all(struct loop *l, const struct step *step, struct departure *d)
-{
-	size_t left = step->bytes;
-	int rc = 0;
-
-	departure_begin(d, step->to, step->pass_by, step->at_once, left);
-	LIST_EACH (k, &l->conns) {
-		struct conn *c = LIST_OBJ(k, struct conn, listed);
-
-		if (c->passed || !passage_is_open(c) ||
-		    (departure_add(d, c) == 0 && (step->at_once > 1 || departure_end(d) == 0)))
-			continue;
-		rc = -1;
-		if (step->at_once > 1)
-			return -1;
-		left = d->bytes;
-		departure_begin(d, step->to, step->pass_by, step->at_once, left);
-	}
-	return departure_end(d) == 0 ? rc : -1;
-}
-
-static void
-pass_here(struct loop *l, struct errand *e)
-{
-	struct departure d;
-
-	l->hold_until = UINT64_MAX;
-	e->said = pass_all(l, e->step, &d) == 0;
-	if (!e->said)
-		error_set(&e->err, EX_TEMPFAIL, "a connection cannot be passed: %s", strerror(errno));
-}
-
-int
-swap_pass(struct server *s, int to, uint64_t until, unsigned at_once, struct rend_error *err)
-{
-	const struct step step = { .to = to,
-		.pass_by = until,
-		.at_once = at_once,
-		.bytes = PASSAGE_BYTES / (size_t)s->loop_count };
-
-	return everywhere(s, pass_here, &step, err) ? 0 : -1;
-}
-
-static void
-leave_here(struct loop *l, struct errand *e)
-{
-	LIST_EACH (k, &l->conns) {
-		struct conn *c = LIST_OBJ(k, struct conn, listed);
-
-		if (c->passed)
-			conn_leave(c);
-	}
-	e->said = true;
-}
-
-void
-swap_leave(struct server *s)
-{
-	one_by_one(s, leave_here);
-}
-
-static void
-stay_here(struct loop *l, struct errand *e)
-{
-	LIST_EACH (k, &l->conns) {
-		struct conn *c = LIST_OBJ(k, struct conn, listed);
-
-		if (!c->passed)
-			continue;
-		c->passed = false;
-		patience_update(c, 0);
-	}
-	if (l->holding)
-		swap_go_on(l);
-	e->said = true;
-}
-
-void
-swap_stay(struct server *s)
-{
-	one_by_one(s, stay_here);
+	return errands_until(s, nothing_here, &step, NULL, clock_mono() + TURN_NS);
 }
 
 /* ---- over ---- */
@@ -499,7 +270,7 @@ swap_stay(struct server *s)
 static void
 is_over_here(struct loop *l, struct errand *e)
 {
-	const struct generation *g = e->step->g;
+	const struct generation *g = step_of(e)->g;
 	bool new = l->ending != g->number;
 
 	e->said = false;
@@ -522,7 +293,7 @@ swap_is_over(struct server *s, struct generation *g)
 {
 	const struct step step = { .g = g };
 
-	return everywhere(s, is_over_here, &step, NULL);
+	return errands(s, is_over_here, &step, NULL);
 }
 
 /* ---- the end of a worker ---- */

@@ -53,15 +53,6 @@ void swap_begin(struct server *s, struct generation *g, const struct rend_node *
 /* Each worker has ended the turn that it was in.  On the keeper's thread, as all; also while they hold.  false: some have not, within a second. */
 bool swap_next_turn(struct server *s);
 
-/*
- * While all hold: sends each connection that is owed nothing, and was not sent yet, to another process by then, so many in a letter at most; nothing
- * changes here.  Of those with much input only some go at a time (PASSAGE_BYTES).  0, or -1 with the reason.
- * Then either they leave, and the others are still held, so that they can be passed later; or they stay, and all go on.
- */
-int swap_pass(struct server *s, int to, uint64_t until, unsigned at_once, struct rend_error *err);
-void swap_leave(struct server *s);
-void swap_stay(struct server *s);
-
 /* Is g, which another has replaced everywhere, nobody's any more?  It may be asked again and again, about one g at a time. */
 bool swap_is_over(struct server *s, struct generation *g);
 

@@ -2,23 +2,19 @@
 #include "net/takeover.h"
 
 #include <errno.h>
-#include <event2/event.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/process.h"
-#include "net/arrivals.h"
+#include "net/dial.h"
+#include "net/followers.h"
 #include "net/legacy_counts.h"
 #include "net/legacy_sockets.h"
 #include "net/letter.h"
-#include "net/listener.h"
 #include "net/parcel_letter.h"
 #include "net/passage.h"
 #include "net/server.h"
@@ -28,14 +24,8 @@
 #define STEP_NS 60000000000ULL
 #define GIVE_NS 120000000000ULL
 
-/* How long it may take to answer a call. */
-#define CALL_NS 10000000000ULL
-
 /* How long it is tried to say why it came to nothing. */
 #define FAIL_NS 1000000000ULL
-
-/* How many letters are heard at once at most. */
-#define AT_ONCE 100
 
 /* Input that is in memory until the clients are at their workers: so much of it nobody sends before everybody is served. */
 #define INPUT_MAX (2 * PASSAGE_BYTES)
@@ -59,9 +49,7 @@ struct takeover {
 	unsigned counts; /* letters of what was counted */
 	uint64_t until;	 /* when the step that is under way is over: monotonic ns */
 	bool alone; /* the old process died, after it had said that what is exclusive may be opened */
-	struct server *server;
-	struct event *event; /* those that follow */
-	int next_loop;
+	struct followers followers;
 	struct letter letter;
 };
 
@@ -76,6 +64,7 @@ takeover_new(int fd)
 		return NULL;
 	}
 	t->fd = fd;
+	t->followers.fd = -1;
 	/* Who has made the pair.  It is the one that answers our hello after this, so its number was not another one's in between. */
 	if (process_of_peer(fd, &pid, &t->old) != 0)
 		t->old = -1;
@@ -108,8 +97,7 @@ takeover_free(struct takeover **tp)
 	*tp = NULL;
 	if (t == NULL)
 		return;
-	if (t->event != NULL)
-		event_free(t->event);
+	followers_fini(&t->followers);
 	while (t->count > 0)
 		passage_drop(&t->all[--t->count]);
 	free(t->all);
@@ -122,74 +110,13 @@ takeover_free(struct takeover **tp)
 	free(t);
 }
 
-/* ---- the call ---- */
-
-/* "ok\n" with one end of a pair, or "error 75\n" and why. */
-static int
-hear_answer(int fd, struct rend_error *err)
-{
-	char text[512];
-	char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8)));
-	struct iovec iov = { text, sizeof text - 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control
-	};
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-	struct cmsghdr *c;
-	ssize_t n = -1;
-	int in = -1;
-
-	if (poll(&p, 1, (int)(CALL_NS / 1000000)) == 1)
-		n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-	if (n <= 0)
-		return error_set(err, EX_UNAVAILABLE, "takeover: no answer from there");
-	c = CMSG_FIRSTHDR(&msg);
-	if (c != NULL && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
-	    c->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(&in, CMSG_DATA(c), sizeof in);
-	text[n] = '\0';
-	if (msg.msg_flags & MSG_CTRUNC) {
-		if (in >= 0)
-			close(in);
-		return error_set(err, EX_OSERR, "takeover: %s", letter_got_says(LETTER_NO_FILES));
-	}
-	if (strncmp(text, "ok\n", 3) == 0 && in >= 0)
-		return in;
-	if (in >= 0)
-		close(in);
-	while (n > 0 && text[n - 1] == '\n')
-		text[--n] = '\0';
-	return error_set(err, EX_TEMPFAIL, "takeover: refused: %s", text);
-}
-
 struct takeover *
 takeover_call(const char *path, struct rend_error *err)
 {
-	static const char ask[] = "takeover\n";
-	/* One that hangs has a backlog that is full. */
-	static const struct timeval patience = { .tv_sec = CALL_NS / 1000000000 };
-	struct sockaddr_un un = { .sun_family = AF_UNIX };
-	struct takeover *t = NULL;
-	int fd, in = -1;
+	int fd = dial(path, err);
+	struct takeover *t = fd < 0 ? NULL : takeover_new(fd);
 
-	if (strlen(path) >= sizeof un.sun_path) {
-		error_set(err, EX_USAGE, "takeover: the path is too long");
-		return NULL;
-	}
-	strcpy(un.sun_path, path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) != 0 ||
-	    connect(fd, (struct sockaddr *)&un, sizeof un) != 0 ||
-	    send(fd, ask, sizeof ask - 1, MSG_NOSIGNAL) != (ssize_t)sizeof ask - 1)
-		error_set(err, EX_UNAVAILABLE, "takeover: %s: %s", path, strerror(errno));
-	else
-		in = hear_answer(fd, err);
-	if (fd >= 0)
-		close(fd);
-	if (in < 0)
-		return NULL;
-	t = takeover_new(in);
-	if (t == NULL)
+	if (fd >= 0 && t == NULL)
 		error_set(err, EX_OSERR, "no memory for a takeover");
 	return t;
 }
@@ -449,115 +376,32 @@ takeover_collect(struct takeover *t, struct server *s, struct rend_error *err)
 
 /* ---- serving ---- */
 
-static struct loop *
-next_loop(struct takeover *t)
-{
-	struct loop *l = &t->server->loops[t->next_loop];
-
-	t->next_loop = (t->next_loop + 1) % t->server->loop_count;
-	return l;
-}
-
-/* In turn: clients that came one after the other often do the same. */
-static void
-seat_all(struct takeover *t)
-{
-	size_t loops = (size_t)t->server->loop_count;
-
-	for (size_t i = 0; i < loops && i < t->count; i++)
-		arrivals_seat(t->server, next_loop(t), &t->sockets, &t->all[i], t->count - i, loops);
-	t->count = 0;
-}
-
-/* More that follow.  false: they are not to be believed. */
-static bool
-seat_letter(struct takeover *t)
-{
-	struct passenger p;
-
-	do {
-		if (passage_read(&t->letter, &p) == 0)
-			arrivals_seat(t->server, next_loop(t), &t->sockets, &p, 1, 1);
-	} while (letter_has_more(&t->letter));
-	return letter_finish(&t->letter);
-}
-
-static void
-say_end(struct takeover *t, bool by_itself)
-{
-	event_free(t->event);
-	t->event = NULL;
-	close(t->fd);
-	t->fd = -1;
-	if (by_itself)
-		rend_log(REND_LOG_INFO, "takeover: the old process has nothing left");
-	else
-		rend_log(REND_LOG_WARN, "takeover: the old process is gone, with the clients that it had yet");
-}
-
-/* false: none was there. */
-static bool
-hear_letter(struct takeover *t)
-{
-	enum letter_got got = letter_receive(t->fd, &t->letter, 0, NULL);
-
-	if (got == LETTER_LATE)
-		return false;
-	if (got == LETTER_HERE && t->letter.type == LETTER_CONN) {
-		if (!seat_letter(t))
-			rend_log(
-			    REND_LOG_ERROR, "takeover: a connection that the old process passes is not to be believed");
-		return true;
-	}
-	/* One for which no file can be opened is lost; the next ones may not be. */
-	if (got == LETTER_NO_FILES) {
-		rend_log(REND_LOG_ERROR, "takeover: a client of the old process is cut: %s", letter_got_says(got));
-		return true;
-	}
-	if (got == LETTER_HERE) {
-		bool bye = t->letter.type == LETTER_BYE && letter_finish(&t->letter);
-
-		t->letter.broken = true;
-		letter_finish(&t->letter);
-		say_end(t, bye);
-		return true;
-	}
-	say_end(t, false);
-	return true;
-}
-
-static void
-on_letter(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	hear_letter(arg);
-}
-
 bool
 takeover_goes_on(struct takeover *t)
 {
-	for (int i = 0; i < AT_ONCE && t->event != NULL; i++)
-		if (!hear_letter(t))
-			break;
-	return t->event != NULL;
+	return followers_come(&t->followers);
 }
 
 void
 takeover_begin(struct takeover *t, struct server *s)
 {
 	size_t count = t->count;
+	int fd;
 
-	t->server = s;
 	/* Before anything is touched: until it hears this, the old process may take all of it back.  After GO it does so only when this
 	 * process is dead. */
 	if (!t->alone && letter_send_bare(t->fd, LETTER_SERVING, clock_mono() + STEP_NS) != 0)
 		t->alone = true;
 	inherited_drop(&t->sockets, true);
-	seat_all(t);
+	t->followers.server = s;
+	t->followers.sockets = &t->sockets;
+	t->followers.letter = &t->letter;
+	followers_seat(&t->followers, t->all, count);
+	t->count = 0;
 	rend_log(REND_LOG_INFO, "takeover: %zu connections go on here%s", count,
 	    t->alone ? "; the old process died meanwhile, with those that it had yet" : "");
-	t->event = event_new(s->base, t->fd, EV_READ | EV_PERSIST, on_letter, t);
-	if (t->event == NULL || event_add(t->event, NULL) != 0)
+	fd = t->fd;
+	t->fd = -1;
+	if (followers_begin(&t->followers, fd) != 0)
 		rend_log(REND_LOG_ERROR, "takeover: no memory for the clients that the old process has yet");
 }

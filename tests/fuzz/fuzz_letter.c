@@ -21,6 +21,7 @@
 #include "engine/generation.h"
 #include "engine/parcels.h"
 #include "net/conn.h"
+#include "net/crossing.h"
 #include "net/heir.h"
 #include "net/keeper.h"
 #include "net/legacy_counts.h"
@@ -79,9 +80,9 @@ void __wrap_process_kill(int process);
 bool __wrap_keeper_on_main(struct keeper *k, void (*fn)(void *arg), void *arg);
 enum swap_held __wrap_swap_hold(struct server *s, struct generation *const *quiet, size_t count, uint64_t wait);
 bool __wrap_swap_next_turn(struct server *s);
-int __wrap_swap_pass(struct server *s, int to, uint64_t until, unsigned at_once, struct rend_error *err);
-void __wrap_swap_leave(struct server *s);
-void __wrap_swap_stay(struct server *s);
+int __wrap_crossing_pass(struct server *s, int to, uint64_t until, unsigned at_once, struct rend_error *err);
+void __wrap_crossing_leave(struct server *s);
+void __wrap_crossing_stay(struct server *s);
 void __wrap_server_leave(struct server *s, pid_t pid);
 int __wrap_legacy_send_sockets(struct server *s, int fd, uint64_t until, struct rend_error *err);
 int __wrap_legacy_send_counts(struct server *s, int fd, uint64_t until, struct rend_error *err);
@@ -145,7 +146,7 @@ __wrap_swap_next_turn(struct server *s)
 }
 
 int
-__wrap_swap_pass(struct server *s, int to, uint64_t until, unsigned at_once, struct rend_error *err)
+__wrap_crossing_pass(struct server *s, int to, uint64_t until, unsigned at_once, struct rend_error *err)
 {
 	(void)at_once;
 	(void)s;
@@ -155,13 +156,13 @@ __wrap_swap_pass(struct server *s, int to, uint64_t until, unsigned at_once, str
 }
 
 void
-__wrap_swap_leave(struct server *s)
+__wrap_crossing_leave(struct server *s)
 {
 	(void)s;
 }
 
 void
-__wrap_swap_stay(struct server *s)
+__wrap_crossing_stay(struct server *s)
 {
 	(void)s;
 }

@@ -1,0 +1,105 @@
+/* All connections on their way to another process: see crossing.h. */
+#include "net/crossing.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "net/conn.h"
+#include "net/errands.h"
+#include "net/passage.h"
+#include "net/patience.h"
+#include "net/server.h"
+#include "net/swap.h"
+
+struct crossing {
+	int to;
+	uint64_t until;	  /* monotonic ns */
+	unsigned at_once; /* how many together, */
+	size_t bytes;	  /* and how much of their input from each worker */
+};
+
+/* Where they go one by one, one that cannot does not keep the next. */
+static int
+pass_all(struct loop *l, const struct crossing *x, struct departure *d)
+{
+	size_t left = x->bytes;
+	int rc = 0;
+
+	departure_begin(d, x->to, x->until, x->at_once, left);
+	LIST_EACH (k, &l->conns) {
+		struct conn *c = LIST_OBJ(k, struct conn, listed);
+
+		if (c->passed || !passage_is_open(c) ||
+		    (departure_add(d, c) == 0 && (x->at_once > 1 || departure_end(d) == 0)))
+			continue;
+		rc = -1;
+		if (x->at_once > 1)
+			return -1;
+		left = d->bytes;
+		departure_begin(d, x->to, x->until, x->at_once, left);
+	}
+	return departure_end(d) == 0 ? rc : -1;
+}
+
+static void
+pass_here(struct loop *l, struct errand *e)
+{
+	struct departure d;
+
+	l->hold_until = UINT64_MAX;
+	e->said = pass_all(l, e->arg, &d) == 0;
+	if (!e->said)
+		error_set(&e->err, EX_TEMPFAIL, "a connection cannot be passed: %s", strerror(errno));
+}
+
+int
+crossing_pass(struct server *s, int to, uint64_t until, unsigned at_once, struct rend_error *err)
+{
+	const struct crossing crossing = { .to = to,
+		.until = until,
+		.at_once = at_once,
+		.bytes = PASSAGE_BYTES / (size_t)s->loop_count };
+
+	return errands(s, pass_here, &crossing, err) ? 0 : -1;
+}
+
+static void
+leave_here(struct loop *l, struct errand *e)
+{
+	LIST_EACH (k, &l->conns) {
+		struct conn *c = LIST_OBJ(k, struct conn, listed);
+
+		if (c->passed)
+			conn_leave(c);
+	}
+	e->said = true;
+}
+
+void
+crossing_leave(struct server *s)
+{
+	errands_one_by_one(s, leave_here, NULL);
+}
+
+static void
+stay_here(struct loop *l, struct errand *e)
+{
+	LIST_EACH (k, &l->conns) {
+		struct conn *c = LIST_OBJ(k, struct conn, listed);
+
+		if (!c->passed)
+			continue;
+		c->passed = false;
+		patience_update(c, 0);
+	}
+	if (l->holding)
+		swap_go_on(l);
+	e->said = true;
+}
+
+void
+crossing_stay(struct server *s)
+{
+	errands_one_by_one(s, stay_here, NULL);
+}

@@ -5,6 +5,7 @@
 #include <sysexits.h>
 
 #include "engine/generation.h"
+#include "engine/pairs.h"
 #include "engine/repair.h"
 
 static bool
@@ -24,9 +25,14 @@ same_texts(const struct rend_strings *a, const struct rend_strings *b)
 	return true;
 }
 
+static bool same_named(const struct rend_node *a, const struct rend_node *b);
+
+/* deep: a node that is named may be another one, too, if it is a policy that is what it was. */
 static bool
-same_option(const struct rend_option *o, const void *a, const void *b)
+same_option(const struct rend_option *o, const void *a, const void *b, bool deep)
 {
+	const struct rend_node *p, *q;
+
 	const void *x = (const char *)a + o->at, *y = (const char *)b + o->at;
 
 	switch (o->type) {
@@ -44,7 +50,9 @@ same_option(const struct rend_option *o, const void *a, const void *b)
 		return same_texts(x, y);
 	case REND_HANDLER:
 	case REND_NODE:
-		return memcmp(x, y, sizeof(void *)) == 0;
+		memcpy(&p, x, sizeof(void *));
+		memcpy(&q, y, sizeof(void *));
+		return p == q || (deep && same_named(p, q));
 	}
 	return false;
 }
@@ -57,14 +65,14 @@ is_tuning(const struct rend_option *o)
 }
 
 static bool
-same_options(const struct rend_node *a, const struct rend_node *b, bool but_for_tuning)
+same_options(const struct rend_node *a, const struct rend_node *b, bool but_for_tuning, bool deep)
 {
 	const struct rend_option *o = plugin_options(a->plugin);
 
 	if (a->plugin != b->plugin)
 		return false;
 	for (; o != NULL && o->name != NULL; o++)
-		if (!(but_for_tuning && is_tuning(o)) && !same_option(o, a->conf, b->conf))
+		if (!(but_for_tuning && is_tuning(o)) && !same_option(o, a->conf, b->conf, deep))
 			return false;
 	return true;
 }
@@ -72,7 +80,7 @@ same_options(const struct rend_node *a, const struct rend_node *b, bool but_for_
 static bool
 same_node(const struct rend_node *a, const struct rend_node *b)
 {
-	return a->unknown_hold == b->unknown_hold && same_options(a, b, false);
+	return a->unknown_hold == b->unknown_hold && same_options(a, b, false, false);
 }
 
 /* An L1 in another process is where it was, and no copy in it is in doubt: what was noted of the running node is true of the new one. */
@@ -82,12 +90,27 @@ follow(struct rend_node *next, const struct rend_node *running)
 	const struct repair *repair = node_repair(running);
 
 	if (repair == NULL || repair_now(repair) != 0 || (node_can(running) & REND_CAN_EXCLUDE) ||
-	    !same_options(running, next, true))
+	    !same_options(running, next, true, false))
 		return;
 	next->copies_of = running->copies_of;
 	next->outdated = running->outdated;
 	next->alone = running->alone;
 	next->paired = running->paired;
+}
+
+/* Is it a policy over the very same handlers, or over policies that are the same?  What it is asked ends where it did. */
+static bool
+same_policy(const struct rend_node *a, const struct rend_node *b)
+{
+	return a->bypassed == b->bypassed && same_options(a, b, false, true);
+}
+
+/* Handlers that are the same are one node by now. */
+static bool
+same_named(const struct rend_node *a, const struct rend_node *b)
+{
+	return a != NULL && b != NULL && !plugin_is_handler(a->plugin) && !plugin_is_handler(b->plugin) &&
+	       strcmp(a->name, b->name) == 0 && same_policy(a, b);
 }
 
 /* Where the conf of a block names one node it names another. */
@@ -132,6 +155,21 @@ carry(struct graph *g)
 			carry_block(g, b, running);
 		else
 			follow(b->node, running);
+	}
+}
+
+void
+carry_policies(struct graph *g)
+{
+	for (size_t i = 0; g->now != NULL && i < g->count; i++) {
+		struct graph_block *b = &g->blocks[i];
+		const struct rend_node *running;
+
+		if (b->bad || !b->policy)
+			continue;
+		running = generation_node(g->now, b->tree->name);
+		if (running != NULL && pairs_is_l2(g->now, running) && same_named(running, b->node))
+			b->node->id = running->id;
 	}
 }
 

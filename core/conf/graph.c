@@ -293,6 +293,7 @@ graph_build(struct graph *g, const struct tree *root, const char *plugin_dir, st
 		visit(g, i, way, 0, m);
 	carry(g);
 	graph_check(g, m);
+	carry_policies(g);
 	carry_check_claims(g, m);
 	free(way);
 }

@@ -197,6 +197,15 @@ pairs_doubt_new(const struct generation *g, void (*told)(void *arg, const struct
 	}
 }
 
+bool
+pairs_is_l2(const struct generation *g, const struct rend_node *n)
+{
+	for (size_t i = 0; i < g->count; i++)
+		if (is_pair(g->nodes[i]) && g->nodes[i]->tiers[1] == n)
+			return true;
+	return false;
+}
+
 const struct rend_node *
 pairs_l2_of(const struct generation *g, const struct rend_node *n)
 {
@@ -242,6 +251,13 @@ has_role(const struct role *r)
 	return r->alone || r->over != NULL || r->under[0] != NULL;
 }
 
+/* A policy that is what it was is made anew, under its number. */
+static bool
+same_node(const struct rend_node *a, const struct rend_node *b)
+{
+	return a == b || (a != NULL && b != NULL && a->id == b->id);
+}
+
 bool
 pairs_differ(const struct generation *a, const struct generation *b)
 {
@@ -250,8 +266,8 @@ pairs_differ(const struct generation *a, const struct generation *b)
 
 		if (!has_role(&in_a) || !has_role(&in_b))
 			continue;
-		if (in_a.alone != in_b.alone || in_a.over != in_b.over || in_a.under[0] != in_b.under[0] ||
-		    in_a.under[1] != in_b.under[1])
+		if (in_a.alone != in_b.alone || !same_node(in_a.over, in_b.over) ||
+		    !same_node(in_a.under[0], in_b.under[0]) || !same_node(in_a.under[1], in_b.under[1]))
 			return true;
 	}
 	return false;

@@ -24,6 +24,9 @@ void pairs_note(const struct generation *g);
 bool pairs_asks(const struct generation *g, const struct rend_node *n);
 bool pairs_asks_alone(const struct generation *g, const struct rend_node *n);
 
+/* Does a policy that is asked keep copies of what n has? */
+bool pairs_is_l2(const struct generation *g, const struct rend_node *n);
+
 /* Of which store does n hold copies; NULL: of none. */
 const struct rend_node *pairs_l2_of(const struct generation *g, const struct rend_node *n);
 

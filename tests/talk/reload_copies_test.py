@@ -142,5 +142,39 @@ def test_what_was_in_doubt_is_not_believed_by_others():
             c.ask(b"get k\r\n", hit(b"k", b"new", 5))
 
 
+OVER = """
+handlers = {{ hot = {{ plugin = "inmem"; memory = "{memory}"; }}; {back} }};
+policies = {{ main = {{ {main} }}; {under} }};
+listeners = ( {{ port = 0; policy = "main"; }} );
+"""
+
+
+def test_an_l2_that_is_a_policy_stays_the_same_l2():
+    """It is made anew with each reload; what is in its l1 are still copies of what it has."""
+    with Memcached() as l2:
+        def over(main='plugin = "l1l2"; l1 = "hot"; l2 = "deep";', under='deep = { plugin = "locked"; over = "deeper"; };'
+                 ' deeper = { plugin = "l1only"; l1 = "all"; };', memory="64MiB"):
+            return OVER.format(back=backend("all", l2.server), main=main, under=under, memory=memory)
+
+        alone = 'deep = { plugin = "l1only"; l1 = "all"; };'
+        with Reloaded(over()) as rend, rend.client() as c:
+            stored(c, b"k", b"v", 5)
+            c.ask(b"get k\r\n", hit(b"k", b"v", 5))
+            for conf in (over(), over(main='plugin = "l1l2batch"; l1 = "hot"; l2 = "deep";'), over()):
+                said = rend.reload(conf)
+                assert "flushed" not in said, said
+                c.ask(b"get k\r\n", hit(b"k", b"v", 5))
+                # It comes out of hot, where it was.
+                assert int(rend.stats("policy")["main.get.l1.yes"]) > 0
+            # One that is over others, or in another way, is another one: its copies are asked meanwhile.
+            rend.refused(over(under=alone), CONFIG, "hot holds copies of another l2", "restart")
+            # What is written without its copies makes them old, by whatever way it is written.
+            rend.reload(over(main='plugin = "l1only"; l1 = "all";'))
+            stored(c, b"k", b"w", 5)
+            said = rend.reload(over())
+            assert "hot was not asked with the other tier: it was flushed" in said, said
+            c.ask(b"get k\r\n", hit(b"k", b"w", 5))
+
+
 if __name__ == "__main__":
     harness.main()

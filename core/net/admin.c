@@ -4,12 +4,14 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sysexits.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -23,6 +25,9 @@
 
 static const struct timeval look = { .tv_usec = PULSE_EVERY_NS / 1000 };
 
+/* How long it is waited for that nobody is taken in any more: the thread may be in the middle of a page. */
+#define REST_NS 1000000000ULL
+
 /* Bytes each way; Linux takes twice that. */
 #define KERNEL_BUFFER (32 * 1024)
 
@@ -31,8 +36,10 @@ struct admin {
 	struct listener listener; /* fd -1: no port */
 	bool listens;		  /* http closes it */
 	struct event_base *base;
-	struct event *beat, *end;
-	int end_fd;
+	struct event *beat, *told;
+	int fd;		    /* wakes the thread, to look at these */
+	bool ends, rests;   /* relaxed atomics */
+	sem_t heard;	    /* it has looked */
 	struct http *http;
 	pthread_t thread;
 	bool started;
@@ -119,11 +126,26 @@ on_beat(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
-on_end(evutil_socket_t fd, short what, void *arg)
+on_told(evutil_socket_t fd, short what, void *arg)
 {
-	(void)fd;
+	struct admin *a = arg;
+	eventfd_t n;
+
 	(void)what;
-	event_base_loopbreak(((struct admin *)arg)->base);
+	eventfd_read(fd, &n);
+	if (__atomic_load_n(&a->ends, __ATOMIC_RELAXED))
+		event_base_loopbreak(a->base);
+	else if (a->http != NULL)
+		http_rest(a->http, __atomic_load_n(&a->rests, __ATOMIC_RELAXED));
+	sem_post(&a->heard);
+}
+
+static void
+tell(struct admin *a, bool *what, bool value)
+{
+	__atomic_store_n(what, value, __ATOMIC_RELAXED);
+	while (eventfd_write(a->fd, 1) != 0 && errno == EINTR)
+		;
 }
 
 static void *
@@ -147,14 +169,14 @@ make_events(struct admin *a)
 	event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK);
 	a->base = event_base_new_with_config(cfg);
 	event_config_free(cfg);
-	a->end_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (a->base == NULL || a->end_fd < 0)
+	a->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (a->base == NULL || a->fd < 0)
 		return -1;
 	a->beat = event_new(a->base, -1, EV_PERSIST, on_beat, a);
-	a->end = event_new(a->base, a->end_fd, EV_READ, on_end, a);
-	if (a->beat == NULL || a->end == NULL)
+	a->told = event_new(a->base, a->fd, EV_READ | EV_PERSIST, on_told, a);
+	if (a->beat == NULL || a->told == NULL)
 		return -1;
-	return event_add(a->beat, &look) != 0 || event_add(a->end, NULL) != 0 ? -1 : 0;
+	return event_add(a->beat, &look) != 0 || event_add(a->told, NULL) != 0 ? -1 : 0;
 }
 
 static int
@@ -193,10 +215,12 @@ admin_new(struct server *s, struct rend_error *err)
 		return NULL;
 	}
 	a->server = s;
-	a->end_fd = -1;
+	a->fd = -1;
+	sem_init(&a->heard, 0, 0);
 	a->listener.fd = -1;
 	if (server_settings(s)->admin.on && listener_open(&a->listener, s, &server_settings(s)->admin.at, err) != 0) {
 		listener_fini(&a->listener);
+		sem_destroy(&a->heard);
 		free(a);
 		return NULL;
 	}
@@ -231,6 +255,28 @@ admin_start(struct admin *a, struct rend_error *err)
 }
 
 void
+admin_rest(struct admin *a)
+{
+	uint64_t by = clock_mono() + REST_NS;
+	const struct timespec until = { .tv_sec = (time_t)(by / 1000000000), .tv_nsec = (long)(by % 1000000000) };
+
+	if (!a->started)
+		return;
+	while (sem_trywait(&a->heard) == 0)
+		;
+	tell(a, &a->rests, true);
+	while (sem_clockwait(&a->heard, CLOCK_MONOTONIC, &until) != 0 && errno == EINTR)
+		;
+}
+
+void
+admin_go_on(struct admin *a)
+{
+	if (a->started)
+		tell(a, &a->rests, false);
+}
+
+void
 admin_free(struct admin **ap)
 {
 	struct admin *a = *ap;
@@ -240,8 +286,7 @@ admin_free(struct admin **ap)
 		return;
 	/* It may be in the middle of a page. */
 	if (a->started) {
-		while (eventfd_write(a->end_fd, 1) != 0 && errno == EINTR)
-			;
+		tell(a, &a->ends, true);
 		pthread_join(a->thread, NULL);
 	}
 	http_free(&a->http);
@@ -251,11 +296,12 @@ admin_free(struct admin **ap)
 	listener_fini(&a->listener);
 	if (a->beat != NULL)
 		event_free(a->beat);
-	if (a->end != NULL)
-		event_free(a->end);
+	if (a->told != NULL)
+		event_free(a->told);
 	if (a->base != NULL)
 		event_base_free(a->base);
-	if (a->end_fd >= 0)
-		close(a->end_fd);
+	if (a->fd >= 0)
+		close(a->fd);
+	sem_destroy(&a->heard);
 	free(a);
 }

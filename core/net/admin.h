@@ -20,6 +20,10 @@ struct admin *admin_new(struct server *s, struct rend_error *err);
 /* Starts the thread.  What the server has yet to start is looked at when server_serves() says so.  0, or -1 with the reason. */
 int admin_start(struct admin *a, struct rend_error *err);
 
+/* Takes nobody in at the port for now: whoever comes waits for the process that serves then.  The thread watches on.  Main thread. */
+void admin_rest(struct admin *a);
+void admin_go_on(struct admin *a);
+
 /* What it listens with, or NULL: there is no admin port.  Until admin_free(); main thread. */
 struct listener *admin_listener(struct admin *a);
 

@@ -32,10 +32,11 @@
 #define HELLO_NS (120 * SECOND_NS)
 #define READY_NS (120 * SECOND_NS)
 
-/* And while everybody waits: what our stores may take to let go of their files; what it may take to open the rest and to start its workers; a step. */
+/* And while everybody waits: what our stores may take to let go of their files; a step; and all of them together, until it is told to serve: most of that is for
+ * what it has to open then. */
 #define RELEASE_NS (5 * SECOND_NS)
-#define TAKEN_NS   (30 * SECOND_NS)
 #define STEP_NS	   (5 * SECOND_NS)
+#define HELD_NS	   (30 * SECOND_NS)
 
 /* How long one that follows may take to go. */
 #define FOLLOW_NS (SECOND_NS / 50)
@@ -56,6 +57,8 @@ struct heir {
 	bool given;  /* stores have given it what they have, and so it must have ended before this process goes on */
 	bool told_abort;
 	bool began; /* it has said that it serves, too late */
+	bool late;  /* it said nothing in its time: it will not end by itself either */
+	uint64_t until; /* while everybody waits: monotonic ns */
 	const bool *stop;
 	struct letter letter;
 	int told;			    /* what came of what the main thread did */
@@ -72,10 +75,19 @@ fail_send(struct rend_error *err)
 	    errno == EPIPE || errno == ECONNRESET ? "it is gone" : strerror(errno));
 }
 
+/* A step, and no more than is left. */
+static uint64_t
+step_until(const struct heir *h)
+{
+	uint64_t until = clock_mono() + STEP_NS;
+
+	return h->until != 0 && h->until < until ? h->until : until;
+}
+
 static int
 send_bare(struct heir *h, enum letter_type type)
 {
-	return letter_send_bare(h->fd, type, clock_mono() + STEP_NS) == 0 ? 0 : fail_send(h->err);
+	return letter_send_bare(h->fd, type, step_until(h)) == 0 ? 0 : fail_send(h->err);
 }
 
 /* What is not wanted, with its descriptors. */
@@ -115,25 +127,25 @@ hear_reason(struct heir *h)
 
 /* Waits for that one.  0: it is h->letter. */
 static int
-await(struct heir *h, enum letter_type type, uint64_t wait)
+await(struct heir *h, enum letter_type type, uint64_t until)
 {
-	enum letter_got got = letter_receive(h->fd, &h->letter, clock_mono() + wait, h->stop);
+	enum letter_got got = letter_receive(h->fd, &h->letter, until, h->stop);
 
 	if (got == LETTER_HERE && h->letter.type == LETTER_FAILED)
 		return take_failed(&h->letter, h->err);
 	if (got == LETTER_HERE && h->letter.type == type)
 		return 0;
-	if (got == LETTER_HERE) {
+	if (got == LETTER_HERE)
 		drop(h);
-	}
+	h->late = got == LETTER_LATE;
 	return error_set(h->err, got == LETTER_BAD || got == LETTER_HERE ? EX_PROTOCOL : EX_TEMPFAIL,
 	    "the new process: %s", letter_got_says(got));
 }
 
 static int
-await_bare(struct heir *h, enum letter_type type, uint64_t wait)
+await_bare(struct heir *h, enum letter_type type, uint64_t until)
 {
-	if (await(h, type, wait) != 0)
+	if (await(h, type, until) != 0)
 		return -1;
 	if (letter_finish(&h->letter))
 		return 0;
@@ -148,7 +160,7 @@ greet(struct heir *h)
 	struct server *s = h->server;
 	char version[64];
 
-	if (await(h, LETTER_HELLO, HELLO_NS) != 0)
+	if (await(h, LETTER_HELLO, clock_mono() + HELLO_NS) != 0)
 		return -1;
 	letter_get_text(&h->letter, version, sizeof version);
 	if (!letter_finish(&h->letter))
@@ -322,9 +334,9 @@ static int
 pass(struct heir *h)
 {
 	h->taken = clock_mono();
-	if (crossing_pass(h->server, h->fd, clock_mono() + STEP_NS, LETTER_FDS_MAX, h->err) != 0 ||
-	    legacy_send_counts(h->server, h->fd, clock_mono() + STEP_NS, h->err) != 0 ||
-	    send_bare(h, LETTER_ALL) != 0 || await_bare(h, LETTER_PREPARED, STEP_NS) != 0)
+	if (crossing_pass(h->server, h->fd, step_until(h), LETTER_FDS_MAX, h->err) != 0 ||
+	    legacy_send_counts(h->server, h->fd, step_until(h), h->err) != 0 ||
+	    send_bare(h, LETTER_ALL) != 0 || await_bare(h, LETTER_PREPARED, step_until(h)) != 0)
 		return -1;
 	h->passed = clock_mono();
 	if (__atomic_load_n(&h->server->draining, __ATOMIC_RELAXED))
@@ -353,7 +365,7 @@ send_parcel(void *arg, const struct rend_node *n, const char *role, const struct
 {
 	const struct heir *h = arg;
 
-	return parcel_letter_send(h->fd, n, role, p, clock_mono() + STEP_NS, err);
+	return parcel_letter_send(h->fd, n, role, p, step_until(h), err);
 }
 
 static int
@@ -389,6 +401,8 @@ take_back(struct heir *h)
 
 	if (!h->given)
 		return;
+	if (h->late)
+		end_heir(h);
 	tell_abort(h);
 	if (!has_ended(h, clock_mono() + STEP_NS)) {
 		end_heir(h);
@@ -422,6 +436,7 @@ give_all(struct heir *h)
 	int rc;
 
 	h->held = clock_mono();
+	h->until = h->held + HELD_NS;
 	rc = on_main(h, hush) == 0 ? give(h) : -1;
 	h->gave = clock_mono();
 	return rc;
@@ -430,7 +445,7 @@ give_all(struct heir *h)
 static int
 hand_over_held(struct heir *h)
 {
-	if (give_all(h) == 0 && send_bare(h, LETTER_YOURS) == 0 && await_bare(h, LETTER_TAKEN, TAKEN_NS) == 0 &&
+	if (give_all(h) == 0 && send_bare(h, LETTER_YOURS) == 0 && await_bare(h, LETTER_TAKEN, h->until) == 0 &&
 	    pass(h) == 0) {
 		say_times(h);
 		crossing_leave(h->server);
@@ -482,7 +497,7 @@ heir_hand_over(struct server *s, struct keeper *k, const struct heir_at *at, con
 	if (rc == 0)
 		rc = on_main(h, tell_sockets);
 	if (rc == 0)
-		rc = await_bare(h, LETTER_READY, READY_NS);
+		rc = await_bare(h, LETTER_READY, clock_mono() + READY_NS);
 	if (rc == 0 && process_is_dead(h->process, 0))
 		rc = error_set(err, EX_TEMPFAIL, "the new process has ended, and somebody else speaks for it");
 	h->ready = rc == 0;

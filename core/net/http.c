@@ -53,7 +53,7 @@ struct http {
 	struct event *retry;
 	const struct http_page *pages;
 	void *arg;
-	bool loopback;
+	bool loopback, rests;
 	struct http_counts counts;
 	unsigned open;
 	struct held held[HTTP_CONNS_MAX]; /* the oldest first */
@@ -123,7 +123,17 @@ go_on_accepting(evutil_socket_t fd, short what, void *arg)
 	sweep(h);
 	if (h->open == HTTP_CONNS_MAX)
 		evtimer_add(h->retry, &soon);
-	else
+	else if (!h->rests)
+		evconnlistener_enable(h->listener);
+}
+
+void
+http_rest(struct http *h, bool rests)
+{
+	h->rests = rests;
+	if (rests)
+		evconnlistener_disable(h->listener);
+	else if (!evtimer_pending(h->retry, NULL))
 		evconnlistener_enable(h->listener);
 }
 

@@ -53,6 +53,9 @@ struct http *http_new(struct event_base *base, int fd, bool loopback, const stru
 /* Closes what has been open too long.  Several times a second. */
 void http_tick(struct http *h, uint64_t now);
 
+/* Takes nobody in for now: the kernel keeps them; or does again. */
+void http_rest(struct http *h, bool rests);
+
 const struct http_counts *http_counts(const struct http *h);
 
 /* Connections that are open. */

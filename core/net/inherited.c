@@ -77,7 +77,7 @@ is_at(const struct inherited_socket *s, const struct listener_settings *at)
 	if (s->taken || s->pid_file || s->fd < 0 || (s->path != NULL) != (at->path != NULL))
 		return false;
 	if (at->path != NULL)
-		return strcmp(s->path, at->path) == 0 && (s->mode < 0 || s->mode == at->mode);
+		return strcmp(s->path, at->path) == 0;
 	return s->address != NULL && s->port == at->port &&
 	       same_address(s->address, at->address == NULL ? "127.0.0.1" : at->address);
 }

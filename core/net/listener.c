@@ -167,6 +167,7 @@ take_inherited(struct listener *l, struct inherited_socket *from, struct rend_er
 	if (l->settings->path != NULL) {
 		snprintf(l->name, sizeof l->name, "unix:%s", l->settings->path);
 		l->path = strdup(l->settings->path);
+		l->other_mode = from->mode >= 0 && from->mode != l->settings->mode;
 		return l->path == NULL ? error_set(err, EX_OSERR, "no memory for a listener") : 0;
 	}
 	if (tcp_address(l, &ai, err) != 0)
@@ -312,9 +313,28 @@ listener_go_on(struct listener *l)
 		event_add(l->event, NULL);
 }
 
+/* Only of a socket, whatever stands there by now. */
+static int
+set_mode(const char *path, mode_t mode)
+{
+	int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC), rc = -1;
+	char name[64];
+	struct stat st;
+
+	snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
+	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode))
+		rc = chmod(name, mode);
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
 void
 listener_own(struct listener *l)
 {
+	if (l->other_mode && set_mode(l->path, (mode_t)l->settings->mode) != 0)
+		rend_log(REND_LOG_ERROR, "%s: its mode stays as it was: %s", l->name, strerror(errno));
+	l->other_mode = false;
 	l->lent = l->stays_lent;
 }
 

@@ -25,6 +25,7 @@ struct listener {
 	char *path;	    /* of a unix socket that is ours to remove */
 	bool lent;	    /* somebody else's, who has opened it, or has it yet: then it is not */
 	bool stays_lent;    /* also when this process serves */
+	bool other_mode;    /* the path has another mode yet */
 	unsigned from;	    /* 1 + the number it has in the process from which this one takes over */
 	uint64_t flush_due; /* of that one: a flush_all that is to come; monotonic ns; 0: none */
 	bool rests;	    /* takes none in for now */
@@ -45,7 +46,7 @@ int listener_start(struct listener *l);
 void listener_rest(struct listener *l);
 void listener_go_on(struct listener *l);
 
-/* This process serves: its path is ours to remove, unless it stays lent. */
+/* This process serves: its path gets its mode, and is ours to remove, unless it stays lent. */
 void listener_own(struct listener *l);
 
 /* Accepts no more here; another process does, whose address it is. */

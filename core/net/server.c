@@ -226,6 +226,8 @@ server_rest(struct server *s)
 	s->resting = true;
 	for (size_t i = 0; i < s->listener_count; i++)
 		listener_rest(&s->listeners[i]);
+	if (s->admin != NULL)
+		admin_rest(s->admin);
 	return true;
 }
 
@@ -237,6 +239,8 @@ server_go_on(struct server *s)
 		listener_go_on(&s->listeners[i]);
 	if (s->control != NULL)
 		control_go_on(s->control);
+	if (s->admin != NULL)
+		admin_go_on(s->admin);
 	if (s->draining)
 		close_listeners(s);
 }

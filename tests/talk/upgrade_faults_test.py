@@ -299,6 +299,39 @@ def test_who_asks_what_rend_does_meanwhile_waits():
             assert select.select([s], [], [], harness.PATIENCE)[0] and s.recv(100).startswith(b"ok\nversion")
 
 
+def test_who_asks_at_the_admin_port_meanwhile_waits():
+    with Upgraded('admin = { port = 0; };\n' + INMEM) as rend:
+        port = int(wait_for("the admin port", lambda: rend.said(r"admin port at .*:(\d+)$")).group(1))
+        letters = call(rend.control)
+        play_new(letters, 2)
+        with socket.create_connection(("127.0.0.1", port)) as s:
+            s.settimeout(harness.PATIENCE)
+            s.sendall(b"GET /livez HTTP/1.0\r\n\r\n")
+            assert not select.select([s], [], [], 0.1)[0]
+            letters.close()
+            assert s.recv(100).startswith(b"HTTP/1.0 200 ")
+        with socket.create_connection(("127.0.0.1", port)) as s:
+            s.settimeout(harness.PATIENCE)
+            s.sendall(b"GET /livez HTTP/1.0\r\n\r\n")
+            assert s.recv(100).startswith(b"HTTP/1.0 200 ")
+
+
+def test_the_new_one_hangs():
+    """All steps together have their time, and one that does not use it is not asked to end."""
+    with Upgraded(INMEM) as rend:
+        clients = Clients(rend)
+        letters = call(rend.control)
+        play_new(letters, 2)
+        wait_for("the old process to serve on", lambda: refusals(rend))
+        assert rend.said("it took too long")
+        assert letters.close() == -signal.SIGKILL
+        clients.go_on()
+        clients.end()
+
+
+test_the_new_one_hangs.only_long = True
+
+
 def test_another_user_is_refused():
     if os.getuid() != 0:
         return

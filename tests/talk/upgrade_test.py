@@ -296,6 +296,25 @@ def test_paths_go_on():
         assert not os.path.exists(path) and not os.path.exists(pid_file) and not os.path.exists(rend.control)
 
 
+def test_a_unix_socket_gets_another_mode():
+    """When the new process serves, and not if it does not."""
+    with Upgraded(INMEM) as rend:
+        path = os.path.join(rend.folder, "s")
+        conf = INMEM.replace("port = 0;", f'path = "{path}"; mode = "%s";')
+        rend.write(conf % "0600")
+        rend.upgrade()
+        assert os.stat(path).st_mode & 0o777 == 0o600
+        with Client(path) as c:
+            c.ask(b"mn\r\n", b"MN\r\n")
+            rend.write((conf % "0660").replace('"inmem"', '"inmen"'))
+            rend.not_upgraded(78, "inmen")
+            assert os.stat(path).st_mode & 0o777 == 0o600
+            rend.write(conf % "0660")
+            rend.upgrade()
+            wait_for("the mode", lambda: os.stat(path).st_mode & 0o777 == 0o660)
+            c.ask(b"mn\r\n", b"MN\r\n")
+
+
 def test_by_signal_and_by_hand():
     with Upgraded(INMEM) as rend:
         c = rend.client()

@@ -2,7 +2,6 @@
 #include "net/passage.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -227,24 +226,17 @@ get_dialog(struct letter *l, struct dialog *d)
 		l->broken = true;
 }
 
+/*
+ * Is it a socket, and none that listens?  While this is asked everybody waits, so no more of the kernel is: of any other kind nothing is read, or what it has is
+ * heard as any client is.  It need not be non-blocking either, as every call on it says that it does not wait.
+ */
 static bool
-set_nonblocking(int fd)
+is_connected(int fd)
 {
-	int flags = fcntl(fd, F_GETFL);
+	int listens = 1;
+	socklen_t len = sizeof listens;
 
-	/* As it should be already. */
-	return flags >= 0 && ((flags & O_NONBLOCK) || fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0);
-}
-
-/* Is it what a client may be behind? */
-static bool
-is_stream(int fd)
-{
-	int type = 0, listens = 1;
-	socklen_t len = sizeof type;
-
-	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM &&
-	       getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0 && !listens && set_nonblocking(fd);
+	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0 && !listens;
 }
 
 /* A file whose bytes are all there. */
@@ -273,7 +265,7 @@ passage_read(struct letter *l, struct passenger *p)
 		p->file = letter_get_fd(l);
 	else
 		in = letter_get(l, p->in_len);
-	if (l->broken || !is_stream(p->fd) || (in_file && !is_input(p->file, p->in_len)) ||
+	if (l->broken || !is_connected(p->fd) || (in_file && !is_input(p->file, p->in_len)) ||
 	    (!in_file && p->in_len > 0 && (p->in = malloc(p->in_len)) == NULL)) {
 		l->broken = true;
 		passage_drop(p);

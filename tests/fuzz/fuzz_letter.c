@@ -206,7 +206,7 @@ __wrap_conn_resume(struct loop *l, int fd, const struct listener_settings *liste
 {
 	(void)l;
 	(void)answer_size;
-	WALK_MUST(listener != NULL && fcntl(fd, F_GETFL) & O_NONBLOCK);
+	WALK_MUST(listener != NULL && fcntl(fd, F_GETFL) >= 0);
 	WALK_MUST(
 	    before->protocol == NULL || before->protocol == &text_protocol || before->protocol == &binary_protocol);
 	walk_on(before, hear_anything, (const uint8_t *)in, in_len);

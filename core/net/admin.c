@@ -37,9 +37,9 @@ struct admin {
 	bool listens;		  /* http closes it */
 	struct event_base *base;
 	struct event *beat, *told;
-	int fd;		    /* wakes the thread, to look at these */
-	bool ends, rests;   /* relaxed atomics */
-	sem_t heard;	    /* it has looked */
+	int fd;		  /* wakes the thread, to look at these */
+	bool ends, rests; /* relaxed atomics */
+	sem_t heard;	  /* it has looked */
 	struct http *http;
 	pthread_t thread;
 	bool started;

@@ -56,10 +56,9 @@ pass_here(struct loop *l, struct errand *e)
 int
 crossing_pass(struct server *s, int to, uint64_t until, unsigned at_once, struct rend_error *err)
 {
-	const struct crossing crossing = { .to = to,
-		.until = until,
-		.at_once = at_once,
-		.bytes = PASSAGE_BYTES / (size_t)s->loop_count };
+	const struct crossing crossing = {
+		.to = to, .until = until, .at_once = at_once, .bytes = PASSAGE_BYTES / (size_t)s->loop_count
+	};
 
 	return errands(s, pass_here, &crossing, err) ? 0 : -1;
 }

@@ -75,7 +75,7 @@ dial(const char *path, struct rend_error *err)
 {
 	int fd, in = -1;
 
-	if (strlen(path) >= sizeof ((struct sockaddr_un *)NULL)->sun_path)
+	if (strlen(path) >= sizeof((struct sockaddr_un *)NULL)->sun_path)
 		return error_set(err, EX_USAGE, "takeover: the path is too long");
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (ask(fd, path, err) == 0)

@@ -56,8 +56,8 @@ struct heir {
 	bool ready;  /* it has answered since, so it is that one that lives */
 	bool given;  /* stores have given it what they have, and so it must have ended before this process goes on */
 	bool told_abort;
-	bool began; /* it has said that it serves, too late */
-	bool late;  /* it said nothing in its time: it will not end by itself either */
+	bool began;	/* it has said that it serves, too late */
+	bool late;	/* it said nothing in its time: it will not end by itself either */
 	uint64_t until; /* while everybody waits: monotonic ns */
 	const bool *stop;
 	struct letter letter;
@@ -335,8 +335,8 @@ pass(struct heir *h)
 {
 	h->taken = clock_mono();
 	if (crossing_pass(h->server, h->fd, step_until(h), LETTER_FDS_MAX, h->err) != 0 ||
-	    legacy_send_counts(h->server, h->fd, step_until(h), h->err) != 0 ||
-	    send_bare(h, LETTER_ALL) != 0 || await_bare(h, LETTER_PREPARED, step_until(h)) != 0)
+	    legacy_send_counts(h->server, h->fd, step_until(h), h->err) != 0 || send_bare(h, LETTER_ALL) != 0 ||
+	    await_bare(h, LETTER_PREPARED, step_until(h)) != 0)
 		return -1;
 	h->passed = clock_mono();
 	if (__atomic_load_n(&h->server->draining, __ATOMIC_RELAXED))

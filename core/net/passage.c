@@ -313,8 +313,7 @@ void
 passage_end(struct passenger *p, struct loop *l, const struct listener_settings *listener)
 {
 	bool in_file = p->file >= 0;
-	struct conn *c =
-	    conn_resume(l, p->fd, listener, &p->dialog, p->answer_size, p->in, in_file ? 0 : p->in_len);
+	struct conn *c = conn_resume(l, p->fd, listener, &p->dialog, p->answer_size, p->in, in_file ? 0 : p->in_len);
 
 	p->fd = -1;
 	p->in = NULL;

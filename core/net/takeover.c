@@ -48,7 +48,7 @@ struct takeover {
 	size_t bytes;	 /* of their input that are in memory */
 	unsigned counts; /* letters of what was counted */
 	uint64_t until;	 /* when the step that is under way is over: monotonic ns */
-	bool alone; /* the old process died, after it had said that what is exclusive may be opened */
+	bool alone;	 /* the old process died, after it had said that what is exclusive may be opened */
 	struct followers followers;
 	struct letter letter;
 };

@@ -86,8 +86,8 @@ void __wrap_crossing_stay(struct server *s);
 void __wrap_server_leave(struct server *s, pid_t pid);
 int __wrap_legacy_send_sockets(struct server *s, int fd, uint64_t until, struct rend_error *err);
 int __wrap_legacy_send_counts(struct server *s, int fd, uint64_t until, struct rend_error *err);
-struct conn *__wrap_conn_resume(struct loop *l, int fd, const struct listener_settings *listener, const struct dialog *before,
-    uint16_t answer_size, char *in, size_t in_len);
+struct conn *__wrap_conn_resume(struct loop *l, int fd, const struct listener_settings *listener,
+    const struct dialog *before, uint16_t answer_size, char *in, size_t in_len);
 
 /* Whose socket it was removes it: any name may stand in a letter. */
 int

@@ -15,14 +15,14 @@ struct arrival {
 struct arrivals {
 	struct rend_call call;
 	struct loop *loop;
+	struct arrivals *next; /* of those that wait until it goes on */
 	size_t count;
 	struct arrival all[];
 };
 
 static void
-arrive(struct rend_call *call)
+seat(struct arrivals *as)
 {
-	struct arrivals *as = LIST_OBJ(call, struct arrivals, call);
 	struct loop *l = as->loop;
 
 	for (size_t i = 0; i < as->count; i++) {
@@ -36,6 +36,32 @@ arrive(struct rend_call *call)
 		}
 	}
 	free(as);
+}
+
+/* What they have said may be carried out at once, so nobody comes while nothing is carried out. */
+static void
+arrive(struct rend_call *call)
+{
+	struct arrivals *as = LIST_OBJ(call, struct arrivals, call);
+	struct loop *l = as->loop;
+
+	if (l->holding) {
+		as->next = l->arrivals;
+		l->arrivals = as;
+	} else {
+		seat(as);
+	}
+}
+
+void
+arrivals_go_on(struct loop *l)
+{
+	struct arrivals *as = l->arrivals, *next;
+
+	for (l->arrivals = NULL; as != NULL; as = next) {
+		next = as->next;
+		seat(as);
+	}
 }
 
 void

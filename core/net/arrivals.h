@@ -18,4 +18,7 @@ struct server;
 void arrivals_seat(
     struct server *s, struct loop *l, const struct inherited *from, struct passenger *all, size_t count, size_t step);
 
+/* Those that came while the worker held: it holds no longer, or ends.  Its thread. */
+void arrivals_go_on(struct loop *l);
+
 #endif

@@ -525,8 +525,7 @@ conn_hear(struct conn *c, const char *p, size_t len)
 	}
 	memcpy(c->in + c->in_len, p, len);
 	c->in_len = (uint32_t)all;
-	run_kept(c);
-	settle(c, 0);
+	conn_run_again(c);
 }
 
 void

@@ -27,6 +27,7 @@
 #include "proto/proto.h"
 
 struct event;
+struct arrivals;
 struct listener_settings;
 struct rend_node;
 struct server;
@@ -43,6 +44,7 @@ struct loop {
 	const struct rend_node **policies; /* who is asked, of each listener */
 	bool holding;			   /* no command is carried out, and no connection read from: see swap.h */
 	struct list held;		   /* conns that would have been, by runnable */
+	struct arrivals *arrivals;	   /* that came meanwhile */
 	uint64_t hold_until;		   /* then it goes on by itself: monotonic ns */
 	uint64_t ending;      /* the number of the generation of which it is looked whether clients are owed some */
 	bool quiet;	      /* relaxed atomic */

@@ -196,13 +196,14 @@ departure_add(struct departure *d, struct conn *c)
 	each_piece(c, add_len, &len);
 	if (len > 0 && d->bytes == 0)
 		return 0;
-	d->bytes -= len < d->bytes ? len : d->bytes;
 	if ((len > INLINE_MAX || d->count == d->at_once || PASSENGER_BYTES + len > LETTER_BODY_MAX - d->letter.len) &&
 	    departure_end(d) != 0)
 		return -1;
-	if (len > INLINE_MAX)
-		return add_with_file(d, c, len);
-	put_passenger(d, c, len);
+	if (len <= INLINE_MAX)
+		put_passenger(d, c, len);
+	else if (add_with_file(d, c, len) != 0)
+		return -1;
+	d->bytes -= len < d->bytes ? len : d->bytes;
 	return 0;
 }
 

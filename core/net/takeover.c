@@ -142,7 +142,7 @@ no_more(struct takeover *t, enum letter_got got, struct rend_error *err)
 	    letter_got_says(got));
 }
 
-/* All that is heard in a step is heard in that time: a letter now and then does not lengthen it. */
+/* A letter now and then does not lengthen a step.  Who is never silent is heard out: what it may say has an end, of each kind. */
 static void
 begin_step(struct takeover *t, uint64_t ns)
 {

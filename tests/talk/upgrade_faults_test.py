@@ -790,6 +790,40 @@ def test_a_long_input_is_not_in_memory_as_a_whole():
     assert code == 0, (code, said)
 
 
+def test_commands_in_a_long_input_are_answered():
+    """All of what it said is there already: nobody has to say more before the answers come."""
+    many = 3000
+    said = b"set k 0 0 8192\r\n" + b"v" * 8192 + b"\r\n" + b"get k\r\n" * many + b"mn\r\n"
+    old = Old()
+    old.play(3)
+    clients = []
+    for _ in range(2):
+        ours, theirs = old.connected()
+        with open(os.memfd_create("input"), "r+b") as file:
+            file.write(said)
+            file.flush()
+            old.letters.send(CONN, old.conn(theirs, len=len(said), file=1), [theirs.fileno(), file.fileno()])
+        theirs.close()
+        clients.append(ours)
+    old.letters.send(ALL)
+    assert old.letters.hear()[0] == PREPARED
+    old.letters.send(GO)
+    assert old.letters.hear()[0] == SERVING
+    old.letters.send(BYE)
+    for ours in clients:
+        ours.settimeout(harness.PATIENCE)
+        with ours.makefile("rb") as heard:
+            assert heard.readline() == b"STORED\r\n"
+            for _ in range(many):
+                got = heard.read(len(b"VALUE k 0 8192\r\n") + 8192 + len(b"\r\nEND\r\n"))
+                assert got == b"VALUE k 0 8192\r\n" + b"v" * 8192 + b"\r\nEND\r\n", got[:40]
+            assert heard.readline() == b"MN\r\n"
+        ours.close()
+    old.new.terminate()
+    code, said = old.end()
+    assert code == 0, (code, said)
+
+
 def test_the_old_one_passes_more_input_than_anybody_has():
     """What is not in a file is in memory until it may serve: there is an end to it."""
     old = Old()

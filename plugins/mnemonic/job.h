@@ -30,7 +30,8 @@
 	X(refused_failed, "Changes that were not kept because their bin had failed.")                         \
 	X(check_errors, "Reads that found something else than what was written.")                             \
 	X(read_errors, "Reads that failed.")                                                                  \
-	X(write_errors, "Writes that failed.")
+	X(write_errors, "Writes that failed.")                                                                \
+	X(bins_reopened, "Bins that were open again with all that was answered, after a write had failed.")
 
 /* Made once per block of rend.conf. */
 struct mnemonic {

@@ -71,7 +71,8 @@ run(void *arg)
 
 	do {
 		for (unsigned i = 0; i < k->store->plan.bins; i++)
-			bin_mend(&k->store->bins[i]);
+			if (bin_mend(&k->store->bins[i]))
+				rend_count(k->store->counters.bins_reopened, 1);
 		look(k);
 	} while (wait_until(k, rend_now() + PERIOD));
 	pthread_mutex_lock(&k->lock);

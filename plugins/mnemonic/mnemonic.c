@@ -48,6 +48,9 @@ static const struct rend_option options[] = {
 	REND_OPTION("queue", REND_SIZE, mnemonic_conf, queue, "16MiB", "64KiB..",
 	    "Bytes of changes that wait at each bin; what comes then is answered with SERVER_ERROR busy."),
 	REND_OPTION("timeout", REND_DURATION, mnemonic_conf, timeout, "5s", "10ms..5min", "How long an op may take."),
+	REND_OPTION("mend", REND_DURATION, mnemonic_conf, mend, "1min", "..1h",
+	    "How long a bin is down, after a write failed, while it is tried to open it with all that it had; then it "
+	    "begins empty.  With wal = off at once."),
 	REND_OPTION(
 	    "keep", REND_BOOL, mnemonic_conf, keep, "true", NULL, "Keep from one start to the next what is stored."),
 	{ .name = NULL },
@@ -145,7 +148,7 @@ make(struct mnemonic *m, struct rend_error *err)
 	if (m->bins == NULL || m->writers == NULL || m->bytes == NULL || m->keys == NULL)
 		return rend_error(err, "no memory");
 	for (unsigned i = 0; i < n; i++)
-		bin_init(&m->bins[i], i, folder_bin(&m->folder, i), &m->versions, m->common);
+		bin_init(&m->bins[i], i, folder_bin(&m->folder, i), &m->plan, &m->versions, m->common);
 	for (unsigned i = 0; i < n; i++)
 		if (m->bins[i].dir == NULL)
 			return rend_error(err, "no memory");
@@ -266,7 +269,6 @@ stop_threads(struct mnemonic *m, uint64_t deadline)
 	if (!await(&m->live, deadline))
 		return false;
 	ended = keeper_stop(&m->keeper, deadline);
-
 	ended &= readers_stop(&m->readers, deadline);
 	for (unsigned i = 0; i < m->plan.bins; i++)
 		ended &= writer_stop(&m->writers[i], deadline);

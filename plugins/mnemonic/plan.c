@@ -89,6 +89,7 @@ plan_make(
 	p->bins = made != NULL ? made->bins : c->bins != 0 ? (unsigned)c->bins : bins_for(c->size);
 	p->size = c->size;
 	p->queue = c->queue;
+	p->mend = c->mend;
 	p->readers = threads(c->readers, READERS_CORE, READERS_CORE, 64);
 	p->rocks = (struct rocks_options){
 		.compaction = (enum rocks_compaction)c->compaction,

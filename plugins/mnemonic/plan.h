@@ -12,7 +12,7 @@ struct mnemonic_conf {
 	const char *path;
 	uint64_t size, write_buffer, cache, block, queue, rate;
 	int64_t bins, readers, jobs, filter_bits;
-	uint64_t timeout;
+	uint64_t timeout, mend;
 	int compaction, wal, filter, compression;
 	bool direct, keep;
 };
@@ -20,6 +20,7 @@ struct mnemonic_conf {
 struct plan {
 	unsigned bins, readers;
 	uint64_t size, queue; /* bytes */
+	uint64_t mend;	      /* ns */
 	struct rocks_options rocks;
 };
 

@@ -315,6 +315,12 @@ rocks_close(struct rocks **rp, bool keeps, char why[WHY_MAX])
 	return status;
 }
 
+uint64_t
+rocks_written(const struct rocks *r)
+{
+	return rocksdb_get_latest_sequence_number(r->db);
+}
+
 int
 rocks_destroy(struct rocks_common *c, const char *dir, char why[WHY_MAX])
 {

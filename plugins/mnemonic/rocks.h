@@ -68,6 +68,9 @@ enum rocks_status rocks_open(
 /* What is only in memory and in no log (wal = off) is written first, if `keeps`. */
 enum rocks_status rocks_close(struct rocks **rp, bool keeps, char why[WHY_MAX]);
 
+/* How many changes were written to it, ever: it rises with each.  What is in its files and its log when it is opened counts, what failed does not. */
+uint64_t rocks_written(const struct rocks *r);
+
 /* Removes its files.  0 or -1. */
 int rocks_destroy(struct rocks_common *c, const char *dir, char why[WHY_MAX]);
 

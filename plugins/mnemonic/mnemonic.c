@@ -213,7 +213,7 @@ start_threads(struct mnemonic *m, struct rend_error *err)
 static int
 start(struct mnemonic *m, bool new, struct rend_error *err)
 {
-	struct label label = { .bins = m->plan.bins };
+	struct label label;
 	unsigned odd;
 
 	m->open = true;
@@ -225,7 +225,7 @@ start(struct mnemonic *m, bool new, struct rend_error *err)
 		    m->folder.path, odd, m->plan.bins);
 	if (open_bins(m, err) != 0)
 		return -1;
-	snprintf(label.compaction, sizeof label.compaction, "%s", plan_compaction(m->conf->compaction));
+	plan_label(&m->plan, &label);
 	if (new &&folder_set_label(&m->folder, &label, m->conf->keep, err) != 0)
 		return -1;
 	if (start_threads(m, err) != 0)
@@ -399,9 +399,9 @@ reopen(void *store, struct rend_error *err)
 	made = take_folder(m, &plan, &label, err);
 	if (made < 0)
 		return -1;
-	if (plan.bins != m->plan.bins) {
+	if (made && (label.bins != m->plan.bins || label.seed != m->plan.seed)) {
 		folder_close(&m->folder);
-		return rend_error(err, "%s was made anew meanwhile, with other bins", m->conf->path);
+		return rend_error(err, "%s was made anew meanwhile", m->conf->path);
 	}
 	if (start(m, !made, err) == 0)
 		return 0;

@@ -196,6 +196,8 @@ lock_for_change(struct bin *b)
 {
 	struct timespec until;
 
+	if (b->db != NULL)
+		rocks_merge_no_more(b->db);
 	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += PATIENCE_S;
 	return pthread_rwlock_clockwrlock(&b->use, CLOCK_MONOTONIC, &until) == 0;

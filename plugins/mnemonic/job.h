@@ -18,6 +18,7 @@
 #include "record.h"
 #include "rend/plugin.h"
 #include "rocks.h"
+#include "sweeper.h"
 #include "writer.h"
 
 #define MNEMONIC_COUNTS(X)                                                                                    \
@@ -47,6 +48,7 @@ struct mnemonic {
 	uint64_t *bytes; /* of each bin: of values in jobs that change something; atomic */
 	struct readers readers;
 	struct keeper keeper;
+	struct sweeper sweeper;
 	struct keys *keys;
 	uint64_t live; /* jobs that there are; atomic */
 	bool drained;

@@ -74,6 +74,7 @@ run(void *arg)
 			if (bin_mend(&k->store->bins[i]))
 				rend_count(k->store->counters.bins_reopened, 1);
 		look(k);
+		sweeper_look(&k->store->sweeper);
 	} while (wait_until(k, rend_now() + PERIOD));
 	pthread_mutex_lock(&k->lock);
 	k->ended = true;

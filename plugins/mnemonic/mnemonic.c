@@ -203,6 +203,7 @@ start_threads(struct mnemonic *m, struct rend_error *err)
 	for (unsigned i = 0; i < m->plan.bins; i++)
 		if (writer_start(&m->writers[i], m) != 0)
 			return rend_error(err, "no thread");
+	sweeper_init(&m->sweeper, m);
 	/* The keeper last: it knows all others. */
 	if (readers_start(&m->readers, m->plan.readers) != 0 || keeper_start(&m->keeper, m) != 0)
 		return rend_error(err, "no thread");
@@ -240,6 +241,7 @@ close_bins(void *arg)
 {
 	struct mnemonic *m = arg;
 
+	sweeper_end(&m->sweeper);
 	for (unsigned i = 0; i < m->plan.bins; i++)
 		m->lost |= !bin_close(&m->bins[i]);
 	__atomic_store_n(&m->closing, 0, __ATOMIC_RELEASE);

@@ -108,6 +108,12 @@ void rocks_batch_delete(struct rocks_batch *b, const char *key, size_t keylen);
 /* All of it or nothing. */
 enum rocks_status rocks_write(struct rocks *r, struct rocks_batch *b, char why[WHY_MAX]);
 
+/* Merges all of its files, which leaves out what is dead.  BUSY: it was told to stop.  May take hours. */
+enum rocks_status rocks_merge(struct rocks *r, char why[WHY_MAX]);
+
+/* rocks_merge() stops soon, and does nothing from now on.  Any thread. */
+void rocks_merge_no_more(struct rocks *r);
+
 /* ---- for people ---- */
 
 /* A number that RocksDB knows by that name, without its "rocksdb."; 0: it does not. */

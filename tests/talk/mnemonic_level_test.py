@@ -46,6 +46,22 @@ def test_a_store_that_is_full():
         assert found(c) == dict.fromkeys(range(60), 2)
 
 
+def test_a_full_store_has_room_again_after_flush_all():
+    """What was flushed makes room, without anybody who writes; what was stored since is there."""
+    for compaction in ("level", "universal"):
+        path = folder()
+        with Rend(conf(path, LEVEL.replace('"level"', f'"{compaction}"').replace("bins = 1", "bins = 2"), size="2MiB", bins="")) as rend, rend.client() as c:
+            put(c, 1)
+            fill(rend, c)
+            c.ask(b"flush_all\r\n", b"OK\r\n")
+            # It was full: until its files were merged nothing is stored; then as much as ever.
+            wait_for("room", lambda: c.say(b"set early 0 0 1\r\nx\r\n").line() == b"STORED")
+            wait_for("all to be merged", lambda: number(rend, "bytes") < 1 << 20)
+            put(c, 2)
+            assert found(c) == dict.fromkeys(range(60), 2)
+            c.ask(b"get early\r\n", b"VALUE early 0 1\r\nx\r\nEND\r\n").ask(b"get fill0\r\n", b"END\r\n")
+
+
 def test_exptimes_through_merges():
     """What has expired goes when files are merged; of the others each keeps its own."""
     path = folder()

@@ -13,6 +13,8 @@ LATE_MS = 100
 FIRST_RATE = 1000        # requests a second
 STEP = 1.4
 PROBE_S = 5
+# What is written has to be merged, later: so the rate that it kept up with for a moment has to hold for so long.
+HOLD_S = 30
 
 # All are measured at so much of the least.
 SHARE = 0.8
@@ -49,15 +51,15 @@ def _ask(stage, actor, rate, seconds, seed):
     return said
 
 
-def _bears(stage, actor, rate, seed):
-    said = _ask(stage, actor, rate, PROBE_S, seed)
+def _bears(stage, actor, rate, seed, seconds=PROBE_S):
+    said = _ask(stage, actor, rate, seconds, seed)
     due = said["requests"] + said["unsent"]
     return (said["unsent"] <= UNSENT_MAX * due and said["latency"]["p99_us"] <= 1000 * LATE_MS and
             wrong(said, 1) == 0 and said["misses"] <= actor.workload.misses * said["commands"]["get"]["requests"])
 
 
 def _largest_rate(stage, actor):
-    """Upwards in steps until it does not keep up, then between the two."""
+    """Upwards in steps until it does not keep up, then between the two, and down again until it does for longer."""
     rate, seed = FIRST_RATE, 1
     if not _bears(stage, actor, rate, seed):
         raise Failed(f"{actor.name} does not keep up with {rate} requests a second")
@@ -67,6 +69,10 @@ def _largest_rate(stage, actor):
         between = rate * STEP ** share
         if _bears(stage, actor, between, seed := seed + 1):
             rate = between
+    while not _bears(stage, actor, rate, seed := seed + 1, HOLD_S):
+        rate /= STEP ** 0.25
+        if rate < FIRST_RATE:
+            raise Failed(f"{actor.name} does not keep up with {FIRST_RATE} requests a second for {HOLD_S} s")
     return rate
 
 

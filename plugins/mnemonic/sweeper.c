@@ -9,10 +9,11 @@ sweeper_init(struct sweeper *s, struct mnemonic *store)
 	*s = (struct sweeper){ .store = store };
 }
 
+/* One that is not open has no files that could be merged. */
 static bool
 forgot_something(const struct sweeper *s, unsigned nth)
 {
-	return versions_floor(&s->store->versions, nth) > s->swept[nth];
+	return bin_state(&s->store->bins[nth]) == BIN_OPEN && versions_floor(&s->store->versions, nth) > s->swept[nth];
 }
 
 static void

@@ -16,7 +16,8 @@
 
 #define PAUSE_FIRST 500000000ULL   /* ns between two tries to open it */
 #define PAUSE_MOST  30000000000ULL /* and after many */
-#define ROOM_TIMES  16		   /* 64 KiB */
+#define ROOM_BYTES  (64 << 10)
+#define ROOM_TIMES  16
 #define PATIENCE_S  1		   /* seconds that those may take who use it still */
 #define CALM	    60000000000ULL /* ns without a failure, and the next one is another one */
 
@@ -75,7 +76,7 @@ put_aside(struct bin *b)
 static bool
 has_room(const struct bin *b, char why[WHY_MAX])
 {
-	static const char some[64 << 10];
+	static const char some[ROOM_BYTES];
 	char *path = NULL;
 	int fd = asprintf(&path, "%s.room", b->dir) < 0 ? -1
 							: open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -154,6 +155,7 @@ bin_close(struct bin *b)
 	}
 	if (kept || bin_state(b) == BIN_EMPTY)
 		return true;
+	b->mend_until = 0;
 	if (versions_raise(b->versions, b->nth) == 0)
 		rend_log(
 		    REND_LOG_ERROR, "mnemonic: %s could not be closed as it should (%s): it begins empty", b->dir, why);
@@ -173,6 +175,7 @@ bin_fail(struct bin *b, enum rocks_status status, const char *why)
 {
 	const struct plan *plan = b->plan;
 	uint64_t now = rend_now();
+	bool tried;
 
 	if (bin_state(b) != BIN_OPEN)
 		return;
@@ -182,13 +185,15 @@ bin_fail(struct bin *b, enum rocks_status status, const char *why)
 		b->pause = 0;
 		b->mend_until = now + plan->mend;
 	}
-	if (status == ROCKS_CORRUPT || plan->rocks.wal == ROCKS_WAL_OFF || now >= b->mend_until)
+	if (status == ROCKS_CORRUPT || plan->rocks.wal == ROCKS_WAL_OFF || plan->mend == 0)
 		b->mend_until = 0;
 	b->mend_at = now + b->pause;
+	tried = b->mend_until != 0;
+	/* From now on it is the keeper's. */
 	set_state(b, BIN_SHUT);
 	rend_log(REND_LOG_ERROR, "mnemonic: %s failed%s (%s): it is down%s", b->dir,
 	    strstr(why, "No space left") != NULL ? ", because the disk is full" : "", why,
-	    b->mend_until != 0 ? " until it could be opened again with all that it had, which is tried" : "");
+	    tried ? " until it could be opened again with all that it had, which is tried" : "");
 }
 
 static bool
@@ -218,19 +223,42 @@ open_again(struct bin *b, const char *with)
 	set_state(b, BIN_OPEN);
 }
 
-/* What the log has becomes files while it is opened. */
-static bool
-has_room_for_log(const struct bin *b, char why[WHY_MAX])
+/* Bytes that may be written there; where nobody says, enough. */
+static uint64_t
+room(const struct bin *b)
 {
 	struct statvfs fs;
 
-	if (statvfs(b->dir, &fs) != 0 || (uint64_t)fs.f_bavail * fs.f_frsize >= b->logged)
+	return statvfs(b->dir, &fs) == 0 ? (uint64_t)fs.f_bavail * fs.f_frsize : UINT64_MAX / 2;
+}
+
+/* What the log has becomes files while it is opened, with something around it, and then there is to be room for the first writes. */
+static bool
+has_room_for_log(const struct bin *b, char why[WHY_MAX])
+{
+	uint64_t wanted = b->logged + b->logged / 8 + ROOM_TIMES * ROOM_BYTES + b->plan->rocks.write_buffer;
+
+	if (room(b) >= wanted)
 		return true;
-	snprintf(why, WHY_MAX, "there is no room for the %llu bytes of its log", (unsigned long long)b->logged);
+	snprintf(why, WHY_MAX, "there is no room for the %llu bytes of its log, and some more", (unsigned long long)b->logged);
 	return false;
 }
 
-enum back { BACK, BACK_LATER, BACK_EMPTY, BACK_LOST };
+/* What it wrote before that came to nothing goes when it is tried again. */
+static int
+open_with_log(struct bin *b, bool *damaged, char why[WHY_MAX])
+{
+	uint64_t before = room(b), after;
+
+	if (bin_open(b, damaged, why) == 0)
+		return 0;
+	after = room(b);
+	if (after < before)
+		b->logged -= before - after < b->logged ? before - after : b->logged;
+	return -1;
+}
+
+enum back { BACK, BACK_BUSY, BACK_LATER, BACK_EMPTY, BACK_LOST };
 
 /* It is locked. */
 static enum back
@@ -239,12 +267,13 @@ reopen(struct bin *b, char why[WHY_MAX])
 	bool damaged;
 
 	if (b->db != NULL) {
+		rocks_settle(b->db);
 		b->written = rocks_written(b->db);
 		rocks_close(&b->db, false, why);
 		if (wal_sync(b->dir, &b->logged, why) != 0)
 			return BACK_LOST;
 	}
-	if (!has_room_for_log(b, why) || bin_open(b, &damaged, why) != 0)
+	if (!has_room_for_log(b, why) || open_with_log(b, &damaged, why) != 0)
 		return BACK_LATER;
 	if (damaged)
 		return BACK_EMPTY;
@@ -254,15 +283,18 @@ reopen(struct bin *b, char why[WHY_MAX])
 	return BACK_LOST;
 }
 
-/* With all that it had.  true: it is. */
-static bool
+/* With all that it had. */
+static enum back
 restore(struct bin *b)
 {
 	char why[WHY_MAX] = "";
 	enum back back;
 
-	if (!lock_for_change(b))
-		return false;
+	/* It is not its fault: so it has its time, and its next try as soon as this one. */
+	if (!lock_for_change(b)) {
+		rend_log(REND_LOG_WARN, "mnemonic: %s is not opened again yet: somebody still reads from it", b->dir);
+		return BACK_BUSY;
+	}
 	back = reopen(b, why);
 	pthread_rwlock_unlock(&b->use);
 	switch (back) {
@@ -278,12 +310,13 @@ restore(struct bin *b)
 	case BACK_LOST:
 		b->mend_until = 0;
 		/* fallthrough */
+	case BACK_BUSY:
 	case BACK_LATER:
 		rend_log(REND_LOG_WARN, "mnemonic: %s cannot be opened %swith all that it had: %s", b->dir,
 		    back == BACK_LATER ? "again yet " : "", why);
 		break;
 	}
-	return back == BACK;
+	return back;
 }
 
 /* Nothing of what it has is shown from now on, and after the next start. */
@@ -329,11 +362,18 @@ make_anew(struct bin *b)
 bool
 bin_mend(struct bin *b)
 {
+	uint64_t pause = b->pause;
+	enum back back = BACK_LATER;
+
 	if (bin_state(b) == BIN_OPEN || rend_now() < b->mend_at)
 		return false;
 	rest(b);
-	if (b->mend_until != 0 && restore(b))
-		return true;
+	if (b->mend_until != 0)
+		back = restore(b);
+	if (back == BACK_BUSY)
+		b->pause = pause;
+	if (back == BACK || back == BACK_BUSY)
+		return back == BACK;
 	if (bin_state(b) == BIN_SHUT && rend_now() >= b->mend_until)
 		forget(b);
 	if (bin_state(b) == BIN_EMPTY)

@@ -316,6 +316,17 @@ rocks_close(struct rocks **rp, bool keeps, char why[WHY_MAX])
 	return status;
 }
 
+void
+rocks_settle(struct rocks *r)
+{
+	rocksdb_flushoptions_t *wait = rocksdb_flushoptions_create();
+	char *err = NULL;
+
+	rocksdb_flush(r->db, wait, &err);
+	rocksdb_free(err);
+	rocksdb_flushoptions_destroy(wait);
+}
+
 uint64_t
 rocks_written(const struct rocks *r)
 {

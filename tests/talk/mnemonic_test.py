@@ -366,7 +366,7 @@ def test_a_disk_that_takes_no_more():
                 limit(rend, resource.RLIM_INFINITY)
                 wait_for("it to be well", lambda: bins_failed(rend) == 0)
                 wait_for("the log to say so", lambda: rend.said(r"is open again, with all that was answered"))
-                assert int(rend.stats("node disk")["disk.bins_reopened"]) >= 2
+                wait_for("it to be counted", lambda: int(rend.stats("node disk")["disk.bins_reopened"]) >= 2)
                 is_as_answered(c, perhaps)
                 c.ask(b"incr n 1\r\n", b"2\r\n")
                 put(c, 3)

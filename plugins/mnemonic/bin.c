@@ -6,23 +6,28 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "record.h"
 #include "rend/plugin.h"
+#include "wal.h"
 
 #define PAUSE_FIRST 500000000ULL   /* ns between two tries to open it */
 #define PAUSE_MOST  30000000000ULL /* and after many */
-#define ROOM_TIMES  16		   /* 64 KiB */
+#define ROOM_BYTES  (64 << 10)
+#define ROOM_TIMES  16
 #define PATIENCE_S  1		   /* seconds that those may take who use it still */
+#define CALM	    60000000000ULL /* ns without a failure, and the next one is another one */
 
 void
-bin_init(struct bin *b, unsigned nth, char *dir, struct versions *versions, struct rocks_common *common)
+bin_init(struct bin *b, unsigned nth, char *dir, const struct plan *plan, struct versions *versions,
+    struct rocks_common *common)
 {
 	pthread_rwlockattr_t attr;
 
-	*b = (struct bin){ .nth = nth, .dir = dir, .versions = versions, .common = common };
+	*b = (struct bin){ .nth = nth, .dir = dir, .plan = plan, .versions = versions, .common = common };
 	pthread_rwlockattr_init(&attr);
 	/* Who mends it is not to wait for those who come all the time. */
 	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
@@ -71,7 +76,7 @@ put_aside(struct bin *b)
 static bool
 has_room(const struct bin *b, char why[WHY_MAX])
 {
-	static const char some[64 << 10];
+	static const char some[ROOM_BYTES];
 	char *path = NULL;
 	int fd = asprintf(&path, "%s.room", b->dir) < 0 ? -1
 							: open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -119,14 +124,6 @@ set_state(struct bin *b, enum bin_state state)
 	__atomic_store_n(&b->state, state, __ATOMIC_RELEASE);
 }
 
-/* Nothing of what it has is shown from now on, and after the next start. */
-static void
-forget(struct bin *b)
-{
-	if (versions_raise(b->versions, b->nth) == 0)
-		set_state(b, BIN_EMPTY);
-}
-
 bool
 bin_enter(struct bin *b)
 {
@@ -147,15 +144,18 @@ bin_leave(struct bin *b)
 bool
 bin_close(struct bin *b)
 {
-	bool open = bin_state(b) == BIN_OPEN, kept = open;
+	bool open = bin_state(b) == BIN_OPEN, kept = open || b->mend_until != 0;
 	char why[WHY_MAX] = "it had failed";
 
-	if (b->db != NULL)
-		kept = rocks_close(&b->db, open, why) == ROCKS_OK && open;
-	else if (open)
+	if (b->db == NULL && open)
 		return true; /* it never was */
+	if (b->db != NULL) {
+		kept = rocks_close(&b->db, open, why) == ROCKS_OK && kept;
+		kept = kept && (open || wal_sync(b->dir, &b->logged, why) == 0);
+	}
 	if (kept || bin_state(b) == BIN_EMPTY)
 		return true;
+	b->mend_until = 0;
 	if (versions_raise(b->versions, b->nth) == 0)
 		rend_log(
 		    REND_LOG_ERROR, "mnemonic: %s could not be closed as it should (%s): it begins empty", b->dir, why);
@@ -168,19 +168,32 @@ bin_close(struct bin *b)
 	return false;
 }
 
+/* ---- one that failed ---- */
+
 void
-bin_fail(struct bin *b, bool damaged, const char *why)
+bin_fail(struct bin *b, enum rocks_status status, const char *why)
 {
+	const struct plan *plan = b->plan;
+	uint64_t now = rend_now();
+	bool tried;
+
 	if (bin_state(b) != BIN_OPEN)
 		return;
-	b->damaged = damaged;
-	b->pause = b->mend_at = 0;
+	b->damaged = status == ROCKS_CORRUPT || plan->rocks.compaction != ROCKS_FIFO;
+	/* One that fails as soon as it is open is still in the same trouble: its time is not begun anew, nor is the next try sooner. */
+	if (b->opened == 0 || now - b->opened >= CALM) {
+		b->pause = 0;
+		b->mend_until = now + plan->mend;
+	}
+	if (status == ROCKS_CORRUPT || plan->rocks.wal == ROCKS_WAL_OFF || plan->mend == 0)
+		b->mend_until = 0;
+	b->mend_at = now + b->pause;
+	tried = b->mend_until != 0;
+	/* From now on it is the keeper's. */
 	set_state(b, BIN_SHUT);
-	rend_log(REND_LOG_ERROR,
-	    "mnemonic: %s failed, %s(%s): what it had is not shown any more, and nothing is stored in it until it "
-	    "could be "
-	    "made anew, which is tried",
-	    b->dir, strstr(why, "No space left") != NULL ? "because the disk is full " : "", why);
+	rend_log(REND_LOG_ERROR, "mnemonic: %s failed%s (%s): it is down%s", b->dir,
+	    strstr(why, "No space left") != NULL ? ", because the disk is full" : "", why,
+	    tried ? " until it could be opened again with all that it had, which is tried" : "");
 }
 
 static bool
@@ -188,6 +201,8 @@ lock_for_change(struct bin *b)
 {
 	struct timespec until;
 
+	if (b->db != NULL)
+		rocks_merge_no_more(b->db);
 	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += PATIENCE_S;
 	return pthread_rwlock_clockwrlock(&b->use, CLOCK_MONOTONIC, &until) == 0;
@@ -200,23 +215,136 @@ rest(struct bin *b)
 	b->mend_at = rend_now() + b->pause;
 }
 
-void
-bin_mend(struct bin *b)
+static void
+open_again(struct bin *b, const char *with)
+{
+	rend_log(REND_LOG_INFO, "mnemonic: %s is open again, %s", b->dir, with);
+	b->opened = rend_now();
+	set_state(b, BIN_OPEN);
+}
+
+/* Bytes that may be written there; where nobody says, enough. */
+static uint64_t
+room(const struct bin *b)
+{
+	struct statvfs fs;
+
+	return statvfs(b->dir, &fs) == 0 ? (uint64_t)fs.f_bavail * fs.f_frsize : UINT64_MAX / 2;
+}
+
+/* What the log has becomes files while it is opened, with something around it, and then there is to be room for the first writes. */
+static bool
+has_room_for_log(const struct bin *b, char why[WHY_MAX])
+{
+	uint64_t wanted = b->logged + b->logged / 8 + ROOM_TIMES * ROOM_BYTES + b->plan->rocks.write_buffer;
+
+	if (room(b) >= wanted)
+		return true;
+	snprintf(why, WHY_MAX, "there is no room for the %llu bytes of its log, and some more", (unsigned long long)b->logged);
+	return false;
+}
+
+/* What it wrote before that came to nothing goes when it is tried again. */
+static int
+open_with_log(struct bin *b, bool *damaged, char why[WHY_MAX])
+{
+	uint64_t before = room(b), after;
+
+	if (bin_open(b, damaged, why) == 0)
+		return 0;
+	after = room(b);
+	if (after < before)
+		b->logged -= before - after < b->logged ? before - after : b->logged;
+	return -1;
+}
+
+enum back { BACK, BACK_BUSY, BACK_LATER, BACK_EMPTY, BACK_LOST };
+
+/* It is locked. */
+static enum back
+reopen(struct bin *b, char why[WHY_MAX])
+{
+	bool damaged;
+
+	if (b->db != NULL) {
+		rocks_settle(b->db);
+		b->written = rocks_written(b->db);
+		rocks_close(&b->db, false, why);
+		if (wal_sync(b->dir, &b->logged, why) != 0)
+			return BACK_LOST;
+	}
+	if (!has_room_for_log(b, why) || open_with_log(b, &damaged, why) != 0)
+		return BACK_LATER;
+	if (damaged)
+		return BACK_EMPTY;
+	if (rocks_written(b->db) >= b->written)
+		return BACK;
+	snprintf(why, WHY_MAX, "its log has less than was written");
+	return BACK_LOST;
+}
+
+/* With all that it had. */
+static enum back
+restore(struct bin *b)
+{
+	char why[WHY_MAX] = "";
+	enum back back;
+
+	/* It is not its fault: so it has its time, and its next try as soon as this one. */
+	if (!lock_for_change(b)) {
+		rend_log(REND_LOG_WARN, "mnemonic: %s is not opened again yet: somebody still reads from it", b->dir);
+		return BACK_BUSY;
+	}
+	back = reopen(b, why);
+	pthread_rwlock_unlock(&b->use);
+	switch (back) {
+	case BACK:
+		open_again(b, "with all that was answered");
+		break;
+	case BACK_EMPTY:
+		rend_log(REND_LOG_WARN,
+		    "mnemonic: %s is damaged (%s): its files are in %s.damaged now, and it begins empty", b->dir, why,
+		    b->dir);
+		open_again(b, "and empty");
+		break;
+	case BACK_LOST:
+		b->mend_until = 0;
+		/* fallthrough */
+	case BACK_BUSY:
+	case BACK_LATER:
+		rend_log(REND_LOG_WARN, "mnemonic: %s cannot be opened %swith all that it had: %s", b->dir,
+		    back == BACK_LATER ? "again yet " : "", why);
+		break;
+	}
+	return back;
+}
+
+/* Nothing of what it has is shown from now on, and after the next start. */
+static void
+forget(struct bin *b)
+{
+	b->mend_until = 0;
+	if (versions_raise(b->versions, b->nth) != 0)
+		return;
+	set_state(b, BIN_EMPTY);
+	rend_log(REND_LOG_ERROR,
+	    "mnemonic: what %s had is not shown any more, and nothing is stored in it until it could be made anew, "
+	    "which is tried",
+	    b->dir);
+}
+
+/* Nothing of it is shown any more, so it is only in the way; but what is damaged somebody may want to see. */
+static void
+make_anew(struct bin *b)
 {
 	char why[WHY_MAX] = "";
 	bool damaged;
 	int done;
 
-	if (bin_state(b) == BIN_OPEN || rend_now() < b->mend_at)
-		return;
-	rest(b);
-	if (bin_state(b) == BIN_SHUT)
-		forget(b);
-	if (bin_state(b) == BIN_SHUT || !lock_for_change(b))
+	if (!lock_for_change(b))
 		return;
 	if (b->db != NULL)
 		rocks_close(&b->db, false, why);
-	/* Nothing of it is shown any more, so it is only in the way; but what is damaged somebody may want to see. */
 	if (b->damaged && put_aside(b) == 0) {
 		rend_log(REND_LOG_WARN, "mnemonic: the files of %s are in %s.damaged now", b->dir, b->dir);
 		b->damaged = false;
@@ -225,10 +353,30 @@ bin_mend(struct bin *b)
 	}
 	done = bin_open(b, &damaged, why);
 	pthread_rwlock_unlock(&b->use);
-	if (done != 0) {
+	if (done == 0)
+		open_again(b, "and empty");
+	else
 		rend_log(REND_LOG_WARN, "mnemonic: %s cannot be opened again yet: %s", b->dir, why);
-		return;
-	}
-	rend_log(REND_LOG_INFO, "mnemonic: %s is open again, and empty", b->dir);
-	set_state(b, BIN_OPEN);
+}
+
+bool
+bin_mend(struct bin *b)
+{
+	uint64_t pause = b->pause;
+	enum back back = BACK_LATER;
+
+	if (bin_state(b) == BIN_OPEN || rend_now() < b->mend_at)
+		return false;
+	rest(b);
+	if (b->mend_until != 0)
+		back = restore(b);
+	if (back == BACK_BUSY)
+		b->pause = pause;
+	if (back == BACK || back == BACK_BUSY)
+		return back == BACK;
+	if (bin_state(b) == BIN_SHUT && rend_now() >= b->mend_until)
+		forget(b);
+	if (bin_state(b) == BIN_EMPTY)
+		make_anew(b);
+	return false;
 }

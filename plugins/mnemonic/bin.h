@@ -1,41 +1,57 @@
 /*
  * One of the databases that a store is of, and what has become of it.
  *
- *	OPEN ── a write fails ──► SHUT ── its floor is raised, and on the disk ──► EMPTY
- *	  ▲                                                                          │
- *	  └──────────────── closed, removed or put aside, made anew ◄────────────────┘
+ *	     ┌─────────── closed, and opened again with all that was answered ◄───────────┐
+ *	     ▼                                                                            │
+ *	   OPEN ─────────────────────────── a write fails ───────────────────────────► SHUT
+ *	     ▲                                                                            │
+ *	     └─ closed, removed or put aside, made anew ◄─ EMPTY ◄─ its floor is raised, ◄┘
+ *	                                                            and on the disk
  *
- * What such a bin had is not shown any more, now or later: some of it may be lost, and something older must not take its place.
+ * What was answered is in files or in the log, where there is one; so a bin that was shut has it when it is opened again.  The writes that failed were
+ * answered as ones of which nobody knows, and may be there or not: it is the same for everybody from then on, since nobody reads from a bin that is shut,
+ * and nothing is written behind them before it is known.
+ *
+ * That ends in EMPTY where there is no log, where the log has not all that was written (it cannot be synced, or less is found in it), where
+ * something else was found than what was written, and where it takes too long.  What such a bin had is not shown any more, now or later: some of it
+ * may be lost, and something older must not take its place.
  */
 #ifndef MNEMONIC_BIN_H
 #define MNEMONIC_BIN_H
 
 #include <pthread.h>
 
+#include "plan.h"
 #include "rocks.h"
 #include "versions.h"
 
 enum bin_state {
 	BIN_OPEN,
 	BIN_EMPTY, /* has nothing, and takes nothing */
-	BIN_SHUT,  /* the same, but that is not noted yet: nobody is told that something is gone */
+	BIN_SHUT, /* may be opened with all that it had, or be empty: that is not known yet, so nobody is told that something is gone */
 };
 
 struct bin {
 	unsigned nth;
 	char *dir;
+	const struct plan *plan;
 	struct versions *versions;
 	struct rocks_common *common;
 	pthread_rwlock_t use; /* of db: who asks it holds it for reading */
 	struct rocks *db;     /* NULL: closed */
 	int state;	      /* enum bin_state, atomic */
 	bool damaged;	      /* how it failed: its files are put aside, not removed */
+	uint64_t opened;      /* ns: when it was open again; 0: it never failed */
+	uint64_t written;     /* while it is shut and closed: the last that was written to it, as RocksDB counts */
+	uint64_t logged;      /* and the bytes of its logs that are not files yet */
+	uint64_t mend_until;  /* ns: so long it is tried to have it with all that it had; 0: not any more */
 	uint64_t mend_at;     /* the keeper's: ns */
 	uint64_t pause;	      /* ns until the next try */
 };
 
 /* Before anything else. */
-void bin_init(struct bin *b, unsigned nth, char *dir, struct versions *versions, struct rocks_common *common);
+void bin_init(struct bin *b, unsigned nth, char *dir, const struct plan *plan, struct versions *versions,
+    struct rocks_common *common);
 void bin_fini(struct bin *b);
 
 /*
@@ -54,11 +70,11 @@ enum bin_state bin_state(const struct bin *b);
 bool bin_enter(struct bin *b);
 void bin_leave(struct bin *b);
 
-/* It has failed; damaged: it found something else than what was written.  Its writer, alone; bin_mend() is to be called soon. */
-void bin_fail(struct bin *b, bool damaged, const char *why);
+/* A write has failed, in this way.  Its writer, alone; bin_mend() is to be called soon. */
+void bin_fail(struct bin *b, enum rocks_status status, const char *why);
 
-/* Tries to have it open again.  The keeper. */
-void bin_mend(struct bin *b);
+/* Tries to have it open again.  true: it is, and has all that was answered.  The keeper. */
+bool bin_mend(struct bin *b);
 
 /* Is it not older than what the bin shows? */
 static inline bool

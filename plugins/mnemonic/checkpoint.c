@@ -28,14 +28,14 @@ copy_bin(struct bin *b, const struct folder *to, struct rend_error *err)
 static int
 copy_all(struct mnemonic *m, const struct folder *to, struct rend_error *err)
 {
-	struct label label = { .bins = m->plan.bins };
+	struct label label;
 
 	for (unsigned i = 0; i < m->plan.bins; i++)
 		if (copy_bin(&m->bins[i], to, err) != 0)
 			return -1;
 	if (versions_copy(&m->versions, to, err) != 0)
 		return -1;
-	snprintf(label.compaction, sizeof label.compaction, "%s", plan_compaction(m->conf->compaction));
+	plan_label(&m->plan, &label);
 	return folder_set_label(to, &label, true, err);
 }
 

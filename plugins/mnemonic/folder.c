@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +13,7 @@
 
 #include "rend/plugin.h"
 
-#define FORMAT	  1
+#define FORMAT	  2 /* 1 had no seed */
 #define LABEL_MAX 512
 
 char *
@@ -122,7 +123,7 @@ int
 folder_label(const struct folder *f, struct label *label, struct rend_error *err)
 {
 	char text[LABEL_MAX];
-	int format = 0, fd = open_at(f, "LABEL", O_RDONLY);
+	int format = 0, parts, fd = open_at(f, "LABEL", O_RDONLY);
 	ssize_t n;
 
 	if (fd < 0 && errno == ENOENT)
@@ -133,11 +134,13 @@ folder_label(const struct folder *f, struct label *label, struct rend_error *err
 	if (n < 0)
 		return rend_error(err, "%s/LABEL cannot be read: %s", f->path, strerror(errno));
 	text[n] = '\0';
-	if (sscanf(text, "mnemonic %d\nbins %u\ncompaction %15s\n", &format, &label->bins, label->compaction) != 3 ||
-	    label->bins == 0 || label->bins > BINS_MOST)
+	label->seed = 0;
+	parts = sscanf(text, "mnemonic %d\nbins %u\ncompaction %15s\nseed %16" SCNx64 "\n", &format, &label->bins,
+	    label->compaction, &label->seed);
+	if (parts < 3 || label->bins == 0 || label->bins > BINS_MOST || (format == FORMAT && parts != 4))
 		return rend_error(err,
 		    "%s/LABEL is none of ours: take another folder, or empty this one, and it begins anew", f->path);
-	if (format != FORMAT)
+	if (format < 1 || format > FORMAT)
 		return rend_error(err,
 		    "%s was made by another version, format %d: this one knows format %d; empty the folder, and it "
 		    "begins anew",
@@ -149,8 +152,8 @@ int
 folder_set_label(const struct folder *f, const struct label *label, bool lasts, struct rend_error *err)
 {
 	char text[LABEL_MAX], *new = folder_at(f, "LABEL.new"), *path = folder_at(f, "LABEL");
-	int n = snprintf(
-	    text, sizeof text, "mnemonic %d\nbins %u\ncompaction %s\n", FORMAT, label->bins, label->compaction);
+	int n = snprintf(text, sizeof text, "mnemonic %d\nbins %u\ncompaction %s\nseed %016" PRIx64 "\n", FORMAT,
+	    label->bins, label->compaction, label->seed);
 	int fd = open_at(f, "LABEL.new", O_WRONLY | O_CREAT | O_TRUNC), dir = open(f->path, O_RDONLY | O_CLOEXEC);
 	bool done = new != NULL &&path != NULL &&fd >= 0 && dir >= 0 && write(fd, text, (size_t)n) == n &&
 		    (!lasts || fsync(fd) == 0) && rename(new, path) == 0 && (!lasts || fsync(dir) == 0);

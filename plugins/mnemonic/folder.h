@@ -19,6 +19,7 @@ struct rend_error;
 
 struct label {
 	unsigned bins;
+	uint64_t seed; /* of the hash that says which bin a key is in; 0 in folders of format 1, which have none */
 	char compaction[16];
 };
 

@@ -5,9 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #define PIECES_AT_ONCE 8 /* of a large value */
 
 static struct writer *
@@ -327,7 +324,6 @@ job_new(struct instance *inst, struct rend_op *op)
 {
 	struct mnemonic *m = inst->store;
 	struct job *j = calloc(1, sizeof *j);
-	uint64_t bin;
 
 	if (j == NULL)
 		return NULL;
@@ -343,9 +339,7 @@ job_new(struct instance *inst, struct rend_op *op)
 	j->item.exptime = op->item.exptime;
 	j->keylen = (uint8_t)record_key(j->key, op->key, op->keylen);
 	j->khash = op->hash;
-	/* The same after each start, as op->hash is not. */
-	bin = XXH3_64bits(op->key, op->keylen);
-	j->bin = &m->bins[(uint64_t)(((unsigned __int128)bin * m->plan.bins) >> 64)];
+	j->bin = &m->bins[plan_bin(&m->plan, op->key, op->keylen)]; /* op->hash is another one after each start */
 	if (rend_verb_stores(op->verb) && rend_value_share(&j->item.value, &op->item.value) != 0) {
 		free(j);
 		__atomic_fetch_sub(&m->live, 1, __ATOMIC_RELAXED);

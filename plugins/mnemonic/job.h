@@ -18,6 +18,7 @@
 #include "record.h"
 #include "rend/plugin.h"
 #include "rocks.h"
+#include "sweeper.h"
 #include "writer.h"
 
 #define MNEMONIC_COUNTS(X)                                                                                    \
@@ -30,7 +31,8 @@
 	X(refused_failed, "Changes that were not kept because their bin had failed.")                         \
 	X(check_errors, "Reads that found something else than what was written.")                             \
 	X(read_errors, "Reads that failed.")                                                                  \
-	X(write_errors, "Writes that failed.")
+	X(write_errors, "Writes that failed.")                                                                \
+	X(bins_reopened, "Bins that were open again with all that was answered, after a write had failed.")
 
 /* Made once per block of rend.conf. */
 struct mnemonic {
@@ -46,6 +48,7 @@ struct mnemonic {
 	uint64_t *bytes; /* of each bin: of values in jobs that change something; atomic */
 	struct readers readers;
 	struct keeper keeper;
+	struct sweeper sweeper;
 	struct keys *keys;
 	uint64_t live; /* jobs that there are; atomic */
 	bool drained;

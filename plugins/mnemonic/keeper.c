@@ -64,15 +64,28 @@ wait_until(struct keeper *k, uint64_t until)
 	return goes_on;
 }
 
+static bool
+ends(struct keeper *k)
+{
+	bool ends;
+
+	pthread_mutex_lock(&k->lock);
+	ends = k->ends;
+	pthread_mutex_unlock(&k->lock);
+	return ends;
+}
+
 static void *
 run(void *arg)
 {
 	struct keeper *k = arg;
 
 	do {
-		for (unsigned i = 0; i < k->store->plan.bins; i++)
-			bin_mend(&k->store->bins[i]);
+		for (unsigned i = 0; i < k->store->plan.bins && !ends(k); i++)
+			if (bin_mend(&k->store->bins[i]))
+				rend_count(k->store->counters.bins_reopened, 1);
 		look(k);
+		sweeper_look(&k->store->sweeper);
 	} while (wait_until(k, rend_now() + PERIOD));
 	pthread_mutex_lock(&k->lock);
 	k->ended = true;

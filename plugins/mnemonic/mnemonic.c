@@ -48,6 +48,9 @@ static const struct rend_option options[] = {
 	REND_OPTION("queue", REND_SIZE, mnemonic_conf, queue, "16MiB", "64KiB..",
 	    "Bytes of changes that wait at each bin; what comes then is answered with SERVER_ERROR busy."),
 	REND_OPTION("timeout", REND_DURATION, mnemonic_conf, timeout, "5s", "10ms..5min", "How long an op may take."),
+	REND_OPTION("mend", REND_DURATION, mnemonic_conf, mend, "1min", "..1h",
+	    "How long a bin is down, after a write failed, while it is tried to open it with all that it had; then it "
+	    "begins empty.  With wal = off at once."),
 	REND_OPTION(
 	    "keep", REND_BOOL, mnemonic_conf, keep, "true", NULL, "Keep from one start to the next what is stored."),
 	{ .name = NULL },
@@ -145,7 +148,7 @@ make(struct mnemonic *m, struct rend_error *err)
 	if (m->bins == NULL || m->writers == NULL || m->bytes == NULL || m->keys == NULL)
 		return rend_error(err, "no memory");
 	for (unsigned i = 0; i < n; i++)
-		bin_init(&m->bins[i], i, folder_bin(&m->folder, i), &m->versions, m->common);
+		bin_init(&m->bins[i], i, folder_bin(&m->folder, i), &m->plan, &m->versions, m->common);
 	for (unsigned i = 0; i < n; i++)
 		if (m->bins[i].dir == NULL)
 			return rend_error(err, "no memory");
@@ -200,6 +203,7 @@ start_threads(struct mnemonic *m, struct rend_error *err)
 	for (unsigned i = 0; i < m->plan.bins; i++)
 		if (writer_start(&m->writers[i], m) != 0)
 			return rend_error(err, "no thread");
+	sweeper_init(&m->sweeper, m);
 	/* The keeper last: it knows all others. */
 	if (readers_start(&m->readers, m->plan.readers) != 0 || keeper_start(&m->keeper, m) != 0)
 		return rend_error(err, "no thread");
@@ -210,7 +214,7 @@ start_threads(struct mnemonic *m, struct rend_error *err)
 static int
 start(struct mnemonic *m, bool new, struct rend_error *err)
 {
-	struct label label = { .bins = m->plan.bins };
+	struct label label;
 	unsigned odd;
 
 	m->open = true;
@@ -222,7 +226,7 @@ start(struct mnemonic *m, bool new, struct rend_error *err)
 		    m->folder.path, odd, m->plan.bins);
 	if (open_bins(m, err) != 0)
 		return -1;
-	snprintf(label.compaction, sizeof label.compaction, "%s", plan_compaction(m->conf->compaction));
+	plan_label(&m->plan, &label);
 	if (new &&folder_set_label(&m->folder, &label, m->conf->keep, err) != 0)
 		return -1;
 	if (start_threads(m, err) != 0)
@@ -237,6 +241,7 @@ close_bins(void *arg)
 {
 	struct mnemonic *m = arg;
 
+	sweeper_end(&m->sweeper);
 	for (unsigned i = 0; i < m->plan.bins; i++)
 		m->lost |= !bin_close(&m->bins[i]);
 	__atomic_store_n(&m->closing, 0, __ATOMIC_RELEASE);
@@ -266,7 +271,6 @@ stop_threads(struct mnemonic *m, uint64_t deadline)
 	if (!await(&m->live, deadline))
 		return false;
 	ended = keeper_stop(&m->keeper, deadline);
-
 	ended &= readers_stop(&m->readers, deadline);
 	for (unsigned i = 0; i < m->plan.bins; i++)
 		ended &= writer_stop(&m->writers[i], deadline);
@@ -397,9 +401,9 @@ reopen(void *store, struct rend_error *err)
 	made = take_folder(m, &plan, &label, err);
 	if (made < 0)
 		return -1;
-	if (plan.bins != m->plan.bins) {
+	if (made && (label.bins != m->plan.bins || label.seed != m->plan.seed)) {
 		folder_close(&m->folder);
-		return rend_error(err, "%s was made anew meanwhile, with other bins", m->conf->path);
+		return rend_error(err, "%s was made anew meanwhile", m->conf->path);
 	}
 	if (start(m, !made, err) == 0)
 		return 0;

@@ -1,9 +1,14 @@
 /* What follows from rend.conf: see plan.h. */
 #include "plan.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <unistd.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #include "rend/plugin.h"
 
@@ -16,8 +21,8 @@
 #define BINS_OF_PLAN 64 /* more only if somebody says so */
 #define READERS_CORE 4	/* for each processor */
 
-const char *
-plan_compaction(int compaction)
+static const char *
+name_of(enum rocks_compaction compaction)
 {
 	static const char *const names[] = { "fifo", "level", "universal" };
 
@@ -70,11 +75,11 @@ fits(const struct mnemonic_conf *c, const struct label *made, const char *path, 
 		    "%s was made with %u bins, and bins is %lld: which bin a key is in depends on it.  Say bins = %u, "
 		    "or nothing; or empty the folder, and it begins anew with what you say",
 		    path, made->bins, (long long)c->bins, made->bins);
-	if (strcmp(made->compaction, plan_compaction(c->compaction)) != 0)
+	if (strcmp(made->compaction, name_of((enum rocks_compaction)c->compaction)) != 0)
 		return rend_error(err,
 		    "%s was made with compaction = \"%s\", and now it is \"%s\": say what it was, or empty the folder, "
 		    "and it begins anew",
-		    path, made->compaction, plan_compaction(c->compaction));
+		    path, made->compaction, name_of((enum rocks_compaction)c->compaction));
 	return 0;
 }
 
@@ -87,8 +92,12 @@ plan_make(
 	if (made != NULL && fits(c, made, path, err) != 0)
 		return -1;
 	p->bins = made != NULL ? made->bins : c->bins != 0 ? (unsigned)c->bins : bins_for(c->size);
+	p->seed = made != NULL ? made->seed : 0;
+	if (made == NULL && getrandom(&p->seed, sizeof p->seed, 0) != sizeof p->seed)
+		return rend_error(err, "no random numbers");
 	p->size = c->size;
 	p->queue = c->queue;
+	p->mend = c->mend;
 	p->readers = threads(c->readers, READERS_CORE, READERS_CORE, 64);
 	p->rocks = (struct rocks_options){
 		.compaction = (enum rocks_compaction)c->compaction,
@@ -112,6 +121,19 @@ plan_make(
 		    "fewer bins, or a smaller write_buffer",
 		    (unsigned long long)c->size, p->bins, (unsigned long long)p->rocks.write_buffer);
 	return 0;
+}
+
+void
+plan_label(const struct plan *p, struct label *label)
+{
+	*label = (struct label){ .bins = p->bins, .seed = p->seed };
+	snprintf(label->compaction, sizeof label->compaction, "%s", name_of(p->rocks.compaction));
+}
+
+unsigned
+plan_bin(const struct plan *p, const char *key, size_t len)
+{
+	return (unsigned)(((unsigned __int128)XXH3_64bits_withSeed(key, len, p->seed) * p->bins) >> 64);
 }
 
 bool

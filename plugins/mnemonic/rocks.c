@@ -31,6 +31,7 @@ struct rocks {
 	rocksdb_compactionfilter_t *filter;
 	rocks_dead_f *dead;
 	void *arg;
+	bool merges_no_more; /* atomic */
 };
 
 struct rocks_batch {
@@ -315,6 +316,23 @@ rocks_close(struct rocks **rp, bool keeps, char why[WHY_MAX])
 	return status;
 }
 
+void
+rocks_settle(struct rocks *r)
+{
+	rocksdb_flushoptions_t *wait = rocksdb_flushoptions_create();
+	char *err = NULL;
+
+	rocksdb_flush(r->db, wait, &err);
+	rocksdb_free(err);
+	rocksdb_flushoptions_destroy(wait);
+}
+
+uint64_t
+rocks_written(const struct rocks *r)
+{
+	return rocksdb_get_latest_sequence_number(r->db);
+}
+
 int
 rocks_destroy(struct rocks_common *c, const char *dir, char why[WHY_MAX])
 {
@@ -459,6 +477,31 @@ rocks_write(struct rocks *r, struct rocks_batch *b, char why[WHY_MAX])
 
 	rocksdb_write(r->db, r->common->write, b->batch, &err);
 	return status_of(err, why);
+}
+
+/* The C interface does not say how it went. */
+enum rocks_status
+rocks_merge(struct rocks *r, char why[WHY_MAX])
+{
+	uint64_t errors = rocks_number(r, "background-errors");
+	rocksdb_compactoptions_t *o = rocksdb_compactoptions_create();
+
+	rocksdb_compactoptions_set_exclusive_manual_compaction(o, 0);
+	rocksdb_compact_range_cf_opt(r->db, r->family, o, NULL, 0, NULL, 0);
+	rocksdb_compactoptions_destroy(o);
+	if (__atomic_load_n(&r->merges_no_more, __ATOMIC_ACQUIRE))
+		return ROCKS_BUSY;
+	if (rocks_number(r, "background-errors") == errors)
+		return ROCKS_OK;
+	snprintf(why, WHY_MAX, "RocksDB says an error in the background");
+	return ROCKS_IO;
+}
+
+void
+rocks_merge_no_more(struct rocks *r)
+{
+	if (!__atomic_exchange_n(&r->merges_no_more, true, __ATOMIC_ACQ_REL))
+		rocksdb_disable_manual_compaction(r->db);
 }
 
 /* ---- for people ---- */

@@ -68,6 +68,15 @@ enum rocks_status rocks_open(
 /* What is only in memory and in no log (wal = off) is written first, if `keeps`. */
 enum rocks_status rocks_close(struct rocks **rp, bool keeps, char why[WHY_MAX]);
 
+/*
+ * One of which a write failed: RocksDB goes on by itself when the disk was full and has room, and writes what was half in its log again behind that half.
+ * This waits until that is over, so that the log is needed no more, or has no such thing.  May wait for the disk.
+ */
+void rocks_settle(struct rocks *r);
+
+/* How many changes were written to it, ever: it rises with each.  What is in its files and its log when it is opened counts, what failed does not. */
+uint64_t rocks_written(const struct rocks *r);
+
 /* Removes its files.  0 or -1. */
 int rocks_destroy(struct rocks_common *c, const char *dir, char why[WHY_MAX]);
 
@@ -104,6 +113,12 @@ void rocks_batch_delete(struct rocks_batch *b, const char *key, size_t keylen);
 
 /* All of it or nothing. */
 enum rocks_status rocks_write(struct rocks *r, struct rocks_batch *b, char why[WHY_MAX]);
+
+/* Merges all of its files, which leaves out what is dead.  BUSY: it was told to stop.  May take hours. */
+enum rocks_status rocks_merge(struct rocks *r, char why[WHY_MAX]);
+
+/* rocks_merge() stops soon, and does nothing from now on.  Any thread. */
+void rocks_merge_no_more(struct rocks *r);
 
 /* ---- for people ---- */
 

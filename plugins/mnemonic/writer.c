@@ -199,14 +199,14 @@ write_some(struct writer *w, struct rocks_batch *b, struct job *queue)
 		return;
 	open = bin_enter(bin);
 	if (open) {
-		/* Should it be open again since they were gathered, their versions are below its floor. */
+		/* Should it be open again since they were gathered, and empty, their versions are below its floor. */
 		if (current)
 			status = rocks_write(bin->db, b, why);
 		bin_leave(bin);
 	}
 	if (open && current && status != ROCKS_OK && status != ROCKS_BUSY) {
 		rend_count(m->counters.write_errors, 1);
-		bin_fail(bin, status == ROCKS_CORRUPT || m->plan.rocks.compaction != ROCKS_FIFO, why);
+		bin_fail(bin, status, why);
 		keeper_wake(&m->keeper);
 	}
 	if (status == ROCKS_OK) {

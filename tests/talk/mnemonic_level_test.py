@@ -46,6 +46,28 @@ def test_a_store_that_is_full():
         assert found(c) == dict.fromkeys(range(60), 2)
 
 
+def test_a_full_store_has_room_again_after_flush_all():
+    """What was flushed makes room, whoever writes; what was stored since is there."""
+    for compaction in ("level", "universal"):
+        path = folder()
+        with Rend(conf(path, LEVEL.replace('"level"', f'"{compaction}"').replace("bins = 1", "bins = 2"), size="1MiB", bins="")) as rend, rend.client() as c:
+            put(c, 1)
+            fill(rend, c)
+            c.ask(b"flush_all\r\n", b"OK\r\n")
+
+            def stored(key, v):
+                """Refused while files are merged, and not for ever."""
+                wait_for("room", lambda: c.say(b"set %s 0 0 %d\r\n%s\r\n" % (key, len(v), v)).line() == b"STORED")
+
+            stored(b"early", b"x")
+            # Half of what there is room for: without the room of what was flushed it would not go in.
+            for n in range(500):
+                stored(b"more%d" % n, b"m" * 1000)
+            for n in range(500):
+                c.ask(b"get more%d\r\n" % n, b"VALUE more%d 0 1000\r\n%s\r\nEND\r\n" % (n, b"m" * 1000))
+            c.ask(b"get early\r\n", b"VALUE early 0 1\r\nx\r\nEND\r\n").ask(b"get fill0\r\n", b"END\r\n").ask(b"get key1\r\n", b"END\r\n")
+
+
 def test_exptimes_through_merges():
     """What has expired goes when files are merged; of the others each keeps its own."""
     path = folder()

@@ -322,8 +322,10 @@ set_mode(const char *path, mode_t mode)
 	struct stat st;
 
 	snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
-	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode))
-		rc = chmod(name, mode);
+	if (fd >= 0 && fstat(fd, &st) == 0) {
+		errno = ENOTSOCK;
+		rc = S_ISSOCK(st.st_mode) ? chmod(name, mode) : -1;
+	}
 	if (fd >= 0)
 		close(fd);
 	return rc;

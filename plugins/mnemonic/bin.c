@@ -240,7 +240,8 @@ has_room_for_log(const struct bin *b, char why[WHY_MAX])
 
 	if (room(b) >= wanted)
 		return true;
-	snprintf(why, WHY_MAX, "there is no room for the %llu bytes of its log, and some more", (unsigned long long)b->logged);
+	snprintf(why, WHY_MAX, "there is no room for the %llu bytes of its log, and some more",
+	    (unsigned long long)b->logged);
 	return false;
 }
 

@@ -30,13 +30,15 @@ pass_all(struct loop *l, const struct crossing *x, struct departure *d)
 	LIST_EACH (k, &l->conns) {
 		struct conn *c = LIST_OBJ(k, struct conn, listed);
 
-		if (c->passed || !passage_is_open(c) ||
-		    (departure_add(d, c) == 0 && (x->at_once > 1 || departure_end(d) == 0)))
+		if (c->passed || !passage_is_open(c))
 			continue;
+		if (departure_add(d, c) == 0 && (x->at_once > 1 || departure_end(d) == 0)) {
+			left = d->bytes;
+			continue;
+		}
 		rc = -1;
 		if (x->at_once > 1)
 			return -1;
-		left = d->bytes;
 		departure_begin(d, x->to, x->until, x->at_once, left);
 	}
 	return departure_end(d) == 0 ? rc : -1;

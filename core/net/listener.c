@@ -167,7 +167,7 @@ take_inherited(struct listener *l, struct inherited_socket *from, struct rend_er
 	if (l->settings->path != NULL) {
 		snprintf(l->name, sizeof l->name, "unix:%s", l->settings->path);
 		l->path = strdup(l->settings->path);
-		l->other_mode = from->mode >= 0 && from->mode != l->settings->mode;
+		l->other_mode = !from->lent && from->mode >= 0 && from->mode != l->settings->mode;
 		return l->path == NULL ? error_set(err, EX_OSERR, "no memory for a listener") : 0;
 	}
 	if (tcp_address(l, &ai, err) != 0)

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "engine/generation.h"
+#include "net/arrivals.h"
 #include "net/conn.h"
 #include "net/listener.h"
 #include "net/patience.h"
@@ -107,7 +108,9 @@ write_dirty(struct loop *l)
 static bool
 has_work(const struct loop *l)
 {
-	return worker_ready(&l->worker) || (!list_empty(&l->runnable) && !l->holding) || !list_empty(&l->dirty);
+	bool held = !list_empty(&l->runnable) || l->arrivals != NULL;
+
+	return worker_ready(&l->worker) || (held && !l->holding) || !list_empty(&l->dirty);
 }
 
 bool
@@ -151,6 +154,8 @@ turn(struct loop *l)
 		rend_panic(
 		    __FILE__, __LINE__, "the event loop of worker %d failed: %s", l->worker.index, strerror(errno));
 	swap_look(l);
+	if (!l->holding)
+		arrivals_go_on(l);
 	run_runnable(l);
 	if (l->worker.index == 0 && !l->stop && !l->holding)
 		flush_timer_fire(&l->server->flush_timer, l->policies, &l->worker);

@@ -7,7 +7,6 @@
 #include "base/clock.h"
 #include "engine/generation.h"
 #include "engine/op.h"
-#include "net/arrivals.h"
 #include "net/body.h"
 #include "net/conn.h"
 #include "net/errands.h"
@@ -103,7 +102,6 @@ swap_go_on(struct loop *l)
 		if (!l->draining)
 			list_append(&l->runnable, k);
 	}
-	arrivals_go_on(l);
 	if (l->draining)
 		loop_drain_conns(l);
 }

@@ -245,20 +245,6 @@ has_room_for_log(const struct bin *b, char why[WHY_MAX])
 	return false;
 }
 
-/* What it wrote before that came to nothing goes when it is tried again. */
-static int
-open_with_log(struct bin *b, bool *damaged, char why[WHY_MAX])
-{
-	uint64_t before = room(b), after;
-
-	if (bin_open(b, damaged, why) == 0)
-		return 0;
-	after = room(b);
-	if (after < before)
-		b->logged -= before - after < b->logged ? before - after : b->logged;
-	return -1;
-}
-
 enum back { BACK, BACK_BUSY, BACK_LATER, BACK_EMPTY, BACK_LOST };
 
 /* It is locked. */
@@ -268,13 +254,12 @@ reopen(struct bin *b, char why[WHY_MAX])
 	bool damaged;
 
 	if (b->db != NULL) {
-		rocks_settle(b->db);
 		b->written = rocks_written(b->db);
 		rocks_close(&b->db, false, why);
 		if (wal_sync(b->dir, &b->logged, why) != 0)
 			return BACK_LOST;
 	}
-	if (!has_room_for_log(b, why) || open_with_log(b, &damaged, why) != 0)
+	if (!has_room_for_log(b, why) || bin_open(b, &damaged, why) != 0)
 		return BACK_LATER;
 	if (damaged)
 		return BACK_EMPTY;
@@ -291,7 +276,7 @@ restore(struct bin *b)
 	char why[WHY_MAX] = "";
 	enum back back;
 
-	/* It is not its fault: so it has its time, and its next try as soon as this one. */
+	/* That is not its fault, and costs it nothing of its time. */
 	if (!lock_for_change(b)) {
 		rend_log(REND_LOG_WARN, "mnemonic: %s is not opened again yet: somebody still reads from it", b->dir);
 		return BACK_BUSY;
@@ -363,7 +348,6 @@ make_anew(struct bin *b)
 bool
 bin_mend(struct bin *b)
 {
-	uint64_t pause = b->pause;
 	enum back back = BACK_LATER;
 
 	if (bin_state(b) == BIN_OPEN || rend_now() < b->mend_at)
@@ -371,8 +355,6 @@ bin_mend(struct bin *b)
 	rest(b);
 	if (b->mend_until != 0)
 		back = restore(b);
-	if (back == BACK_BUSY)
-		b->pause = pause;
 	if (back == BACK || back == BACK_BUSY)
 		return back == BACK;
 	if (bin_state(b) == BIN_SHUT && rend_now() >= b->mend_until)

@@ -43,7 +43,7 @@ struct bin {
 	bool damaged;	      /* how it failed: its files are put aside, not removed */
 	uint64_t opened;      /* ns: when it was open again; 0: it never failed */
 	uint64_t written;     /* while it is shut and closed: the last that was written to it, as RocksDB counts */
-	uint64_t logged;      /* and the bytes of its logs that are not files yet */
+	uint64_t logged;      /* and the bytes of its logs */
 	uint64_t mend_until;  /* ns: so long it is tried to have it with all that it had; 0: not any more */
 	uint64_t mend_at;     /* the keeper's: ns */
 	uint64_t pause;	      /* ns until the next try */

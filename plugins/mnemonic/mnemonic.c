@@ -393,6 +393,7 @@ reopen(void *store, struct rend_error *err)
 	struct mnemonic *m = store;
 	struct plan plan; /* what others look at all the time stays as it was */
 	struct label label;
+	bool differs, fresh;
 	int made;
 
 	REND_CHECK(m, MNEMONIC_MAGIC);
@@ -401,11 +402,16 @@ reopen(void *store, struct rend_error *err)
 	made = take_folder(m, &plan, &label, err);
 	if (made < 0)
 		return -1;
-	if (made && (label.bins != m->plan.bins || label.seed != m->plan.seed)) {
+	differs = made && (label.bins != m->plan.bins || label.seed != m->plan.seed);
+	if (differs && m->conf->keep) {
 		folder_close(&m->folder);
 		return rend_error(err, "%s was made anew meanwhile", m->conf->path);
 	}
-	if (start(m, !made, err) == 0)
+	/* Whoever had it was about to begin anew: what is there still is nobody's. */
+	fresh = !made || differs;
+	if (fresh)
+		remove_bins(m);
+	if (start(m, fresh, err) == 0)
 		return 0;
 	if (!stop(m, rend_now() + LET_GO))
 		rend_log(REND_LOG_ERROR, "mnemonic: the disk of %s does not answer", m->folder.path);

@@ -290,6 +290,17 @@ rocks_open(struct rocks **rp, struct rocks_common *c, const char *dir, rocks_dea
 	return status;
 }
 
+static enum rocks_status
+flush(struct rocks *r, char why[WHY_MAX])
+{
+	rocksdb_flushoptions_t *wait = rocksdb_flushoptions_create();
+	char *err = NULL;
+
+	rocksdb_flush(r->db, wait, &err);
+	rocksdb_flushoptions_destroy(wait);
+	return status_of(err, why);
+}
+
 enum rocks_status
 rocks_close(struct rocks **rp, bool keeps, char why[WHY_MAX])
 {
@@ -298,14 +309,8 @@ rocks_close(struct rocks **rp, bool keeps, char why[WHY_MAX])
 
 	*rp = NULL;
 	if (r->db != NULL) {
-		if (keeps && r->common->o.wal == ROCKS_WAL_OFF) {
-			rocksdb_flushoptions_t *wait = rocksdb_flushoptions_create();
-			char *err = NULL;
-
-			rocksdb_flush(r->db, wait, &err);
-			status = status_of(err, why);
-			rocksdb_flushoptions_destroy(wait);
-		}
+		if (keeps && r->common->o.wal == ROCKS_WAL_OFF)
+			status = flush(r, why);
 		rocksdb_cancel_all_background_work(r->db, 1);
 		rocksdb_column_family_handle_destroy(r->family);
 		rocksdb_close(r->db);
@@ -314,17 +319,6 @@ rocks_close(struct rocks **rp, bool keeps, char why[WHY_MAX])
 	rocksdb_compactionfilter_destroy(r->filter);
 	free(r);
 	return status;
-}
-
-void
-rocks_settle(struct rocks *r)
-{
-	rocksdb_flushoptions_t *wait = rocksdb_flushoptions_create();
-	char *err = NULL;
-
-	rocksdb_flush(r->db, wait, &err);
-	rocksdb_free(err);
-	rocksdb_flushoptions_destroy(wait);
 }
 
 uint64_t
@@ -484,8 +478,13 @@ enum rocks_status
 rocks_merge(struct rocks *r, char why[WHY_MAX])
 {
 	uint64_t errors = rocks_number(r, "background-errors");
-	rocksdb_compactoptions_t *o = rocksdb_compactoptions_create();
+	rocksdb_compactoptions_t *o;
+	enum rocks_status status = flush(r, why);
 
+	/* It would begin with this, and not say that it failed. */
+	if (status != ROCKS_OK)
+		return status;
+	o = rocksdb_compactoptions_create();
 	rocksdb_compactoptions_set_exclusive_manual_compaction(o, 0);
 	rocksdb_compact_range_cf_opt(r->db, r->family, o, NULL, 0, NULL, 0);
 	rocksdb_compactoptions_destroy(o);

@@ -68,12 +68,6 @@ enum rocks_status rocks_open(
 /* What is only in memory and in no log (wal = off) is written first, if `keeps`. */
 enum rocks_status rocks_close(struct rocks **rp, bool keeps, char why[WHY_MAX]);
 
-/*
- * One of which a write failed: RocksDB goes on by itself when the disk was full and has room, and writes what was half in its log again behind that half.
- * This waits until that is over, so that the log is needed no more, or has no such thing.  May wait for the disk.
- */
-void rocks_settle(struct rocks *r);
-
 /* How many changes were written to it, ever: it rises with each.  What is in its files and its log when it is opened counts, what failed does not. */
 uint64_t rocks_written(const struct rocks *r);
 

@@ -112,6 +112,29 @@ def test_the_new_one_dies():
         assert found(c) == dict.fromkeys(range(KEYS), 4)
 
 
+def test_a_new_one_that_began_anew_and_died_leaves_nothing_behind():
+    """keep = false: it forgets the folder before it removes the files, or has another seed; the old process begins empty then, and does not show what was left."""
+    for label in (None, b"mnemonic 2\nbins 4\ncompaction fifo\nseed 0000000000000007\n"):
+        path = folder()
+        with Upgraded(conf(path, more="keep = false;")) as rend, rend.client() as c:
+            put(c, 1)
+            c.ask(b"flush_all\r\n", b"OK\r\n")
+            put(c, 2, range(10))
+            fd = new_one_dies(rend, path, 2, keeps_lock=True)
+            os.unlink(os.path.join(path, "LABEL"))
+            os.unlink(os.path.join(path, "STATE"))
+            if label is not None:
+                with open(os.path.join(path, "LABEL"), "wb") as f:
+                    f.write(label)
+            os.close(fd)
+            wait_for("the log", lambda: rend.said("disk: it is asked again"))
+            assert set(found(c).values()) == {None}
+            put(c, 3)
+            assert found(c) == dict.fromkeys(range(KEYS), 3)
+            c.ask(b"flush_all\r\n", b"OK\r\n")
+            assert set(found(c).values()) == {None}
+
+
 if __name__ == "__main__":
     try:
         harness.main()

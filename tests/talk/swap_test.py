@@ -18,6 +18,8 @@ from upgrades import Upgraded
 SWAPS, IDLE, BUSY = (20, 10000, 500) if LONG else (4, 300, 30) if not harness.sanitized() else (2, 100, 10)
 # Seconds of load before the first swap and between two, which is what swaps are compared with.
 STEADY, BETWEEN = (10, 1) if LONG else (2, 0)
+# Over how long the idle ones are asked after each swap: within a second all have to be of the next policy.
+SPREAD = 0.7 if LONG else 0
 FLAT = 300 if LONG else 90 if not harness.sanitized() else 3
 POLICIES = ("l1l2", "l1l2batch", "locked")
 
@@ -139,6 +141,15 @@ class Swapped(Upgraded):
                 return found
         return self.said(pattern)
 
+    def waits(self):
+        """What old processes said of how long clients have waited, the longest three first."""
+        lines = list(self.lines)
+        for _, log in self.children:
+            log.seek(0)
+            lines += log.read().splitlines()
+        found = [m for m in (re.search(r"clients have waited ([0-9.]+) ms.*", line) for line in lines) if m]
+        return [m.group() for m in sorted(found, key=lambda m: -float(m.group(1)))[:3]]
+
     def is_another(self):
         return self.status()["version"] == self.programs[1][1]
 
@@ -220,6 +231,8 @@ def test_nobody_notices():
         print(f"     {len(ports)} + {len(persistent)} connections that stayed, {sum(load.found['requests'] for load in loads)} requests, "
               f"{loads[-1].found['connections']['opened']} connections that came and went; the last one had the next policy after {last * 1e3:.0f} ms")
         print_table(table(loads, rend.swaps))
+        for waited in rend.waits():
+            print("     " + waited)
         crowd.close()
         for h in held:
             h.client.close()
@@ -261,7 +274,7 @@ def one_swap(rend, way, crowd, held):
     for h in held:
         h.before()
     rend.swap(way)
-    answers, seconds = crowd.ask()
+    answers, seconds = crowd.ask(SPREAD)
     for answer in answers:
         stats = text_of(answer)
         assert (stats["policy"], int(stats["pid"])) == (rend.policy(), rend.pid), (way, stats["policy"], stats["pid"], rend.pid)

@@ -15,41 +15,43 @@ BIG = 500000
 
 
 class Crowd:
-    """Connections that are silent, but for one question at a time, which all are asked at once."""
+    """Connections that are silent, but for one question at a time, which all are asked."""
+
+    # So many wait for an answer at once at most: the server is to have time for others.
+    FEW = 50
 
     def __init__(self, address, count):
-        self.socks = []
+        self.socks, self.poll = [], select.epoll()
         for _ in range(count):
             s = socket.create_connection(address, harness.PATIENCE)
             s.setblocking(False)
             self.socks.append(s)
+            self.poll.register(s, select.EPOLLIN)
 
-    def ask(self, question=b"stats\r\n", end=b"END\r\n"):
-        """What each of them heard; the seconds until the last one had."""
-        began = time.monotonic()
-        heard = {s.fileno(): b"" for s in self.socks}
+    def ask(self, spread=0.0, question=b"stats\r\n", end=b"END\r\n"):
+        """What each of them heard; the seconds until the last one had.  Evenly over so many seconds, or as they are answered: all at once would be what
+        other clients wait for."""
         by_fd = {s.fileno(): s for s in self.socks}
-        poll = select.epoll()
-        for fd in heard:
-            poll.register(fd, select.EPOLLIN)
-        # A few at a time: the answers are not to wait for the last question.
-        silent, waits = list(self.socks), 0
+        silent, heard, waits = list(self.socks), dict.fromkeys(by_fd, b""), 0
+        began = time.monotonic()
         while silent or waits:
-            while silent and waits < 200:
+            due = len(self.socks) if spread == 0 else (time.monotonic() - began) / spread * len(self.socks)
+            while silent and waits < self.FEW and len(self.socks) - len(silent) < due:
                 silent.pop().sendall(question)
                 waits += 1
-            events = poll.poll(harness.PATIENCE)
-            assert events, f"{waits} connections have no answer"
+            early = silent and waits < self.FEW
+            events = self.poll.poll(0.001 if early else harness.PATIENCE)
+            assert events or early, f"{waits} connections have no answer"
             for fd, _ in events:
                 data = by_fd[fd].recv(1 << 16)
                 assert data, "closed"
                 heard[fd] += data
                 if heard[fd].endswith(end):
                     waits -= 1
-        poll.close()
         return list(heard.values()), time.monotonic() - began
 
     def close(self):
+        self.poll.close()
         for s in self.socks:
             s.close()
 
@@ -128,19 +130,15 @@ class Swap:
         middle = (self.began + self.ended) / 2
         return begin < max(self.ended, middle + seconds) and end > min(self.began, middle - seconds)
 
-    def during(self, begin, end):
-        return self.near(begin, end, 0.1)
-
 
 def table(loads, swaps):
-    """A line for each way: how often, the longest pause; the worst p99 of the seconds around it, which are also others' if swaps follow sooner; p99
+    """A line for each way: how often; of the second around each, which is also others' if swaps follow sooner, the longest answer and the worst p99; p99
     of the time in which there was none.  Seconds."""
     _, beside = times_of(loads, lambda begin, end: not any(s.near(begin - 0.5, end + 0.5) for s in swaps))
     lines = []
     for way in dict.fromkeys(s.way for s in swaps):
-        all_of = [s for s in swaps if s.way == way]
-        longest = max(times_of(loads, s.during)[0] for s in all_of)
-        lines.append((way, len(all_of), longest, max(times_of(loads, s.near)[1] for s in all_of), beside))
+        times = [times_of(loads, s.near) for s in swaps if s.way == way]
+        lines.append((way, len(times), max(longest for longest, _ in times), max(p99 for _, p99 in times), beside))
     return lines
 
 

@@ -20,6 +20,7 @@
 #include "base/process.h"
 #include "engine/generation.h"
 #include "engine/parcels.h"
+#include "net/arrivals.h"
 #include "net/conn.h"
 #include "net/crossing.h"
 #include "net/heir.h"
@@ -40,6 +41,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t len);
 #define LETTERS_MAX 48
 #define FILES_MAX   400
 #define LISTENERS   2
+#define LONG_BYTES  150000
+#define HEARD_MOST  300 /* of a piece goes to the parser: it gets each byte by byte */
 #define NOW	    1000000000000ULL
 #define WALL	    1700000000
 
@@ -51,6 +54,7 @@ enum {
 	UNKNOWN = 8,   /* nobody can tell which process it is */
 	NO_PASS = 16,  /* what is sent next fails */
 	NOT_HELD = 32, /* the workers do not hold */
+	LONG = 64,     /* the file that goes along is longer than a piece that is heard at once */
 };
 
 /* Of each letter. */
@@ -62,8 +66,11 @@ struct head {
 	uint32_t len;
 };
 
-/* A stream, one that listens, a file, anything. */
-static int given[4];
+/* A stream, a file, one that listens, anything: a connection whose input is in a file is the first two.  And the files that are. */
+static int given[4], files[2];
+/* Whoever came, until the next one does. */
+static struct conn guest;
+static size_t heard; /* of its file */
 static unsigned how;
 static struct server server;
 static struct loop worker;
@@ -83,11 +90,14 @@ bool __wrap_swap_next_turn(struct server *s);
 int __wrap_crossing_pass(struct server *s, int to, uint64_t until, unsigned at_once, struct rend_error *err);
 void __wrap_crossing_leave(struct server *s);
 void __wrap_crossing_stay(struct server *s);
+void __wrap_crossing_finish(struct server *s);
 void __wrap_server_leave(struct server *s, pid_t pid);
 int __wrap_legacy_send_sockets(struct server *s, int fd, uint64_t until, struct rend_error *err);
 int __wrap_legacy_send_counts(struct server *s, int fd, uint64_t until, struct rend_error *err);
 struct conn *__wrap_conn_resume(struct loop *l, int fd, const struct listener_settings *listener,
     const struct dialog *before, uint16_t answer_size, char *in, size_t in_len);
+void __wrap_conn_hear(struct conn *c, const char *p, size_t len);
+void __wrap_conn_close(struct conn *c);
 
 /* Whose socket it was removes it: any name may stand in a letter. */
 int
@@ -172,6 +182,12 @@ __wrap_crossing_stay(struct server *s)
 }
 
 void
+__wrap_crossing_finish(struct server *s)
+{
+	(void)s;
+}
+
+void
 __wrap_server_leave(struct server *s, pid_t pid)
 {
 	(void)s;
@@ -217,7 +233,33 @@ __wrap_conn_resume(struct loop *l, int fd, const struct listener_settings *liste
 	clock_fake(NOW, WALL);
 	close(fd);
 	free(in);
-	return NULL;
+	guest = (struct conn){ .dialog = *before };
+	heard = 0;
+	return &guest;
+}
+
+/* Piece by piece, in order; and somewhere in the middle it may be gone. */
+void
+__wrap_conn_hear(struct conn *c, const char *p, size_t len)
+{
+	char *there = malloc(len);
+
+	WALK_MUST(c == &guest && !c->gone && len > 0 && there != NULL);
+	WALK_MUST(pread(given[1], there, len, (off_t)heard) == (ssize_t)len && memcmp(there, p, len) == 0);
+	free(there);
+	heard += len;
+	walk_on(&c->dialog, hear_anything, (const uint8_t *)p, len < HEARD_MOST ? len : HEARD_MOST);
+	clock_fake(NOW, WALL);
+	if (c->dialog.failed && heard > LONG_BYTES / 2)
+		c->gone = true;
+}
+
+/* It could not be heard to its end. */
+void
+__wrap_conn_close(struct conn *c)
+{
+	WALK_MUST(c == &guest);
+	c->gone = true;
 }
 
 /* ---- writing ---- */
@@ -289,6 +331,7 @@ be_new(int fd)
 	}
 	takeover_free(&t);
 	worker_turn(&worker.worker);
+	arrivals_seat_all(&worker);
 	server.connections = 0;
 }
 
@@ -346,13 +389,17 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 	WALK_MUST(setrlimit(RLIMIT_NOFILE, &(struct rlimit){ FILES_MAX, FILES_MAX }) == 0);
 	WALK_MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) == 0);
 	given[0] = pair[0];
-	given[1] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	given[2] = memfd_create("input", MFD_CLOEXEC);
+	given[2] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	files[0] = memfd_create("input", MFD_CLOEXEC);
+	files[1] = memfd_create("long input", MFD_CLOEXEC);
 	given[3] = open("/dev/null", O_RDWR | O_CLOEXEC);
-	WALK_MUST(write(given[2], said, sizeof said - 1) == sizeof said - 1);
+	WALK_MUST(write(files[0], said, sizeof said - 1) == sizeof said - 1);
+	for (size_t len = 0; len < LONG_BYTES; len += sizeof said - 1)
+		WALK_MUST(write(files[1], said, sizeof said - 1) == sizeof said - 1);
+	WALK_MUST(ftruncate(files[1], LONG_BYTES) == 0);
 	/* A name that the kernel chooses. */
-	WALK_MUST(bind(given[1], &(struct sockaddr){ .sa_family = AF_UNIX }, sizeof(sa_family_t)) == 0 &&
-		  listen(given[1], 1) == 0);
+	WALK_MUST(bind(given[2], &(struct sockaddr){ .sa_family = AF_UNIX }, sizeof(sa_family_t)) == 0 &&
+		  listen(given[2], 1) == 0);
 	prepare_server();
 	return 0;
 }
@@ -378,6 +425,7 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t len)
 		return 0;
 	clock_fake(NOW, WALL);
 	how = p[0];
+	given[1] = files[(how & LONG) != 0];
 	WALK_MUST(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
 	send_all(pair[1], p + 1, len - 1);
 	if (how & CLOSED)

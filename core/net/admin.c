@@ -39,6 +39,8 @@ struct admin {
 	struct event *beat, *told;
 	int fd;		  /* wakes the thread, to look at these */
 	bool ends, rests; /* relaxed atomics */
+	unsigned asked;	  /* how often it was told to rest, or to go on, */
+	unsigned seen;	  /* and up to which of these it has done so: atomics */
 	sem_t heard;	  /* it has looked */
 	struct http *http;
 	pthread_t thread;
@@ -129,14 +131,18 @@ static void
 on_told(evutil_socket_t fd, short what, void *arg)
 {
 	struct admin *a = arg;
+	unsigned asked;
 	eventfd_t n;
 
 	(void)what;
 	eventfd_read(fd, &n);
+	/* Before what it asks for, which may be newer than this, and never older. */
+	asked = __atomic_load_n(&a->asked, __ATOMIC_ACQUIRE);
 	if (__atomic_load_n(&a->ends, __ATOMIC_RELAXED))
 		event_base_loopbreak(a->base);
 	else if (a->http != NULL)
 		http_rest(a->http, __atomic_load_n(&a->rests, __ATOMIC_RELAXED));
+	__atomic_store_n(&a->seen, asked, __ATOMIC_RELEASE);
 	sem_post(&a->heard);
 }
 
@@ -144,6 +150,7 @@ static void
 tell(struct admin *a, bool *what, bool value)
 {
 	__atomic_store_n(what, value, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&a->asked, 1, __ATOMIC_RELEASE);
 	while (eventfd_write(a->fd, 1) != 0 && errno == EINTR)
 		;
 }
@@ -265,7 +272,9 @@ admin_rest(struct admin *a)
 	while (sem_trywait(&a->heard) == 0)
 		;
 	tell(a, &a->rests, true);
-	while (sem_clockwait(&a->heard, CLOCK_MONOTONIC, &until) != 0 && errno == EINTR)
+	/* What is posted may be that it has seen the word before. */
+	while (__atomic_load_n(&a->seen, __ATOMIC_ACQUIRE) != a->asked &&
+	       (sem_clockwait(&a->heard, CLOCK_MONOTONIC, &until) == 0 || errno == EINTR))
 		;
 }
 

@@ -3,9 +3,13 @@
 
 #include <stdlib.h>
 
+#include "net/conn.h"
 #include "net/legacy_sockets.h"
 #include "net/passage.h"
 #include "net/server.h"
+
+/* How many get their seat in a turn: those who have one are not to wait for all others. */
+#define AT_ONCE 64
 
 struct arrival {
 	const struct listener_settings *listener;
@@ -15,53 +19,63 @@ struct arrival {
 struct arrivals {
 	struct rend_call call;
 	struct loop *loop;
-	struct arrivals *next; /* of those that wait until it goes on */
-	size_t count;
+	struct link waits; /* loop.arrivals */
+	size_t count, seated;
 	struct arrival all[];
 };
 
 static void
-seat(struct arrivals *as)
+seat(struct loop *l, struct arrival *a)
 {
-	struct loop *l = as->loop;
+	struct conn *c;
 
-	for (size_t i = 0; i < as->count; i++) {
-		struct arrival *a = &as->all[i];
-
-		if (l->stop || l->draining) {
-			server_conn_closed(l->server, a->listener);
-			passage_drop(&a->passenger);
-		} else {
-			passage_end(&a->passenger, l, a->listener);
-		}
+	if (l->stop) {
+		server_conn_closed(l->server, a->listener);
+		passage_drop(&a->passenger);
+		return;
 	}
-	free(as);
+	c = passage_end(&a->passenger, l, a->listener);
+	/* What it has said is answered, as any other's is at the end. */
+	if (c != NULL && l->draining)
+		conn_drain(c);
 }
 
-/* What they have said may be carried out at once, so nobody comes while nothing is carried out. */
+static void
+seat_some(struct loop *l, size_t most)
+{
+	struct link *k;
+
+	while (most > 0 && (k = list_first(&l->arrivals)) != NULL) {
+		struct arrivals *as = LIST_OBJ(k, struct arrivals, waits);
+
+		for (; as->seated < as->count && most > 0; most--)
+			seat(l, &as->all[as->seated++]);
+		if (as->seated == as->count) {
+			link_remove(k);
+			free(as);
+		}
+	}
+}
+
+/* What they have said may be carried out at once, so nobody is seated while nothing is carried out. */
 static void
 arrive(struct rend_call *call)
 {
 	struct arrivals *as = LIST_OBJ(call, struct arrivals, call);
-	struct loop *l = as->loop;
 
-	if (l->holding) {
-		as->next = l->arrivals;
-		l->arrivals = as;
-	} else {
-		seat(as);
-	}
+	list_append(&as->loop->arrivals, &as->waits);
 }
 
 void
 arrivals_go_on(struct loop *l)
 {
-	struct arrivals *as = l->arrivals, *next;
+	seat_some(l, AT_ONCE);
+}
 
-	for (l->arrivals = NULL; as != NULL; as = next) {
-		next = as->next;
-		seat(as);
-	}
+void
+arrivals_seat_all(struct loop *l)
+{
+	seat_some(l, SIZE_MAX);
 }
 
 void

@@ -260,7 +260,8 @@ commands_run(struct conn *c, const char *p, size_t len)
 				break;
 			continue;
 		}
-		if (at == len || conn_owes_too_much(c))
+		/* What is dropped needs no room for an answer. */
+		if (at == len || (c->dialog.swallow == 0 && conn_owes_too_much(c)))
 			break;
 		if (commands >= COMMANDS_MAX || keys >= KEYS_MAX) {
 			count_add(&c->loop->counts.yields, 1);

@@ -4,13 +4,23 @@
 #include <errno.h>
 #include <string.h>
 #include <sysexits.h>
+#include <time.h>
 
+#include "base/clock.h"
 #include "net/conn.h"
 #include "net/errands.h"
 #include "net/passage.h"
 #include "net/patience.h"
 #include "net/server.h"
 #include "net/swap.h"
+
+/* So many are forgotten, and their copies closed, at once: the other process has more to do then, perhaps on the same processors. */
+#define LEAVE_AT_ONCE 32
+
+static const struct timespec leave_pause = { .tv_nsec = 1000 * 1000 };
+
+/* Who has said something within so many seconds is busy. */
+#define BUSY_S 2
 
 struct crossing {
 	int to;
@@ -19,18 +29,24 @@ struct crossing {
 	size_t bytes;	  /* and how much of their input from each worker */
 };
 
+/* Has it said something lately? */
+static bool
+is_busy(const struct conn *c)
+{
+	return (uint32_t)(clock_now() / 1000000000) - c->heard < BUSY_S;
+}
+
 /* Where they go one by one, one that cannot does not keep the next. */
 static int
-pass_all(struct loop *l, const struct crossing *x, struct departure *d)
+pass_some(struct loop *l, const struct crossing *x, struct departure *d, bool busy)
 {
-	size_t left = x->bytes;
+	size_t left = d->bytes;
 	int rc = 0;
 
-	departure_begin(d, x->to, x->until, x->at_once, left);
 	LIST_EACH (k, &l->conns) {
 		struct conn *c = LIST_OBJ(k, struct conn, listed);
 
-		if (c->passed || !passage_is_open(c))
+		if (c->passed || !passage_is_open(c) || is_busy(c) != busy)
 			continue;
 		if (departure_add(d, c) == 0 && (x->at_once > 1 || departure_end(d) == 0)) {
 			left = d->bytes;
@@ -41,6 +57,22 @@ pass_all(struct loop *l, const struct crossing *x, struct departure *d)
 			return -1;
 		departure_begin(d, x->to, x->until, x->at_once, left);
 	}
+	return rc;
+}
+
+/* Those first that will say something soon: they are the first to be heard there, too. */
+static int
+pass_all(struct loop *l, const struct crossing *x, struct departure *d)
+{
+	int rc;
+
+	departure_begin(d, x->to, x->until, x->at_once, x->bytes);
+	rc = pass_some(l, x, d, true);
+	if (rc != 0 && x->at_once > 1)
+		return -1;
+	rc |= pass_some(l, x, d, false);
+	if (rc != 0 && x->at_once > 1)
+		return -1;
 	return departure_end(d) == 0 ? rc : -1;
 }
 
@@ -68,11 +100,18 @@ crossing_pass(struct server *s, int to, uint64_t until, unsigned at_once, struct
 static void
 leave_here(struct loop *l, struct errand *e)
 {
+	unsigned left = LEAVE_AT_ONCE;
+
 	LIST_EACH (k, &l->conns) {
 		struct conn *c = LIST_OBJ(k, struct conn, listed);
 
-		if (c->passed)
-			conn_leave(c);
+		if (!c->passed || c->gone)
+			continue;
+		if (left-- == 0) {
+			__atomic_store_n((bool *)(uintptr_t)e->arg, true, __ATOMIC_RELAXED);
+			break;
+		}
+		conn_leave(c);
 	}
 	e->said = true;
 }
@@ -80,7 +119,14 @@ leave_here(struct loop *l, struct errand *e)
 void
 crossing_leave(struct server *s)
 {
-	errands_one_by_one(s, leave_here, NULL);
+	bool more = true;
+
+	while (more) {
+		more = false;
+		errands_one_by_one(s, leave_here, &more);
+		if (more)
+			nanosleep(&leave_pause, NULL);
+	}
 }
 
 static void
@@ -103,4 +149,18 @@ void
 crossing_stay(struct server *s)
 {
 	errands_one_by_one(s, stay_here, NULL);
+}
+
+static void
+finish_here(struct loop *l, struct errand *e)
+{
+	LIST_EACH (k, &l->conns)
+		conn_finish(LIST_OBJ(k, struct conn, listed));
+	e->said = true;
+}
+
+void
+crossing_finish(struct server *s)
+{
+	errands_one_by_one(s, finish_here, NULL);
 }

@@ -24,4 +24,7 @@ int crossing_pass(struct server *s, int to, uint64_t until, unsigned at_once, st
 void crossing_leave(struct server *s);
 void crossing_stay(struct server *s);
 
+/* Nobody takes those that are left: each gets what it is owed, and is closed. */
+void crossing_finish(struct server *s);
+
 #endif

@@ -1,10 +1,8 @@
 /* The old process's side of an upgrade: see heir.h. */
 #include "net/heir.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
@@ -14,12 +12,12 @@
 #include "base/process.h"
 #include "engine/generation.h"
 #include "engine/parcels.h"
+#include "net/channel.h"
 #include "net/control.h"
 #include "net/crossing.h"
 #include "net/keeper.h"
 #include "net/legacy_counts.h"
 #include "net/legacy_sockets.h"
-#include "net/letter.h"
 #include "net/parcel_letter.h"
 #include "net/server.h"
 #include "net/swap.h"
@@ -32,17 +30,13 @@
 #define HELLO_NS (120 * SECOND_NS)
 #define READY_NS (120 * SECOND_NS)
 
-/* And while everybody waits: what our stores may take to let go of their files; a step; and all of them together, until it is told to serve: most of that is for
- * what it has to open then. */
+/* And while everybody waits: what our stores may take to let go of their files; and all steps together, until it is told to serve.  Most of that is for what it
+ * has to open then, which may take all but a step: else one that is in time with it would be late with the next. */
 #define RELEASE_NS (5 * SECOND_NS)
-#define STEP_NS	   (5 * SECOND_NS)
 #define HELD_NS	   (30 * SECOND_NS)
 
 /* How long one that follows may take to go. */
 #define FOLLOW_NS (SECOND_NS / 50)
-
-/* How many letters may lie before the one that says why it failed. */
-#define REASON_LETTERS 16
 
 /* How often those that are owed something are looked at. */
 static const struct timespec look = { .tv_nsec = 5 * 1000 * 1000 };
@@ -50,127 +44,37 @@ static const struct timespec look = { .tv_nsec = 5 * 1000 * 1000 };
 struct heir {
 	struct server *server;
 	struct keeper *keeper;
-	int fd;
+	struct channel channel;
 	pid_t pid;
 	int process; /* the same; -1: it cannot be told */
 	bool ready;  /* it has answered since, so it is that one that lives */
 	bool given;  /* stores have given it what they have, and so it must have ended before this process goes on */
-	bool told_abort;
-	bool began;	/* it has said that it serves, too late */
-	bool late;	/* it said nothing in its time: it will not end by itself either */
-	uint64_t until; /* while everybody waits: monotonic ns */
 	const bool *stop;
-	struct letter letter;
-	int told;			    /* what came of what the main thread did */
-	uint64_t held, gave, taken, passed; /* when: monotonic ns */
+	int told;				   /* what came of what the main thread did */
+	uint64_t tried, held, gave, taken, passed; /* when: monotonic ns */
 	struct rend_error *err;
 };
-
-/* ---- letters ---- */
-
-static int
-fail_send(struct rend_error *err)
-{
-	return error_set(err, EX_TEMPFAIL, "the new process cannot be told: %s",
-	    errno == EPIPE || errno == ECONNRESET ? "it is gone" : strerror(errno));
-}
-
-/* A step, and no more than is left. */
-static uint64_t
-step_until(const struct heir *h)
-{
-	uint64_t until = clock_mono() + STEP_NS;
-
-	return h->until != 0 && h->until < until ? h->until : until;
-}
-
-static int
-send_bare(struct heir *h, enum letter_type type)
-{
-	return letter_send_bare(h->fd, type, step_until(h)) == 0 ? 0 : fail_send(h->err);
-}
-
-/* What is not wanted, with its descriptors. */
-static void
-drop(struct heir *h)
-{
-	h->began = h->began || h->letter.type == LETTER_SERVING;
-	h->letter.broken = true;
-	letter_finish(&h->letter);
-}
-
-/* What it says of itself is for people: it becomes the reason. */
-static int
-take_failed(struct letter *l, struct rend_error *err)
-{
-	char text[sizeof err->text - 64];
-	int code = (int)letter_get_at_most(l, 255);
-
-	letter_get_text(l, text, sizeof text);
-	if (!letter_finish(l))
-		return error_set(err, EX_PROTOCOL, "the new process failed, and did not say how");
-	return error_set(err, code == 0 ? EX_SOFTWARE : code, "the new process: %s", text);
-}
-
-/* Whoever goes while it is told something may have said why: that is the reason then.  Who has much else to say is not listened to. */
-static void
-hear_reason(struct heir *h)
-{
-	for (int i = 0; i < REASON_LETTERS && letter_receive(h->fd, &h->letter, 0, NULL) == LETTER_HERE; i++) {
-		if (h->letter.type == LETTER_FAILED) {
-			take_failed(&h->letter, h->err);
-			return;
-		}
-		drop(h);
-	}
-}
-
-/* Waits for that one.  0: it is h->letter. */
-static int
-await(struct heir *h, enum letter_type type, uint64_t until)
-{
-	enum letter_got got = letter_receive(h->fd, &h->letter, until, h->stop);
-
-	if (got == LETTER_HERE && h->letter.type == LETTER_FAILED)
-		return take_failed(&h->letter, h->err);
-	if (got == LETTER_HERE && h->letter.type == type)
-		return 0;
-	if (got == LETTER_HERE)
-		drop(h);
-	h->late = got == LETTER_LATE;
-	return error_set(h->err, got == LETTER_BAD || got == LETTER_HERE ? EX_PROTOCOL : EX_TEMPFAIL,
-	    "the new process: %s", letter_got_says(got));
-}
-
-static int
-await_bare(struct heir *h, enum letter_type type, uint64_t until)
-{
-	if (await(h, type, until) != 0)
-		return -1;
-	if (letter_finish(&h->letter))
-		return 0;
-	return error_set(h->err, EX_PROTOCOL, "the new process: %s", letter_got_says(LETTER_HERE));
-}
 
 /* ---- before anybody waits ---- */
 
 static int
 greet(struct heir *h)
 {
+	struct channel *c = &h->channel;
 	struct server *s = h->server;
 	char version[64];
 
-	if (await(h, LETTER_HELLO, clock_mono() + HELLO_NS) != 0)
+	if (channel_await(c, LETTER_HELLO, clock_mono() + HELLO_NS) != 0)
 		return -1;
-	letter_get_text(&h->letter, version, sizeof version);
-	if (!letter_finish(&h->letter))
-		return error_set(h->err, EX_PROTOCOL, "the new process: %s", letter_got_says(LETTER_HERE));
+	letter_get_text(&c->letter, version, sizeof version);
+	if (!letter_finish(&c->letter))
+		return channel_refuse(c);
 	rend_log(REND_LOG_INFO, "upgrade: a rend %s wants to take over", version);
-	letter_begin(&h->letter, LETTER_WELCOME);
-	letter_put_u64(&h->letter, hash_seed_now());
-	letter_put_u64(&h->letter, s->began);
-	letter_put_u64(&h->letter, (uint64_t)s->began_wall);
-	return letter_send(h->fd, &h->letter, clock_mono() + STEP_NS) == 0 ? 0 : fail_send(h->err);
+	letter_begin(&c->letter, LETTER_WELCOME);
+	letter_put_u64(&c->letter, hash_seed_now());
+	letter_put_u64(&c->letter, s->began);
+	letter_put_u64(&c->letter, (uint64_t)s->began_wall);
+	return channel_send(c);
 }
 
 /* ---- on the main thread ---- */
@@ -180,7 +84,7 @@ tell_sockets(void *arg)
 {
 	struct heir *h = arg;
 
-	h->told = legacy_send_sockets(h->server, h->fd, clock_mono() + STEP_NS, h->err);
+	h->told = legacy_send_sockets(h->server, h->channel.fd, channel_step(&h->channel), h->err);
 }
 
 static void
@@ -237,6 +141,7 @@ hold(struct heir *h)
 	if (g->older != NULL)
 		return error_set(h->err, EX_TEMPFAIL, "an earlier generation has not ended yet: try again");
 	for (;;) {
+		h->tried = clock_mono();
 		switch (swap_hold(h->server, &g, 1, settings->reload_wait)) {
 		case SWAP_HELD:
 			return 0;
@@ -263,20 +168,6 @@ end_heir(struct heir *h)
 		process_kill(h->process);
 }
 
-/* What it has to say nobody wants to know, but whether it began.  true: it says no more. */
-static bool
-drop_all(struct heir *h, uint64_t wait, uint64_t until)
-{
-	enum letter_got got;
-
-	while ((got = letter_receive(h->fd, &h->letter, wait, NULL)) == LETTER_HERE) {
-		drop(h);
-		if (clock_mono() >= until)
-			return false;
-	}
-	return got == LETTER_END;
-}
-
 /*
  * Is it dead by then?  That it says no more proves nothing, unless that is all that can be known of it; nor does it live because somebody else has its end of
  * the channel, too.  What it said before it died is heard.
@@ -291,7 +182,7 @@ has_ended(struct heir *h, uint64_t until)
 
 		soon = soon < until ? soon : until;
 		dead = process_is_dead(h->process, soon);
-		silent = drop_all(h, h->process < 0 ? soon : 0, until);
+		silent = channel_drop_all(&h->channel, h->process < 0 ? soon : 0, until);
 	} while (!(h->process < 0 ? silent : dead) && clock_mono() < until);
 	return h->process < 0 ? silent : dead;
 }
@@ -303,25 +194,21 @@ static bool
 is_gone(struct heir *h)
 {
 	end_heir(h);
-	return has_ended(h, clock_mono() + STEP_NS);
+	return has_ended(h, clock_mono() + CHANNEL_STEP_NS);
 }
 
 static int
 let_go(struct heir *h)
 {
-	enum letter_got got;
+	struct channel *c = &h->channel;
 
-	if (letter_send_bare(h->fd, LETTER_GO, clock_mono() + STEP_NS) != 0)
-		return fail_send(h->err);
-	got = letter_receive(h->fd, &h->letter, clock_mono() + STEP_NS, NULL);
-	if (got == LETTER_HERE && h->letter.type == LETTER_SERVING && letter_finish(&h->letter))
+	/* From here on it has its time, and whoever wants this process to end waits for it. */
+	c->until = 0;
+	c->stop = NULL;
+	if (channel_send_bare(c, LETTER_GO) != 0)
+		return -1;
+	if (channel_await_bare(c, LETTER_SERVING, channel_step(c)) == 0)
 		return 0;
-	if (got == LETTER_HERE && h->letter.type == LETTER_FAILED)
-		take_failed(&h->letter, h->err);
-	else
-		error_set(h->err, EX_TEMPFAIL, "the new process: %s", letter_got_says(got));
-	if (got == LETTER_HERE)
-		drop(h);
 	if (is_gone(h))
 		return -1;
 	rend_log(REND_LOG_ERROR,
@@ -333,10 +220,12 @@ let_go(struct heir *h)
 static int
 pass(struct heir *h)
 {
+	struct channel *c = &h->channel;
+
 	h->taken = clock_mono();
-	if (crossing_pass(h->server, h->fd, step_until(h), LETTER_FDS_MAX, h->err) != 0 ||
-	    legacy_send_counts(h->server, h->fd, step_until(h), h->err) != 0 || send_bare(h, LETTER_ALL) != 0 ||
-	    await_bare(h, LETTER_PREPARED, step_until(h)) != 0)
+	if (crossing_pass(h->server, c->fd, channel_step(c), LETTER_FDS_MAX, h->err) != 0 ||
+	    legacy_send_counts(h->server, c->fd, channel_step(c), h->err) != 0 ||
+	    channel_send_bare(c, LETTER_ALL) != 0 || channel_await_bare(c, LETTER_PREPARED, channel_step(c)) != 0)
 		return -1;
 	h->passed = clock_mono();
 	if (__atomic_load_n(&h->server->draining, __ATOMIC_RELAXED))
@@ -344,17 +233,11 @@ pass(struct heir *h)
 	return let_go(h);
 }
 
-/* Whoever cannot be told must not begin when it wakes up.  What it said before is not lost. */
+/* Whoever cannot be told must not begin when it wakes up. */
 static void
 tell_abort(struct heir *h)
 {
-	if (h->told_abort)
-		return;
-	h->told_abort = true;
-	hear_reason(h);
-	letter_begin(&h->letter, LETTER_ABORT);
-	letter_put_text(&h->letter, h->err->text);
-	if (letter_send(h->fd, &h->letter, clock_mono() + STEP_NS) != 0 && errno != EPIPE && errno != ECONNRESET)
+	if (!channel_abort(&h->channel))
 		end_heir(h);
 }
 
@@ -365,7 +248,7 @@ send_parcel(void *arg, const struct rend_node *n, const char *role, const struct
 {
 	const struct heir *h = arg;
 
-	return parcel_letter_send(h->fd, n, role, p, step_until(h), err);
+	return parcel_letter_send(h->channel.fd, n, role, p, channel_step(&h->channel), err);
 }
 
 static int
@@ -401,12 +284,12 @@ take_back(struct heir *h)
 
 	if (!h->given)
 		return;
-	if (h->late)
+	if (h->channel.late)
 		end_heir(h);
 	tell_abort(h);
-	if (!has_ended(h, clock_mono() + STEP_NS)) {
+	if (!has_ended(h, clock_mono() + CHANNEL_STEP_NS)) {
 		end_heir(h);
-		if (!has_ended(h, clock_mono() + STEP_NS))
+		if (!has_ended(h, clock_mono() + CHANNEL_STEP_NS))
 			rend_log(
 			    REND_LOG_ERROR, "upgrade: the new process was told to end, and killed, and is there yet");
 	}
@@ -423,11 +306,10 @@ say_times(const struct heir *h)
 	uint64_t now = clock_mono();
 
 	rend_log(REND_LOG_INFO,
-	    "upgrade: clients have waited %.1f ms: %.1f until stores had given, %.1f until the new process had opened "
-	    "its own, %.1f until it had "
-	    "them, %.1f until it served",
-	    (double)(now - h->held) / 1e6, (double)(h->gave - h->held) / 1e6, (double)(h->taken - h->gave) / 1e6,
-	    (double)(h->passed - h->taken) / 1e6, (double)(now - h->passed) / 1e6);
+	    "upgrade: clients have waited %.1f ms: %.1f until nothing was under way, %.1f until stores had given, %.1f "
+	    "until the new process had opened its own, %.1f until it had them, %.1f until it served",
+	    (double)(now - h->tried) / 1e6, (double)(h->held - h->tried) / 1e6, (double)(h->gave - h->held) / 1e6,
+	    (double)(h->taken - h->gave) / 1e6, (double)(h->passed - h->taken) / 1e6, (double)(now - h->passed) / 1e6);
 }
 
 static int
@@ -436,7 +318,7 @@ give_all(struct heir *h)
 	int rc;
 
 	h->held = clock_mono();
-	h->until = h->held + HELD_NS;
+	h->channel.until = h->held + HELD_NS;
 	rc = on_main(h, hush) == 0 ? give(h) : -1;
 	h->gave = clock_mono();
 	return rc;
@@ -445,15 +327,16 @@ give_all(struct heir *h)
 static int
 hand_over_held(struct heir *h)
 {
-	if (give_all(h) == 0 && send_bare(h, LETTER_YOURS) == 0 && await_bare(h, LETTER_TAKEN, h->until) == 0 &&
-	    pass(h) == 0) {
+	struct channel *c = &h->channel;
+
+	if (give_all(h) == 0 && channel_send_bare(c, LETTER_YOURS) == 0 &&
+	    channel_await_bare(c, LETTER_TAKEN, c->until - CHANNEL_STEP_NS) == 0 && pass(h) == 0) {
 		say_times(h);
-		crossing_leave(h->server);
 		return 0;
 	}
 	take_back(h);
 	/* It may have read from them, and answered: nobody could go on with those. */
-	if (h->began) {
+	if (c->began) {
 		rend_log(REND_LOG_ERROR,
 		    "upgrade: the new process said too late that it serves, and was ended: its clients are cut");
 		crossing_leave(h->server);
@@ -488,7 +371,7 @@ heir_hand_over(struct server *s, struct keeper *k, const struct heir_at *at, con
 	}
 	h->server = s;
 	h->keeper = k;
-	h->fd = at->fd;
+	h->channel = (struct channel){ .fd = at->fd, .stop = stop, .err = err };
 	h->pid = at->pid;
 	h->process = at->process;
 	h->stop = stop;
@@ -497,7 +380,7 @@ heir_hand_over(struct server *s, struct keeper *k, const struct heir_at *at, con
 	if (rc == 0)
 		rc = on_main(h, tell_sockets);
 	if (rc == 0)
-		rc = await_bare(h, LETTER_READY, clock_mono() + READY_NS);
+		rc = channel_await_bare(&h->channel, LETTER_READY, clock_mono() + READY_NS);
 	if (rc == 0 && process_is_dead(h->process, 0))
 		rc = error_set(err, EX_TEMPFAIL, "the new process has ended, and somebody else speaks for it");
 	h->ready = rc == 0;
@@ -535,8 +418,13 @@ heir_see_off(struct server *s, int fd, const bool *stop)
 {
 	uint64_t until = clock_mono() + server_settings(s)->drain_timeout;
 	struct rend_error err = { 0 };
+	unsigned left;
 	bool said = false;
 
+	crossing_leave(s);
+	left = __atomic_load_n(&s->connections, __ATOMIC_RELAXED);
+	if (left > 0)
+		rend_log(REND_LOG_INFO, "upgrade: %u connections are owed something here yet", left);
 	while (is_there(fd) && __atomic_load_n(&s->connections, __ATOMIC_RELAXED) > 0 && clock_mono() < until &&
 	       !__atomic_load_n(stop, __ATOMIC_RELAXED)) {
 		nanosleep(&look, NULL);
@@ -547,6 +435,8 @@ heir_see_off(struct server *s, int fd, const bool *stop)
 		}
 		crossing_leave(s);
 	}
-	letter_send_bare(fd, LETTER_BYE, clock_mono() + STEP_NS);
+	letter_send_bare(fd, LETTER_BYE, clock_mono() + CHANNEL_STEP_NS);
 	close(fd);
+	/* Who is left has nobody to go to. */
+	crossing_finish(s);
 }

@@ -33,7 +33,7 @@ int heir_hand_over(
 /* It came to nothing, and a store that had let go of its files could not be opened again: is it there now?  false: all are.  On the same thread. */
 bool heir_reopen(struct server *s);
 
-/* Passes those that follow later, until there are none, drain_timeout is over, or *stop.  Closes fd. */
+/* Forgets those that have gone, passes those that follow later, until there are none, drain_timeout is over, or *stop.  Closes fd. */
 void heir_see_off(struct server *s, int fd, const bool *stop);
 
 #endif

@@ -108,7 +108,7 @@ write_dirty(struct loop *l)
 static bool
 has_work(const struct loop *l)
 {
-	bool held = !list_empty(&l->runnable) || l->arrivals != NULL;
+	bool held = !list_empty(&l->runnable) || !list_empty(&l->arrivals);
 
 	return worker_ready(&l->worker) || (held && !l->holding) || !list_empty(&l->dirty);
 }
@@ -181,6 +181,7 @@ loop_thread(void *arg)
 		return NULL;
 	while (!l->may_end)
 		turn(l);
+	arrivals_seat_all(l);
 	/* Those that others replaced and that have not ended, and the newest. */
 	l->attached = !swap_end(l);
 	worker_enter(NULL);

@@ -27,7 +27,6 @@
 #include "proto/proto.h"
 
 struct event;
-struct arrivals;
 struct listener_settings;
 struct rend_node;
 struct server;
@@ -44,7 +43,7 @@ struct loop {
 	const struct rend_node **policies; /* who is asked, of each listener */
 	bool holding;			   /* no command is carried out, and no connection read from: see swap.h */
 	struct list held;		   /* conns that would have been, by runnable */
-	struct arrivals *arrivals;	   /* that came meanwhile */
+	struct list arrivals;		   /* connections of another process that have no seat yet: see arrivals.h */
 	uint64_t hold_until;		   /* then it goes on by itself: monotonic ns */
 	uint64_t ending;      /* the number of the generation of which it is looked whether clients are owed some */
 	bool quiet;	      /* relaxed atomic */

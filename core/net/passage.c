@@ -310,7 +310,7 @@ hear_file(const struct passenger *p, struct conn *c)
 		conn_close(c);
 }
 
-void
+struct conn *
 passage_end(struct passenger *p, struct loop *l, const struct listener_settings *listener)
 {
 	bool in_file = p->file >= 0;
@@ -321,4 +321,5 @@ passage_end(struct passenger *p, struct loop *l, const struct listener_settings 
 	if (c != NULL && in_file)
 		hear_file(p, c);
 	passage_drop(p);
+	return c;
 }

@@ -59,8 +59,8 @@ int departure_end(struct departure *d);
 int passage_read(struct letter *l, struct passenger *p);
 
 /* It is this loop's connection from now on, which has been counted, or closed; p is over.  Of a long input no more is in memory than a piece, and what
- * the connection itself keeps of it.  On its worker. */
-void passage_end(struct passenger *p, struct loop *l, const struct listener_settings *listener);
+ * the connection itself keeps of it.  NULL, or what it is until the turn ends: it may be gone.  On its worker. */
+struct conn *passage_end(struct passenger *p, struct loop *l, const struct listener_settings *listener);
 
 /* It goes nowhere. */
 void passage_drop(struct passenger *p);

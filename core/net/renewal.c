@@ -36,8 +36,7 @@ upgrade_done(struct server *s, const struct keeper_result *r)
 {
 	log_said(r->exit_code == 0 ? REND_LOG_WARN : REND_LOG_ERROR, r->said);
 	if (r->exit_code == 0)
-		rend_log(REND_LOG_INFO, "upgraded: another process serves; %u connections are owed something here yet",
-		    __atomic_load_n(&s->connections, __ATOMIC_RELAXED));
+		rend_log(REND_LOG_INFO, "upgraded: another process serves");
 	else
 		rend_log(REND_LOG_ERROR, "not upgraded: this process serves on");
 	if (r->exit_code != 0 && !s->draining)

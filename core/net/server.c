@@ -428,6 +428,8 @@ server_free(struct server **sp)
 	admin_free(&s->admin);
 	detached = stop_loops(s, all_back);
 	signals_end(s);
+	if (s->takeover != NULL)
+		takeover_hear_no_more(s->takeover);
 	flush_timer_fini(&s->flush_timer);
 	pthread_mutex_destroy(&s->reset_lock);
 	prefixes_fini(&s->prefixes);

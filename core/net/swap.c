@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "engine/generation.h"
 #include "engine/op.h"
+#include "net/arrivals.h"
 #include "net/body.h"
 #include "net/conn.h"
 #include "net/errands.h"
@@ -129,6 +130,8 @@ turn_here(struct loop *l, struct errand *e)
 static void
 hold_here(struct loop *l, struct errand *e)
 {
+	/* Who has come by now is one of those that are held, and may be passed on. */
+	arrivals_seat_all(l);
 	l->hold_until = step_of(e)->hold_until;
 	l->holding = true;
 	e->said = true;

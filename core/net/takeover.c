@@ -127,7 +127,7 @@ takeover_call(const char *path, struct rend_error *err)
 static int
 no_more(struct takeover *t, enum letter_got got, struct rend_error *err)
 {
-	char text[sizeof err->text - 64];
+	char text[LETTER_TEXT_MAX];
 
 	if (got == LETTER_HERE && t->letter.type == LETTER_ABORT) {
 		letter_get_text(&t->letter, text, sizeof text);
@@ -376,6 +376,12 @@ takeover_collect(struct takeover *t, struct server *s, struct rend_error *err)
 
 /* ---- serving ---- */
 
+void
+takeover_hear_no_more(struct takeover *t)
+{
+	followers_fini(&t->followers);
+}
+
 bool
 takeover_goes_on(struct takeover *t)
 {
@@ -397,7 +403,9 @@ takeover_begin(struct takeover *t, struct server *s)
 	t->followers.sockets = &t->sockets;
 	t->followers.letter = &t->letter;
 	followers_seat(&t->followers, t->all, count);
-	t->count = 0;
+	free(t->all);
+	t->all = NULL;
+	t->count = t->room = 0;
 	rend_log(REND_LOG_INFO, "takeover: %zu connections go on here%s", count,
 	    t->alone ? "; the old process died meanwhile, with those that it had yet" : "");
 	fd = t->fd;

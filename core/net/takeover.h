@@ -40,6 +40,9 @@ void takeover_begin(struct takeover *t, struct server *s);
 /* Do connections of the old process come yet?  What has come by now is taken first. */
 bool takeover_goes_on(struct takeover *t);
 
+/* Those that the old process has yet do not come any more.  Before the server's base is freed. */
+void takeover_hear_no_more(struct takeover *t);
+
 /* Since when the service is there: monotonic ns, unix seconds. */
 uint64_t takeover_began(const struct takeover *t);
 int64_t takeover_began_wall(const struct takeover *t);

@@ -13,7 +13,7 @@ import threading
 import time
 
 import harness
-from harness import INMEM, Client, wait_for
+from harness import INMEM, Client, Memcached, behind, wait_for
 from upgrades import (ABORT, ALL, BYE, CONN, COUNTS, FAILED, GO, HELLO, PREPARED, READY, SERVING, SOCKET, SOCKETS, TAKEN, VERSION, WELCOME, YOURS,
                       Letters, Upgraded, call, text)
 
@@ -332,6 +332,25 @@ def test_the_new_one_hangs():
 test_the_new_one_hangs.only_long = True
 
 
+def test_the_new_one_has_opened_its_stores_in_the_last_moment():
+    """It gets no client if there would be no time left for the next step."""
+    with Upgraded(INMEM) as rend:
+        clients = Clients(rend)
+        letters = call(rend.control)
+        play_new(letters, 2)
+        time.sleep(27)
+        letters.send(TAKEN)
+        kinds = letters.until(ABORT)
+        assert kinds == [ABORT], kinds
+        letters.close()
+        wait_for("the old process to serve on", lambda: refusals(rend))
+        clients.go_on()
+        clients.end()
+
+
+test_the_new_one_has_opened_its_stores_in_the_last_moment.only_long = True
+
+
 def test_another_user_is_refused():
     if os.getuid() != 0:
         return
@@ -369,6 +388,18 @@ def test_why_it_failed_is_heard_also_if_it_goes_at_once():
         letters.close()
         wait_for("the refusal", lambda: refusals(rend))
         wait_for("the log to say so", lambda: rend.said("the new process: the reason"))
+
+
+def test_why_it_failed_may_be_a_long_story():
+    """The most that one says of itself: the beginning is heard."""
+    with Upgraded(INMEM) as rend:
+        letters = call(rend.control)
+        letters.send(FAILED, struct.pack("=Q", 78) + text(b"a long story: " + b"x" * 1009))
+        wait_for("the log to say so", lambda: rend.said("the new process: a long story: xxx"))
+        letters.close()
+        blocks = "\n".join(f'no{i} = {{ plugin = "nosuch{i}"; }};' for i in range(40))
+        rend.write(INMEM.replace("handlers = {", "handlers = {\n" + blocks))
+        rend.not_upgraded(78, "nosuch0")
 
 
 def test_why_it_failed_is_heard_also_while_it_is_told_something():
@@ -664,6 +695,20 @@ def test_it_hears_that_it_is_not_wanted_after_what_it_said():
     assert "it took too long" in said, (code, said)
 
 
+def test_the_new_one_ends_while_the_old_one_has_clients_yet():
+    """Nobody says good-bye."""
+    old = Old()
+    old.play(3)
+    old.letters.send(ALL)
+    assert old.letters.hear()[0] == PREPARED
+    old.letters.send(GO)
+    assert old.letters.hear()[0] == SERVING
+    wait_for("it to serve", lambda: served(old.port))
+    old.new.terminate()
+    code, said = old.end()
+    assert code == 0 and "has nothing left" not in said, (code, said)
+
+
 def served(port):
     try:
         with Client(("127.0.0.1", port), 1) as c:
@@ -760,8 +805,17 @@ def peak_kb(pid):
 
 def test_a_long_input_is_not_in_memory_as_a_whole():
     """It goes as any client's: what is refused is dropped as it comes, what is said in a file or not."""
-    size = 300 << 20
-    old = Old()
+    refused_as_it_comes(INMEM, 300 << 20, 1)
+
+
+def test_what_is_refused_is_dropped_also_for_one_that_got_long_answers():
+    """Such a one is not heard while it is owed anything; but what is dropped asks for no answer."""
+    with Memcached() as l2:
+        refused_as_it_comes(behind(l2.server), 20 << 20, 65535)
+
+
+def refused_as_it_comes(conf, size, answers):
+    old = Old(conf)
     old.play(3)
     said = b"set k 0 0 %d\r\n" % size
     ours, theirs = old.connected()
@@ -769,7 +823,7 @@ def test_a_long_input_is_not_in_memory_as_a_whole():
         file.write(said)
         file.truncate(len(said) + size - 10)
         file.flush()
-        old.letters.send(CONN, old.conn(theirs, len=len(said) + size - 10, file=1), [theirs.fileno(), file.fileno()])
+        old.letters.send(CONN, old.conn(theirs, len=len(said) + size - 10, file=1, size=answers), [theirs.fileno(), file.fileno()])
     theirs.close()
     old.letters.send(ALL)
     assert old.letters.hear()[0] == PREPARED

@@ -236,6 +236,30 @@ def test_who_reads_late_follows_later():
         quick.close()
 
 
+def test_who_reads_late_and_has_nobody_to_go_to():
+    """The new process has died: it gets what it was owed, and the end of the connection, not a silence."""
+    with Upgraded(INMEM, more='drain_timeout = "1h";') as rend:
+        slow, quick = rend.client(), rend.client()
+        slow.ask(b"set big 0 0 900000\r\n" + b"S" * 900000 + b"\r\n", b"STORED\r\n")
+        slow.say(b"get big\r\n" * 60)
+        wait_for("it to be asked", lambda: int(quick.stats()["cmd_get"]) >= 4)
+        old = rend.hand_over()
+        quick.ask(b"mn\r\n", b"MN\r\n")
+        os.kill(rend.pid, signal.SIGKILL)
+        rend.killed = True
+        heard = 0
+        while True:
+            data = slow.sock.recv(1 << 20)
+            if not data:
+                break
+            heard += len(data)
+        whole = len(b"VALUE big 0 900000\r\n") + 900000 + len(b"\r\nEND\r\n")
+        assert heard > 0 and heard % whole == 0, (heard, whole)
+        rend.gone(old)
+        slow.close()
+        quick.close()
+
+
 def test_what_is_wrong_changes_nothing():
     with Upgraded(INMEM) as rend:
         c = rend.client()

@@ -65,10 +65,21 @@ lay_out(struct arena *a, uint64_t limit)
 	return 0;
 }
 
+/*
+ * Where a segment is as long as a huge page, one is all in use, or all forgotten.  So are nearly all of the index, whose levels grow one behind the
+ * other; what its last one has too much is a thousandth of the limit.  In a smaller store they would have more memory behind them than is counted.
+ */
+static void
+advise(const struct arena *a, const struct mapping *map)
+{
+	mapping_huge(map, 0, a->pages_at, arena_segment_size(a) >= MAPPING_HUGE);
+}
+
 static int
 make(struct arena *a, const struct mapping *map, bool taken)
 {
 	a->base = map->base;
+	advise(a, map);
 	a->budget = budget_new(a->limit);
 	if (a->budget == NULL || !budget_take(a->budget, arena_tables(a)))
 		goto no_budget;

@@ -21,7 +21,7 @@ static const struct rend_option options[] = {
 	    "All memory it may use: items, their overhead and the index."),
 	REND_OPTION("evict", REND_BOOL, inmem_conf, evict, "true", NULL,
 	    "When memory is full, make room by evicting what is worth least; else refuse to store."),
-	REND_OPTION("hand_over", REND_BOOL, inmem_conf, hand_over, "false", NULL,
+	REND_OPTION("hand_over", REND_BOOL, inmem_conf, hand_over, "true", NULL,
 	    "Its memory can be given to the rend that replaces this one."),
 	{ .name = NULL },
 };

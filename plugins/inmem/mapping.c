@@ -57,14 +57,26 @@ file_new(size_t size)
 	return -1;
 }
 
-/* Nothing is set aside: what is used is counted by the store. */
+/* Nothing is set aside: what is used is counted by the store.  It begins where a huge page can: more is asked for, and what is outside given back. */
 static int
 map(struct mapping *m)
 {
-	int flags = MAP_NORESERVE | (m->fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED);
+	int flags = MAP_NORESERVE | MAP_FIXED | (m->fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED);
+	size_t whole = m->size + MAPPING_HUGE, before;
+	char *at = mmap(NULL, whole, PROT_NONE, MAP_NORESERVE | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	m->base = mmap(NULL, m->size, PROT_READ | PROT_WRITE, flags, m->fd, 0);
-	return m->base == MAP_FAILED ? -1 : 0;
+	if (at == MAP_FAILED)
+		return -1;
+	before = -(uintptr_t)at % MAPPING_HUGE;
+	m->base = mmap(at + before, m->size, PROT_READ | PROT_WRITE, flags, m->fd, 0);
+	if (m->base == MAP_FAILED) {
+		munmap(at, whole);
+		return -1;
+	}
+	if (before != 0)
+		munmap(at, before);
+	munmap(m->base + m->size, whole - before - m->size);
+	return 0;
 }
 
 int
@@ -110,6 +122,13 @@ void
 mapping_unclaim(const struct mapping *m)
 {
 	lock(m, F_UNLCK);
+}
+
+void
+mapping_huge(const struct mapping *m, size_t from, size_t len, bool yes)
+{
+	/* Where there are no huge pages it fails, and nothing is lost. */
+	madvise(m->base + from, len, yes ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 }
 
 void

@@ -10,8 +10,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#define MAPPING_HUGE ((size_t)2 * 1024 * 1024) /* bytes of a huge page */
+
 struct mapping {
-	char *base;
+	char *base; /* a multiple of MAPPING_HUGE */
 	size_t size;
 	int fd; /* of the file; -1: there is none */
 };
@@ -28,6 +30,9 @@ int mapping_take(struct mapping *m, int fd, size_t size);
  */
 bool mapping_claim(const struct mapping *m);
 void mapping_unclaim(const struct mapping *m);
+
+/* Whether this part may have huge pages behind it, if the system has some; one that is written to first brings all others in it with it. */
+void mapping_huge(const struct mapping *m, size_t from, size_t len, bool yes);
 
 /* Pages that are whole in this range have no memory behind them any more.  Any thread. */
 void mapping_forget(const struct mapping *m, const void *from, size_t len);

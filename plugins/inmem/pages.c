@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "ticking.h"
@@ -53,8 +52,8 @@ pages_new(const struct mapping *map, char *maps, char *region, size_t size, stru
 	p->groups = (uint32_t)(size / PAGES_GROUP);
 	units_init(p, maps, size, taken);
 	p->users = 1;
-	/* A page that is written to must not bring others with it.  Where there are no huge pages, none can. */
-	madvise(region, size, MADV_NOHUGEPAGE);
+	/* A page that is written to must not bring others with it. */
+	mapping_huge(map, (size_t)(region - map->base), size, false);
 	return p;
 }
 

@@ -12,6 +12,14 @@
 #define LOG_FATAL      4     /* RocksDB's number for it */
 #define FILES_TO_MERGE 12    /* fewer, and their sum would be too large a part of what fifo merges at all */
 
+/* Bytes: whoever reads waits behind so much of a file that is written, or read to be merged; by themselves these are 1 and 2 MiB. */
+#define WRITTEN_AT_ONCE (64 * 1024)
+#define READ_AT_ONCE	(256 * 1024)
+
+/* What rate allows in so many us may be written at once; and one time in so many merges go before new files. */
+#define RATE_PERIOD   5000
+#define RATE_FAIRNESS 10
+
 struct rocks_common {
 	struct rocks_options o;
 	rocksdb_env_t *env;
@@ -118,6 +126,8 @@ set_files(rocksdb_options_t *to, const struct rocks_options *o)
 	rocksdb_options_set_max_open_files(to, -1); /* fifo refuses anything else */
 	rocksdb_options_set_compression(to, compressions[o->compression]);
 	rocksdb_options_set_bytes_per_sync(to, 1 << 20);
+	rocksdb_options_set_writable_file_max_buffer_size(to, WRITTEN_AT_ONCE);
+	rocksdb_options_compaction_readahead_size(to, READ_AT_ONCE);
 	/* A last entry that is not whole was not answered; anything else that is damaged there is said, and nothing older takes its place. */
 	rocksdb_options_set_wal_recovery_mode(to, rocksdb_tolerate_corrupted_tail_records_recovery);
 	rocksdb_options_set_use_direct_reads(to, o->direct);
@@ -183,6 +193,8 @@ rocks_common_new(struct rocks_common **cp, const struct rocks_options *o, char w
 	c->env = rocksdb_create_default_env();
 	rocksdb_env_set_background_threads(c->env, (int)o->jobs);
 	rocksdb_env_set_high_priority_background_threads(c->env, (int)(o->jobs + 1) / 2);
+	/* Merges can wait; who is served cannot. */
+	rocksdb_env_lower_thread_pool_cpu_priority(c->env);
 	c->cache = rocksdb_cache_create_lru(o->cache);
 	c->table = table_of(o, c->cache);
 	c->options = rocksdb_options_create();
@@ -193,7 +205,7 @@ rocks_common_new(struct rocks_common **cp, const struct rocks_options *o, char w
 	set_files(base, o);
 	set_style(base, o);
 	if (o->rate != 0) {
-		c->limiter = rocksdb_ratelimiter_create((int64_t)o->rate, 100000, 10);
+		c->limiter = rocksdb_ratelimiter_create((int64_t)o->rate, RATE_PERIOD, RATE_FAIRNESS);
 		rocksdb_options_set_ratelimiter(base, c->limiter);
 	}
 	c->read = rocksdb_readoptions_create();

@@ -296,8 +296,7 @@ restore(struct bin *b)
 	case BACK_LOST:
 		b->mend_until = 0;
 		/* fallthrough */
-	case BACK_BUSY:
-	case BACK_LATER:
+	default: /* BACK_LATER: a busy one was answered above */
 		rend_log(REND_LOG_WARN, "mnemonic: %s cannot be opened %swith all that it had: %s", b->dir,
 		    back == BACK_LATER ? "again yet " : "", why);
 		break;

@@ -73,7 +73,7 @@ void bin_leave(struct bin *b);
 /* A write has failed, in this way.  Its writer, alone; bin_mend() is to be called soon. */
 void bin_fail(struct bin *b, enum rocks_status status, const char *why);
 
-/* Tries to have it open again.  true: it is, and has all that was answered.  The keeper. */
+/* Tries to have it open again.  true: it is, and has all that was answered.  May wait for the disk, without a bound.  The keeper. */
 bool bin_mend(struct bin *b);
 
 /* Is it not older than what the bin shows? */

@@ -216,6 +216,16 @@ what_was_answered_is_there_again(void **state)
 	}
 }
 
+static void
+is_there_after_an_end(struct world *w)
+{
+	assert_true(world_close(w));
+	world_open(w, false);
+	all_are(w, 1, 'a');
+	assert_true(world_close(w));
+	world_remove(w);
+}
+
 /* It is not tried all the time; a bin that cannot be opened stays down, and has all that it had when the store ends meanwhile. */
 static void
 while_there_is_no_room_it_is_down(void **state)
@@ -234,11 +244,7 @@ while_there_is_no_room_it_is_down(void **state)
 		w.bin.mend_at = 0;
 	}
 	limit(RLIM_INFINITY);
-	assert_true(world_close(&w));
-	world_open(&w, false);
-	all_are(&w, 1, 'a');
-	assert_true(world_close(&w));
-	world_remove(&w);
+	is_there_after_an_end(&w);
 }
 
 /* Shut and not tried yet, when the store ends. */
@@ -250,11 +256,7 @@ an_end_before_the_first_try_loses_nothing(void **state)
 	world_make(&w, ROCKS_WAL_ON, 1000000000000ULL);
 	fill_and_fail(&w);
 	limit(RLIM_INFINITY);
-	assert_true(world_close(&w));
-	world_open(&w, false);
-	all_are(&w, 1, 'a');
-	assert_true(world_close(&w));
-	world_remove(&w);
+	is_there_after_an_end(&w);
 }
 
 /* It is open, has nothing, and what it had is not shown after the next start either. */

@@ -111,7 +111,10 @@ enum rocks_status rocks_write(struct rocks *r, struct rocks_batch *b, char why[W
 /* Merges all of its files, which leaves out what is dead.  BUSY: it was told to stop.  May take hours. */
 enum rocks_status rocks_merge(struct rocks *r, char why[WHY_MAX]);
 
-/* rocks_merge() stops soon, and does nothing from now on.  Any thread. */
+/*
+ * rocks_merge() stops soon, and does nothing from now on.  Waits, without a bound, until one that runs has seen it: for the next value that it writes,
+ * or for as long as the disk does not answer.  So only threads call it that no op waits for.
+ */
 void rocks_merge_no_more(struct rocks *r);
 
 /* ---- for people ---- */

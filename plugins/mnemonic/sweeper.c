@@ -3,17 +3,43 @@
 
 #include "job.h"
 
+#define PAUSE_FIRST 500000000ULL   /* ns until files that could not be merged are tried again */
+#define PAUSE_MOST  60000000000ULL /* and after many times */
+
 void
 sweeper_init(struct sweeper *s, struct mnemonic *store)
 {
 	*s = (struct sweeper){ .store = store };
 }
 
-/* One that is not open has no files that could be merged. */
+/* It forgot something, and its turn has come.  One that is not open has no files that could be merged. */
 static bool
-forgot_something(const struct sweeper *s, unsigned nth)
+is_due(const struct sweeper *s, unsigned nth)
 {
-	return bin_state(&s->store->bins[nth]) == BIN_OPEN && versions_floor(&s->store->versions, nth) > s->swept[nth];
+	const struct swept *swept = &s->swept[nth];
+
+	return bin_state(&s->store->bins[nth]) == BIN_OPEN && versions_floor(&s->store->versions, nth) > swept->floor &&
+	       rend_now() >= swept->at;
+}
+
+/* Said once, until it goes well again. */
+static void
+failed(struct swept *swept, const struct bin *b, const char *why)
+{
+	if (swept->pause == 0)
+		rend_log(REND_LOG_WARN,
+		    "mnemonic: the files of %s cannot be merged (%s): it is tried again, if there is no room still",
+		    b->dir, why);
+	swept->pause = swept->pause == 0 ? PAUSE_FIRST : swept->pause * 2 < PAUSE_MOST ? swept->pause * 2 : PAUSE_MOST;
+	swept->at = rend_now() + swept->pause;
+}
+
+static void
+went_well(struct swept *swept, const struct bin *b, uint64_t floor)
+{
+	if (swept->pause != 0)
+		rend_log(REND_LOG_INFO, "mnemonic: the files of %s could be merged", b->dir);
+	*swept = (struct swept){ .floor = floor };
 }
 
 static void
@@ -27,11 +53,11 @@ sweep(struct sweeper *s, struct bin *b)
 		return;
 	status = rocks_merge(b->db, why);
 	bin_leave(b);
-	/* What failed is tried again, if there is no room still; a disk that cannot be written to lets the bin fail. */
+	/* A disk that cannot be written to lets the bin fail. */
 	if (status == ROCKS_OK)
-		s->swept[b->nth] = floor;
+		went_well(&s->swept[b->nth], b, floor);
 	else if (status != ROCKS_BUSY)
-		rend_log(REND_LOG_WARN, "mnemonic: the files of %s cannot be merged: %s", b->dir, why);
+		failed(&s->swept[b->nth], b, why);
 }
 
 static void *
@@ -40,7 +66,7 @@ run(void *arg)
 	struct sweeper *s = arg;
 
 	for (unsigned i = 0; i < s->store->plan.bins; i++)
-		if (forgot_something(s, i) && !__atomic_load_n(&s->ends, __ATOMIC_ACQUIRE))
+		if (is_due(s, i) && !__atomic_load_n(&s->ends, __ATOMIC_ACQUIRE))
 			sweep(s, &s->store->bins[i]);
 	__atomic_store_n(&s->busy, 0, __ATOMIC_RELEASE);
 	return NULL;
@@ -57,7 +83,7 @@ sweeper_look(struct sweeper *s)
 		pthread_join(s->thread, NULL);
 	s->runs = false;
 	for (unsigned i = 0; i < s->store->plan.bins; i++)
-		wanted |= forgot_something(s, i);
+		wanted |= is_due(s, i);
 	if (!wanted)
 		return;
 	s->busy = 1;

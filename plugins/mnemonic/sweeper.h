@@ -13,11 +13,18 @@
 
 struct mnemonic;
 
+/* Of one bin. */
+struct swept {
+	uint64_t floor; /* when it was last merged; 0 after a start, for nobody keeps it */
+	uint64_t pause; /* ns; 0: it did not fail */
+	uint64_t at;	/* not before */
+};
+
 struct sweeper {
 	struct mnemonic *store;
 	bool runs;
-	uint64_t busy, ends;	   /* atomic */
-	uint64_t swept[BINS_MOST]; /* the floor of each bin when it was last merged; its own while it is busy */
+	uint64_t busy, ends;	       /* atomic */
+	struct swept swept[BINS_MOST]; /* its own while it is busy */
 	pthread_t thread;
 };
 

@@ -226,6 +226,81 @@ test_parts_differ(void **state)
 	}
 }
 
+/* A handler over one or two others. */
+static struct rend_node *
+above(const char *name, struct rend_node *one, struct rend_node *two)
+{
+	static struct plugin over = { .self = &handler_self,
+		.handler = { .name = "over", .options = two_options, .can = REND_FORGETS } };
+	struct two *conf = calloc(1, sizeof *conf);
+
+	conf->l1 = one;
+	conf->l2 = two;
+	return node_new(name, &over, conf, free);
+}
+
+static void
+test_who_is_reached(void **state)
+{
+	struct rend_node *front = above("front", mem, NULL), *idle = above("idle", disk, NULL),
+			 *wide = above("wide", other, disk);
+	struct generation *g;
+
+	(void)state;
+	/* It asks mem by way of front; idle has a block that nobody asks. */
+	g = asked(front, NULL, false, 0);
+	g->nodes[2] = front;
+	g->nodes[1] = idle;
+	assert_true(pairs_reaches(g, front));
+	assert_true(pairs_reaches(g, mem));
+	assert_false(pairs_reaches(g, idle));
+	assert_false(pairs_reaches(g, disk));
+	/* One of another generation, over what this one asks. */
+	((struct two *)wide->conf)->l1 = disk;
+	assert_false(pairs_reaches(g, wide));
+	((struct two *)wide->conf)->l2 = mem;
+	assert_true(pairs_reaches(g, wide));
+	/* A policy that is not asked asks nobody. */
+	g->nodes[3]->reached = false;
+	assert_false(pairs_reaches(g, front));
+	assert_false(pairs_reaches(g, mem));
+	mem->owner = disk->owner = other->owner = NULL;
+	g->count = 0;
+	drop(g);
+	node_free(&front);
+	node_free(&idle);
+	node_free(&wide);
+}
+
+static void
+test_who_begins_empty(void **state)
+{
+	static struct plugin forgets = { .self = &handler_self, .handler = { .name = "f", .can = REND_FORGETS } };
+	struct rend_node *fresh = node_new("fresh", &forgets, NULL, NULL), *over_fresh = above("over", fresh, NULL),
+			 *over_both = above("both", fresh, mem), *kept = make("kept");
+	struct generation *before = asked(mem, NULL, false, 0);
+
+	(void)state;
+	assert_true(pairs_begins_empty(before, fresh));
+	assert_true(pairs_begins_empty(before, over_fresh));
+	/* What it asks was there, or keeps what it has. */
+	assert_false(pairs_begins_empty(before, over_both));
+	assert_false(pairs_begins_empty(before, kept));
+	((struct two *)over_both->conf)->l2 = kept;
+	assert_false(pairs_begins_empty(before, over_both));
+	/* It was there itself. */
+	fresh->id = other->id = 77;
+	assert_false(pairs_begins_empty(before, fresh));
+	assert_false(pairs_begins_empty(before, over_fresh));
+	mem->owner = disk->owner = other->owner = NULL;
+	before->count = 0;
+	drop(before);
+	node_free(&over_fresh);
+	node_free(&over_both);
+	node_free(&fresh);
+	node_free(&kept);
+}
+
 int
 main(void)
 {
@@ -238,6 +313,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_neither_is_when_neither_is_asked, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_an_l1_gets_no_other_l2_while_it_is_asked, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_parts_differ, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_who_is_reached, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_who_begins_empty, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -35,7 +35,7 @@ seat(struct loop *l, struct arrival *a)
 		return;
 	}
 	c = passage_end(&a->passenger, l, a->listener);
-	/* What it has said is answered, as any other's is at the end. */
+	/* What it has said, there or since, is answered, as any other's is at the end. */
 	if (c != NULL && l->draining)
 		conn_drain(c);
 }

@@ -502,7 +502,9 @@ conn_resume(struct loop *l, int fd, const struct listener_settings *listener, co
 	} else {
 		free(in);
 	}
-	settle(c, 0);
+	/* At the end, too, it is heard before it is through: arrivals.c. */
+	arm(c);
+	patience_update(c, 0);
 	return c;
 }
 

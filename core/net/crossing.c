@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <string.h>
 #include <sysexits.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "net/conn.h"
@@ -13,11 +12,6 @@
 #include "net/patience.h"
 #include "net/server.h"
 #include "net/swap.h"
-
-/* So many are forgotten, and their copies closed, at once: the other process has more to do then, perhaps on the same processors. */
-#define LEAVE_AT_ONCE 32
-
-static const struct timespec leave_pause = { .tv_nsec = 1000 * 1000 };
 
 /* Who has said something within so many seconds is busy. */
 #define BUSY_S 2
@@ -100,18 +94,11 @@ crossing_pass(struct server *s, int to, uint64_t until, unsigned at_once, struct
 static void
 leave_here(struct loop *l, struct errand *e)
 {
-	unsigned left = LEAVE_AT_ONCE;
-
 	LIST_EACH (k, &l->conns) {
 		struct conn *c = LIST_OBJ(k, struct conn, listed);
 
-		if (!c->passed || c->gone)
-			continue;
-		if (left-- == 0) {
-			__atomic_store_n((bool *)(uintptr_t)e->arg, true, __ATOMIC_RELAXED);
-			break;
-		}
-		conn_leave(c);
+		if (c->passed)
+			conn_leave(c);
 	}
 	e->said = true;
 }
@@ -119,14 +106,7 @@ leave_here(struct loop *l, struct errand *e)
 void
 crossing_leave(struct server *s)
 {
-	bool more = true;
-
-	while (more) {
-		more = false;
-		errands_one_by_one(s, leave_here, &more);
-		if (more)
-			nanosleep(&leave_pause, NULL);
-	}
+	errands_one_by_one(s, leave_here, NULL);
 }
 
 static void

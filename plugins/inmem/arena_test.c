@@ -82,7 +82,6 @@ segments_begin_where_huge_pages_do(void **state)
 		assert_int_equal((uintptr_t)arena.base % MAPPING_HUGE, 0);
 		assert_int_equal((uintptr_t)arena_at(&arena, arena_segment_start(&arena, 3)) % MAPPING_HUGE, 0);
 		arena_fini(&arena);
-		budget_close(&arena.budget);
 	}
 }
 
@@ -94,11 +93,9 @@ huge_pages_are_for_large_stores(void **state)
 		make(64 * MIB, file == 1);
 		no_part_may_be_huge();
 		arena_fini(&arena);
-		budget_close(&arena.budget);
 		make(2048 * MIB, file == 1);
 		all_but_the_pages_may_be_huge();
 		arena_fini(&arena);
-		budget_close(&arena.budget);
 	}
 }
 

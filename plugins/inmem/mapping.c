@@ -69,14 +69,11 @@ map(struct mapping *m)
 		return -1;
 	before = -(uintptr_t)at % MAPPING_HUGE;
 	m->base = mmap(at + before, m->size, PROT_READ | PROT_WRITE, flags, m->fd, 0);
-	if (m->base == MAP_FAILED) {
-		munmap(at, whole);
-		return -1;
-	}
 	if (before != 0)
 		munmap(at, before);
-	munmap(m->base + m->size, whole - before - m->size);
-	return 0;
+	munmap(at + before + m->size, whole - before - m->size);
+	/* If it failed, what was there may be gone, and another thread's by now: so it is left as it is. */
+	return m->base == MAP_FAILED ? -1 : 0;
 }
 
 int

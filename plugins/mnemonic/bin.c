@@ -296,7 +296,8 @@ restore(struct bin *b)
 	case BACK_LOST:
 		b->mend_until = 0;
 		/* fallthrough */
-	default: /* BACK_LATER: a busy one was answered above */
+	case BACK_BUSY: /* was answered above */
+	case BACK_LATER:
 		rend_log(REND_LOG_WARN, "mnemonic: %s cannot be opened %swith all that it had: %s", b->dir,
 		    back == BACK_LATER ? "again yet " : "", why);
 		break;

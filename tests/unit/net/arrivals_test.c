@@ -66,18 +66,27 @@ teardown(void **state)
 	return 0;
 }
 
-/* They have said so, in another process. */
+/* Where what they say lies: it was read, in another process, or it was not. */
+enum lies { IN_LETTER, IN_SOCKET };
+
 static void
-arrive(const char *said)
+arrive(const char *said, enum lies lies)
 {
 	static struct passenger all[COUNT];
+	size_t len = strlen(said);
 
 	for (int i = 0; i < COUNT; i++) {
 		int pair[2];
 
 		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
 		clients[i] = pair[0];
-		all[i] = (struct passenger){ .fd = pair[1], .file = -1, .in_len = strlen(said), .in = strdup(said) };
+		all[i] = (struct passenger){ .fd = pair[1], .file = -1 };
+		if (lies == IN_SOCKET) {
+			assert_int_equal(send(clients[i], said, len, 0), len);
+		} else {
+			all[i].in = strdup(said);
+			all[i].in_len = len;
+		}
 		all[i].dialog.protocol = &text_protocol;
 	}
 	arrivals_seat(&server, &loop, &sockets, all, COUNT, 1);
@@ -139,7 +148,7 @@ test_they_are_heard_when_it_goes_on(void **state)
 
 	(void)state;
 	hold();
-	arrive("mn\r\n");
+	arrive("mn\r\n", IN_LETTER);
 	/* It has taken them, and holds. */
 	assert_true(swap_next_turn(&server));
 	assert_true(swap_next_turn(&server));
@@ -155,13 +164,12 @@ test_they_are_heard_when_it_goes_on(void **state)
 
 /* All that it was told before is answered before it ends. */
 static void
-test_they_are_answered_at_the_end(void **state)
+are_answered_at_the_end(enum lies lies)
 {
 	char said[16];
 
-	(void)state;
 	hold();
-	arrive("mn\r\n");
+	arrive("mn\r\n", lies);
 	loop_drain(&loop);
 	assert_true(swap_next_turn(&server));
 	go_on();
@@ -172,6 +180,20 @@ test_they_are_answered_at_the_end(void **state)
 	end();
 }
 
+static void
+test_they_are_answered_at_the_end(void **state)
+{
+	(void)state;
+	are_answered_at_the_end(IN_LETTER);
+}
+
+static void
+test_what_nobody_has_read_is_answered_at_the_end(void **state)
+{
+	(void)state;
+	are_answered_at_the_end(IN_SOCKET);
+}
+
 /* What waits for a seat is one of those that the next hold holds. */
 static void
 test_none_is_left_out_when_it_holds_again(void **state)
@@ -179,7 +201,7 @@ test_none_is_left_out_when_it_holds_again(void **state)
 	char said[16];
 
 	(void)state;
-	arrive("mn\r\n");
+	arrive("mn\r\n", IN_LETTER);
 	hold();
 	assert_int_equal(loop_connections(&loop), COUNT);
 	go_on();
@@ -195,7 +217,7 @@ test_they_are_closed_if_it_never_goes_on(void **state)
 
 	(void)state;
 	hold();
-	arrive("mn\r\n");
+	arrive("mn\r\n", IN_LETTER);
 	assert_true(swap_next_turn(&server));
 	end();
 	for (int i = 0; i < COUNT; i++)
@@ -208,6 +230,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_they_are_heard_when_it_goes_on, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_they_are_answered_at_the_end, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_what_nobody_has_read_is_answered_at_the_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_none_is_left_out_when_it_holds_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_they_are_closed_if_it_never_goes_on, setup, teardown),
 	};

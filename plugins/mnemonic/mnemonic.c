@@ -43,8 +43,6 @@ static const struct rend_option options[] = {
 	    "Threads that read.  0: four for each processor, 4 to 64."),
 	REND_OPTION("jobs", REND_INT, mnemonic_conf, jobs, "0", "0..64",
 	    "Threads that write files and merge them.  0: as many as processors, 2 to 16."),
-	REND_OPTION("rate", REND_SIZE, mnemonic_conf, rate, "0", "0..1TiB",
-	    "Bytes a second that those write at most.  0: no bound."),
 	REND_OPTION("queue", REND_SIZE, mnemonic_conf, queue, "16MiB", "64KiB..",
 	    "Bytes of changes that wait at each bin; what comes then is answered with SERVER_ERROR busy."),
 	REND_OPTION("timeout", REND_DURATION, mnemonic_conf, timeout, "5s", "10ms..5min", "How long an op may take."),
@@ -313,6 +311,24 @@ stop(struct mnemonic *m, uint64_t deadline)
 }
 
 static void
+end_at_once(int status, void *arg)
+{
+	(void)arg;
+	_exit(status);
+}
+
+/* Threads of RocksDB wait for the disk.  When the process ends RocksDB would wait for them, for ever, so it is not asked. */
+static void
+give_up(const struct mnemonic *m)
+{
+	static int given_up; /* atomic: there may be others */
+
+	rend_log(REND_LOG_ERROR, "mnemonic: the disk of %s does not answer", m->folder.path);
+	if (__atomic_exchange_n(&given_up, 1, __ATOMIC_RELAXED) == 0)
+		on_exit(end_at_once, NULL);
+}
+
+static void
 close_store(void *store)
 {
 	struct mnemonic *m = store;
@@ -321,8 +337,7 @@ close_store(void *store)
 	if (stop(m, rend_now() + (m->drained ? LET_GO_2 : LET_GO)))
 		unmake(m);
 	else
-		rend_log(REND_LOG_ERROR, "mnemonic: the disk of %s does not answer", m->folder.path);
-	/* With all that its threads may use yet. */
+		give_up(m); /* with all that its threads may use yet */
 }
 
 static int
@@ -414,7 +429,7 @@ reopen(void *store, struct rend_error *err)
 	if (start(m, fresh, err) == 0)
 		return 0;
 	if (!stop(m, rend_now() + LET_GO))
-		rend_log(REND_LOG_ERROR, "mnemonic: the disk of %s does not answer", m->folder.path);
+		give_up(m);
 	return -1;
 }
 

@@ -108,7 +108,6 @@ plan_make(
 		.write_buffer = buffer_for(c, c->size / p->bins),
 		.cache = c->cache,
 		.block = c->block,
-		.rate = c->rate,
 		.filter_bits = (unsigned)c->filter_bits,
 		.jobs = threads(c->jobs, 1, 2, 16),
 		.direct = c->direct,

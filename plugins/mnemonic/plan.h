@@ -10,7 +10,7 @@
 
 struct mnemonic_conf {
 	const char *path;
-	uint64_t size, write_buffer, cache, block, queue, rate;
+	uint64_t size, write_buffer, cache, block, queue;
 	int64_t bins, readers, jobs, filter_bits;
 	uint64_t timeout, mend;
 	int compaction, wal, filter, compression;

@@ -16,15 +16,10 @@
 #define WRITTEN_AT_ONCE (64 * 1024)
 #define READ_AT_ONCE	(256 * 1024)
 
-/* What rate allows in so many us may be written at once; and one time in so many merges go before new files. */
-#define RATE_PERIOD   5000
-#define RATE_FAIRNESS 10
-
 struct rocks_common {
 	struct rocks_options o;
 	rocksdb_env_t *env;
 	rocksdb_cache_t *cache;
-	rocksdb_ratelimiter_t *limiter;
 	rocksdb_block_based_table_options_t *table;
 	rocksdb_options_t *options;
 	rocksdb_readoptions_t *read;
@@ -204,10 +199,6 @@ rocks_common_new(struct rocks_common **cp, const struct rocks_options *o, char w
 	set_memory(base, o);
 	set_files(base, o);
 	set_style(base, o);
-	if (o->rate != 0) {
-		c->limiter = rocksdb_ratelimiter_create((int64_t)o->rate, RATE_PERIOD, RATE_FAIRNESS);
-		rocksdb_options_set_ratelimiter(base, c->limiter);
-	}
 	c->read = rocksdb_readoptions_create();
 	rocksdb_readoptions_set_verify_checksums(c->read, 1);
 	c->write = rocksdb_writeoptions_create();
@@ -233,8 +224,6 @@ rocks_common_free(struct rocks_common **cp)
 	rocksdb_readoptions_destroy(c->read);
 	rocksdb_options_destroy(c->options);
 	rocksdb_block_based_options_destroy(c->table);
-	if (c->limiter != NULL)
-		rocksdb_ratelimiter_destroy(c->limiter);
 	rocksdb_cache_destroy(c->cache);
 	rocksdb_env_destroy(c->env);
 	free(c);

@@ -29,7 +29,6 @@ struct rocks_options {
 	uint64_t write_buffer; /* bytes */
 	uint64_t cache;	       /* bytes, of all databases together */
 	uint64_t block;	       /* bytes */
-	uint64_t rate;	       /* bytes a second of flushes and compactions; 0: no bound */
 	unsigned filter_bits;
 	unsigned jobs; /* threads in the background, of all databases together */
 	bool direct;   /* past the system's cache */

@@ -83,6 +83,24 @@ def test_it_ends_all_the_same():
         assert found(c) == dict.fromkeys(range(60), 1)
 
 
+def test_it_ends_though_a_file_is_not_written():
+    """One of RocksDB's own threads waits for the disk then, and RocksDB would wait for it when the process ends."""
+    path, body = folder(), b"v" * 3000
+    settled = conf(path).replace('wal = "sync"', 'wal = "on"; write_buffer = "128KiB"; compression = "none"')
+    with Hanging(settled) as rend, rend.client() as c:
+        rend.hang()
+        for key in range(100):
+            c.ask(b"set k%d 0 0 %d\r\n%s\r\n" % (key, len(body), body), b"STORED\r\n")
+        harness.wait_for("a file to be written", lambda: int(rend.stats("node disk")["disk.flushes_running"]) > 0)
+        rend.send_signal(signal.SIGTERM)
+        assert rend.child.wait(harness.PATIENCE) == 0, rend.tail()
+        rend.reader.join(harness.PATIENCE)
+        assert rend.said("could not be closed in time: the next start has to read its log"), rend.tail()
+    with Hanging(settled) as rend, rend.client() as c:
+        for key in range(100):
+            c.ask(b"get k%d\r\n" % key, b"VALUE k%d 0 %d\r\n%s\r\nEND\r\n" % (key, len(body), body))
+
+
 if __name__ == "__main__":
     try:
         harness.main()

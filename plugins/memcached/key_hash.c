@@ -187,8 +187,8 @@ hash_jenkins(const char *key, size_t len)
 	if (len == 0)
 		return s[2];
 	for (;; key += 12, len -= 12) {
-		for (size_t i = 0; i < 3; i++)
-			s[i] += word(key + 4 * i, len > 4 * i ? len - 4 * i : 0);
+		for (size_t i = 0; i < 3 && 4 * i < len; i++)
+			s[i] += word(key + 4 * i, len - 4 * i);
 		if (len <= 12)
 			break;
 		for (unsigned i = 0; i < 6; i++) {

@@ -15,8 +15,15 @@ enum key_hash {
 	KEY_HASH_FNV1_32,
 	KEY_HASH_FNV1A_32,
 	KEY_HASH_ONE_AT_A_TIME,
+	KEY_HASH_MURMUR,  /* of both: MurmurHash2 */
+	KEY_HASH_MURMUR3, /* of libmemcached alone */
+	KEY_HASH_JENKINS, /* of both */
+	KEY_HASH_HSIEH,	  /* of twemproxy; Debian's libmemcached has none */
+	KEY_HASH_CRC16,	  /* of twemproxy alone: 32 bits */
 };
-#define KEY_HASH_NAMES "md5|crc32|crc32a|fnv1_64|fnv1a_64|fnv1_32|fnv1a_32|one_at_a_time"
+#define KEY_HASH_NAMES                                                     \
+	"md5|crc32|crc32a|fnv1_64|fnv1a_64|fnv1_32|fnv1a_32|one_at_a_time" \
+	"|murmur|murmur3|jenkins|hsieh|crc16"
 
 uint32_t key_hash(enum key_hash which, const char *key, size_t len);
 

@@ -12,8 +12,8 @@ struct passenger;
 struct server;
 
 /*
- * The first of these, and each step-th after it, go to that worker, in one call, and are counted; it seats them over some turns; those of a listener that is nowhere any more (from: the
- * sockets that came), or for which there is no memory, are closed.  They are over.  Main thread.
+ * The first of these, and each step-th after it, go to that worker, in one call, and are counted; it seats them over some turns.  Those of a listener
+ * that is nowhere any more (from: the sockets that came), or for which there is no memory, are closed.  They are over.  Main thread.
  */
 void arrivals_seat(
     struct server *s, struct loop *l, const struct inherited *from, struct passenger *all, size_t count, size_t step);

@@ -82,6 +82,7 @@ job_finish(struct job *j, enum rend_status status)
 	struct instance *inst = j->inst;
 	struct mnemonic *m = j->store;
 	uint64_t khash = j->khash;
+	unsigned group = j->bin->nth;
 	bool locked = j->locked;
 
 	REND_CHECK(j, JOB_MAGIC);
@@ -99,7 +100,7 @@ job_finish(struct job *j, enum rend_status status)
 	job_free(j);
 	/* Behind the answer: whoever is next may be on another thread. */
 	if (locked)
-		keys_give(m->keys, khash);
+		keys_give(m->keys, group, khash);
 	/* The last thing: a store without jobs may end. */
 	__atomic_fetch_sub(&m->live, 1, __ATOMIC_RELEASE);
 }
@@ -136,7 +137,7 @@ void
 job_lock(struct job *j)
 {
 	j->turn.go = granted;
-	if (keys_take(j->store->keys, j->khash, &j->turn))
+	if (keys_take(j->store->keys, j->bin->nth, j->khash, &j->turn))
 		granted(&j->turn);
 }
 

@@ -11,27 +11,27 @@ struct stripe {
 } __attribute__((aligned(64)));
 
 struct keys {
-	uint32_t mask;
+	size_t per, count; /* stripes: of a group, and of all */
 	struct stripe stripes[];
 };
 
 static struct stripe *
-stripe_of(struct keys *k, uint64_t khash)
+stripe_of(struct keys *k, unsigned group, uint64_t khash)
 {
-	/* The top bits say which bin: these are others. */
-	return &k->stripes[khash & k->mask];
+	return &k->stripes[group * k->per + (khash & (k->per - 1))];
 }
 
 struct keys *
-keys_new(uint32_t stripes)
+keys_new(unsigned groups, uint32_t stripes)
 {
-	size_t size = sizeof(struct keys) + stripes * sizeof(struct stripe);
+	size_t count = (size_t)groups * stripes, size = sizeof(struct keys) + count * sizeof(struct stripe);
 	struct keys *k = aligned_alloc(64, (size + 63) / 64 * 64);
 
 	if (k == NULL)
 		return NULL;
-	k->mask = stripes - 1;
-	for (uint32_t i = 0; i < stripes; i++) {
+	k->per = stripes;
+	k->count = count;
+	for (size_t i = 0; i < count; i++) {
 		struct stripe *s = &k->stripes[i];
 
 		pthread_mutex_init(&s->lock, NULL);
@@ -50,15 +50,15 @@ keys_free(struct keys **keysp)
 	*keysp = NULL;
 	if (k == NULL)
 		return;
-	for (uint32_t i = 0; i <= k->mask; i++)
+	for (size_t i = 0; i < k->count; i++)
 		pthread_mutex_destroy(&k->stripes[i].lock);
 	free(k);
 }
 
 bool
-keys_take(struct keys *k, uint64_t khash, struct keys_turn *turn)
+keys_take(struct keys *k, unsigned group, uint64_t khash, struct keys_turn *turn)
 {
-	struct stripe *s = stripe_of(k, khash);
+	struct stripe *s = stripe_of(k, group, khash);
 	bool mine;
 
 	pthread_mutex_lock(&s->lock);
@@ -74,9 +74,9 @@ keys_take(struct keys *k, uint64_t khash, struct keys_turn *turn)
 }
 
 void
-keys_give(struct keys *k, uint64_t khash)
+keys_give(struct keys *k, unsigned group, uint64_t khash)
 {
-	struct stripe *s = stripe_of(k, khash);
+	struct stripe *s = stripe_of(k, group, khash);
 	struct keys_turn *next;
 
 	pthread_mutex_lock(&s->lock);

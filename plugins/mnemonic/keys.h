@@ -4,7 +4,7 @@
  *	keys_take() ── free ──► it is yours		keys_give() ── nobody waits ──► free
  *	     └─────── taken ──► [ queue ] ◄────────────────┴─ go() of the first: it is his
  *
- * A lock is of all keys with the same few bits of the hash.
+ * A lock is of all keys of one group with the same few bits of the hash.  Groups share none: what waits in one keeps nobody in another from anything.
  */
 #ifndef MNEMONIC_KEYS_H
 #define MNEMONIC_KEYS_H
@@ -21,14 +21,14 @@ struct keys_turn {
 	struct keys_turn *next;
 };
 
-/* stripes: how many locks; a power of two.  NULL: no memory. */
-struct keys *keys_new(uint32_t stripes);
+/* stripes: how many locks each group has; a power of two.  NULL: no memory. */
+struct keys *keys_new(unsigned groups, uint32_t stripes);
 void keys_free(struct keys **keysp);
 
 /* true: it is the caller's.  false: it will be, when go() is called.  Any thread. */
-bool keys_take(struct keys *k, uint64_t khash, struct keys_turn *turn);
+bool keys_take(struct keys *k, unsigned group, uint64_t khash, struct keys_turn *turn);
 
 /* Gives it back; from any thread. */
-void keys_give(struct keys *k, uint64_t khash);
+void keys_give(struct keys *k, unsigned group, uint64_t khash);
 
 #endif

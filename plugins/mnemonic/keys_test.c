@@ -10,6 +10,7 @@
 
 #include "keys.h"
 
+#define GROUPS	3
 #define STRIPES 4
 #define THREADS 4
 #define ROUNDS	2000
@@ -32,13 +33,13 @@ comes(struct keys_turn *turn)
 
 	s->came = ++coming;
 	if (s->gives_back)
-		keys_give(keys, s->gives);
+		keys_give(keys, 1, s->gives);
 }
 
 static int
 set_up(void **state)
 {
-	keys = keys_new(STRIPES);
+	keys = keys_new(GROUPS, STRIPES);
 	coming = 0;
 	return keys == NULL ? -1 : 0;
 }
@@ -58,17 +59,17 @@ who_came_first_is_first(void **state)
 
 	for (int i = 0; i < 4; i++) {
 		s[i] = (struct seeker){ .turn = { .go = comes } };
-		assert_int_equal(keys_take(keys, 7, &s[i].turn), i == 0);
+		assert_int_equal(keys_take(keys, 1, 7, &s[i].turn), i == 0);
 	}
 	for (unsigned i = 1; i < 4; i++) {
 		assert_int_equal(s[i].came, 0);
-		keys_give(keys, 7);
+		keys_give(keys, 1, 7);
 		assert_int_equal(s[i].came, i);
 	}
-	keys_give(keys, 7);
+	keys_give(keys, 1, 7);
 	assert_int_equal(coming, 3); /* who had it at once is not called */
-	assert_true(keys_take(keys, 7, &s[0].turn));
-	keys_give(keys, 7);
+	assert_true(keys_take(keys, 1, 7, &s[0].turn));
+	keys_give(keys, 1, 7);
 }
 
 static void
@@ -79,15 +80,34 @@ a_lock_is_of_all_keys_with_the_same_bits(void **state)
 	for (int i = 0; i <= STRIPES; i++)
 		s[i] = (struct seeker){ .turn = { .go = comes } };
 	for (uint64_t i = 0; i < STRIPES; i++)
-		assert_true(keys_take(keys, i, &s[i].turn));
+		assert_true(keys_take(keys, 1, i, &s[i].turn));
 	/* Only the low bits count. */
-	assert_false(keys_take(keys, 0xffff000000000000ULL + STRIPES + 1, &s[STRIPES].turn));
-	keys_give(keys, 0);
+	assert_false(keys_take(keys, 1, 0xffff000000000000ULL + STRIPES + 1, &s[STRIPES].turn));
+	keys_give(keys, 1, 0);
 	assert_int_equal(s[STRIPES].came, 0);
-	keys_give(keys, 1);
+	keys_give(keys, 1, 1);
 	assert_int_equal(s[STRIPES].came, 1);
 	for (uint64_t i = 1; i < STRIPES; i++)
-		keys_give(keys, i);
+		keys_give(keys, 1, i);
+}
+
+/* Of another group nobody waits, whatever the hash. */
+static void
+groups_share_none(void **state)
+{
+	struct seeker s[GROUPS * STRIPES], again = { .turn = { .go = comes } };
+
+	for (unsigned i = 0; i < GROUPS * STRIPES; i++) {
+		s[i] = (struct seeker){ .turn = { .go = comes } };
+		assert_true(keys_take(keys, i / STRIPES, i % STRIPES, &s[i].turn));
+	}
+	assert_false(keys_take(keys, 2, 3, &again.turn));
+	for (unsigned i = 0; i < GROUPS * STRIPES; i++) {
+		assert_int_equal(again.came, 0);
+		keys_give(keys, i / STRIPES, i % STRIPES);
+	}
+	assert_int_equal(again.came, 1);
+	keys_give(keys, 2, 3);
 }
 
 /* Whoever is called may give it back at once. */
@@ -96,16 +116,16 @@ who_is_called_holds_nothing_else(void **state)
 {
 	struct seeker first = { .turn = { .go = comes } }, s[3];
 
-	assert_true(keys_take(keys, 2, &first.turn));
+	assert_true(keys_take(keys, 1, 2, &first.turn));
 	for (int i = 0; i < 3; i++) {
 		s[i] = (struct seeker){ .turn = { .go = comes }, .gives = 2, .gives_back = true };
-		assert_false(keys_take(keys, 2, &s[i].turn));
+		assert_false(keys_take(keys, 1, 2, &s[i].turn));
 	}
-	keys_give(keys, 2);
+	keys_give(keys, 1, 2);
 	assert_int_equal(coming, 3);
 	assert_int_equal(s[2].came, 3);
-	assert_true(keys_take(keys, 2, &first.turn));
-	keys_give(keys, 2);
+	assert_true(keys_take(keys, 1, 2, &first.turn));
+	keys_give(keys, 1, 2);
 }
 
 /* ---- from threads ---- */
@@ -133,11 +153,11 @@ count(void *arg)
 	for (uint64_t i = 0; i < ROUNDS; i++) {
 		uint64_t khash = (i + nth) % 2; /* two of the locks, so that they meet */
 
-		if (!keys_take(keys, khash, &s.turn))
+		if (!keys_take(keys, 1, khash, &s.turn))
 			while (sem_wait(&s.is_his) != 0)
 				continue;
 		counts[khash]++;
-		keys_give(keys, khash);
+		keys_give(keys, 1, khash);
 	}
 	sem_destroy(&s.is_his);
 	return NULL;
@@ -165,6 +185,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(who_came_first_is_first, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_lock_is_of_all_keys_with_the_same_bits, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(groups_share_none, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(who_is_called_holds_nothing_else, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(each_has_it_alone, set_up, tear_down),
 	};

@@ -7,8 +7,8 @@
 #include "checkpoint.h"
 #include "job.h"
 
-/* Locks of keys. */
-#define STRIPES 4096
+/* Locks of keys, for each bin: 64 KiB. */
+#define STRIPES 1024
 
 /* ns that the disk gets to let go of what it was asked, when the store ends. */
 #define LET_GO	 10000000000ULL
@@ -142,7 +142,7 @@ make(struct mnemonic *m, struct rend_error *err)
 	m->bins = calloc(n, sizeof *m->bins);
 	m->writers = calloc(n, sizeof *m->writers);
 	m->bytes = calloc(n, sizeof *m->bytes);
-	m->keys = keys_new(STRIPES);
+	m->keys = keys_new(n, STRIPES);
 	if (m->bins == NULL || m->writers == NULL || m->bytes == NULL || m->keys == NULL)
 		return rend_error(err, "no memory");
 	for (unsigned i = 0; i < n; i++)

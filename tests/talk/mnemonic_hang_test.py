@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """The disk under mnemonic answers nothing for a while: what waits is bounded, what was answered is there, and the end does not wait for ever."""
+import os
 import shutil
 import signal
 
@@ -42,6 +43,43 @@ def test_a_queue_that_is_full():
         assert found(c) == dict.fromkeys(range(60), 1)
         for key in (1, 2, 3):
             c.ask(b"get k%d\r\n" % key, b"VALUE k%d 0 40000\r\n" % key + large + b"\r\nEND\r\n")
+
+
+def bins_of(c, path, keys):
+    """Which bin each key is in: that whose log grew when it was written."""
+    def lengths():
+        logs = [os.path.join(path, "bin.%03d" % nth) for nth in range(2)]
+        return [sum(e.stat().st_size for e in os.scandir(log) if e.name.endswith(".log")) for log in logs]
+
+    bins = ([], [])
+    for key in keys:
+        before = lengths()
+        c.ask(b"set k%d 0 0 1\r\nx\r\n" % key, b"STORED\r\n")
+        grew = [is_ > was for was, is_ in zip(before, lengths())]
+        assert sum(grew) == 1, grew
+        bins[grew.index(True)].append(key)
+    return bins
+
+
+def test_a_bin_that_is_not_written_stops_no_other():
+    """However much waits for it: locks of keys are a bin's own."""
+    path = folder()
+    with Hanging(conf(path).replace("bins = 1", "bins = 2").replace('"64KiB"', '"16MiB"')) as rend, rend.client() as c, rend.client() as other:
+        _, well = bins_of(c, path, range(120))
+        assert len(well) > 20, well
+        rend.hang(os.path.join(path, "bin.000"))
+        # Half of them wait.  If all had the same few thousand locks, not all of the others would be free.
+        many = [rend.client() for _ in range(12)]
+        for nth, each in enumerate(many):
+            each.say(b"".join(b"set more%d.%d 0 0 1 noreply\r\nx\r\n" % (nth, n) for n in range(250)))
+        harness.wait_for("them to wait", lambda: int(rend.stats("nodes")["disk.in_flight"]) > 1200)
+        for key in well:
+            other.ask(b"set k%d 0 0 1\r\ny\r\nappend k%d 0 0 1\r\nz\r\n" % (key, key), b"STORED\r\n" * 2)
+        assert int(rend.stats("nodes")["disk.in_flight"]) > 1200
+        rend.go_on()
+        harness.wait_for("them to be written", lambda: int(rend.stats("nodes")["disk.in_flight"]) == 0)
+        for each in many:
+            each.close()
 
 
 def test_reads_that_are_not_answered():

@@ -33,9 +33,10 @@ class Hanging(Rend):
         self.file = os.path.join(self.folder, "hang")
         self.kw["env"] = dict(os.environ, LD_PRELOAD=os.environ["HANG_LIB"], HANG=self.file)
 
-    def hang(self):
-        with open(self.file, "w"):
-            pass
+    def hang(self, only=""):
+        """All files, or those in that folder."""
+        with open(self.file, "w") as f:
+            f.write(only)
 
     def go_on(self):
         os.unlink(self.file)

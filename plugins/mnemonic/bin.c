@@ -27,7 +27,7 @@ bin_init(struct bin *b, unsigned nth, char *dir, const struct plan *plan, struct
 {
 	pthread_rwlockattr_t attr;
 
-	*b = (struct bin){ .nth = nth, .dir = dir, .plan = plan, .versions = versions, .common = common };
+	*b = (struct bin){ .nth = nth, .dir = dir, .plan = plan, .versions = versions, .common = common, .closed = 1 };
 	pthread_rwlockattr_init(&attr);
 	/* Who mends it is not to wait for those who come all the time. */
 	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
@@ -109,7 +109,10 @@ bin_open(struct bin *b, bool *damaged, char why[WHY_MAX])
 	*damaged = status == ROCKS_CORRUPT;
 	if (*damaged && put_aside(b) == 0)
 		status = rocks_open(&b->db, b->common, b->dir, is_dead, b, again);
-	return status == ROCKS_OK ? 0 : -1;
+	if (status != ROCKS_OK)
+		return -1;
+	__atomic_store_n(&b->closed, 0, __ATOMIC_RELEASE);
+	return 0;
 }
 
 enum bin_state
@@ -141,8 +144,21 @@ bin_leave(struct bin *b)
 	pthread_rwlock_unlock(&b->use);
 }
 
+void
+bin_close_soon(struct bin *b)
+{
+	if (b->db != NULL && bin_state(b) == BIN_OPEN)
+		rocks_close_soon(b->db);
+}
+
 bool
-bin_close(struct bin *b)
+bin_is_closed(const struct bin *b)
+{
+	return __atomic_load_n(&b->closed, __ATOMIC_ACQUIRE) != 0;
+}
+
+static bool
+close_it(struct bin *b)
 {
 	bool open = bin_state(b) == BIN_OPEN, kept = open || b->mend_until != 0;
 	char why[WHY_MAX] = "it had failed";
@@ -166,6 +182,15 @@ bin_close(struct bin *b)
 		    "than what was answered",
 		    b->dir, why);
 	return false;
+}
+
+bool
+bin_close(struct bin *b)
+{
+	bool kept = close_it(b);
+
+	__atomic_store_n(&b->closed, 1, __ATOMIC_RELEASE);
+	return kept;
 }
 
 /* ---- one that failed ---- */

@@ -40,6 +40,7 @@ struct bin {
 	pthread_rwlock_t use; /* of db: who asks it holds it for reading */
 	struct rocks *db;     /* NULL: closed */
 	int state;	      /* enum bin_state, atomic */
+	int closed;	      /* 1: it was not opened, or bin_close() has done what it can; atomic */
 	bool damaged;	      /* how it failed: its files are put aside, not removed */
 	uint64_t opened;      /* ns: when it was open again; 0: it never failed */
 	uint64_t written;     /* while it is shut and closed: the last that was written to it, as RocksDB counts */
@@ -60,8 +61,14 @@ void bin_fini(struct bin *b);
  */
 int bin_open(struct bin *b, bool *damaged, char why[WHY_MAX]);
 
+/* At an end: what it has only in memory is begun to be written, for bin_close() to wait for. */
+void bin_close_soon(struct bin *b);
+
 /* At an end.  Nobody uses it.  false: what it had is not shown after the next start, since some of it would be older than what was answered. */
 bool bin_close(struct bin *b);
+
+/* Has that been done, or is there nothing to do?  Any thread. */
+bool bin_is_closed(const struct bin *b);
 
 /* Any thread. */
 enum bin_state bin_state(const struct bin *b);

@@ -57,6 +57,7 @@ struct mnemonic {
 	bool numbered;	  /* and its versions */
 	bool closes;	  /* by the closer */
 	uint64_t closing; /* 1: it is at it; atomic */
+	uint64_t noting;  /* 1: it is not noted yet which bins begin empty; atomic */
 	pthread_t closer;
 
 	pthread_mutex_t lock;	    /* of what follows */

@@ -1,10 +1,10 @@
 /* mnemonic: keeps values in RocksDB.  This file has the descriptor, the options and the store's life; job.h says how an op goes. */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "checkpoint.h"
+#include "closer.h"
 #include "job.h"
 
 /* Locks of keys, for each bin: 64 KiB. */
@@ -208,7 +208,7 @@ start_threads(struct mnemonic *m, struct rend_error *err)
 	return 0;
 }
 
-/* It has its folder.  What was begun when it says -1 is for stop(). */
+/* It has its folder.  What was begun when it says -1 is for closer_stop(). */
 static int
 start(struct mnemonic *m, bool new, struct rend_error *err)
 {
@@ -234,110 +234,16 @@ start(struct mnemonic *m, bool new, struct rend_error *err)
 	return 0;
 }
 
-static void *
-close_bins(void *arg)
-{
-	struct mnemonic *m = arg;
-
-	sweeper_end(&m->sweeper);
-	for (unsigned i = 0; i < m->plan.bins; i++)
-		m->lost |= !bin_close(&m->bins[i]);
-	__atomic_store_n(&m->closing, 0, __ATOMIC_RELEASE);
-	return NULL;
-}
-
-/* Until it is so, or the deadline.  At an end alone, so that nobody has to tell. */
-static bool
-await(const uint64_t *number, uint64_t deadline)
-{
-	static const struct timespec moment = { .tv_nsec = 1000000 };
-
-	while (__atomic_load_n(number, __ATOMIC_ACQUIRE) != 0) {
-		if (rend_now() >= deadline)
-			return false;
-		nanosleep(&moment, NULL);
-	}
-	return true;
-}
-
-/* Jobs whose op was answered when its worker ended go on, and hand each other keys: so all threads are there until there are none. */
-static bool
-stop_threads(struct mnemonic *m, uint64_t deadline)
-{
-	bool ended;
-
-	if (!await(&m->live, deadline))
-		return false;
-	ended = keeper_stop(&m->keeper, deadline);
-	ended &= readers_stop(&m->readers, deadline);
-	for (unsigned i = 0; i < m->plan.bins; i++)
-		ended &= writer_stop(&m->writers[i], deadline);
-	return ended;
-}
-
-/* What is asked of the disk may take for ever: so somebody else waits for it. */
-static bool
-stop_bins(struct mnemonic *m, uint64_t deadline)
-{
-	if (!m->closes) {
-		m->closing = 1;
-		if (pthread_create(&m->closer, NULL, close_bins, m) != 0) {
-			close_bins(m);
-			return true;
-		}
-	}
-	m->closes = true;
-	if (!await(&m->closing, deadline))
-		return false;
-	pthread_join(m->closer, NULL);
-	m->closes = false;
-	return true;
-}
-
-/* No op is in its hands.  false: not by `deadline`; it may be called again. */
-static bool
-stop(struct mnemonic *m, uint64_t deadline)
-{
-	if (!m->open)
-		return true;
-	if (!stop_threads(m, deadline) || !stop_bins(m, deadline))
-		return false;
-	if (m->numbered)
-		versions_close(&m->versions);
-	m->numbered = false;
-	folder_close(&m->folder);
-	m->open = false;
-	return true;
-}
-
-static void
-end_at_once(int status, void *arg)
-{
-	(void)arg;
-	_exit(status);
-}
-
-/* Threads of RocksDB wait for the disk.  When the process ends RocksDB would wait for them, for ever, so it is not asked. */
-static void
-give_up(const struct mnemonic *m)
-{
-	static int given_up; /* atomic: there may be others */
-
-	rend_log(REND_LOG_ERROR, "mnemonic: the disk of %s does not answer", m->folder.path);
-	if (__atomic_exchange_n(&given_up, 1, __ATOMIC_RELAXED) == 0)
-		on_exit(end_at_once, NULL);
-}
-
 static void
 close_store(void *store)
 {
 	struct mnemonic *m = store;
 
 	REND_CHECK(m, MNEMONIC_MAGIC);
-	if (stop(m, rend_now() + (m->drained ? LET_GO_2 : LET_GO)))
+	if (closer_stop(m, rend_now() + (m->drained ? LET_GO_2 : LET_GO)))
 		unmake(m);
 	else
-		give_up(m); /* with all that its threads may use yet */
+		closer_give_up(m);
 }
 
 static int
@@ -380,7 +286,7 @@ drain(void *store, uint64_t deadline, struct rend_error *err)
 
 	REND_CHECK(m, MNEMONIC_MAGIC);
 	m->drained = true;
-	if (stop(m, deadline))
+	if (closer_stop(m, deadline))
 		return m->lost ? rend_error(err, "%s: some bins could not be kept, and begin empty", m->conf->path) : 0;
 	if (m->plan.rocks.wal == ROCKS_WAL_OFF)
 		return rend_error(err,
@@ -396,7 +302,7 @@ release(void *store, uint64_t deadline, struct rend_error *err)
 	struct mnemonic *m = store;
 
 	REND_CHECK(m, MNEMONIC_MAGIC);
-	if (!stop(m, deadline))
+	if (!closer_stop(m, deadline))
 		rend_log(
 		    REND_LOG_WARN, "mnemonic: the disk of %s does not answer: it is not let go of", m->folder.path);
 	return 0;
@@ -412,7 +318,7 @@ reopen(void *store, struct rend_error *err)
 	int made;
 
 	REND_CHECK(m, MNEMONIC_MAGIC);
-	if (!stop(m, rend_now()))
+	if (!closer_stop(m, rend_now()))
 		return rend_error(err, "the disk of %s does not answer", m->folder.path);
 	made = take_folder(m, &plan, &label, err);
 	if (made < 0)
@@ -428,8 +334,8 @@ reopen(void *store, struct rend_error *err)
 		remove_bins(m);
 	if (start(m, fresh, err) == 0)
 		return 0;
-	if (!stop(m, rend_now() + LET_GO))
-		give_up(m);
+	if (!closer_stop(m, rend_now() + LET_GO))
+		closer_give_up(m);
 	return -1;
 }
 

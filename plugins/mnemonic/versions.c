@@ -219,6 +219,21 @@ versions_raise(struct versions *v, unsigned bin)
 }
 
 int
+versions_raise_those(struct versions *v, const bool those[])
+{
+	bool has;
+
+	pthread_mutex_lock(&v->lock);
+	for (unsigned i = 0; i < v->bins; i++)
+		if (those[i])
+			set_floor(v, i, v->next);
+	has = has_next(v);
+	v->next += has;
+	pthread_mutex_unlock(&v->lock);
+	return has ? write_floors(v, 0, v->bins) : -1;
+}
+
+int
 versions_raise_all(struct versions *v)
 {
 	return raise_some(v, 0, v->bins);

@@ -44,8 +44,9 @@ bool versions_take(struct versions *v, unsigned bin, struct stamp *s);
 /* Any thread. */
 uint64_t versions_floor(const struct versions *v, unsigned bin);
 
-/* Of one bin, or of all.  0, or -1: it is so, but not for the next start.  Waits for the disk: no worker. */
+/* Of one bin, of those, or of all.  One write of STATE.  0, or -1: it is so, but not for the next start.  Waits for the disk: no worker. */
 int versions_raise(struct versions *v, unsigned bin);
+int versions_raise_those(struct versions *v, const bool those[]);
 int versions_raise_all(struct versions *v);
 
 /* A STATE in another folder that says what this one would after a crash now.  0, or -1 after rend_error().  No worker. */

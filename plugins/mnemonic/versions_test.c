@@ -172,6 +172,22 @@ what_was_taken_away_stays_so(void **state)
 	versions_close(&v);
 }
 
+static void
+some_are_raised_at_once(void **state)
+{
+	const bool those[BINS] = { [0] = true, [2] = true };
+	uint64_t before[BINS];
+
+	for (unsigned i = 0; i < BINS; i++)
+		before[i] = take(i);
+	assert_int_equal(versions_raise_those(&v, those), 0);
+	versions_close(&v);
+	assert_int_equal(open_it(false), 0);
+	assert_true(before[0] < versions_floor(&v, 0) && before[2] < versions_floor(&v, 2));
+	assert_int_equal(versions_floor(&v, 1), 0);
+	versions_close(&v);
+}
+
 /* It is said when it is so for this life only. */
 static void
 a_floor_that_cannot_be_noted(void **state)
@@ -288,6 +304,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(versions_rise_over_crashes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(none_is_used_that_is_not_noted, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_was_taken_away_stays_so, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(some_are_raised_at_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_floor_that_cannot_be_noted, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_cannot_be_read_shows_nothing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(without_its_numbers_it_is_none_of_ours, set_up, tear_down),

@@ -121,6 +121,24 @@ def test_it_ends_all_the_same():
         assert found(c) == dict.fromkeys(range(60), 1)
 
 
+def test_a_bin_without_a_log_that_is_not_written_begins_empty():
+    """At an end that has no more time: nothing older takes the place of what was answered.  The others are written meanwhile."""
+    path = folder()
+    settled = conf(path).replace("bins = 1", "bins = 2").replace('wal = "sync"', 'wal = "off"').replace("jobs = 2", "jobs = 4")
+    with Hanging(settled) as rend, rend.client() as c:
+        put(c, 1)
+    for hangs, says in ((os.path.join(path, "bin.000"), "1 of 2 bins of .*: they begin empty"), ("", "2 of 2 bins of .* nor could that be noted")):
+        with Hanging(settled) as rend, rend.client() as c:
+            put(c, 2)
+            rend.hang(hangs)
+            rend.send_signal(signal.SIGTERM)
+            assert rend.child.wait(harness.PATIENCE) == 0, rend.tail()
+            rend.reader.join(harness.PATIENCE)
+            assert rend.said(says), rend.tail()
+        with Hanging(settled) as rend, rend.client() as c:
+            assert set(found(c).values()) == {2, None}
+
+
 def test_it_ends_though_a_file_is_not_written():
     """One of RocksDB's own threads waits for the disk then, and RocksDB would wait for it when the process ends."""
     path, body = folder(), b"v" * 3000

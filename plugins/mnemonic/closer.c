@@ -1,0 +1,145 @@
+/* The end of a store: see closer.h. */
+#include "closer.h"
+
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "job.h"
+
+#define NOTE_NS 2000000000ULL /* that it may take to note which bins begin empty */
+
+/* Those without a log are all begun to be written before the first is waited for, so RocksDB's threads write them beside each other. */
+static void *
+close_bins(void *arg)
+{
+	struct mnemonic *m = arg;
+
+	sweeper_end(&m->sweeper);
+	for (unsigned i = 0; i < m->plan.bins; i++)
+		bin_close_soon(&m->bins[i]);
+	for (unsigned i = 0; i < m->plan.bins; i++)
+		m->lost |= !bin_close(&m->bins[i]);
+	__atomic_store_n(&m->closing, 0, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/* Until it is 0, or the deadline.  At an end alone, so that nobody has to tell. */
+static bool
+await(const uint64_t *number, uint64_t deadline)
+{
+	static const struct timespec moment = { .tv_nsec = 1000000 };
+
+	while (__atomic_load_n(number, __ATOMIC_ACQUIRE) != 0) {
+		if (rend_now() >= deadline)
+			return false;
+		nanosleep(&moment, NULL);
+	}
+	return true;
+}
+
+/* Jobs whose op was answered when its worker ended go on, and hand each other keys: so all threads are there until there are none. */
+static bool
+stop_threads(struct mnemonic *m, uint64_t deadline)
+{
+	bool ended;
+
+	if (!await(&m->live, deadline))
+		return false;
+	ended = keeper_stop(&m->keeper, deadline);
+	ended &= readers_stop(&m->readers, deadline);
+	for (unsigned i = 0; i < m->plan.bins; i++)
+		ended &= writer_stop(&m->writers[i], deadline);
+	return ended;
+}
+
+static bool
+stop_bins(struct mnemonic *m, uint64_t deadline)
+{
+	if (!m->closes) {
+		m->closing = 1;
+		if (pthread_create(&m->closer, NULL, close_bins, m) != 0) {
+			close_bins(m);
+			return true;
+		}
+	}
+	m->closes = true;
+	if (!await(&m->closing, deadline))
+		return false;
+	pthread_join(m->closer, NULL);
+	m->closes = false;
+	return true;
+}
+
+bool
+closer_stop(struct mnemonic *m, uint64_t deadline)
+{
+	if (!m->open)
+		return true;
+	if (!stop_threads(m, deadline) || !stop_bins(m, deadline))
+		return false;
+	if (m->numbered)
+		versions_close(&m->versions);
+	m->numbered = false;
+	folder_close(&m->folder);
+	m->open = false;
+	return true;
+}
+
+/* ---- a disk that does not answer ---- */
+
+static void *
+note(void *arg)
+{
+	struct mnemonic *m = arg;
+	bool those[BINS_MOST];
+
+	for (unsigned i = 0; i < m->plan.bins; i++)
+		those[i] = !bin_is_closed(&m->bins[i]);
+	if (versions_raise_those(&m->versions, those) == 0)
+		__atomic_store_n(&m->noting, 0, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/* What they have in files may be older than what was answered: so it is not to be shown.  The disk may not even take that, so it is not waited for for long. */
+static void
+begin_empty(struct mnemonic *m)
+{
+	unsigned n = 0;
+	pthread_t thread;
+	bool noted;
+
+	for (unsigned i = 0; i < m->plan.bins; i++)
+		n += !bin_is_closed(&m->bins[i]);
+	m->noting = 1;
+	noted = pthread_create(&thread, NULL, note, m) == 0;
+	if (noted) {
+		pthread_detach(thread);
+		noted = await(&m->noting, rend_now() + NOTE_NS);
+	}
+	rend_log(REND_LOG_ERROR,
+	    noted ? "mnemonic: %u of %u bins of %s were not written in time, and have no log: they begin empty"
+		  : "mnemonic: %u of %u bins of %s were not written in time, and have no log, nor could that be noted: "
+		    "what they have may be older than what was answered",
+	    n, m->plan.bins, m->folder.path);
+}
+
+static void
+end_at_once(int status, void *arg)
+{
+	(void)arg;
+	_exit(status);
+}
+
+void
+closer_give_up(struct mnemonic *m)
+{
+	static int given_up; /* atomic: there may be others */
+
+	rend_log(REND_LOG_ERROR, "mnemonic: the disk of %s does not answer", m->folder.path);
+	if (m->plan.rocks.wal == ROCKS_WAL_OFF && m->numbered && m->conf->keep)
+		begin_empty(m);
+	/* Threads of RocksDB wait for the disk.  When the process ends RocksDB would wait for them, for ever, so it is not asked. */
+	if (__atomic_exchange_n(&given_up, 1, __ATOMIC_RELAXED) == 0)
+		on_exit(end_at_once, NULL);
+}

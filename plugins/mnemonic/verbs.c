@@ -70,8 +70,8 @@ put(struct job *j, const struct rend_value *value, uint32_t cflags, uint32_t exp
 	uint64_t cas = j->ask.cas_new != 0 ? j->ask.cas_new : j->stamp.version;
 
 	if (value->len > j->store->plan.rocks.bin_size / 2) {
-		/* A set that is not done leaves nothing older. */
-		j->change = j->verb == REND_SET ? REMOVE : NO_CHANGE;
+		/* A set that is not done leaves nothing older; the others, a cas too, leave what is there. */
+		j->change = verb_is_set(j) ? REMOVE : NO_CHANGE;
 		return REND_TOO_BIG;
 	}
 	if (rend_value_share(&j->value, value) != 0)

@@ -150,13 +150,14 @@ is_ready(struct job *j)
 	}
 	if (is_full(j)) {
 		rend_count(j->store->counters.refused_full, 1);
-		if (j->verb != REND_SET) {
+		/* It leaves what is there. */
+		if (!verb_is_set(j)) {
 			job_finish(j, REND_NO_MEMORY);
 			return false;
 		}
 		/* A set that is not done leaves nothing older. */
 		j->change = REMOVE;
-		j->status = REND_NO_MEMORY;
+		j->status = REND_NOT_ADMITTED;
 	}
 	return true;
 }

@@ -14,6 +14,13 @@ def number(rend, name):
     return int(rend.stats("node disk")["disk." + name])
 
 
+def version(c, key):
+    c.say(b"gets key%d\r\n" % key)
+    cas = int(c.line().split()[4])
+    c.until(b"\r\nEND\r\n")
+    return cas
+
+
 def fill(rend, c):
     """Until nothing more is stored."""
     for n in range(100000):
@@ -34,11 +41,15 @@ def test_a_store_that_is_full():
     with Rend(conf(path, LEVEL, size="1MiB", bins="")) as rend, rend.client() as c:
         # What is refused leaves what is there, but for a set, which takes away what it was to replace.
         for change in (b"add new 0 0 1\r\nx\r\n", b"replace key1 0 0 1\r\nx\r\n", b"append key2 0 0 1\r\nx\r\n", b"prepend key3 0 0 1\r\nx\r\n",
-                       b"set key4 0 0 1\r\nx\r\n", b"set key59 0 0 1\r\nx\r\n"):
+                       b"cas key7 0 0 1 %d\r\nx\r\n" % version(c, 7), b"set key4 0 0 1\r\nx\r\n", b"set key59 0 0 1\r\nx\r\n"):
             assert c.say(change).line() == REFUSED, change
+        # Nor does one that is larger than any may be; what is refused because it was changed meanwhile says that.
+        large = b"x" * 600000
+        c.ask(b"cas key8 0 0 %d %d\r\n%s\r\n" % (len(large), version(c, 8), large), b"SERVER_ERROR object too large for cache\r\n")
+        c.ask(b"cas key9 0 0 1 1\r\nx\r\n", b"EXISTS\r\n")
         c.ask(b"delete key5\r\n", b"DELETED\r\n").ask(b"incr n 1\r\n", b"2\r\n").ask(b"touch key6 1000\r\n", b"TOUCHED\r\n").ask(b"get new\r\n", b"END\r\n")
         assert found(c) == {key: gone.get(key, 1) for key in range(60)}
-        assert number(rend, "refused_full") == 6
+        assert number(rend, "refused_full") == 7
     # With more size it is not full any more.
     with Rend(conf(path, LEVEL, size="8MiB", bins="")) as rend, rend.client() as c:
         assert found(c) == {key: gone.get(key, 1) for key in range(60)}

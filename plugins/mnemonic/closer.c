@@ -139,6 +139,7 @@ closer_give_up(struct mnemonic *m)
 	rend_log(REND_LOG_ERROR, "mnemonic: the disk of %s does not answer", m->folder.path);
 	if (m->plan.rocks.wal == ROCKS_WAL_OFF && m->numbered && m->conf->keep)
 		begin_empty(m);
+	gauges_end(m);
 	/* Threads of RocksDB wait for the disk.  When the process ends RocksDB would wait for them, for ever, so it is not asked. */
 	if (__atomic_exchange_n(&given_up, 1, __ATOMIC_RELAXED) == 0)
 		on_exit(end_at_once, NULL);

@@ -16,7 +16,7 @@ struct mnemonic;
 /* Ends all threads, closes all bins.  No op is in its hands.  false: not by `deadline`, ns; it may be called again. */
 bool closer_stop(struct mnemonic *m, uint64_t deadline);
 
-/* The disk does not answer.  Bins without a log that are not written show nothing after the next start, if that can be noted. */
+/* The disk does not answer, and the node is closed all the same.  Bins without a log that are not written show nothing after the next start, if that can be noted. */
 void closer_give_up(struct mnemonic *m);
 
 #endif

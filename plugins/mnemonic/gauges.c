@@ -1,4 +1,6 @@
 /* What is seen of mnemonic: counters and gauges.  See job.h. */
+#include <string.h>
+
 #include "job.h"
 
 #define KEEPER_GAUGE(name, property, doc)                                                                 \
@@ -77,7 +79,25 @@ gauges_show(struct mnemonic *m, struct rend_node *self)
 	rend_gauge_new(self, "bins_failed", "Databases that failed, and are not open again yet.", gauge_failed, m);
 	rend_gauge_new(
 	    self, "bytes_waiting", "Bytes of changes that wait for the readers and writers.", gauge_bytes_waiting, m);
+	pthread_rwlock_wrlock(&m->counting);
 #define MNEMONIC_COUNT(name, doc) m->counters.name = rend_counter_new(self, #name, doc);
 	MNEMONIC_COUNTS(MNEMONIC_COUNT)
 #undef MNEMONIC_COUNT
+	pthread_rwlock_unlock(&m->counting);
+}
+
+void
+gauges_count(struct mnemonic *m, struct rend_counter *const *counter, uint64_t n)
+{
+	pthread_rwlock_rdlock(&m->counting);
+	rend_count(*counter, n);
+	pthread_rwlock_unlock(&m->counting);
+}
+
+void
+gauges_end(struct mnemonic *m)
+{
+	pthread_rwlock_wrlock(&m->counting);
+	memset(&m->counters, 0, sizeof m->counters);
+	pthread_rwlock_unlock(&m->counting);
 }

@@ -31,7 +31,7 @@ is_too_much(struct job *j)
 	before = __atomic_fetch_add(&j->store->bytes[j->bin->nth], more, __ATOMIC_RELAXED);
 	if (more == 0 || before <= j->store->plan.queue)
 		return false;
-	rend_count(j->store->counters.refused_busy, 1);
+	COUNT(j->store, refused_busy, 1);
 	return true;
 }
 
@@ -289,7 +289,7 @@ job_read(struct job *j, const struct rocks_found *found, const char *said)
 	case ROCKS_CORRUPT:
 		/* It is not there any more; what is older is never shown in its place. */
 		j->damaged = true;
-		rend_count(j->store->counters.check_errors, 1);
+		COUNT(j->store, check_errors, 1);
 		rend_log(
 		    REND_LOG_WARN, "mnemonic: %s is damaged, and what it had there is a miss: %s", j->bin->dir, why);
 		break;
@@ -298,7 +298,7 @@ job_read(struct job *j, const struct rocks_found *found, const char *said)
 		return;
 	case ROCKS_BUSY:
 	case ROCKS_IO:
-		rend_count(j->store->counters.read_errors, 1);
+		COUNT(j->store, read_errors, 1);
 		rend_log(REND_LOG_WARN, "mnemonic: %s cannot be read: %s", j->bin->dir, why);
 		job_finish(j, j->locked ? REND_DOWN : REND_IO);
 		return;

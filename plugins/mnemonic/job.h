@@ -62,6 +62,9 @@ struct mnemonic {
 
 	pthread_mutex_t lock;	    /* of what follows */
 	struct instance *instances; /* all there ever were */
+
+	pthread_rwlock_t
+	    counting; /* of what follows: a thread that the disk keeps may come back when the core has freed it */
 	struct {
 #define MNEMONIC_COUNT(name, doc) struct rend_counter *name;
 		MNEMONIC_COUNTS(MNEMONIC_COUNT)
@@ -176,6 +179,13 @@ enum rend_status verb_run(struct job *j);
 
 /* What the core shows of it.  In open(). */
 void gauges_show(struct mnemonic *m, struct rend_node *self);
+
+/* Any thread, for as long as the store is there. */
+#define COUNT(m, name, n) gauges_count(m, &(m)->counters.name, n)
+void gauges_count(struct mnemonic *m, struct rend_counter *const *counter, uint64_t n);
+
+/* Nothing is counted any more. */
+void gauges_end(struct mnemonic *m);
 
 /* Bytes of memory; any thread. */
 uint64_t gauges_memory(void *store);

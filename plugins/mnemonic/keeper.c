@@ -83,7 +83,7 @@ run(void *arg)
 	do {
 		for (unsigned i = 0; i < k->store->plan.bins && !ends(k); i++)
 			if (bin_mend(&k->store->bins[i]))
-				rend_count(k->store->counters.bins_reopened, 1);
+				COUNT(k->store, bins_reopened, 1);
 		look(k);
 		sweeper_look(&k->store->sweeper);
 	} while (wait_until(k, rend_now() + PERIOD));

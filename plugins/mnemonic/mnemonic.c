@@ -171,6 +171,7 @@ unmake(struct mnemonic *m)
 		free(inst);
 	}
 	pthread_mutex_destroy(&m->lock);
+	pthread_rwlock_destroy(&m->counting);
 	free(m);
 }
 
@@ -258,6 +259,7 @@ open_store(void **store, const void *conf, struct rend_node *self, struct rend_e
 	m->magic = MNEMONIC_MAGIC;
 	m->conf = conf;
 	pthread_mutex_init(&m->lock, NULL);
+	pthread_rwlock_init(&m->counting, NULL);
 	made = take_folder(m, &m->plan, &label, err);
 	if (made < 0) {
 		unmake(m);

@@ -118,8 +118,8 @@ read_open(struct job *jobs[ROCKS_MANY], unsigned n, struct rocks_found found[ROC
 		return;
 	}
 	rocks_read_many(jobs[0]->bin->db, n, keys, lens, found, why);
-	rend_count(m->counters.multi_gets, 1);
-	rend_count(m->counters.multi_keys, n);
+	COUNT(m, multi_gets, 1);
+	COUNT(m, multi_keys, n);
 }
 
 /* What is said of one that is not open: it has nothing, or nobody knows yet. */

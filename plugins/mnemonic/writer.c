@@ -117,7 +117,7 @@ status_when_empty(const struct job *j)
 static void
 finish_failed(struct job *j)
 {
-	rend_count(j->store->counters.refused_failed, 1);
+	COUNT(j->store, refused_failed, 1);
 	job_finish(j, bin_state(j->bin) == BIN_EMPTY ? status_when_empty(j) : REND_DOWN);
 }
 
@@ -149,7 +149,7 @@ is_ready(struct job *j)
 		return false;
 	}
 	if (is_full(j)) {
-		rend_count(j->store->counters.refused_full, 1);
+		COUNT(j->store, refused_full, 1);
 		/* It leaves what is there. */
 		if (!verb_is_set(j)) {
 			job_finish(j, REND_NO_MEMORY);
@@ -206,13 +206,13 @@ write_some(struct writer *w, struct rocks_batch *b, struct job *queue)
 		bin_leave(bin);
 	}
 	if (open && current && status != ROCKS_OK && status != ROCKS_BUSY) {
-		rend_count(m->counters.write_errors, 1);
+		COUNT(m, write_errors, 1);
 		bin_fail(bin, status, why);
 		keeper_wake(&m->keeper);
 	}
 	if (status == ROCKS_OK) {
-		rend_count(m->counters.batches, 1);
-		rend_count(m->counters.changes, n);
+		COUNT(m, batches, 1);
+		COUNT(m, changes, n);
 	}
 	for (unsigned i = 0; i < n; i++)
 		if (status == ROCKS_OK)

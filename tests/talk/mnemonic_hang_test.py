@@ -6,6 +6,7 @@ import signal
 
 import harness
 from mnemonic_test import FOLDERS, folder, found, put
+from reloads import Reloaded
 from ssd_hang_test import Hanging
 
 BUSY = b"SERVER_ERROR backend busy"
@@ -103,6 +104,46 @@ def test_reads_that_are_not_answered():
         harness.wait_for("the disk to answer", lambda: c.say(b"get k7\r\n").line().startswith(b"VALUE") and c.line() and c.line() == b"END")
         c.ask(ask, right)
         other.ask(b"get new\r\n", b"VALUE new 0 1\r\nx\r\nEND\r\n")
+
+
+class HangingReloaded(Hanging, Reloaded):
+    """One whose rend.conf is written anew, too."""
+
+
+def test_a_reload_takes_it_away():
+    """It is given up then; a thread that comes back later finds nothing of what the core has freed."""
+    path = folder()
+    mem = """handlers = { mem = { plugin = "inmem"; memory = "4MiB"; }; };
+policies = { main = { plugin = "l1only"; l1 = "mem"; }; };
+listeners = ( { port = 0; policy = "main"; } );
+"""
+    with HangingReloaded(conf(path).replace('timeout = "20s"', 'timeout = "200ms"')) as rend, rend.client() as c:
+        put(c, 1)
+        rend.hang()
+        c.ask(b"set late 0 0 1\r\nx\r\n", b"SERVER_ERROR backend timeout\r\n")
+        rend.reload(mem)
+        harness.wait_for("it to be given up", lambda: rend.said("the disk of .* does not answer"))
+        rend.go_on()
+        # What was written late is counted nowhere; the writer is at rest then.
+        with rend.client() as other:
+            other.ask(b"set k 0 0 1\r\nx\r\nget k\r\n", b"STORED\r\nVALUE k 0 1\r\nx\r\nEND\r\n")
+        harness.wait_for("all to be written", lambda: is_at_rest(rend))
+
+
+def is_at_rest(rend):
+    """No writer is on its way back from the disk: it waits for work again, in a futex, where the system tells."""
+    tasks = f"/proc/{rend.child.pid}/task"
+    for task in os.listdir(tasks):
+        with open(f"{tasks}/{task}/comm") as f:
+            if f.read().strip() != "mnemonic-write":
+                continue
+        try:
+            with open(f"{tasks}/{task}/syscall") as f:
+                if f.read().split()[0] not in ("202", "98"):
+                    return False
+        except OSError:
+            pass
+    return True
 
 
 def test_it_ends_all_the_same():

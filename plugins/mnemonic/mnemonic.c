@@ -76,20 +76,22 @@ claims(const void *conf, unsigned nth)
 
 /* ---- the folder ---- */
 
-/* What an earlier one left there. */
-static void
-remove_bins(const struct mnemonic *m)
+/* What an earlier one left there.  What stayed would be shown, for the new one begins with the first version. */
+static int
+remove_bins(const struct mnemonic *m, struct rend_error *err)
 {
-	char why[WHY_MAX];
+	int done = 0;
 
 	folder_forget(&m->folder);
-	for (unsigned i = 0; i < BINS_MOST; i++) {
-		char *dir = folder_bin(&m->folder, i);
+	for (unsigned i = 0; i < BINS_MOST && done == 0; i++) {
+		char *dir = folder_bin(&m->folder, i), why[WHY_MAX] = "no memory";
 
-		if (dir != NULL && access(dir, F_OK) == 0)
-			rocks_destroy(m->common, dir, why);
+		if (dir == NULL || (access(dir, F_OK) == 0 && rocks_destroy(m->common, dir, why) != 0))
+			done = rend_error(err, "what an earlier one left in %s cannot be removed: %s",
+			    dir == NULL ? m->folder.path : dir, why);
 		free(dir);
 	}
+	return done;
 }
 
 /* Ours, and made as we want it: how, in *label, and what follows from that in *plan.  1; 0: it is new; -1 after rend_error(). */
@@ -265,13 +267,11 @@ open_store(void **store, const void *conf, struct rend_node *self, struct rend_e
 		unmake(m);
 		return -1;
 	}
-	if (make(m, err) != 0) {
+	if (make(m, err) != 0 || ((!made || !m->conf->keep) && remove_bins(m, err) != 0)) {
 		folder_close(&m->folder);
 		unmake(m);
 		return -1;
 	}
-	if (!made || !m->conf->keep)
-		remove_bins(m);
 	if (start(m, !made || !m->conf->keep, err) != 0) {
 		close_store(m);
 		return -1;
@@ -332,8 +332,10 @@ reopen(void *store, struct rend_error *err)
 	}
 	/* Whoever had it was about to begin anew: what is there still is nobody's. */
 	fresh = !made || differs;
-	if (fresh)
-		remove_bins(m);
+	if (fresh && remove_bins(m, err) != 0) {
+		folder_close(&m->folder);
+		return -1;
+	}
 	if (start(m, fresh, err) == 0)
 		return 0;
 	if (!closer_stop(m, rend_now() + LET_GO))

@@ -1,7 +1,9 @@
 #!/usr/bin/python3
 """Values in RocksDB: clients see a memcached; what was answered is there again after an end of whatever kind; what goes wrong is said."""
+import fcntl
 import glob
 import os
+import re
 import resource
 import shutil
 import signal
@@ -283,6 +285,19 @@ def test_what_it_was_made_with():
         f.write("nothing of the kind\n")
     said = refused(conf(path))
     assert f"{path}/LABEL is none of ours" in said, said
+
+
+def test_what_cannot_be_removed():
+    """Another process has a bin open, for a moment: what is in it would be shown, as if it were new, so it does not begin anew there."""
+    path = folder()
+    with Rend(conf(path, "keep = false;")) as rend, rend.client() as c:
+        put(c, 1)
+    with open(path + "/bin.001/LOCK", "r+b") as lock:
+        fcntl.lockf(lock, fcntl.LOCK_EX)
+        said = refused(conf(path, "keep = false;"))
+        assert re.search("what an earlier one left in .*/bin.001 cannot be removed: IO error: .*lock", said), said
+    with Rend(conf(path, "keep = false;")) as rend, rend.client() as c:
+        assert set(found(c).values()) == {None}
 
 
 def test_what_was_damaged():

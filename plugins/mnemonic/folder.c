@@ -119,6 +119,22 @@ folder_close(struct folder *f)
 
 /* ---- the label ---- */
 
+static bool
+has(const struct folder *f, const char *name)
+{
+	char *path = folder_at(f, name);
+	bool there = path == NULL || access(path, F_OK) == 0 || errno != ENOENT;
+
+	free(path);
+	return there;
+}
+
+bool
+folder_is_lost(const struct folder *f)
+{
+	return has(f, "STATE") && !has(f, "NEW");
+}
+
 int
 folder_label(const struct folder *f, struct label *label, struct rend_error *err)
 {
@@ -168,18 +184,40 @@ folder_set_label(const struct folder *f, const struct label *label, bool lasts, 
 	return done ? 0 : rend_error(err, "%s/LABEL cannot be written: %s", f->path, strerror(why));
 }
 
-void
-folder_forget(const struct folder *f)
+static void
+remove_file(const struct folder *f, const char *name)
 {
-	static const char *const names[] = { "LABEL", "LABEL.new", "STATE" };
+	char *path = folder_at(f, name);
 
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-		char *path = folder_at(f, names[i]);
+	if (path != NULL)
+		unlink(path);
+	free(path);
+}
 
-		if (path != NULL)
-			unlink(path);
-		free(path);
-	}
+int
+folder_begin(const struct folder *f, struct rend_error *err)
+{
+	int fd = open_at(f, "NEW", O_WRONLY | O_CREAT), dir = open(f->path, O_RDONLY | O_CLOEXEC);
+	/* On the disk before anything else is done to it. */
+	bool done = fd >= 0 && dir >= 0 && fsync(dir) == 0;
+	int why = errno;
+
+	if (fd >= 0)
+		close(fd);
+	if (dir >= 0)
+		close(dir);
+	if (!done)
+		return rend_error(err, "%s/NEW cannot be made: %s", f->path, strerror(why));
+	remove_file(f, "LABEL");
+	remove_file(f, "LABEL.new");
+	remove_file(f, "STATE");
+	return 0;
+}
+
+void
+folder_begun(const struct folder *f)
+{
+	remove_file(f, "NEW");
 }
 
 bool

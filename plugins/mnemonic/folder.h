@@ -4,6 +4,7 @@
  *	LOCK		held while somebody has it; says who
  *	LABEL		how it was made: lines of text that never change
  *	STATE		versions.h
+ *	NEW		while it is made: one that has a STATE, and neither this nor a LABEL, has lost that
  *	bin.000 ...	a database each
  */
 #ifndef MNEMONIC_FOLDER_H
@@ -32,14 +33,20 @@ struct folder {
 int folder_open(struct folder *f, const char *path, struct rend_error *err);
 void folder_close(struct folder *f);
 
-/* 1: how it was made; 0: it is new; -1 after rend_error(). */
+/* 1: how it was made; 0: it is new, or was not made to its end; -1 after rend_error(). */
 int folder_label(const struct folder *f, struct label *label, struct rend_error *err);
+
+/* It has no label: had it one? */
+bool folder_is_lost(const struct folder *f);
 
 /* Written once, after everything else that a new folder needs: one without is begun anew.  0, or -1 after rend_error(). */
 int folder_set_label(const struct folder *f, const struct label *label, bool lasts, struct rend_error *err);
 
-/* Removes the label, and the state: what is left is of no use. */
-void folder_forget(const struct folder *f);
+/* It is made anew: what is left in it is of no use.  No label, no state.  0, or -1 after rend_error(). */
+int folder_begin(const struct folder *f, struct rend_error *err);
+
+/* That has come to its end, if it ever began. */
+void folder_begun(const struct folder *f);
 
 /* "PATH/NAME"; free() it.  NULL: no memory. */
 char *folder_at(const struct folder *f, const char *name);

@@ -80,9 +80,8 @@ claims(const void *conf, unsigned nth)
 static int
 remove_bins(const struct mnemonic *m, struct rend_error *err)
 {
-	int done = 0;
+	int done = folder_begin(&m->folder, err);
 
-	folder_forget(&m->folder);
 	for (unsigned i = 0; i < BINS_MOST && done == 0; i++) {
 		char *dir = folder_bin(&m->folder, i), why[WHY_MAX] = "no memory";
 
@@ -103,6 +102,11 @@ take_folder(struct mnemonic *m, struct plan *plan, struct label *label, struct r
 	if (folder_open(&m->folder, m->conf->path, err) != 0)
 		return -1;
 	made = folder_label(&m->folder, label, err);
+	if (made == 0 && m->conf->keep && folder_is_lost(&m->folder))
+		made = rend_error(err,
+		    "%s has a STATE and no LABEL: nobody knows how it was made.  Put that back; or empty the folder, "
+		    "and it begins anew",
+		    m->folder.path);
 	if (made >= 0 && plan_make(plan, m->conf, made && m->conf->keep ? label : NULL, m->folder.path, err) == 0)
 		return made;
 	folder_close(&m->folder);
@@ -230,6 +234,7 @@ start(struct mnemonic *m, bool new, struct rend_error *err)
 	plan_label(&m->plan, &label);
 	if (new &&folder_set_label(&m->folder, &label, m->conf->keep, err) != 0)
 		return -1;
+	folder_begun(&m->folder);
 	if (start_threads(m, err) != 0)
 		return -1;
 	rend_log(REND_LOG_INFO, "mnemonic: %s, %u bins, compaction %s, %s", m->folder.path, m->plan.bins,

@@ -127,9 +127,9 @@ a_folder_stays_what_it_was_made(void **state)
 /* ---- the label ---- */
 
 static void
-write_label(const struct folder *f, const char *text)
+write_file(const struct folder *f, const char *name, const char *text)
 {
-	char *path = folder_at(f, "LABEL");
+	char *path = folder_at(f, name);
 	FILE *out = fopen(path, "w");
 
 	assert_non_null(out);
@@ -151,25 +151,33 @@ a_label_is_read_as_it_was_written(void **state)
 	assert_non_null(mkdtemp(root));
 	assert_int_equal(folder_open(&f, root, &err), 0);
 	assert_int_equal(folder_label(&f, &got, &err), 0);
+	assert_false(folder_is_lost(&f));
+	write_file(&f, "STATE", "");
+	assert_true(folder_is_lost(&f));
+	/* While it is made. */
+	assert_int_equal(folder_begin(&f, &err), 0);
+	write_file(&f, "STATE", "");
+	assert_false(folder_is_lost(&f));
 	assert_int_equal(folder_set_label(&f, &label, false, &err), 0);
+	folder_begun(&f);
 	assert_int_equal(folder_label(&f, &got, &err), 1);
 	assert_int_equal(got.bins, 9);
 	assert_int_equal(got.seed, label.seed);
 	assert_string_equal(got.compaction, "universal");
 	/* What was made before there were seeds has none. */
-	write_label(&f, "mnemonic 1\nbins 4\ncompaction level\n");
+	write_file(&f, "LABEL", "mnemonic 1\nbins 4\ncompaction level\n");
 	assert_int_equal(folder_label(&f, &got, &err), 1);
 	assert_int_equal(got.bins, 4);
 	assert_int_equal(got.seed, 0);
 	assert_string_equal(got.compaction, "level");
-	write_label(&f, "mnemonic 3\nbins 4\ncompaction level\n");
+	write_file(&f, "LABEL", "mnemonic 3\nbins 4\ncompaction level\n");
 	assert_int_equal(folder_label(&f, &got, &err), -1);
 	assert_non_null(strstr(err.text, "made by another version, format 3"));
 	static const char *const odd[] = { "", "mnemonic 2\n", "mnemonic 2\nbins 4\ncompaction level\n",
 		"mnemonic 2\nbins 0\ncompaction fifo\nseed 1\n", "mnemonic 2\nbins 257\ncompaction fifo\nseed 1\n",
 		"bins 4\n" };
 	for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
-		write_label(&f, odd[i]);
+		write_file(&f, "LABEL", odd[i]);
 		assert_int_equal(folder_label(&f, &got, &err), -1);
 		assert_non_null(strstr(err.text, "LABEL is none of ours"));
 	}

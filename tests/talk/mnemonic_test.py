@@ -287,6 +287,28 @@ def test_what_it_was_made_with():
     assert f"{path}/LABEL is none of ours" in said, said
 
 
+def test_a_label_that_is_gone():
+    """It is not a new folder, and nothing is removed; one whose making was interrupted is made anew."""
+    path = folder()
+    with Rend(conf(path)) as rend, rend.client() as c:
+        put(c, 1)
+        assert not os.path.exists(path + "/NEW")
+    os.rename(path + "/LABEL", path + "/kept")
+    said = refused(conf(path))
+    assert f"{path} has a STATE and no LABEL: nobody knows how it was made" in said, said
+    os.rename(path + "/kept", path + "/LABEL")
+    with Rend(conf(path)) as rend, rend.client() as c:
+        assert found(c) == dict.fromkeys(range(KEYS), 1)
+    os.unlink(path + "/LABEL")
+    with open(path + "/NEW", "wb"):
+        pass
+    with Rend(conf(path)) as rend, rend.client() as c:
+        assert set(found(c).values()) == {None}
+        put(c, 2)
+    with Rend(conf(path)) as rend, rend.client() as c:
+        assert found(c) == dict.fromkeys(range(KEYS), 2)
+
+
 def test_what_cannot_be_removed():
     """Another process has a bin open, for a moment: what is in it would be shown, as if it were new, so it does not begin anew there."""
     path = folder()

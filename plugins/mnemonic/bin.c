@@ -42,6 +42,14 @@ bin_fini(struct bin *b)
 	free(b->dir);
 }
 
+void
+bin_reset(struct bin *b)
+{
+	b->damaged = false;
+	b->opened = b->written = b->logged = b->mend_until = b->mend_at = b->pause = 0;
+	__atomic_store_n(&b->state, BIN_OPEN, __ATOMIC_RELEASE);
+}
+
 /* RocksDB's threads, while they merge files. */
 static bool
 is_dead(void *arg, const char *key, size_t keylen, const char *p, size_t len)

@@ -55,6 +55,9 @@ void bin_init(struct bin *b, unsigned nth, char *dir, const struct plan *plan, s
     struct rocks_common *common);
 void bin_fini(struct bin *b);
 
+/* It is closed, and is to be opened by another life of its store: what it failed of in the last one is past. */
+void bin_reset(struct bin *b);
+
 /*
  * Opens it, or makes it.  What is damaged is put aside as DIR.damaged, and the bin begins empty: true in *damaged, and why says what RocksDB found.
  * 0, or -1: why says why not.

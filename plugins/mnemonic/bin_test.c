@@ -259,6 +259,30 @@ an_end_before_the_first_try_loses_nothing(void **state)
 	is_there_after_an_end(&w);
 }
 
+/* A store that was let go of while a bin was shut, and is opened again: whoever had it meanwhile may have stored something there. */
+static void
+another_life_has_nothing_to_mend(void **state)
+{
+	char why[WHY_MAX] = "";
+	struct world w;
+	bool damaged;
+
+	world_make(&w, ROCKS_WAL_ON, 1000000000000ULL);
+	fill_and_fail(&w);
+	limit(RLIM_INFINITY);
+	w.bin.damaged = true;
+	assert_true(bin_close(&w.bin));
+	bin_reset(&w.bin);
+	assert_true(bin_close(&w.bin)); /* when it was not opened */
+	assert_int_equal(bin_open(&w.bin, &damaged, why), 0);
+	assert_int_equal(bin_state(&w.bin), BIN_OPEN);
+	assert_false(bin_mend(&w.bin));
+	all_are(&w, 1, 'a');
+	bin_fail(&w.bin, ROCKS_IO, "again");
+	assert_true(bin_mend(&w.bin)); /* at once, and with all the time that it had */
+	is_there_after_an_end(&w);
+}
+
 /* It is open, has nothing, and what it had is not shown after the next start either. */
 static void
 begins_empty(struct world *w)
@@ -361,6 +385,7 @@ main(void)
 		cmocka_unit_test(what_was_answered_is_there_again),
 		cmocka_unit_test(while_there_is_no_room_it_is_down),
 		cmocka_unit_test(an_end_before_the_first_try_loses_nothing),
+		cmocka_unit_test(another_life_has_nothing_to_mend),
 		cmocka_unit_test(a_log_that_cannot_be_synced_is_not_believed),
 		cmocka_unit_test(nor_one_that_has_less_than_was_written),
 		cmocka_unit_test(without_a_log_or_time_it_begins_empty_at_once),

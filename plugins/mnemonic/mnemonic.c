@@ -223,6 +223,9 @@ start(struct mnemonic *m, bool new, struct rend_error *err)
 	unsigned odd;
 
 	m->open = true;
+	m->lost = false;
+	for (unsigned i = 0; i < m->plan.bins; i++)
+		bin_reset(&m->bins[i]);
 	if (versions_open(&m->versions, &m->folder, m->plan.bins, new, m->conf->keep, &odd, err) != 0)
 		return -1;
 	m->numbered = true;

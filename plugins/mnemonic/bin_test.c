@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -378,6 +379,30 @@ its_time_is_not_begun_anew(void **state)
 	begins_empty(&w);
 }
 
+/* What a batch had stays with it only as far as it is small. */
+static void
+a_batch_gives_back_what_was_large(void **state)
+{
+	struct rocks_batch *b = rocks_batch_new();
+	struct rend_value none = { 0 };
+	size_t large = 32 << 20, before;
+	char *head = calloc(1, large);
+	struct mallinfo2 is = mallinfo2();
+
+	assert_non_null(head);
+	before = is.uordblks + is.hblkhd;
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(rocks_batch_put(b, "k", 1, head, large, &none, 0, 0), 0);
+		rocks_batch_clear(b);
+		assert_int_equal(rocks_batch_put(b, "k", 1, head, 1000, &none, 0, 0), 0);
+		rocks_batch_clear(b);
+	}
+	is = mallinfo2();
+	assert_true(is.uordblks + is.hblkhd < before + large / 2);
+	rocks_batch_free(&b);
+	free(head);
+}
+
 int
 main(void)
 {
@@ -390,6 +415,7 @@ main(void)
 		cmocka_unit_test(nor_one_that_has_less_than_was_written),
 		cmocka_unit_test(without_a_log_or_time_it_begins_empty_at_once),
 		cmocka_unit_test(its_time_is_not_begun_anew),
+		cmocka_unit_test(a_batch_gives_back_what_was_large),
 	};
 
 	signal(SIGXFSZ, SIG_IGN);

@@ -7,10 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SEGS_HERE      64    /* pieces of a value for which there is room on the stack */
-#define LEVEL_PERIOD   86400 /* seconds until what has expired is looked for in old files */
-#define LOG_FATAL      4     /* RocksDB's number for it */
-#define FILES_TO_MERGE 12    /* fewer, and their sum would be too large a part of what fifo merges at all */
+#define SEGS_HERE      64	 /* pieces of a value for which there is room on the stack */
+#define BATCH_KEEPS    (2 << 20) /* bytes that a batch had, whose memory it keeps for the next one */
+#define LEVEL_PERIOD   86400	 /* seconds until what has expired is looked for in old files */
+#define LOG_FATAL      4	 /* RocksDB's number for it */
+#define FILES_TO_MERGE 12	 /* fewer, and their sum would be too large a part of what fifo merges at all */
 
 /* Bytes: whoever reads waits behind so much of a file that is written, or read to be merged; by themselves these are 1 and 2 MiB. */
 #define WRITTEN_AT_ONCE (64 * 1024)
@@ -415,7 +416,16 @@ rocks_batch_free(struct rocks_batch **bp)
 void
 rocks_batch_clear(struct rocks_batch *b)
 {
-	rocksdb_writebatch_clear(b->batch);
+	size_t bytes;
+
+	/* Cleared it keeps the memory of the largest that it ever had. */
+	rocksdb_writebatch_data(b->batch, &bytes);
+	if (bytes <= BATCH_KEEPS) {
+		rocksdb_writebatch_clear(b->batch);
+		return;
+	}
+	rocksdb_writebatch_destroy(b->batch);
+	b->batch = rocksdb_writebatch_create();
 }
 
 /* The parts of value that are so many bytes from `from` on, behind the head; returns how many. */

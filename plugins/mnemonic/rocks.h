@@ -100,6 +100,8 @@ struct rocks_batch;
 
 struct rocks_batch *rocks_batch_new(void);
 void rocks_batch_free(struct rocks_batch **bp);
+
+/* Empty again, and without the memory of one that was large. */
 void rocks_batch_clear(struct rocks_batch *b);
 
 /* head, and behind it len bytes of the value from `from` on.  0, or -1: no memory, nothing was added. */

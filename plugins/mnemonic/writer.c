@@ -168,7 +168,6 @@ gather(struct rocks_batch *b, struct job *queue, struct job *jobs[BATCH_JOBS])
 {
 	unsigned n = 0;
 
-	rocks_batch_clear(b);
 	while (queue != NULL) {
 		struct job *j = queue;
 
@@ -260,6 +259,7 @@ run(void *arg)
 		jobs = take(w);
 		pthread_mutex_unlock(&w->lock);
 		write_some(w, w->batch, jobs);
+		rocks_batch_clear(w->batch);
 	}
 	w->ended = true;
 	pthread_cond_broadcast(&w->work);

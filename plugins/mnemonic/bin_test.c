@@ -403,6 +403,32 @@ a_batch_gives_back_what_was_large(void **state)
 	free(head);
 }
 
+/* What could not be added as a whole is not written: the rest is. */
+static void
+half_a_change_is_none(void **state)
+{
+	struct rend_value none = { 0 };
+	char why[WHY_MAX] = "";
+	struct world w;
+
+	world_make(&w, ROCKS_WAL_ON, 0);
+	rocks_batch_clear(w.batch);
+	for (char n = '0'; n < '3'; n++) {
+		char key[] = { 'k', n };
+
+		rocks_batch_begin(w.batch);
+		w.value[0] = n;
+		assert_int_equal(rocks_batch_put(w.batch, key, sizeof key, w.value, sizeof w.value, &none, 0, 0), 0);
+		rocks_batch_end(w.batch, n != '1');
+	}
+	assert_int_equal(rocks_write(w.bin.db, w.batch, why), ROCKS_OK);
+	assert_int_equal(get(&w, 0), '0');
+	assert_int_equal(get(&w, 1), '-');
+	assert_int_equal(get(&w, 2), '2');
+	assert_true(world_close(&w));
+	world_remove(&w);
+}
+
 int
 main(void)
 {
@@ -416,6 +442,7 @@ main(void)
 		cmocka_unit_test(without_a_log_or_time_it_begins_empty_at_once),
 		cmocka_unit_test(its_time_is_not_begun_anew),
 		cmocka_unit_test(a_batch_gives_back_what_was_large),
+		cmocka_unit_test(half_a_change_is_none),
 	};
 
 	signal(SIGXFSZ, SIG_IGN);

@@ -485,6 +485,24 @@ rocks_batch_delete(struct rocks_batch *b, const char *key, size_t keylen)
 	rocksdb_writebatch_delete(b->batch, key, keylen);
 }
 
+void
+rocks_batch_begin(struct rocks_batch *b)
+{
+	rocksdb_writebatch_set_save_point(b->batch);
+}
+
+void
+rocks_batch_end(struct rocks_batch *b, bool all)
+{
+	char *err = NULL;
+
+	if (all)
+		rocksdb_writebatch_pop_save_point(b->batch, &err);
+	else
+		rocksdb_writebatch_rollback_to_save_point(b->batch, &err);
+	rocksdb_free(err); /* that there is none, and there is */
+}
+
 enum rocks_status
 rocks_write(struct rocks *r, struct rocks_batch *b, char why[WHY_MAX])
 {

@@ -109,6 +109,10 @@ int rocks_batch_put(struct rocks_batch *b, const char *key, size_t keylen, const
     const struct rend_value *value, size_t from, size_t len);
 void rocks_batch_delete(struct rocks_batch *b, const char *key, size_t keylen);
 
+/* What is added from now on is all in it, or nothing of it: that is said by _end(), once for each _begin(). */
+void rocks_batch_begin(struct rocks_batch *b);
+void rocks_batch_end(struct rocks_batch *b, bool all);
+
 /* All of it or nothing. */
 enum rocks_status rocks_write(struct rocks *r, struct rocks_batch *b, char why[WHY_MAX]);
 

@@ -79,11 +79,19 @@ remove_pieces(struct rocks_batch *b, const struct job *j)
 	}
 }
 
+/* 0, or -1: no memory, and nothing of it is written. */
 static int
 add_to(struct rocks_batch *b, struct job *j)
 {
-	if (j->change == PUT && put_record(b, j) != 0)
-		return -1;
+	if (j->change == PUT) {
+		int done;
+
+		rocks_batch_begin(b);
+		done = put_record(b, j);
+		rocks_batch_end(b, done == 0);
+		if (done != 0)
+			return -1;
+	}
 	if (j->change == REMOVE)
 		rocks_batch_delete(b, j->key, j->keylen);
 	remove_pieces(b, j);

@@ -25,11 +25,12 @@ job_bytes(const struct job *j)
 static bool
 is_too_much(struct job *j)
 {
-	uint64_t has = job_bytes(j), more = has - j->bytes, before;
+	uint64_t had = j->bytes, has = job_bytes(j), before;
 
 	j->bytes = has;
-	before = __atomic_fetch_add(&j->store->bytes[j->bin->nth], more, __ATOMIC_RELAXED);
-	if (more == 0 || before <= j->store->plan.queue)
+	before = __atomic_fetch_add(&j->store->bytes[j->bin->nth], has - had, __ATOMIC_RELAXED);
+	/* One that has become smaller only makes room. */
+	if (has <= had || before <= j->store->plan.queue)
 		return false;
 	COUNT(j->store, refused_busy, 1);
 	return true;

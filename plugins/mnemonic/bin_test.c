@@ -403,6 +403,22 @@ a_batch_gives_back_what_was_large(void **state)
 	free(head);
 }
 
+/* A file is only in the way of who removes it next; the disk may be in trouble. */
+static void
+what_is_not_kept_is_not_written(void **state)
+{
+	char why[WHY_MAX] = "", look[128];
+	struct world w;
+
+	world_make(&w, ROCKS_WAL_OFF, 0);
+	assert_int_equal(put(&w, 0, 'a'), ROCKS_OK);
+	snprintf(look, sizeof look, "! ls %s/bin.000/*.sst >/dev/null 2>&1", w.root);
+	assert_int_equal(rocks_close(&w.bin.db, false, why), ROCKS_OK);
+	assert_int_equal(system(look), 0);
+	assert_true(world_close(&w));
+	world_remove(&w);
+}
+
 /* What could not be added as a whole is not written: the rest is. */
 static void
 half_a_change_is_none(void **state)
@@ -442,6 +458,7 @@ main(void)
 		cmocka_unit_test(without_a_log_or_time_it_begins_empty_at_once),
 		cmocka_unit_test(its_time_is_not_begun_anew),
 		cmocka_unit_test(a_batch_gives_back_what_was_large),
+		cmocka_unit_test(what_is_not_kept_is_not_written),
 		cmocka_unit_test(half_a_change_is_none),
 	};
 

@@ -162,15 +162,17 @@ set_style(rocksdb_options_t *to, const struct rocks_options *o)
 static int
 add_unnamed(struct rocks_common *c, rocksdb_options_t *base, char why[WHY_MAX])
 {
-	char text[256], *err = NULL;
+	char text[320], *err = NULL;
 
+	/* What is to be kept when it is closed, we write; the rest is about to be removed. */
 	if (c->o.compaction == ROCKS_FIFO)
 		snprintf(text, sizeof text,
-		    "ttl=0;periodic_compaction_seconds=0;"
+		    "avoid_flush_during_shutdown=true;ttl=0;periodic_compaction_seconds=0;"
 		    "compaction_options_fifo={max_table_files_size=%" PRIu64 ";allow_compaction=true}",
 		    c->o.bin_size);
 	else
-		snprintf(text, sizeof text, "ttl=0;periodic_compaction_seconds=%d", LEVEL_PERIOD);
+		snprintf(text, sizeof text, "avoid_flush_during_shutdown=true;ttl=0;periodic_compaction_seconds=%d",
+		    LEVEL_PERIOD);
 	rocksdb_get_options_from_string(base, text, c->options, &err);
 	return status_of(err, why) == ROCKS_OK ? 0 : -1;
 }

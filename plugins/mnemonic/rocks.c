@@ -108,7 +108,6 @@ set_memory(rocksdb_options_t *to, const struct rocks_options *o)
 	rocksdb_options_set_write_buffer_size(to, o->write_buffer);
 	rocksdb_options_set_max_write_buffer_number(to, 4);
 	rocksdb_options_set_min_write_buffer_number_to_merge(to, 1);
-	rocksdb_options_set_max_total_wal_size(to, 4 * o->write_buffer);
 	rocksdb_options_set_memtable_whole_key_filtering(to, 1);
 	rocksdb_options_set_memtable_prefix_bloom_size_ratio(to, 0.02);
 }
@@ -121,7 +120,9 @@ set_files(rocksdb_options_t *to, const struct rocks_options *o)
 	rocksdb_options_set_create_if_missing(to, 1);
 	rocksdb_options_set_max_open_files(to, -1); /* fifo refuses anything else */
 	rocksdb_options_set_compression(to, compressions[o->compression]);
-	rocksdb_options_set_bytes_per_sync(to, 1 << 20);
+	if (!o->direct)
+		rocksdb_options_set_bytes_per_sync(
+		    to, 1 << 20); /* what went past the system's cache has been written */
 	rocksdb_options_set_writable_file_max_buffer_size(to, WRITTEN_AT_ONCE);
 	rocksdb_options_compaction_readahead_size(to, READ_AT_ONCE);
 	/* A last entry that is not whole was not answered; anything else that is damaged there is said, and nothing older takes its place. */

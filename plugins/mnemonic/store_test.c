@@ -150,34 +150,56 @@ a_copy_is_a_store(void **state)
 
 /* ---- beside a flush_all ---- */
 
+static unsigned asked, flushed; /* atomic: how many answers there were */
 static int stop;
 
+/* Flushes, and lets the other one get some answers in between: one time none, another time some, so that it comes in between any two of them. */
 static void *
 flushes(void *arg)
 {
 	struct seat *s = arg;
+	unsigned seed = 1;
 
 	seat_enter(s);
-	while (!__atomic_load_n(&stop, __ATOMIC_ACQUIRE))
+	while (!__atomic_load_n(&stop, __ATOMIC_ACQUIRE)) {
+		unsigned until;
+
 		EXPECT(ask(s, REND_FLUSH_ALL, "", NULL, NULL, 0) == REND_OK, "a flush_all failed");
+		__atomic_fetch_add(&flushed, 1, __ATOMIC_RELAXED);
+		until = __atomic_load_n(&asked, __ATOMIC_ACQUIRE) + (unsigned)rand_r(&seed) % 12;
+		while (!__atomic_load_n(&stop, __ATOMIC_ACQUIRE) &&
+		       (int)(__atomic_load_n(&asked, __ATOMIC_ACQUIRE) - until) < 0)
+			usleep(50);
+	}
 	seat_leave(s);
 	return NULL;
 }
 
-/* It is what was answered, or gone. */
-static void
+static enum rend_status
+ask_beside(struct seat *s, unsigned verb, const char *value, char *got, size_t size)
+{
+	enum rend_status status = ask(s, verb, "k", value, got, size);
+
+	__atomic_fetch_add(&asked, 1, __ATOMIC_RELEASE);
+	return status;
+}
+
+/* What was answered is there, or gone.  1: it is there. */
+static int
 is_whole(struct seat *s, const char *should)
 {
 	char got[32];
-	enum rend_status status = ask(s, REND_GET, "k", NULL, got, sizeof got);
+	enum rend_status status = ask_beside(s, REND_GET, NULL, got, sizeof got);
 
 	if (status != REND_MISS && (status != REND_OK || strcmp(got, should) != 0))
 		fail_msg("%s: \"%s\", and it should be \"%s\"", rend_status_name(status), got, should);
+	return status == REND_OK;
 }
 
 static void
 a_change_beside_a_flush_all_is_whole_or_gone(void **state)
 {
+	int added = 0, appended = 0, not_appended = 0, replaced = 0;
 	struct place p;
 	struct rig *r;
 	pthread_t thread;
@@ -189,20 +211,28 @@ a_change_beside_a_flush_all_is_whole_or_gone(void **state)
 	seat_enter(&r->seats[0]);
 	for (int i = 0; i < ROUNDS; i++) {
 		struct seat *s = &r->seats[0];
+		enum rend_status status;
 
-		ask(s, REND_DELETE, "k", NULL, NULL, 0);
-		if (ask(s, REND_ADD, "k", "0123456789", NULL, 0) == REND_OK)
-			is_whole(s, "0123456789");
-		if (ask(s, REND_APPEND, "k", "ab", NULL, 0) == REND_OK)
-			is_whole(s, "0123456789ab");
-		else
-			is_whole(s, "nothing");
-		if (ask(s, REND_REPLACE, "k", "another", NULL, 0) == REND_OK)
-			is_whole(s, "another");
+		ask_beside(s, REND_DELETE, NULL, NULL, 0);
+		assert_int_equal(ask_beside(s, REND_ADD, "0123456789", NULL, 0), REND_OK);
+		added += is_whole(s, "0123456789");
+		status = ask_beside(s, REND_APPEND, "ab", NULL, 0);
+		if (status == REND_OK) {
+			appended += is_whole(s, "0123456789ab");
+		} else {
+			assert_int_equal(status, REND_NOT_STORED);
+			assert_int_equal(ask_beside(s, REND_GET, NULL, NULL, 0), REND_MISS);
+			not_appended++;
+		}
+		if (ask_beside(s, REND_REPLACE, "another", NULL, 0) == REND_OK)
+			replaced += is_whole(s, "another");
 	}
 	__atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
 	seat_leave(&r->seats[0]);
 	pthread_join(thread, NULL);
+	/* It was seen, and was taken away, too: each at any time. */
+	assert_true(flushed > 10);
+	assert_true(added > 10 && appended > 10 && not_appended > 0 && replaced > 10);
 	rig_close(r);
 	free(r);
 	place_remove(&p);

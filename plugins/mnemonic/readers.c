@@ -20,7 +20,6 @@ put_one(struct readers *r, struct job *j)
 	else
 		w->last->queue_next = j;
 	w->last = j;
-	r->waiting++;
 	if (w->in_line)
 		return;
 	w->in_line = true;
@@ -43,7 +42,6 @@ take(struct readers *r, struct job *jobs[ROCKS_MANY])
 		jobs[n++] = w->first;
 		w->first = w->first->queue_next;
 		w->count--;
-		r->waiting--;
 	}
 	r->first = w->next;
 	w->in_line = false;
@@ -72,9 +70,8 @@ readers_put_all(struct readers *r, struct job *jobs)
 		jobs = next;
 		count++;
 	}
-	if (count > 1 && r->idle > 1)
-		pthread_cond_broadcast(&r->work);
-	else
+	/* No more than there is work for; under the lock, for the last job that goes on may end all this. */
+	for (unsigned n = count < r->idle ? count : r->idle; n > 0; n--)
 		pthread_cond_signal(&r->work);
 	pthread_mutex_unlock(&r->lock);
 }

@@ -30,7 +30,7 @@ struct readers {
 	pthread_cond_t work;
 	struct waiting bins[BINS_MOST];
 	struct waiting *first, *last;
-	unsigned waiting, idle, count, ended;
+	unsigned idle, count, ended;
 	bool ends;
 	pthread_t threads[READERS_MOST];
 };

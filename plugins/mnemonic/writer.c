@@ -22,7 +22,6 @@ writer_put(struct writer *w, struct job *j)
 		w->last->queue_next = j;
 	}
 	w->last = j;
-	w->waiting++;
 	pthread_mutex_unlock(&w->lock);
 }
 
@@ -246,7 +245,6 @@ take(struct writer *w)
 		n++;
 	}
 	w->first = last->queue_next;
-	w->waiting -= n;
 	last->queue_next = NULL;
 	return first;
 }

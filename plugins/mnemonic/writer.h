@@ -18,7 +18,6 @@ struct writer {
 	pthread_mutex_t lock;
 	pthread_cond_t work;
 	struct job *first, *last;
-	unsigned waiting;
 	bool ends, ended, runs;
 	pthread_t thread;
 };

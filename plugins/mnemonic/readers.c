@@ -114,7 +114,7 @@ read_open(struct job *jobs[ROCKS_MANY], unsigned n, struct rocks_found found[ROC
 		rocks_read(jobs[0]->bin->db, keys[0], lens[0], found, why);
 		return;
 	}
-	rocks_read_many(jobs[0]->bin->db, n, keys, lens, found, why);
+	rocks_read_many(jobs[0]->bin->db, false, n, keys, lens, found, why);
 	COUNT(m, multi_gets, 1);
 	COUNT(m, multi_keys, n);
 }

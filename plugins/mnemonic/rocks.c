@@ -23,7 +23,7 @@ struct rocks_common {
 	rocksdb_cache_t *cache;
 	rocksdb_block_based_table_options_t *table;
 	rocksdb_options_t *options;
-	rocksdb_readoptions_t *read;
+	rocksdb_readoptions_t *read, *read_once;
 	rocksdb_writeoptions_t *write;
 };
 
@@ -205,6 +205,9 @@ rocks_common_new(struct rocks_common **cp, const struct rocks_options *o, char w
 	set_style(base, o);
 	c->read = rocksdb_readoptions_create();
 	rocksdb_readoptions_set_verify_checksums(c->read, 1);
+	c->read_once = rocksdb_readoptions_create();
+	rocksdb_readoptions_set_verify_checksums(c->read_once, 1);
+	rocksdb_readoptions_set_fill_cache(c->read_once, 0);
 	c->write = rocksdb_writeoptions_create();
 	rocksdb_writeoptions_set_sync(c->write, o->wal == ROCKS_WAL_SYNC);
 	rocksdb_writeoptions_disable_WAL(c->write, o->wal == ROCKS_WAL_OFF);
@@ -226,6 +229,7 @@ rocks_common_free(struct rocks_common **cp)
 		return;
 	rocksdb_writeoptions_destroy(c->write);
 	rocksdb_readoptions_destroy(c->read);
+	rocksdb_readoptions_destroy(c->read_once);
 	rocksdb_options_destroy(c->options);
 	rocksdb_block_based_options_destroy(c->table);
 	rocksdb_cache_destroy(c->cache);
@@ -373,13 +377,14 @@ rocks_read(struct rocks *r, const char *key, size_t keylen, struct rocks_found *
 }
 
 void
-rocks_read_many(struct rocks *r, size_t count, const char *const *keys, const size_t *keylens,
+rocks_read_many(struct rocks *r, bool passes, size_t count, const char *const *keys, const size_t *keylens,
     struct rocks_found *found, char why[WHY_MAX])
 {
 	rocksdb_pinnableslice_t *slices[ROCKS_MANY] = { NULL };
 	char *errs[ROCKS_MANY] = { NULL };
 
-	rocksdb_batched_multi_get_cf(r->db, r->common->read, r->family, count, keys, keylens, slices, errs, false);
+	rocksdb_batched_multi_get_cf(r->db, passes ? r->common->read_once : r->common->read, r->family, count, keys,
+	    keylens, slices, errs, false);
 	for (size_t i = 0; i < count; i++)
 		found_of(slices[i], errs[i], &found[i], why);
 }

@@ -88,9 +88,9 @@ struct rocks_found {
 
 #define ROCKS_MANY 32
 
-/* One key, or up to ROCKS_MANY at once; why is of the last that is neither OK nor MISS. */
+/* One key, or up to ROCKS_MANY at once; why is of the last that is neither OK nor MISS.  passes: blocks that had to be read are not kept in the cache. */
 void rocks_read(struct rocks *r, const char *key, size_t keylen, struct rocks_found *found, char why[WHY_MAX]);
-void rocks_read_many(struct rocks *r, size_t count, const char *const *keys, const size_t *keylens,
+void rocks_read_many(struct rocks *r, bool passes, size_t count, const char *const *keys, const size_t *keylens,
     struct rocks_found *found, char why[WHY_MAX]);
 void rocks_found_drop(struct rocks_found *found);
 

@@ -117,6 +117,26 @@ def test_large_values():
             c.ask(b"set k 0 0 1\r\nx\r\n", b"STORED\r\n").ask(b"get k\r\n", b"VALUE k 0 1\r\nx\r\nEND\r\n")
 
 
+def test_a_large_value_leaves_the_cache_alone():
+    """Its pieces would take the place of many small values, and a part of the cache has no room for one of them."""
+    path, large = folder(), b"l" * 3000000
+    more = 'cache = "8MiB"; compression = "none"; write_buffer = "4MiB";'
+    with Rend(conf(path, more, size="64MiB")) as rend, rend.client() as c:
+        for key in range(1000):
+            c.ask(b"set k%d 0 0 3000\r\n%s\r\n" % (key, b"s" * 3000), b"STORED\r\n")
+        c.ask(b"set large 0 0 %d\r\n%s\r\n" % (len(large), large), b"STORED\r\n")
+    with Rend(conf(path, more, size="64MiB")) as rend, rend.client() as c:
+        right = b"VALUE large 0 %d\r\n%s\r\nEND\r\n" % (len(large), large)
+        c.ask(b"mg large s\r\n", b"HD s%d\r\n" % len(large))
+        for key in range(1000):
+            c.ask(b"get k%d\r\n" % key, b"VALUE k%d 0 3000\r\n%s\r\nEND\r\n" % (key, b"s" * 3000))
+        before = int(rend.stats("node disk")["disk.cache_bytes"])
+        assert before > 2000000, before
+        for _ in range(3):
+            c.ask(b"get large\r\n", right)
+        assert int(rend.stats("node disk")["disk.cache_bytes"]) == before
+
+
 def test_after_a_proper_end_everything_is_there():
     for wal in ("on", "sync", "off"):
         path = folder()

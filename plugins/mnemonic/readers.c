@@ -129,6 +129,27 @@ read_closed(struct job *jobs[ROCKS_MANY], unsigned n, enum bin_state state)
 		job_read(jobs[i], &found, "");
 }
 
+static bool
+is_in_pieces(const struct rocks_found *found)
+{
+	struct record r;
+
+	return found->status == ROCKS_OK && record_read(found->p, found->len, &r) != 0 && (r.flags & RECORD_PIECES);
+}
+
+/* Goes on with those that are in pieces, or with the others; each is gone then. */
+static void
+read_those(struct job *jobs[ROCKS_MANY], unsigned n, struct rocks_found found[ROCKS_MANY], bool pieces, const char *why)
+{
+	for (unsigned i = 0; i < n; i++) {
+		if (jobs[i] == NULL || is_in_pieces(&found[i]) != pieces)
+			continue;
+		job_read(jobs[i], &found[i], why);
+		rocks_found_drop(&found[i]);
+		jobs[i] = NULL;
+	}
+}
+
 static void
 read_some(struct job *jobs[ROCKS_MANY], unsigned n)
 {
@@ -150,10 +171,9 @@ read_some(struct job *jobs[ROCKS_MANY], unsigned n)
 		return;
 	}
 	read_open(jobs, left, found, why);
-	for (unsigned i = 0; i < left; i++) {
-		job_read(jobs[i], &found[i], why);
-		rocks_found_drop(&found[i]);
-	}
+	/* What lies in pieces has them to be read yet: nobody is to wait for that, nor are blocks to be held meanwhile. */
+	read_those(jobs, left, found, false, why);
+	read_those(jobs, left, found, true, why);
 	bin_leave(bin);
 }
 

@@ -114,6 +114,12 @@ def test_large_values():
         with Rend(conf(path, more, size="32MiB")) as rend, rend.client() as c:
             c.ask(b"get k\r\n", b"VALUE k 5 %d\r\n" % (len(large) + 3) + large + b"end\r\nEND\r\n")
             c.ask(b"mg k s t\r\n", b"HD s%d t" % (len(large) + 3)).line()
+            # Among small ones, which are read with it.
+            c.ask(b"".join(b"set small%d 0 0 1\r\n%d\r\n" % (n, n) for n in range(9)), b"STORED\r\n" * 9)
+            small = [b"VALUE small%d 0 1\r\n%d\r\n" % (n, n) for n in range(9)]
+            c.ask(b"get small0 small1 small2 small3 k small4 small5 small6 k small7 none small8\r\n",
+                  b"".join(small[:4] + [b"VALUE k 5 %d\r\n" % (len(large) + 3) + large + b"end\r\n"] + small[4:7] +
+                           [b"VALUE k 5 %d\r\n" % (len(large) + 3) + large + b"end\r\n"] + small[7:]) + b"END\r\n")
             c.ask(b"set k 0 0 1\r\nx\r\n", b"STORED\r\n").ask(b"get k\r\n", b"VALUE k 0 1\r\nx\r\nEND\r\n")
 
 

@@ -130,6 +130,8 @@ set_files(rocksdb_options_t *to, const struct rocks_options *o)
 	rocksdb_options_set_use_direct_reads(to, o->direct);
 	rocksdb_options_set_use_direct_io_for_flush_and_compaction(to, o->direct);
 	rocksdb_options_set_skip_stats_update_on_db_open(to, 1);
+	/* Old memtables and files are removed by RocksDB's threads, not by the get that was the last to look at them. */
+	rocksdb_options_set_avoid_unnecessary_blocking_io(to, 1);
 	/*
 	 * As Debian builds it a line of its log that cannot be written, because the disk is full, and then another one, end the process.  So there are
 	 * none but when it is opened, which is only tried with room (bin.c), and one when it is closed.

@@ -5,7 +5,8 @@
 
 #include "job.h"
 
-#define NS_PER_S 1000000000ULL
+#define NS_PER_S  1000000000ULL
+#define READ_MOST 4 /* keys with one call */
 
 /* ---- the queue; all of it under the lock ---- */
 
@@ -31,14 +32,14 @@ put_one(struct readers *r, struct job *j)
 	r->last = w;
 }
 
-/* Some of the bin whose turn it is: few as long as there are threads for the others, for each reads one after the other. */
+/* Some of the bin whose turn it is.  Few, for they are read one after the other, and all are answered when the last was read. */
 static unsigned
-take(struct readers *r, struct job *jobs[ROCKS_MANY])
+take(struct readers *r, struct job *jobs[READ_MOST])
 {
 	struct waiting *w = r->first;
 	unsigned share = w->count / (r->idle + 1) + 1, n = 0;
 
-	while (n < share && n < ROCKS_MANY && w->count > 0) {
+	while (n < share && n < READ_MOST && w->count > 0) {
 		jobs[n++] = w->first;
 		w->first = w->first->queue_next;
 		w->count--;
@@ -87,7 +88,7 @@ readers_put(struct readers *r, struct job *j)
 
 /* Those that are still to be read, of one bin; the others are answered. */
 static unsigned
-still_wanted(struct job *jobs[ROCKS_MANY], unsigned n)
+still_wanted(struct job *jobs[READ_MOST], unsigned n)
 {
 	unsigned left = 0;
 
@@ -100,10 +101,10 @@ still_wanted(struct job *jobs[ROCKS_MANY], unsigned n)
 }
 
 static void
-read_open(struct job *jobs[ROCKS_MANY], unsigned n, struct rocks_found found[ROCKS_MANY], char why[WHY_MAX])
+read_open(struct job *jobs[READ_MOST], unsigned n, struct rocks_found found[READ_MOST], char why[WHY_MAX])
 {
-	const char *keys[ROCKS_MANY];
-	size_t lens[ROCKS_MANY];
+	const char *keys[READ_MOST];
+	size_t lens[READ_MOST];
 	struct mnemonic *m = jobs[0]->store;
 
 	for (unsigned i = 0; i < n; i++) {
@@ -121,7 +122,7 @@ read_open(struct job *jobs[ROCKS_MANY], unsigned n, struct rocks_found found[ROC
 
 /* What is said of one that is not open: it has nothing, or nobody knows yet. */
 static void
-read_closed(struct job *jobs[ROCKS_MANY], unsigned n, enum bin_state state)
+read_closed(struct job *jobs[READ_MOST], unsigned n, enum bin_state state)
 {
 	struct rocks_found found = { .status = state == BIN_EMPTY ? ROCKS_MISS : ROCKS_SHUT };
 
@@ -139,7 +140,7 @@ is_in_pieces(const struct rocks_found *found)
 
 /* Goes on with those that are in pieces, or with the others; each is gone then. */
 static void
-read_those(struct job *jobs[ROCKS_MANY], unsigned n, struct rocks_found found[ROCKS_MANY], bool pieces, const char *why)
+read_those(struct job *jobs[READ_MOST], unsigned n, struct rocks_found found[READ_MOST], bool pieces, const char *why)
 {
 	for (unsigned i = 0; i < n; i++) {
 		if (jobs[i] == NULL || is_in_pieces(&found[i]) != pieces)
@@ -151,9 +152,9 @@ read_those(struct job *jobs[ROCKS_MANY], unsigned n, struct rocks_found found[RO
 }
 
 static void
-read_some(struct job *jobs[ROCKS_MANY], unsigned n)
+read_some(struct job *jobs[READ_MOST], unsigned n)
 {
-	struct rocks_found found[ROCKS_MANY];
+	struct rocks_found found[READ_MOST];
 	struct bin *bin = jobs[0]->bin;
 	char why[WHY_MAX] = "";
 	unsigned left = 0;
@@ -181,7 +182,7 @@ static void *
 run(void *arg)
 {
 	struct readers *r = arg;
-	struct job *jobs[ROCKS_MANY];
+	struct job *jobs[READ_MOST];
 
 	for (;;) {
 		unsigned n;

@@ -146,6 +146,27 @@ def is_at_rest(rend):
     return True
 
 
+def test_few_are_read_at_once():
+    """However many wait: each waits for those that are read with it."""
+    path, body, keys = folder(), b"v" * 3000, range(42)
+    settled = conf(path).replace('"16MiB"', '"64MiB"')
+    with Hanging(settled) as rend, rend.client() as c:
+        for key in keys:
+            c.ask(b"set k%d 0 0 %d\r\n%s\r\n" % (key, len(body), body), b"STORED\r\n")
+    with Hanging(settled) as rend, rend.client() as c:
+        rend.hang()
+        for n, key in enumerate(keys):
+            c.say(b"get k%d\r\n" % key)
+            # One for each reader, and the others behind them.
+            if n < 2:
+                harness.wait_for("it to wait", lambda n=n: int(rend.stats("nodes")["disk.in_flight"]) == n + 1)
+        harness.wait_for("them to wait", lambda: int(rend.stats("nodes")["disk.in_flight"]) == len(keys))
+        rend.go_on()
+        c.hear(b"".join(b"VALUE k%d 0 %d\r\n%s\r\nEND\r\n" % (key, len(body), body) for key in keys))
+        counts = rend.stats("node disk")
+        assert 0 < int(counts["disk.multi_keys"]) <= 4 * int(counts["disk.multi_gets"]), counts
+
+
 def test_it_ends_all_the_same():
     """And what was answered is there when the log is read."""
     path = folder()

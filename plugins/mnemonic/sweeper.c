@@ -17,20 +17,24 @@ static bool
 is_due(const struct sweeper *s, unsigned nth)
 {
 	const struct swept *swept = &s->swept[nth];
+	uint64_t floor = versions_floor(&s->store->versions, nth);
 
-	return bin_state(&s->store->bins[nth]) == BIN_OPEN && versions_floor(&s->store->versions, nth) > swept->floor &&
-	       rend_now() >= swept->at;
+	return bin_state(&s->store->bins[nth]) == BIN_OPEN && floor > swept->floor &&
+	       (floor > swept->tried || rend_now() >= swept->at);
 }
 
-/* Said once, until it goes well again. */
+/* Said once, until it goes well again.  Who flushes once more wants room now, and does not wait for the pauses of an earlier time. */
 static void
-failed(struct swept *swept, const struct bin *b, const char *why)
+failed(struct swept *swept, const struct bin *b, uint64_t floor, const char *why)
 {
+	bool anew = floor > swept->tried;
+
 	if (swept->pause == 0)
 		rend_log(REND_LOG_WARN,
 		    "mnemonic: the files of %s cannot be merged (%s): it is tried again, if there is no room still",
 		    b->dir, why);
-	swept->pause = swept->pause == 0 ? PAUSE_FIRST : swept->pause * 2 < PAUSE_MOST ? swept->pause * 2 : PAUSE_MOST;
+	swept->pause = anew ? PAUSE_FIRST : swept->pause * 2 < PAUSE_MOST ? swept->pause * 2 : PAUSE_MOST;
+	swept->tried = floor;
 	swept->at = rend_now() + swept->pause;
 }
 
@@ -57,7 +61,7 @@ sweep(struct sweeper *s, struct bin *b)
 	if (status == ROCKS_OK)
 		went_well(&s->swept[b->nth], b, floor);
 	else if (status != ROCKS_BUSY)
-		failed(&s->swept[b->nth], b, why);
+		failed(&s->swept[b->nth], b, floor, why);
 }
 
 static void *

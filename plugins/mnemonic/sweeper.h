@@ -16,8 +16,9 @@ struct mnemonic;
 /* Of one bin. */
 struct swept {
 	uint64_t floor; /* when it was last merged; 0 after a start, for nobody keeps it */
+	uint64_t tried; /* the floor when that last failed */
 	uint64_t pause; /* ns; 0: it did not fail */
-	uint64_t at;	/* not before */
+	uint64_t at;	/* not before, unless it forgot something more */
 };
 
 struct sweeper {

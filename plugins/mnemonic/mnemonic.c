@@ -34,7 +34,7 @@ static const struct rend_option options[] = {
 	    "What is read at once: 16 KiB where most values are longer than 1 KiB."),
 	REND_OPTION("filter", REND_CHOICE, mnemonic_conf, filter, "bloom", "bloom|ribbon|none",
 	    "What keeps a file from being read for a key that it has not; ribbon needs less RAM and more time."),
-	REND_OPTION("filter_bits", REND_INT, mnemonic_conf, filter_bits, "10", "1..32", "Bits of it for each key."),
+	REND_OPTION("filter_bits", REND_INT, mnemonic_conf, filter_bits, "16", "1..32", "Bits of it for each key."),
 	REND_OPTION("compression", REND_CHOICE, mnemonic_conf, compression, "lz4", "lz4|zstd|none",
 	    "How blocks are made smaller."),
 	REND_OPTION("direct", REND_BOOL, mnemonic_conf, direct, "true", NULL,

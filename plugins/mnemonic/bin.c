@@ -152,13 +152,6 @@ bin_leave(struct bin *b)
 	pthread_rwlock_unlock(&b->use);
 }
 
-void
-bin_close_soon(struct bin *b)
-{
-	if (b->db != NULL && bin_state(b) == BIN_OPEN)
-		rocks_close_soon(b->db);
-}
-
 bool
 bin_is_closed(const struct bin *b)
 {

@@ -64,9 +64,6 @@ void bin_reset(struct bin *b);
  */
 int bin_open(struct bin *b, bool *damaged, char why[WHY_MAX]);
 
-/* At an end: what it has only in memory is begun to be written, for bin_close() to wait for. */
-void bin_close_soon(struct bin *b);
-
 /* At an end.  Nobody uses it.  false: what it had is not shown after the next start, since some of it would be older than what was answered. */
 bool bin_close(struct bin *b);
 

@@ -9,17 +9,42 @@
 
 #define NOTE_NS 2000000000ULL /* that it may take to note which bins begin empty */
 
-/* Those without a log are all begun to be written before the first is waited for, so RocksDB's threads write them beside each other. */
+struct closing {
+	struct bin *bin;
+	bool begun, kept;
+	pthread_t thread;
+};
+
+static void *
+close_one(void *arg)
+{
+	struct closing *c = arg;
+
+	c->kept = bin_close(c->bin);
+	return NULL;
+}
+
+/* Beside each other: what is in no log has to be written, and one that is not written is to keep none of the others. */
 static void *
 close_bins(void *arg)
 {
 	struct mnemonic *m = arg;
+	struct closing all[BINS_MOST];
+	unsigned n = m->plan.bins;
 
 	sweeper_end(&m->sweeper);
-	for (unsigned i = 0; i < m->plan.bins; i++)
-		bin_close_soon(&m->bins[i]);
-	for (unsigned i = 0; i < m->plan.bins; i++)
-		m->lost |= !bin_close(&m->bins[i]);
+	for (unsigned i = 0; i < n; i++) {
+		all[i] = (struct closing){ .bin = &m->bins[i] };
+		all[i].begun = pthread_create(&all[i].thread, NULL, close_one, &all[i]) == 0;
+	}
+	for (unsigned i = 0; i < n; i++)
+		if (!all[i].begun)
+			close_one(&all[i]);
+	for (unsigned i = 0; i < n; i++) {
+		if (all[i].begun)
+			pthread_join(all[i].thread, NULL);
+		m->lost |= !all[i].kept;
+	}
 	__atomic_store_n(&m->closing, 0, __ATOMIC_RELEASE);
 	return NULL;
 }

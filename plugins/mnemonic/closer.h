@@ -1,5 +1,5 @@
 /*
- * The end of a store.  What is asked of the disk may take for ever, so a thread of its own closes the bins, and whoever ends the store waits for it only
+ * The end of a store.  What is asked of the disk may take for ever, so threads of its own close the bins, and whoever ends the store waits for it only
  * until a deadline.
  *
  *	closer_stop() ── true: all is closed ──► the store may be freed, or opened again

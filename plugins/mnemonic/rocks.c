@@ -99,24 +99,14 @@ rocks_open(struct rocks **rp, struct rocks_common *c, const char *dir, rocks_dea
 }
 
 static enum rocks_status
-flush(struct rocks *r, bool waits, char why[WHY_MAX])
+flush(struct rocks *r, char why[WHY_MAX])
 {
-	rocksdb_flushoptions_t *o = rocksdb_flushoptions_create();
+	rocksdb_flushoptions_t *wait = rocksdb_flushoptions_create();
 	char *err = NULL;
 
-	rocksdb_flushoptions_set_wait(o, waits);
-	rocksdb_flush(r->db, o, &err);
-	rocksdb_flushoptions_destroy(o);
+	rocksdb_flush(r->db, wait, &err);
+	rocksdb_flushoptions_destroy(wait);
 	return rocks_status_of(err, why);
-}
-
-void
-rocks_close_soon(struct rocks *r)
-{
-	char ignored[WHY_MAX]; /* rocks_close() says it */
-
-	if (r->common->o.wal == ROCKS_WAL_OFF)
-		flush(r, false, ignored);
 }
 
 enum rocks_status
@@ -128,7 +118,7 @@ rocks_close(struct rocks **rp, bool keeps, char why[WHY_MAX])
 	*rp = NULL;
 	if (r->db != NULL) {
 		if (keeps && r->common->o.wal == ROCKS_WAL_OFF)
-			status = flush(r, true, why);
+			status = flush(r, why);
 		rocksdb_cancel_all_background_work(r->db, 1);
 		rocksdb_column_family_handle_destroy(r->family);
 		rocksdb_close(r->db);
@@ -325,7 +315,7 @@ rocks_merge(struct rocks *r, char why[WHY_MAX])
 {
 	uint64_t errors = rocks_number(r, "background-errors");
 	rocksdb_compactoptions_t *o;
-	enum rocks_status status = flush(r, true, why);
+	enum rocks_status status = flush(r, why);
 
 	/* It would begin with this, and not say that it failed. */
 	if (status != ROCKS_OK)

@@ -64,9 +64,6 @@ typedef bool rocks_dead_f(void *arg, const char *key, size_t keylen, const char 
 enum rocks_status rocks_open(
     struct rocks **rp, struct rocks_common *c, const char *dir, rocks_dead_f *dead, void *arg, char why[WHY_MAX]);
 
-/* Begins to write what is only in memory and in no log (wal = off), which rocks_close() waits for. */
-void rocks_close_soon(struct rocks *r);
-
 /* What is only in memory and in no log (wal = off) is written first, if `keeps`. */
 enum rocks_status rocks_close(struct rocks **rp, bool keeps, char why[WHY_MAX]);
 

@@ -182,7 +182,7 @@ read_pieces(struct job *j, uint64_t first, size_t count, char why[WHY_MAX])
 		at[i] = keys[i];
 		lens[i] = PIECE_KEY_LEN;
 	}
-	/* A piece would take the place of hundreds of small ones in the cache, or finds no room there and leaves none: a part of it holds a MiB. */
+	/* Each would take the place of hundreds of small ones in the cache. */
 	rocks_read_many(j->bin->db, true, count, at, lens, found, why);
 	for (size_t i = 0; i < count; i++) {
 		uint64_t left = j->old_len - (first + i) * PIECE_BYTES;

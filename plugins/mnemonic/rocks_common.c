@@ -6,9 +6,12 @@
 
 #include "rocks_common.h"
 
-#define LEVEL_PERIOD   86400 /* seconds until what has expired is looked for in old files */
-#define LOG_FATAL      4     /* RocksDB's number for it */
-#define FILES_TO_MERGE 12    /* fewer, and their sum would be too large a part of what fifo merges at all */
+#define LEVEL_PERIOD	86400 /* seconds until what has expired is looked for in old files */
+#define LOG_FATAL	4     /* RocksDB's number for it */
+#define FILES_TO_MERGE	12    /* fewer, and their sum would be too large a part of what fifo merges at all */
+
+#define CACHE_PART	(16ULL << 20)
+#define CACHE_BITS_MOST 6
 
 /* Bytes: whoever reads waits behind so much of a file that is written, or read to be merged; by themselves these are 1 and 2 MiB. */
 #define WRITTEN_AT_ONCE (64 * 1024)
@@ -44,6 +47,26 @@ table_of(const struct rocks_options *o, rocksdb_cache_t *cache)
 	rocksdb_block_based_options_set_data_block_hash_ratio(t, 0.75);
 	rocksdb_block_based_options_set_cache_index_and_filter_blocks(t, 0);
 	return t;
+}
+
+/*
+ * Parts of it are locked each by itself.  What is read and not to be kept, a piece of 1 MiB, counts there while it is looked at, and so takes the place
+ * of as much; a part that has no room for it would be emptied.  By itself RocksDB makes parts of half a MiB.
+ */
+static rocksdb_cache_t *
+cache_of(uint64_t size)
+{
+	rocksdb_lru_cache_options_t *o = rocksdb_lru_cache_options_create();
+	rocksdb_cache_t *cache;
+	int bits = 0;
+
+	while (bits < CACHE_BITS_MOST && size >> (bits + 1) >= CACHE_PART)
+		bits++;
+	rocksdb_lru_cache_options_set_capacity(o, size);
+	rocksdb_lru_cache_options_set_num_shard_bits(o, bits);
+	cache = rocksdb_cache_create_lru_opts(o);
+	rocksdb_lru_cache_options_destroy(o);
+	return cache;
 }
 
 static void
@@ -140,7 +163,7 @@ rocks_common_new(struct rocks_common **cp, const struct rocks_options *o, char w
 	rocksdb_env_set_high_priority_background_threads(c->env, (int)(o->jobs + 1) / 2);
 	/* Merges can wait; who is served cannot. */
 	rocksdb_env_lower_thread_pool_cpu_priority(c->env);
-	c->cache = rocksdb_cache_create_lru(o->cache);
+	c->cache = cache_of(o->cache);
 	c->table = table_of(o, c->cache);
 	c->options = rocksdb_options_create();
 	base = rocksdb_options_create();

@@ -124,7 +124,7 @@ def test_large_values():
 
 
 def test_a_large_value_leaves_the_cache_alone():
-    """Its pieces would take the place of many small values, and a part of the cache has no room for one of them."""
+    """Its pieces would take the place of many small values."""
     path, large = folder(), b"l" * 3000000
     more = 'cache = "8MiB"; compression = "none"; write_buffer = "4MiB";'
     with Rend(conf(path, more, size="64MiB")) as rend, rend.client() as c:

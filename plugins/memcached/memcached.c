@@ -186,7 +186,7 @@ flush_done(struct rend_op *kid)
 	flush_ended(op, status);
 }
 
-/* Each is a child that comes back here, and says for which server it is. */
+/* Each is a child that comes back here, for its server only. */
 static void
 flush_servers(struct instance *in, struct rend_op *op)
 {
@@ -201,13 +201,29 @@ flush_servers(struct instance *in, struct rend_op *op)
 			continue;
 		}
 		kid->verb = REND_FLUSH_ALL;
-		kid->ask = op->ask;
+		kid->ask.mode = REND_ONLY_PART;
 		kid->ask.delta = i;
 		kid->up = op;
 		kid->done = flush_done;
 		if (rend_submit(in->pool->self, kid))
 			flush_done(kid);
 	}
+}
+
+/* ---- parts: each server is one ---- */
+
+static uint32_t
+memcached_parts(const void *arg)
+{
+	return (uint32_t)((const struct memcached_conf *)arg)->servers.count;
+}
+
+static uint32_t
+memcached_part(void *arg, const struct rend_op *op)
+{
+	const struct instance *in = arg;
+
+	return (uint32_t)pool_find(in->pool, op->key, op->keylen, NULL, NULL);
 }
 
 /* ---- asking ---- */
@@ -224,29 +240,80 @@ hopeful(const void *arg, size_t server)
 }
 
 /* All that is asked of one key goes one way, so that it stays in order. */
+static struct link *
+link_for_key(const struct instance *in, const struct rend_op *op)
+{
+	bool next = in->pool->conf->failure_mode == FAILURE_NEXT;
+	size_t server = pool_find(in->pool, op->key, op->keylen, next ? hopeful : NULL, in);
+
+	return in->links[server * in->each + (size_t)(op->hash >> 32) % in->each];
+}
+
+/* A flush_all of one server goes over the first link that is there. */
+static struct link *
+link_to_flush(const struct instance *in, size_t server)
+{
+	struct link *const *links = &in->links[server * in->each];
+
+	for (size_t i = 0; i < in->each; i++)
+		if (link_hopeful(links[i]))
+			return links[i];
+	return links[0];
+}
+
+/* Of which servers a flush_all is: of all, or of the one it says, if there is such a one. */
+static void
+servers_to_flush(const struct instance *in, const struct rend_op *op, size_t *first, size_t *end)
+{
+	bool one = (op->ask.mode & REND_ONLY_PART) != 0;
+
+	*first = one && op->ask.delta < in->pool->count ? (size_t)op->ask.delta : 0;
+	*end = one ? *first + (op->ask.delta < in->pool->count) : in->pool->count;
+}
+
+static void
+memcached_flush_all(struct instance *in, struct rend_op *op)
+{
+	size_t first, end;
+
+	servers_to_flush(in, op, &first, &end);
+	if (end - first > 1)
+		flush_servers(in, op);
+	else if (end - first == 1)
+		link_ask(link_to_flush(in, first), op);
+	else
+		rend_done(op, REND_UNSUPPORTED);
+}
+
 static void
 memcached_ask(void *arg, struct rend_op *op)
 {
 	struct instance *in = arg;
-	int mode = in->pool->conf->failure_mode;
-	size_t server = 0, link = (size_t)(op->hash >> 32) % in->each;
+	struct link *link;
 
-	if (op->verb != REND_FLUSH_ALL) {
-		server = pool_find(in->pool, op->key, op->keylen, mode == FAILURE_NEXT ? hopeful : NULL, in);
-		if (mode == FAILURE_MISS && op->verb == REND_GET && !hopeful(in, server)) {
-			rend_done(op, REND_MISS);
-			return;
-		}
-	} else if (op->done == flush_done) {
-		server = (size_t)op->ask.delta;
-		link = 0;
-	} else if (in->pool->count > 1) {
-		flush_servers(in, op);
+	if (op->verb == REND_FLUSH_ALL) {
+		memcached_flush_all(in, op);
 		return;
-	} else {
-		link = 0;
 	}
-	link_ask(in->links[server * in->each + link], op);
+	link = link_for_key(in, op);
+	if (in->pool->conf->failure_mode == FAILURE_MISS && op->verb == REND_GET && !link_hopeful(link))
+		rend_done(op, REND_MISS);
+	else
+		link_ask(link, op);
+}
+
+static bool
+memcached_reaches(void *arg, const struct rend_op *op)
+{
+	const struct instance *in = arg;
+	size_t first, end;
+
+	if (op->verb != REND_FLUSH_ALL)
+		return link_hopeful(link_for_key(in, op));
+	for (servers_to_flush(in, op, &first, &end); first < end; first++)
+		if (!link_hopeful(link_to_flush(in, first)))
+			return false;
+	return true;
 }
 
 static void
@@ -298,6 +365,9 @@ static const struct rend_handler memcached = {
 	.up = memcached_up,
 	.promises = memcached_promises,
 	.claims = memcached_claims,
+	.parts = memcached_parts,
+	.part = memcached_part,
+	.reaches = memcached_reaches,
 };
 
 REND_PLUGIN(.version = "0.1", .handler = &memcached);

@@ -309,6 +309,121 @@ listeners = ( {{ port = 0; policy = "main"; }} );
                 assert hits(a, keys) and hits(b, keys)
 
 
+# ---- a first tier of several, of which one is away ----
+
+AWAY_TOO_LONG = 4097  # what is in doubt when all keys of one server are
+
+
+def tier(servers, l2, policy="", hot="", timeout="60s"):
+    listed = ", ".join(f'"{s.server}"' for s in servers)
+    return f"""
+handlers = {{ hot = {{ plugin = "memcached"; servers = [ {listed} ]; request_timeout = "{timeout}"; connect_timeout = "60s"; retry_max = "200ms"; {hot} }};
+             all = {{ plugin = "memcached"; servers = [ "{l2.server}" ]; {PATIENT} }}; }};
+policies = {{ main = {{ plugin = "l1l2"; l1 = "hot"; l2 = "all"; {policy} }}; }};
+listeners = ( {{ port = 0; policy = "main"; }} );
+"""
+
+
+def number(rend, name):
+    return int(rend.stats("nodes")[name])
+
+
+def of(server, name):
+    with Client(server.path) as c:
+        return int(c.stats()[name])
+
+
+def put(client, keys, value):
+    for k in keys:
+        client.ask(b"set %s 0 0 %d\r\n%s\r\n" % (k, len(value), value), b"STORED\r\n")
+
+
+def got(client, keys, value):
+    for k in keys:
+        client.ask(b"get %s\r\n" % k, b"VALUE %s 0 %d\r\n%s\r\nEND\r\n" % (k, len(value), value))
+
+
+def hot_there(client, servers, keys, value):
+    """They are, and stay, where this tier's servers have them."""
+    def all_hot():
+        got(client, keys, value)
+        return sum(len(hot(s, keys)) for s in servers) == len(keys)
+
+    wait_for("them to be hot", all_hot)
+    before = sum(of(s, "get_hits") for s in servers)
+    got(client, keys, value)
+    assert sum(of(s, "get_hits") for s in servers) == before + len(keys)
+
+
+def hot(server, keys):
+    """Those of which it has a copy, not an empty item that somebody has left."""
+    with Client(server.path) as c:
+        words = {k: c.say(b"mg %s f\r\n" % k).line().split() for k in keys}
+    return {k for k in keys if words[k][0] == b"HD" and b"W" not in words[k] and b"Z" not in words[k]}
+
+
+def ticks(rend):
+    """A second and more passes by rend's clock, as long as so many pauses are."""
+    tries = number(rend, "hot.connect_errors") + 25
+    wait_for("it to be tried again and again", lambda: number(rend, "hot.connect_errors") >= tries)
+
+
+def test_copies_are_hits_while_one_server_of_theirs_is_away():
+    """It is stopped, so it comes back with old values.  Writes go on meanwhile, also a flush_all, which it does not hear."""
+    keys = [key(i) for i in range(60)]
+    with Several(Memcached, 3, "-t", "1") as servers, Memcached("-t", "1") as all_:
+        conf = tier(servers, all_, 'when_l1_away = "go_on"; l1_max_ttl = "1000s";', "max_timeouts = 1;", timeout="2s")
+        with Rend(conf, workers=1) as rend, rend.client() as c:
+            put(c, keys, b"old")
+            hot_there(c, servers, keys, b"old")
+            owner = {k: s for s in servers for k in hot(s, keys)}
+            victim = servers[1]
+            others = [k for k in keys if owner[k] is not victim]
+            well = [s for s in servers if s is not victim]
+            mine = [k for k in keys if owner[k] is victim]
+            assert mine and others
+            victim.send_signal(signal.SIGSTOP)
+
+            def known():
+                got(c, mine[:1], b"old")
+                return rend.said("hot: backend .* is down")
+
+            wait_for("it to be known", known)
+            c.ask(b"flush_all\r\n", b"OK\r\n")
+            wait_for("the others to be believed again", lambda: number(rend, "hot.in_doubt") == AWAY_TOO_LONG)
+            put(c, keys, b"new")
+            hot_there(c, well, others, b"new")
+            got(c, mine, b"new")
+            victim.send_signal(signal.SIGCONT)
+            got(c, keys, b"new")
+            wait_for("it to be believed", lambda: number(rend, "hot.in_doubt") == 0)
+            got(c, keys, b"new")
+            hot_there(c, servers, keys, b"new")
+
+
+def test_only_who_is_back_is_flushed():
+    keys = [key(i) for i in range(60)]
+    with Several(Memcached, 3, "-t", "1") as servers, Memcached("-t", "1") as all_:
+        victim, well = servers[1], [servers[0], servers[2]]
+        victim.end(signal.SIGKILL)
+        with Rend(tier(servers, all_, hot="exclusive = true;"), workers=1) as rend, rend.client() as c:
+            # All was in doubt, because it began.
+            wait_for("the others to be believed", lambda: number(rend, "hot.in_doubt") == AWAY_TOO_LONG)
+            put(c, keys, b"1")
+            got(c, keys, b"1")
+            others = [k for s in well for k in hot(s, keys)]
+            assert others
+            hot_there(c, well, others, b"1")
+            flushes = [of(s, "cmd_flush") for s in well]
+            ticks(rend)
+            assert [of(s, "cmd_flush") for s in well] == flushes == [1, 1]
+            assert number(rend, "hot.in_doubt") == AWAY_TOO_LONG
+            victim.restart()
+            wait_for("it to be believed", lambda: number(rend, "hot.in_doubt") == 0)
+            hot_there(c, servers, keys, b"1")
+            assert [of(s, "cmd_flush") for s in servers] == [1, 1, 1]
+
+
 # ---- behind a proxy ----
 
 

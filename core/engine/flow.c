@@ -208,7 +208,7 @@ rend_flow_up(const struct rend_flow *flow, uint8_t tier)
 
 	if (tier >= in->node->tier_count)
 		return false;
-	return instance_up(in->node->tiers[tier]->instances[in->worker->index]);
+	return instance_reaches(in->node->tiers[tier]->instances[in->worker->index], flow->op);
 }
 
 enum rend_outcome

@@ -401,6 +401,39 @@ def test_copies_are_hits_while_one_server_of_theirs_is_away():
             hot_there(c, servers, keys, b"new")
 
 
+def test_what_cannot_be_said_to_a_server_is_not_done_in_the_second_tier():
+    keys = [key(i) for i in range(60)]
+    for policy in ("", 'when_l1_away = "l2";', 'publish = true;'):
+        with Several(Memcached, 3, "-t", "1") as servers, Memcached("-t", "1") as all_, Client(all_.path) as direct:
+            with Rend(tier(servers, all_, policy), workers=1) as rend, rend.client() as c:
+                put(c, keys, b"1")
+                hot_there(c, servers, keys, b"1")
+                victim = servers[1]
+                mine = sorted(hot(victim, keys))
+                others = sorted(set(keys) - set(mine))
+                assert mine and others
+                victim.end(signal.SIGKILL)
+                wait_for("it to be known", lambda: rend.said("hot: backend .* is down"))
+                for _ in range(10):
+                    c.ask(b"incr %s 1\r\n" % mine[0], DOWN)
+                for change in (b"set %s 0 0 1\r\n9\r\n", b"delete %s\r\n", b"touch %s 0\r\n", b"append %s 0 0 1\r\n9\r\n"):
+                    c.ask(change % mine[0], DOWN)
+                c.ask(b"flush_all\r\n", DOWN)
+                got(direct, keys, b"1")
+                for k in others[:10]:
+                    c.ask(b"incr %s 1\r\n" % k, b"2\r\n")
+                got(c, others[:10], b"2")
+                got(c, others[10:], b"1")
+                if "l2" in policy:
+                    got(c, mine, b"1")
+                else:
+                    c.ask(b"get %s\r\n" % mine[0], DOWN)
+                victim.restart()
+                wait_for("it to be asked again", lambda: said(c, b"incr %s 1\r\n" % mine[0]) != DOWN)
+                assert direct.say(b"get %s\r\n" % mine[0]).until(b"END\r\n").endswith(b"\r\n2\r\nEND\r\n")
+                got(c, mine[:1], b"2")
+
+
 def test_only_who_is_back_is_flushed():
     keys = [key(i) for i in range(60)]
     with Several(Memcached, 3, "-t", "1") as servers, Memcached("-t", "1") as all_:

@@ -228,25 +228,31 @@ memcached_part(void *arg, const struct rend_op *op)
 
 /* ---- asking ---- */
 
-static bool
-hopeful(const void *arg, size_t server)
-{
-	const struct instance *in = arg;
+/* All that is asked of one key goes one way, so that it stays in order: over the same link of its server, or of the one that stands in for it. */
+struct way {
+	const struct instance *in;
+	size_t nth;
+};
 
-	for (size_t i = 0; i < in->each; i++)
-		if (link_hopeful(in->links[server * in->each + i]))
-			return true;
-	return false;
+static struct link *
+link_of(const struct way *way, size_t server)
+{
+	return way->in->links[server * way->in->each + way->nth];
 }
 
-/* All that is asked of one key goes one way, so that it stays in order. */
+static bool
+is_there(const void *arg, size_t server)
+{
+	return link_hopeful(link_of(arg, server));
+}
+
 static struct link *
 link_for_key(const struct instance *in, const struct rend_op *op)
 {
+	struct way way = { in, (size_t)(op->hash >> 32) % in->each };
 	bool next = in->pool->conf->failure_mode == FAILURE_NEXT;
-	size_t server = pool_find(in->pool, op->key, op->keylen, next ? hopeful : NULL, in);
 
-	return in->links[server * in->each + (size_t)(op->hash >> 32) % in->each];
+	return link_of(&way, pool_find(in->pool, op->key, op->keylen, next ? is_there : NULL, &way));
 }
 
 /* A flush_all of one server goes over the first link that is there. */

@@ -8,8 +8,9 @@ import socket
 import threading
 
 import harness
-from backends import DOWN, TcpMemcached, said
+from backends import DOWN, QUICK, TcpMemcached, said
 from harness import Client, Memcached, Process, Rend, wait_for
+from scripted_backend import SILENCE, ScriptedBackend
 
 PATIENT = harness.PATIENT + ' retry_max = "200ms";'
 NUTCRACKER = shutil.which("nutcracker", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/bin")
@@ -283,6 +284,36 @@ def test_another_one_for_what_is_down():
         assert hits(c, mine) == set(mine)
         c.ask(b"delete %s\r\n" % mine[0], b"DELETED\r\n")
         assert hits(c, mine) == set(mine[1:])
+
+
+def test_one_link_of_a_server_is_away():
+    """As when one thread of a memcached hangs: what becomes of the keys that go over it is failure_mode's to say, too."""
+    keys = [key(i) for i in range(60)]
+    for mode in ("miss", "next"):
+        way, well = {}, []
+
+        def misbehave(conn, request):
+            if request.is_probe:
+                return None if not well or conn in well else SILENCE
+            way[request.key.encode()] = conn
+            return None
+
+        with ScriptedBackend(misbehave) as a, ScriptedBackend() as b:
+            conf = pool([a.server, b.server], f'failure_mode = "{mode}"; links = 2;').replace(PATIENT, QUICK)
+            with Rend(conf, workers=1) as rend, rend.client() as c:
+                wait_for("all links", lambda: number(rend, "back.links_up") == 4)
+                fill(c, keys)
+                first = way[min(way)]
+                mine = [k for k in keys if way.get(k) is first]
+                others = [k for k in keys if k not in mine]
+                assert mine and set(way.values()) > {first}
+                well.extend(conn for conn in a.connections if conn is not first)
+                first.close()
+                wait_for("the link to be down", lambda: said(c, b"get %s\r\n" % mine[0]) == b"END\r\n")
+                assert hits(c, keys) == set(others)
+                for k in mine:
+                    c.ask(b"set %s 0 0 %d\r\n%s\r\n" % (k, len(k), k), DOWN if mode == "miss" else b"STORED\r\n")
+                assert hits(c, keys) == set(others if mode == "miss" else keys)
 
 
 def test_a_first_tier_of_several_needs_errors():

@@ -242,7 +242,8 @@ static void
 servers_are_read(void **state)
 {
 	static const char *const wrong[] = { "h:1 weight=0", "h:1 weight=", "h:1 weight=x", "h:1 weight=1000001",
-		"h:1 name=", "h:1 2", "h:1 wait=3", "h", "", " ", "h:1 weight=99999999999999999999" };
+		"h:1 name=", "h:1 2", "h:1 wait=3", "unix:/a weight=0", "unix:/a name=b c", "h", "", " ",
+		"h:1 weight=99999999999999999999" };
 	struct server s;
 
 	assert_null(server_parse(&s, "h:1"));
@@ -253,6 +254,12 @@ servers_are_read(void **state)
 	assert_string_equal(s.address, "[::1]:11211");
 	assert_string_equal(s.name, "a/b:1");
 	assert_int_equal(s.weight, 7);
+	assert_null(server_parse(&s, "unix:/run/my cache/sock  "));
+	assert_string_equal(s.address, "unix:/run/my cache/sock");
+	assert_null(server_parse(&s, "unix:/run/a weight  x/sock  name=b weight=2"));
+	assert_string_equal(s.address, "unix:/run/a weight  x/sock");
+	assert_string_equal(s.name, "b");
+	assert_int_equal(s.weight, 2);
 	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
 		assert_non_null(server_parse(&s, wrong[i]));
 }

@@ -97,6 +97,7 @@ static int
 check_server(const struct memcached_conf *conf, size_t which, struct rend_error *err)
 {
 	const char *text = conf->servers.strings[which], *fault;
+	char called[SERVER_TEXT_MAX], others[SERVER_TEXT_MAX];
 	struct server s, other;
 
 	fault = server_parse(&s, text);
@@ -107,14 +108,16 @@ check_server(const struct memcached_conf *conf, size_t which, struct rend_error 
 	if (s.name[0] == '\0' && conf->hash == RING_EVCACHE && conf->servers.count > 1)
 		return rend_error(
 		    err, "servers: \"%s\": needs name=HOST/ADDRESS:11211, which is what EVCache calls it", text);
+	server_called(&s, called);
 	for (size_t i = 0; i < which; i++) {
 		if (server_parse(&other, conf->servers.strings[i]) != NULL)
 			continue;
 		if (strcmp(other.address, s.address) == 0)
 			return rend_error(err, "servers: %s is there twice", s.address);
 		/* On the ring they would be in the same places, and one of them get no key. */
-		if (s.name[0] != '\0' && strcmp(other.name, s.name) == 0)
-			return rend_error(err, "servers: \"%s\": another one is called %s, too", text, s.name);
+		server_called(&other, others);
+		if (strcmp(others, called) == 0)
+			return rend_error(err, "servers: \"%s\": another one is called %s, too", text, called);
 	}
 	return 0;
 }

@@ -11,7 +11,6 @@
 #define POINTS	     160
 #define PLAIN_POINTS 100
 #define PER_DIGEST   4
-#define DEFAULT_PORT ":11211"
 #define LABEL_MAX    (SERVER_TEXT_MAX + 16)
 
 struct point {
@@ -25,17 +24,6 @@ struct ring {
 	bool last_wins; /* of two points in one place the later one counts */
 	struct point points[];
 };
-
-/* What is hashed in front of the number of the point. */
-static void
-name_of(const struct server *s, char name[SERVER_TEXT_MAX])
-{
-	size_t len = strlen(s->address), tail = strlen(DEFAULT_PORT);
-
-	strcpy(name, s->name[0] != '\0' ? s->name : s->address);
-	if (s->name[0] == '\0' && len > tail && strcmp(name + len - tail, DEFAULT_PORT) == 0)
-		name[len - tail] = '\0';
-}
 
 /* Digests of a server, each four points.  Single precision, as theirs: it decides how many there are. */
 static unsigned
@@ -61,7 +49,7 @@ place(struct ring *r, enum ring_kind kind, enum key_hash hash, const struct serv
 	char name[SERVER_TEXT_MAX], label[LABEL_MAX];
 	uint8_t digest[MD5_SIZE];
 
-	name_of(s, name);
+	server_called(s, name);
 	for (unsigned i = 0; i < count; i++) {
 		size_t len = (size_t)snprintf(label, sizeof label, "%s-%u", name, i);
 

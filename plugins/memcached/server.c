@@ -7,6 +7,8 @@
 
 #include "address.h"
 
+#define DEFAULT_PORT ":11211"
+
 static bool
 begins(const char *word, size_t len, const char *with)
 {
@@ -73,4 +75,14 @@ server_parse(struct server *s, const char *text)
 		fault = read_word(s, text, len);
 	}
 	return fault != NULL ? fault : address_fault(s->address);
+}
+
+void
+server_called(const struct server *s, char name[SERVER_TEXT_MAX])
+{
+	size_t len = strlen(s->address), tail = strlen(DEFAULT_PORT);
+
+	strcpy(name, s->name[0] != '\0' ? s->name : s->address);
+	if (s->name[0] == '\0' && len > tail && strcmp(name + len - tail, DEFAULT_PORT) == 0)
+		name[len - tail] = '\0';
 }

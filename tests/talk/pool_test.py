@@ -150,6 +150,8 @@ def test_keys_with_a_tag_are_together():
 
 def test_names_and_weights_that_cannot_be_are_refused():
     for servers, more, sentence in ((("h:1", "h:1"), "", "is there twice"), (("h:1 name=a", "h:2 name=a"), "", "another one is called a, too"),
+                                    (("h:11211", "i:1 name=h"), "", "another one is called h, too"),
+                                    (("i:1 name=h", "h:11211"), "", "another one is called h, too"),
                                     (("h:1 weight=0", "h:2"), "", "weight= is a number"),
                                     (("h:1 wait=3", "h:2"), "", "weight=NUMBER and name=NAME"), (("h:1 weight=2", "h:2"), 'hash = "ketama";', "no weights"),
                                     (("h:1", "h:2"), 'hash = "evcache";', "needs name="), (("h:1", "h:2"), 'hash_tag = "{";', "two characters"),

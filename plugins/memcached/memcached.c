@@ -118,7 +118,7 @@ memcached_claims(const void *arg, unsigned nth)
 {
 	const struct memcached_conf *conf = arg;
 
-	return conf->exclusive && nth < conf->servers.count ? conf->servers.strings[nth] : NULL;
+	return conf->exclusive && nth < conf->servers.count ? pool_address(conf->servers.strings[nth]) : NULL;
 }
 
 static void

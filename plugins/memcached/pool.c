@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* So many things a block may have for itself: rend_handler.claims. */
+#define EXCLUSIVE_MAX 64
+
 /* ---- what is seen of it ---- */
 
 static uint64_t
@@ -134,10 +137,39 @@ pool_check(const struct memcached_conf *conf, struct rend_error *err)
 			return -1;
 	if (tag != 0 && tag != 2)
 		return rend_error(err, "hash_tag: is two characters, such as \"{}\"");
+	if (conf->exclusive && conf->servers.count > EXCLUSIVE_MAX)
+		return rend_error(
+		    err, "servers: are %zu; with exclusive there may be %d", conf->servers.count, EXCLUSIVE_MAX);
 	if (conf->exclusive && conf->failure_mode != FAILURE_ERROR)
 		return rend_error(err, "exclusive: needs failure_mode = \"error\": what is kept elsewhere meanwhile, "
 				       "or not looked at, may be old");
 	return 0;
+}
+
+/* Weights and names make no other server of it.  Few are ever asked for. */
+const char *
+pool_address(const char *text)
+{
+	static struct known {
+		struct known *next;
+		char address[];
+	} * all;
+	struct known *k = all;
+	struct server s;
+
+	if (server_parse(&s, text) != NULL)
+		return text;
+	while (k != NULL && strcmp(k->address, s.address) != 0)
+		k = k->next;
+	if (k != NULL)
+		return k->address;
+	k = malloc(sizeof *k + strlen(s.address) + 1);
+	if (k == NULL)
+		return text;
+	k->next = all;
+	strcpy(k->address, s.address);
+	all = k;
+	return k->address;
 }
 
 static bool

@@ -155,6 +155,7 @@ def test_names_and_weights_that_cannot_be_are_refused():
                                     (("h:1 weight=0", "h:2"), "", "weight= is a number"),
                                     (("h:1 wait=3", "h:2"), "", "weight=NUMBER and name=NAME"), (("h:1 weight=2", "h:2"), 'hash = "ketama";', "no weights"),
                                     (("h:1", "h:2"), 'hash = "evcache";', "needs name="), (("h:1", "h:2"), 'hash_tag = "{";', "two characters"),
+                                    (tuple(f"h:{i + 1}" for i in range(65)), "exclusive = true;", "servers: are 65; with exclusive there may be 64"),
                                     (("h:1", "h:2"), 'exclusive = true; failure_mode = "next";', "needs failure_mode"),
                                     (("h:1", "h"), "", "needs a port")):
         rend = Rend(pool(servers, more))

@@ -24,6 +24,8 @@ static const struct rend_option options[] = {
 	OPT("hash_tag", REND_STRING, hash_tag, "", NULL,
 	    "Two characters, such as {}: of a key that has both, what is between them is hashed; empty: the whole "
 	    "key."),
+	OPT("hash_skip", REND_STRING, hash_skip, "", NULL,
+	    "What a key may begin with that is not hashed, as libmemcached's prefix is not."),
 	OPT("failure_mode", REND_CHOICE, failure_mode, "error", FAILURE_MODE_NAMES,
 	    "What becomes of the keys of a server that is down: errors; gets miss; or the next server takes them "
 	    "meanwhile, and what the "

@@ -258,6 +258,18 @@ take_tag(const char *tag, const char **key, size_t *len)
 	*len = (size_t)(end - begin);
 }
 
+/* A client's prefix is sent, and not hashed; but a key that is nothing else is. */
+static void
+skip_prefix(const char *prefix, const char **key, size_t *len)
+{
+	size_t skip = strlen(prefix);
+
+	if (skip == 0 || *len <= skip || memcmp(*key, prefix, skip) != 0)
+		return;
+	*key += skip;
+	*len -= skip;
+}
+
 size_t
 pool_find(
     const struct pool *p, const char *key, size_t len, bool (*good)(const void *arg, size_t server), const void *arg)
@@ -266,6 +278,7 @@ pool_find(
 
 	if (p->ring == NULL)
 		return 0;
+	skip_prefix(p->conf->hash_skip, &key, &len);
 	take_tag(p->conf->hash_tag, &key, &len);
 	hash = key_hash((enum key_hash)p->conf->key_hash, key, len);
 	return good == NULL ? ring_find(p->ring, hash) : ring_find_good(p->ring, hash, good, arg);

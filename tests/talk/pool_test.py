@@ -148,6 +148,18 @@ def test_keys_with_a_tag_are_together():
                 assert len(owners) == 1, owners
 
 
+def test_a_prefix_that_is_not_hashed():
+    """A key is where libmemcached has it, which leaves the prefix out."""
+    keys = [key(i) for i in range(40)]
+    with Several(Memcached, 3, "-t", "1") as servers:
+        with Rend(pool([s.server for s in servers], 'hash_skip = "p:";')) as rend, rend.client() as c:
+            fill(c, keys + [b"p:"])
+            bare = {k: s for s in servers for k in hits(Client(s.path), keys)}
+            fill(c, [b"p:" + k for k in keys])
+            found = {k[2:]: s for s in servers for k in hits(Client(s.path), [b"p:" + k for k in keys])}
+            assert found == bare and len(set(bare.values())) > 1
+
+
 def test_names_and_weights_that_cannot_be_are_refused():
     for servers, more, sentence in ((("h:1", "h:1"), "", "is there twice"), (("h:1 name=a", "h:2 name=a"), "", "another one is called a, too"),
                                     (("h:11211", "i:1 name=h"), "", "another one is called h, too"),

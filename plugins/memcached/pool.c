@@ -132,6 +132,8 @@ pool_check(const struct memcached_conf *conf, struct rend_error *err)
 
 	if (conf->servers.count == 0)
 		return rend_error(err, "servers: names no server; write servers = [ \"host:port\" ]");
+	if (conf->servers.count > RING_SERVERS_MAX)
+		return rend_error(err, "servers: are %zu; there may be %d", conf->servers.count, RING_SERVERS_MAX);
 	for (size_t i = 0; i < conf->servers.count; i++)
 		if (check_server(conf, i, err) != 0)
 			return -1;

@@ -196,10 +196,14 @@ not_that_one(const void *arg, size_t server)
 	return server != *(const size_t *)arg;
 }
 
+static unsigned times_asked[16];
+
+/* The last of them is, if arg says so; each is asked once. */
 static bool
-no_one(const void *arg, size_t server)
+only_the_last(const void *arg, size_t server)
 {
-	return false;
+	assert_int_equal(times_asked[server]++, 0);
+	return *(const bool *)arg && server == 15;
 }
 
 /* Without one server only its keys go elsewhere, and not all to the same. */
@@ -208,6 +212,7 @@ goes_around(void **state)
 {
 	static struct server servers[16];
 	size_t moved[16] = { 0 }, away = 5, of_it = 0, takers = 0;
+	const bool yes = true, no = false;
 	struct ring *r;
 
 	for (unsigned i = 0; i < 16; i++) {
@@ -222,7 +227,10 @@ goes_around(void **state)
 		uint32_t hash = key_hash(KEY_HASH_MD5, key, make_key(key, i));
 		size_t is = ring_find(r, hash), becomes = ring_find_good(r, hash, not_that_one, &away);
 
-		assert_int_equal(ring_find_good(r, hash, no_one, NULL), is);
+		memset(times_asked, 0, sizeof times_asked);
+		assert_int_equal(ring_find_good(r, hash, only_the_last, &no), is);
+		memset(times_asked, 0, sizeof times_asked);
+		assert_int_equal(ring_find_good(r, hash, only_the_last, &yes), 15);
 		if (is != away) {
 			assert_int_equal(becomes, is);
 			continue;

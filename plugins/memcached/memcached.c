@@ -37,7 +37,7 @@ static const struct rend_option options[] = {
 	    "Bytes that may wait to be sent over one connection, beside a largest value; while more do, requests are "
 	    "answered busy."),
 	OPT("connect_timeout", REND_DURATION, connect_timeout, "1s", "1ms..1h",
-	    "How long a connection may take to be made."),
+	    "How long a connection may take to be made, to each address that the name has."),
 	OPT("request_timeout", REND_DURATION, request_timeout, "1s", "1ms..1h",
 	    "How long a client waits for the backend."),
 	OPT("max_silence", REND_DURATION, max_silence, "0", "..1h",

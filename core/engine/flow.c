@@ -208,16 +208,21 @@ rend_flow_up(const struct rend_flow *flow, uint8_t tier)
 
 	if (tier >= in->node->tier_count)
 		return false;
-	return instance_up(in->node->tiers[tier]->instances[in->worker->index]);
+	return instance_reaches(in->node->tiers[tier]->instances[in->worker->index], flow->op);
 }
 
 enum rend_outcome
 rend_flow_doubt(struct rend_flow *flow)
 {
 	const struct instance *in = LIST_OBJ(flow, const struct flow_view, flow)->in;
-	const struct repair *repair = in->node->tier_count == 0 ? NULL : node_repair(in->node->tiers[0]);
+	const struct rend_node *l1 = in->node->tier_count == 0 ? NULL : in->node->tiers[0];
+	const struct repair *repair = l1 == NULL ? NULL : node_repair(l1);
 
-	return repair != NULL && repair_doubts(repair, flow->op->hash) ? REND_YES : REND_NO;
+	if (repair == NULL || repair_now(repair) == 0)
+		return REND_NO;
+	return repair_doubts(repair, flow->op->hash, instance_part(l1->instances[in->worker->index], flow->op))
+		   ? REND_YES
+		   : REND_NO;
 }
 
 /* ---- going on ---- */
@@ -322,17 +327,18 @@ walk_look(struct walk *w, const struct rend_step *step, enum rend_status status)
 
 /* UNSUPPORTED: what cannot be said of a key there, could not be done to it before either. */
 static void
-walk_repair(const struct walk *w, const struct rend_step *step, uint64_t hash, enum rend_status status)
+walk_repair(const struct walk *w, const struct rend_step *step, const struct rend_op *home, enum rend_status status)
 {
-	struct repair *r = w->in->node->tiers[0]->repair;
+	const struct rend_node *l1 = w->in->node->tiers[0];
+	struct repair *r = l1->repair;
 	bool lost = rend_outcome(status) == REND_FAIL && status != REND_UNSUPPORTED;
 
 	if (step->verb == REND_FLUSH_ALL)
 		rend_outcome(status) == REND_YES ? repair_made_all(r, w->mark) : repair_lost_all(r);
 	else if (lost)
-		repair_lost(r, hash);
+		repair_lost(r, home->hash, instance_part(l1->instances[w->in->worker->index], home));
 	else
-		repair_made(r, hash, w->mark);
+		repair_made(r, home->hash, w->mark);
 }
 
 /* The row asked, and status is what came of it. */
@@ -347,7 +353,7 @@ walk_on(struct rend_op *home, enum rend_status status)
 	o = rend_outcome(status);
 	flow_count(w->in, w->slot, w->row, o);
 	if (step->repair)
-		walk_repair(w, step, home->hash, status);
+		walk_repair(w, step, home, status);
 	if (w->kid->state != OP_LATE)
 		op_leave_open(w->kid, status); /* a late one will say so itself */
 	if (o == REND_YES)

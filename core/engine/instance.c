@@ -56,6 +56,24 @@ instance_up(const struct instance *in)
 	return (h->up == NULL || h->up(in->self)) && !__atomic_load_n(&in->node->away, __ATOMIC_RELAXED);
 }
 
+uint32_t
+instance_part(const struct instance *in, const struct rend_op *op)
+{
+	const struct rend_handler *h = &in->node->plugin->handler;
+
+	return h->part == NULL ? 0 : h->part(in->self, op);
+}
+
+bool
+instance_reaches(const struct instance *in, const struct rend_op *op)
+{
+	const struct rend_handler *h = &in->node->plugin->handler;
+
+	if (h->reaches == NULL)
+		return instance_up(in);
+	return h->reaches(in->self, op) && !__atomic_load_n(&in->node->away, __ATOMIC_RELAXED);
+}
+
 void
 instance_look(struct instance *in)
 {

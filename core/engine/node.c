@@ -195,7 +195,7 @@ make_repair(struct rend_node *l1, struct rend_error *err)
 	struct repair *repair;
 
 	if (l1->repair == NULL) {
-		repair = repair_new(l1->name, (node_can(l1) & REND_CAN_EXCLUDE) != 0);
+		repair = repair_new(l1->name, node_parts(l1), (node_can(l1) & REND_CAN_EXCLUDE) != 0);
 		__atomic_store_n(&l1->repair, repair, __ATOMIC_RELEASE);
 	}
 	if (l1->repair == NULL)
@@ -263,6 +263,8 @@ handler_open(struct rend_node *n, struct rend_error *err)
 	n->modes = h->policy ? REND_MODES_ALL : REND_MODES_BASE | h->modes;
 	if (node_can(n) & REND_CAN_GUARD)
 		n->modes |= REND_ONLY_EARLIER;
+	if (h->parts != NULL)
+		n->modes |= REND_ONLY_PART;
 	if (h->limits != NULL)
 		h->limits(n->conf, &n->limits);
 	n->store = n->conf;
@@ -339,6 +341,15 @@ node_memory(const struct rend_node *n, uint64_t *bytes)
 		return false;
 	*bytes = h->memory(n->store);
 	return true;
+}
+
+uint32_t
+node_parts(const struct rend_node *n)
+{
+	const struct rend_handler *h = &n->plugin->handler;
+	uint32_t parts = h->parts == NULL ? 1 : h->parts(n->conf);
+
+	return parts == 0 ? 1 : parts;
 }
 
 const char *

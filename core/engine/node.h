@@ -157,6 +157,9 @@ void node_drain(struct rend_node *n, uint64_t deadline);
 /* Bytes that its store holds.  false: nobody knows.  Any thread, while it is open. */
 bool node_memory(const struct rend_node *n, uint64_t *bytes);
 
+/* Into how many parts its keys fall that can be away one by one; at least 1.  Main thread, after node_check(). */
+uint32_t node_parts(const struct rend_node *n);
+
 /* The nth thing that this node alone may have, or NULL.  Main thread, after node_check(). */
 #define NODE_CLAIMS_MAX 64
 const char *node_claim(const struct rend_node *n, unsigned nth);
@@ -190,6 +193,10 @@ bool instance_ticks(const struct instance *in);
 
 /* Is the node reachable, as far as this worker's instance knows? */
 bool instance_up(const struct instance *in);
+
+/* Of which part this op's key is; is what this op needs of the node reachable, as far as this instance knows? */
+uint32_t instance_part(const struct instance *in, const struct rend_op *op);
+bool instance_reaches(const struct instance *in, const struct rend_op *op);
 
 /* Asks the plugin, and keeps the answer for node_reached().  On the worker. */
 void instance_look(struct instance *in);

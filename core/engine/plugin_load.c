@@ -174,6 +174,9 @@ plugin_check_handler(const struct plugin *p, struct rend_error *err)
 	if ((h->give == NULL) != (h->keep == NULL))
 		return error_set(
 		    err, EX_CONFIG, "%s: handler %s has give or keep, and not the other", p->path, h->name);
+	if ((h->parts == NULL) != (h->part == NULL))
+		return error_set(
+		    err, EX_CONFIG, "%s: handler %s has parts or part, and not the other", p->path, h->name);
 	return plugin_check_commands(p, err);
 }
 

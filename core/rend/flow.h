@@ -127,8 +127,8 @@ struct rend_policy {
  */
 REND_API enum rend_outcome rend_flow_doubt(struct rend_flow *flow);
 
-/* Is the tier's node reachable, as far as it knows?  false for a tier that is none.  For a row that refuses before it asks.  Worker's
- * thread, in a row's function. */
+/* Is the tier's node reachable for this op, as far as it knows?  Of a tier with parts: the one that has the key.  false for a tier that is none.  For
+ * a row that refuses before it asks.  Worker's thread, in a row's function. */
 REND_API bool rend_flow_up(const struct rend_flow *flow, uint8_t tier);
 
 REND_END

@@ -84,6 +84,9 @@ enum {
 	/* touch: the exptime becomes the earlier of the item's and ask.exptime.  Not for clients: it is how a policy makes sure that a copy
 	 * does not outlive what it is of.  Those who say REND_CAN_GUARD know it. */
 	REND_ONLY_EARLIER = 1 << 7,
+	/* flush_all: only what is of part ask.delta.  Not for clients: it is how a policy makes sure that nothing old is left there.  Those who have
+	 * parts (rend_handler.parts) know it.  Since 1.1. */
+	REND_ONLY_PART = 1 << 8,
 };
 /* All that a client can ask for. */
 #define REND_MODES_ALL \
@@ -101,7 +104,7 @@ struct rend_ask {
 	/* The version to give the item; 0: the handler's own.  A handler that cannot give it answers UNSUPPORTED; but to a get with
 	 * REND_VIVIFY and REND_WANT_CAS it gives its own, and item.cas says which. */
 	uint64_t cas_new;
-	uint64_t delta;	  /* incr, decr */
+	uint64_t delta;	  /* incr, decr; with REND_ONLY_PART: which */
 	uint64_t initial; /* incr, decr with REND_VIVIFY */
 	uint64_t link;	  /* of a mutation: item.link of an earlier get; see leases below.  0: it does not matter */
 	/* For asks to come; 0, and handed on with the rest by who hands an ask on. */

@@ -255,6 +255,23 @@ struct rend_handler {
 	 */
 	int (*take)(void **store, const void *conf, struct rend_node *self, const struct rend_parcel *parcel,
 	    struct rend_error *err);
+
+	/* ---- Since 1.1 ---- */
+
+	/*
+	 * How many parts it has, if they can be away one by one, as servers can.  A key is always of the same one.  What could not be deleted from
+	 * one that is away does then not let the copies in the others be doubted.  Main thread, after check(); NULL: one.
+	 */
+	uint32_t (*parts)(const void *conf);
+
+	/* Of which part this op's key is, 0 .. parts() - 1.  Worker's thread; must not block; NULL only if parts is. */
+	uint32_t (*part)(void *inst, const struct rend_op *op);
+
+	/*
+	 * Reachable, as far as one knows, for this very op: up(), of all that it needs and nothing else.  A flush_all needs every part, with
+	 * REND_ONLY_PART that one.  The op is another's: of it verb, key, hash and ask may be read.  Worker's thread; must not block; NULL: as up().
+	 */
+	bool (*reaches)(void *inst, const struct rend_op *op);
 };
 
 #define REND_SCRATCH_MAX  512 /* bytes */
@@ -269,7 +286,8 @@ struct rend_handler {
  * History
  *	1.0	the first that is promised
  *	1.1	rend_hash().  rend_counter_read(), rend_counter_step() and rend_counter_print().  rend_op_child_key(), rend_node_can(), rend_node_up(): a handler over another one that asks for other keys; promises() may
- *		say all that `can` may.  REND_WANT_UNDER_WAY, for handlers in which a write takes several steps
+ *		say all that `can` may.  REND_WANT_UNDER_WAY, for handlers in which a write takes several steps.  rend_handler.parts, part, reaches and REND_ONLY_PART, for
+ *		handlers of which a part may be away
  */
 #define REND_ABI_MAGIC 0x72656e64U
 #define REND_ABI_MAJOR 1

@@ -18,7 +18,7 @@ struct memcached_conf {
 	uint64_t retry_min, retry_max, resolve_every;
 	bool exclusive;
 	int hash, key_hash, failure_mode; /* enum ring_kind, key_hash, failure_mode */
-	const char *hash_tag;
+	const char *hash_tag, *hash_skip;
 };
 
 struct backend {

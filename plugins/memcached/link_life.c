@@ -11,6 +11,9 @@
 #define IDLE_LIFE \
 	(100 * MS) /* a connection that lasted for so long and is closed while nothing goes on: not a refusal */
 
+/* A value may take so many times request_timeout longer than anybody waited for it. */
+#define STREAM_TIMES 10
+
 /* A backend's machine that is gone says nothing: on a connection where nothing goes on, the kernel asks for it. */
 #define KEEPALIVE_IDLE	30 /* s */
 #define KEEPALIVE_EVERY 10 /* s */
@@ -326,6 +329,17 @@ count_overdue(struct link *l, uint64_t now)
 	return UINT64_MAX;
 }
 
+/* Is a value on its way, of which something came just now?  Not for ever: nobody waits any more for one that takes so much longer. */
+static bool
+is_streaming(const struct link *l, uint64_t now)
+{
+	uint64_t time = l->backend->conf->request_timeout, given_up = l->sent.first->deadline;
+
+	if (l->answer.stage != ANSWER_BODY || now - l->heard >= time)
+		return false;
+	return now < given_up || now - given_up < STREAM_TIMES * time;
+}
+
 /* What is late while others are answered stays in line; if nothing comes at all, the connection is no good. */
 static void
 look_for_silence(struct link *l)
@@ -333,7 +347,6 @@ look_for_silence(struct link *l)
 	const struct memcached_conf *conf = l->backend->conf;
 	uint64_t limit = memcached_silence(conf), now = rend_now(), next;
 	bool silent = now - l->heard >= limit;
-	bool streaming = l->answer.stage == ANSWER_BODY && now - l->heard < conf->request_timeout;
 
 	l->watching = false;
 	if (l->sent.count == 0)
@@ -341,7 +354,7 @@ look_for_silence(struct link *l)
 	next = count_overdue(l, now);
 	if (silent)
 		rend_count(l->backend->silences, 1);
-	if (l->timeouts >= (uint64_t)conf->max_timeouts && !streaming) {
+	if (l->timeouts >= (uint64_t)conf->max_timeouts && !is_streaming(l, now)) {
 		link_break(l, END_TROUBLE, silent ? "it does not answer" : "it answers too late");
 		return;
 	}

@@ -24,6 +24,8 @@ static const struct rend_option options[] = {
 	OPT("hash_tag", REND_STRING, hash_tag, "", NULL,
 	    "Two characters, such as {}: of a key that has both, what is between them is hashed; empty: the whole "
 	    "key."),
+	OPT("hash_skip", REND_STRING, hash_skip, "", NULL,
+	    "What a key may begin with that is not hashed, as libmemcached's prefix is not."),
 	OPT("failure_mode", REND_CHOICE, failure_mode, "error", FAILURE_MODE_NAMES,
 	    "What becomes of the keys of a server that is down: errors; gets miss; or the next server takes them "
 	    "meanwhile, and what the "
@@ -35,7 +37,7 @@ static const struct rend_option options[] = {
 	    "Bytes that may wait to be sent over one connection, beside a largest value; while more do, requests are "
 	    "answered busy."),
 	OPT("connect_timeout", REND_DURATION, connect_timeout, "1s", "1ms..1h",
-	    "How long a connection may take to be made."),
+	    "How long a connection may take to be made, to each address that the name has."),
 	OPT("request_timeout", REND_DURATION, request_timeout, "1s", "1ms..1h",
 	    "How long a client waits for the backend."),
 	OPT("max_silence", REND_DURATION, max_silence, "0", "..1h",
@@ -118,7 +120,7 @@ memcached_claims(const void *arg, unsigned nth)
 {
 	const struct memcached_conf *conf = arg;
 
-	return conf->exclusive && nth < conf->servers.count ? conf->servers.strings[nth] : NULL;
+	return conf->exclusive && nth < conf->servers.count ? pool_address(conf->servers.strings[nth]) : NULL;
 }
 
 static void
@@ -186,7 +188,7 @@ flush_done(struct rend_op *kid)
 	flush_ended(op, status);
 }
 
-/* Each is a child that comes back here, and says for which server it is. */
+/* Each is a child that comes back here, for its server only. */
 static void
 flush_servers(struct instance *in, struct rend_op *op)
 {
@@ -201,7 +203,7 @@ flush_servers(struct instance *in, struct rend_op *op)
 			continue;
 		}
 		kid->verb = REND_FLUSH_ALL;
-		kid->ask = op->ask;
+		kid->ask.mode = REND_ONLY_PART;
 		kid->ask.delta = i;
 		kid->up = op;
 		kid->done = flush_done;
@@ -210,43 +212,116 @@ flush_servers(struct instance *in, struct rend_op *op)
 	}
 }
 
-/* ---- asking ---- */
+/* ---- parts: each server is one ---- */
 
-static bool
-hopeful(const void *arg, size_t server)
+static uint32_t
+memcached_parts(const void *arg)
+{
+	return (uint32_t)((const struct memcached_conf *)arg)->servers.count;
+}
+
+static uint32_t
+memcached_part(void *arg, const struct rend_op *op)
 {
 	const struct instance *in = arg;
 
-	for (size_t i = 0; i < in->each; i++)
-		if (link_hopeful(in->links[server * in->each + i]))
-			return true;
-	return false;
+	return (uint32_t)pool_find(in->pool, op->key, op->keylen, NULL, NULL);
 }
 
-/* All that is asked of one key goes one way, so that it stays in order. */
+/* ---- asking ---- */
+
+/* All that is asked of one key goes one way, so that it stays in order: over the same link of its server, or of the one that stands in for it. */
+struct way {
+	const struct instance *in;
+	size_t nth;
+};
+
+static struct link *
+link_of(const struct way *way, size_t server)
+{
+	return way->in->links[server * way->in->each + way->nth];
+}
+
+static bool
+is_there(const void *arg, size_t server)
+{
+	return link_hopeful(link_of(arg, server));
+}
+
+static struct link *
+link_for_key(const struct instance *in, const struct rend_op *op)
+{
+	struct way way = { in, (size_t)(op->hash >> 32) % in->each };
+	bool next = in->pool->conf->failure_mode == FAILURE_NEXT;
+
+	return link_of(&way, pool_find(in->pool, op->key, op->keylen, next ? is_there : NULL, &way));
+}
+
+/* A flush_all of one server goes over the first link that is there. */
+static struct link *
+link_to_flush(const struct instance *in, size_t server)
+{
+	struct link *const *links = &in->links[server * in->each];
+
+	for (size_t i = 0; i < in->each; i++)
+		if (link_hopeful(links[i]))
+			return links[i];
+	return links[0];
+}
+
+/* Of which servers a flush_all is: of all, or of the one it says, if there is such a one. */
+static void
+servers_to_flush(const struct instance *in, const struct rend_op *op, size_t *first, size_t *end)
+{
+	bool one = (op->ask.mode & REND_ONLY_PART) != 0;
+
+	*first = one && op->ask.delta < in->pool->count ? (size_t)op->ask.delta : 0;
+	*end = one ? *first + (op->ask.delta < in->pool->count) : in->pool->count;
+}
+
+static void
+memcached_flush_all(struct instance *in, struct rend_op *op)
+{
+	size_t first, end;
+
+	servers_to_flush(in, op, &first, &end);
+	if (end - first > 1)
+		flush_servers(in, op);
+	else if (end - first == 1)
+		link_ask(link_to_flush(in, first), op);
+	else
+		rend_done(op, REND_UNSUPPORTED);
+}
+
 static void
 memcached_ask(void *arg, struct rend_op *op)
 {
 	struct instance *in = arg;
-	int mode = in->pool->conf->failure_mode;
-	size_t server = 0, link = (size_t)(op->hash >> 32) % in->each;
+	struct link *link;
 
-	if (op->verb != REND_FLUSH_ALL) {
-		server = pool_find(in->pool, op->key, op->keylen, mode == FAILURE_NEXT ? hopeful : NULL, in);
-		if (mode == FAILURE_MISS && op->verb == REND_GET && !hopeful(in, server)) {
-			rend_done(op, REND_MISS);
-			return;
-		}
-	} else if (op->done == flush_done) {
-		server = (size_t)op->ask.delta;
-		link = 0;
-	} else if (in->pool->count > 1) {
-		flush_servers(in, op);
+	if (op->verb == REND_FLUSH_ALL) {
+		memcached_flush_all(in, op);
 		return;
-	} else {
-		link = 0;
 	}
-	link_ask(in->links[server * in->each + link], op);
+	link = link_for_key(in, op);
+	if (in->pool->conf->failure_mode == FAILURE_MISS && op->verb == REND_GET && !link_hopeful(link))
+		rend_done(op, REND_MISS);
+	else
+		link_ask(link, op);
+}
+
+static bool
+memcached_reaches(void *arg, const struct rend_op *op)
+{
+	const struct instance *in = arg;
+	size_t first, end;
+
+	if (op->verb != REND_FLUSH_ALL)
+		return link_hopeful(link_for_key(in, op));
+	for (servers_to_flush(in, op, &first, &end); first < end; first++)
+		if (!link_hopeful(link_to_flush(in, first)))
+			return false;
+	return true;
 }
 
 static void
@@ -298,6 +373,9 @@ static const struct rend_handler memcached = {
 	.up = memcached_up,
 	.promises = memcached_promises,
 	.claims = memcached_claims,
+	.parts = memcached_parts,
+	.part = memcached_part,
+	.reaches = memcached_reaches,
 };
 
 REND_PLUGIN(.version = "0.1", .handler = &memcached);

@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* So many things a block may have for itself: rend_handler.claims. */
+#define EXCLUSIVE_MAX 64
+
 /* ---- what is seen of it ---- */
 
 static uint64_t
@@ -97,6 +100,7 @@ static int
 check_server(const struct memcached_conf *conf, size_t which, struct rend_error *err)
 {
 	const char *text = conf->servers.strings[which], *fault;
+	char called[SERVER_TEXT_MAX], others[SERVER_TEXT_MAX];
 	struct server s, other;
 
 	fault = server_parse(&s, text);
@@ -107,14 +111,16 @@ check_server(const struct memcached_conf *conf, size_t which, struct rend_error 
 	if (s.name[0] == '\0' && conf->hash == RING_EVCACHE && conf->servers.count > 1)
 		return rend_error(
 		    err, "servers: \"%s\": needs name=HOST/ADDRESS:11211, which is what EVCache calls it", text);
+	server_called(&s, called);
 	for (size_t i = 0; i < which; i++) {
 		if (server_parse(&other, conf->servers.strings[i]) != NULL)
 			continue;
 		if (strcmp(other.address, s.address) == 0)
 			return rend_error(err, "servers: %s is there twice", s.address);
 		/* On the ring they would be in the same places, and one of them get no key. */
-		if (s.name[0] != '\0' && strcmp(other.name, s.name) == 0)
-			return rend_error(err, "servers: \"%s\": another one is called %s, too", text, s.name);
+		server_called(&other, others);
+		if (strcmp(others, called) == 0)
+			return rend_error(err, "servers: \"%s\": another one is called %s, too", text, called);
 	}
 	return 0;
 }
@@ -126,15 +132,46 @@ pool_check(const struct memcached_conf *conf, struct rend_error *err)
 
 	if (conf->servers.count == 0)
 		return rend_error(err, "servers: names no server; write servers = [ \"host:port\" ]");
+	if (conf->servers.count > RING_SERVERS_MAX)
+		return rend_error(err, "servers: are %zu; there may be %d", conf->servers.count, RING_SERVERS_MAX);
 	for (size_t i = 0; i < conf->servers.count; i++)
 		if (check_server(conf, i, err) != 0)
 			return -1;
 	if (tag != 0 && tag != 2)
 		return rend_error(err, "hash_tag: is two characters, such as \"{}\"");
+	if (conf->exclusive && conf->servers.count > EXCLUSIVE_MAX)
+		return rend_error(
+		    err, "servers: are %zu; with exclusive there may be %d", conf->servers.count, EXCLUSIVE_MAX);
 	if (conf->exclusive && conf->failure_mode != FAILURE_ERROR)
 		return rend_error(err, "exclusive: needs failure_mode = \"error\": what is kept elsewhere meanwhile, "
 				       "or not looked at, may be old");
 	return 0;
+}
+
+/* Weights and names make no other server of it.  Few are ever asked for. */
+const char *
+pool_address(const char *text)
+{
+	static struct known {
+		struct known *next;
+		char address[];
+	} * all;
+	struct known *k = all;
+	struct server s;
+
+	if (server_parse(&s, text) != NULL)
+		return text;
+	while (k != NULL && strcmp(k->address, s.address) != 0)
+		k = k->next;
+	if (k != NULL)
+		return k->address;
+	k = malloc(sizeof *k + strlen(s.address) + 1);
+	if (k == NULL)
+		return text;
+	k->next = all;
+	strcpy(k->address, s.address);
+	all = k;
+	return k->address;
 }
 
 static bool
@@ -223,6 +260,18 @@ take_tag(const char *tag, const char **key, size_t *len)
 	*len = (size_t)(end - begin);
 }
 
+/* A client's prefix is sent, and not hashed; but a key that is nothing else is. */
+static void
+skip_prefix(const char *prefix, const char **key, size_t *len)
+{
+	size_t skip = strlen(prefix);
+
+	if (skip == 0 || *len <= skip || memcmp(*key, prefix, skip) != 0)
+		return;
+	*key += skip;
+	*len -= skip;
+}
+
 size_t
 pool_find(
     const struct pool *p, const char *key, size_t len, bool (*good)(const void *arg, size_t server), const void *arg)
@@ -231,6 +280,7 @@ pool_find(
 
 	if (p->ring == NULL)
 		return 0;
+	skip_prefix(p->conf->hash_skip, &key, &len);
 	take_tag(p->conf->hash_tag, &key, &len);
 	hash = key_hash((enum key_hash)p->conf->key_hash, key, len);
 	return good == NULL ? ring_find(p->ring, hash) : ring_find_good(p->ring, hash, good, arg);

@@ -33,6 +33,9 @@ struct pool {
 /* Is this what a pool can be made of?  0, or -1 after rend_error(). */
 int pool_check(const struct memcached_conf *conf, struct rend_error *err);
 
+/* The address in what rend.conf says of a server: the same string for the same address, for as long as the process lives.  Main thread. */
+const char *pool_address(const char *text);
+
 /* Looks addresses up; may block.  NULL after rend_error(). */
 struct pool *pool_new(const struct memcached_conf *conf, struct rend_node *self, struct rend_error *err);
 void pool_free(struct pool **pp);

@@ -358,7 +358,7 @@ static const struct request_row rows[2][REND_VERB_COUNT] = {
 	    [REND_DECR] = { text_arith, FORM_ARITH, 0 },
 	    [REND_DELETE] = { text_delete, FORM_DELETE, 0 },
 	    [REND_TOUCH] = { text_touch, FORM_TOUCH, TOUCH },
-	    [REND_FLUSH_ALL] = { any_flush, FORM_FLUSH, 0 },
+	    [REND_FLUSH_ALL] = { any_flush, FORM_FLUSH, REND_ONLY_PART },
 	},
 	{
 	    [REND_GET] = { meta_get, FORM_MG, IF_CAS | TOUCH | VIVIFY | REND_RECACHE | REND_NO_BUMP },
@@ -371,7 +371,7 @@ static const struct request_row rows[2][REND_VERB_COUNT] = {
 	    [REND_DECR] = { meta_arith, FORM_MA, IF_CAS | TOUCH | VIVIFY },
 	    [REND_DELETE] = { meta_delete, FORM_MD, IF_CAS | TOUCH | INVALIDATE | REND_DROP_VALUE },
 	    [REND_TOUCH] = { meta_touch, FORM_MG, TOUCH },
-	    [REND_FLUSH_ALL] = { any_flush, FORM_FLUSH, 0 },
+	    [REND_FLUSH_ALL] = { any_flush, FORM_FLUSH, REND_ONLY_PART },
 	},
 };
 

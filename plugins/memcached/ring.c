@@ -11,7 +11,6 @@
 #define POINTS	     160
 #define PLAIN_POINTS 100
 #define PER_DIGEST   4
-#define DEFAULT_PORT ":11211"
 #define LABEL_MAX    (SERVER_TEXT_MAX + 16)
 
 struct point {
@@ -21,21 +20,10 @@ struct point {
 };
 
 struct ring {
-	size_t count;
+	size_t count, servers;
 	bool last_wins; /* of two points in one place the later one counts */
 	struct point points[];
 };
-
-/* What is hashed in front of the number of the point. */
-static void
-name_of(const struct server *s, char name[SERVER_TEXT_MAX])
-{
-	size_t len = strlen(s->address), tail = strlen(DEFAULT_PORT);
-
-	strcpy(name, s->name[0] != '\0' ? s->name : s->address);
-	if (s->name[0] == '\0' && len > tail && strcmp(name + len - tail, DEFAULT_PORT) == 0)
-		name[len - tail] = '\0';
-}
 
 /* Digests of a server, each four points.  Single precision, as theirs: it decides how many there are. */
 static unsigned
@@ -61,7 +49,7 @@ place(struct ring *r, enum ring_kind kind, enum key_hash hash, const struct serv
 	char name[SERVER_TEXT_MAX], label[LABEL_MAX];
 	uint8_t digest[MD5_SIZE];
 
-	name_of(s, name);
+	server_called(s, name);
 	for (unsigned i = 0; i < count; i++) {
 		size_t len = (size_t)snprintf(label, sizeof label, "%s-%u", name, i);
 
@@ -100,6 +88,7 @@ ring_new(enum ring_kind kind, enum key_hash hash, const struct server *servers, 
 	if (r == NULL)
 		return NULL;
 	r->count = 0;
+	r->servers = count;
 	r->last_wins = kind == RING_EVCACHE;
 	for (size_t i = 0; i < count; i++)
 		place(r, kind, hash, &servers[i], i, digests(kind, &servers[i], count, total));
@@ -143,15 +132,24 @@ ring_find(const struct ring *r, uint32_t hash)
 size_t
 ring_find_good(const struct ring *r, uint32_t hash, bool (*good)(const void *arg, size_t server), const void *arg)
 {
-	size_t first = r->count == 0 ? 0 : first_behind(r, hash);
+	size_t first = r->count == 0 ? 0 : first_behind(r, hash), asked = 0;
+	uint64_t known[RING_SERVERS_MAX / 64];
 
-	for (size_t i = 0; i < r->count; i++) {
+	if (r->count == 0 || good(arg, r->points[first].server))
+		return ring_find(r, hash);
+	memset(known, 0, sizeof known);
+	for (size_t i = 0; i < r->count && asked < r->servers; i++) {
 		size_t server = r->points[(first + i) % r->count].server;
+		uint64_t bit = 1ULL << server % 64;
 
-		if (good(arg, server))
+		if (known[server / 64] & bit)
+			continue;
+		known[server / 64] |= bit;
+		asked++;
+		if (i > 0 && good(arg, server))
 			return server;
 	}
-	return ring_find(r, hash);
+	return r->points[first].server;
 }
 
 size_t

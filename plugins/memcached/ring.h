@@ -18,18 +18,20 @@ enum ring_kind {
 	RING_KETAMA,	      /* libmemcached's KETAMA: 100 points, placed by the hash of the keys; no weights */
 	RING_EVCACHE,	      /* EVCache's: 160 points, MD5, of names like "host/10.0.0.1:11211"; no weights */
 };
-#define RING_KIND_NAMES "ketama_weighted|ketama|evcache"
+#define RING_KIND_NAMES	 "ketama_weighted|ketama|evcache"
+
+#define RING_SERVERS_MAX 4096
 
 struct ring;
 
-/* NULL: no memory.  Servers are told by their names, else by their addresses, without ":11211".  hash: of the keys. */
+/* NULL: no memory.  Up to RING_SERVERS_MAX servers are told by their names, else by their addresses, without ":11211".  hash: of the keys. */
 struct ring *ring_new(enum ring_kind kind, enum key_hash hash, const struct server *servers, size_t count);
 void ring_free(struct ring **rp);
 
 /* Which server has this hash. */
 size_t ring_find(const struct ring *r, uint32_t hash);
 
-/* The first behind it that is good(arg, server), going around; the one it is if none is. */
+/* The first behind it that is good(arg, server), going around; the one it is if none is.  Each is asked once at most. */
 size_t ring_find_good(
     const struct ring *r, uint32_t hash, bool (*good)(const void *arg, size_t server), const void *arg);
 

@@ -52,6 +52,7 @@ lib = ctypes.CDLL("libmemcached.so.11")
 lib.memcached_create.restype = ctypes.c_void_p
 lib.memcached_free.argtypes = [ctypes.c_void_p]
 lib.memcached_server_add_with_weight.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_uint16, ctypes.c_uint32]
+lib.memcached_server_add_unix_socket_with_weight.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_uint32]
 lib.memcached_behavior_set.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_uint64]
 lib.memcached_behavior_get.argtypes = [ctypes.c_void_p, ctypes.c_int]
 lib.memcached_behavior_get.restype = ctypes.c_uint64
@@ -65,10 +66,22 @@ def ask_library(kind, hash_name, servers):
     assert lib.memcached_behavior_set(mc, HASH, HASHES[hash_name]) == 0
     assert lib.memcached_behavior_get(mc, HASH) == HASHES[hash_name]
     for host, port, weight in servers:
-        assert lib.memcached_server_add_with_weight(mc, host.encode(), port, weight) == 0
+        if host.startswith("/"):
+            assert lib.memcached_server_add_unix_socket_with_weight(mc, host.encode(), weight) == 0
+        else:
+            assert lib.memcached_server_add_with_weight(mc, host.encode(), port, weight) == 0
     places = [lib.memcached_generate_hash(mc, k, len(k)) for k in keys]
     lib.memcached_free(mc)
-    line(kind, hash_name, [f"{host}:{port} weight={weight}" for host, port, weight in servers], places)
+    line(kind, hash_name, [ours(*s) for s in servers], places)
+
+
+def ours(host, port, weight):
+    """What rend.conf has to say of a server of libmemcached."""
+    if host.startswith("/"):
+        return f"unix:{host} weight={weight} name={host}:0"
+    if ":" in host:
+        return f"[{host}]:{port} weight={weight} name={host}" + (f":{port}" if port != 11211 else "")
+    return f"{host}:{port} weight={weight}"
 
 
 # ---- twemproxy ----
@@ -108,21 +121,39 @@ async def places_of(path, sockets):
 
 def ask_proxy(hash_name, names):
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in names]
+    places = ask_proxy_of(hash_name, sockets, [f"127.0.0.1:{s.getsockname()[1]}:1 {name}" for s, name in zip(sockets, names)])
+    line("ketama_weighted", hash_name, [f"10.0.0.{i + 1}:11211 name={name}" for i, name in enumerate(names)], places)
+
+
+def ask_proxy_without_names(hash_name):
+    """Of unix sockets and IPv6."""
+    with tempfile.TemporaryDirectory() as folder:
+        sockets = [socket.create_server(("::1", 0), family=socket.AF_INET6) for _ in range(2)]
+        ports = [s.getsockname()[1] for s in sockets]
+        paths = [os.path.join(folder, name) for name in ("a", "b")]
+        for path in paths:
+            sockets.append(socket.socket(socket.AF_UNIX))
+            sockets[-1].bind(path)
+            sockets[-1].listen()
+        places = ask_proxy_of(hash_name, sockets, [f"::1:{port}:1" for port in ports] + [f"{path}:1" for path in paths])
+    line("ketama_weighted", hash_name, [f"[::1]:{port} name=::1:{port}" for port in ports] + [f"unix:{path} name={path}:" for path in paths], places)
+
+
+def ask_proxy_of(hash_name, sockets, listed):
     folder = tempfile.mkdtemp()
     path, conf = os.path.join(folder, "nutcracker.sock"), os.path.join(folder, "nutcracker.yml")
     with socket.create_server(("127.0.0.1", 0)) as s:  # it wants a port for its stats
         stats = s.getsockname()[1]
     with open(conf, "w") as f:
         f.write("\n  ".join(["pool:", f"listen: {path} 0666", f"hash: {hash_name}", "distribution: ketama", "servers:",
-                             *(f" - 127.0.0.1:{s.getsockname()[1]}:1 {name}" for s, name in zip(sockets, names))]) + "\n")
+                             *(f" - {one}" for one in listed)]) + "\n")
     proxy = subprocess.Popen(["/usr/sbin/nutcracker", "-c", conf, "-a", "127.0.0.1", "-s", str(stats)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        places = asyncio.run(places_of(path, sockets))
+        return asyncio.run(places_of(path, sockets))
     finally:
         proxy.kill()
         proxy.wait()
         shutil.rmtree(folder)
-    line("ketama_weighted", hash_name, [f"10.0.0.{i + 1}:11211 name={name}" for i, name in enumerate(names)], places)
 
 
 keys = [key(i) for i in range(KEYS)]
@@ -135,6 +166,9 @@ for hash_name in ("md5", "fnv1a_64"):
     for weights in ((1, 2), (1, 1, 1, 7), (3, 5, 7, 11, 13), (100, 200, 300), (1, 1000), tuple(range(1, 31)), (9, 9, 9)):
         ask_library("ketama_weighted", hash_name, [(f"cache-{i}.example.com", 11211 + i % 2, w) for i, w in enumerate(weights)])
 ask_library("ketama_weighted", "crc32", [(name, 11211, 1) for name in LOW])
+for kind in ("ketama_weighted", "ketama"):
+    ask_library(kind, "md5", [("/run/memcached/a", 0, 1), ("::1", 11211, 1), ("::1", 11300, 1), ("/run/memcached/b", 0, 1)])
 print("# nutcracker 0.5.0")
 for hash_name in PROXY_HASHES:
     ask_proxy(hash_name, LOW)
+ask_proxy_without_names("md5")

@@ -139,7 +139,7 @@ as_others(void **state)
 		lines++;
 	}
 	fclose(f);
-	assert_true(lines >= 120);
+	assert_true(lines >= 123);
 }
 
 /* ---- the rest ---- */
@@ -196,10 +196,14 @@ not_that_one(const void *arg, size_t server)
 	return server != *(const size_t *)arg;
 }
 
+static unsigned times_asked[16];
+
+/* The last of them is, if arg says so; each is asked once. */
 static bool
-no_one(const void *arg, size_t server)
+only_the_last(const void *arg, size_t server)
 {
-	return false;
+	assert_int_equal(times_asked[server]++, 0);
+	return *(const bool *)arg && server == 15;
 }
 
 /* Without one server only its keys go elsewhere, and not all to the same. */
@@ -208,6 +212,7 @@ goes_around(void **state)
 {
 	static struct server servers[16];
 	size_t moved[16] = { 0 }, away = 5, of_it = 0, takers = 0;
+	const bool yes = true, no = false;
 	struct ring *r;
 
 	for (unsigned i = 0; i < 16; i++) {
@@ -222,7 +227,10 @@ goes_around(void **state)
 		uint32_t hash = key_hash(KEY_HASH_MD5, key, make_key(key, i));
 		size_t is = ring_find(r, hash), becomes = ring_find_good(r, hash, not_that_one, &away);
 
-		assert_int_equal(ring_find_good(r, hash, no_one, NULL), is);
+		memset(times_asked, 0, sizeof times_asked);
+		assert_int_equal(ring_find_good(r, hash, only_the_last, &no), is);
+		memset(times_asked, 0, sizeof times_asked);
+		assert_int_equal(ring_find_good(r, hash, only_the_last, &yes), 15);
 		if (is != away) {
 			assert_int_equal(becomes, is);
 			continue;
@@ -242,7 +250,8 @@ static void
 servers_are_read(void **state)
 {
 	static const char *const wrong[] = { "h:1 weight=0", "h:1 weight=", "h:1 weight=x", "h:1 weight=1000001",
-		"h:1 name=", "h:1 2", "h:1 wait=3", "h", "", " ", "h:1 weight=99999999999999999999" };
+		"h:1 name=", "h:1 2", "h:1 wait=3", "unix:/a weight=0", "unix:/a name=b c", "h", "", " ",
+		"h:1 weight=99999999999999999999" };
 	struct server s;
 
 	assert_null(server_parse(&s, "h:1"));
@@ -253,6 +262,12 @@ servers_are_read(void **state)
 	assert_string_equal(s.address, "[::1]:11211");
 	assert_string_equal(s.name, "a/b:1");
 	assert_int_equal(s.weight, 7);
+	assert_null(server_parse(&s, "unix:/run/my cache/sock  "));
+	assert_string_equal(s.address, "unix:/run/my cache/sock");
+	assert_null(server_parse(&s, "unix:/run/a weight  x/sock  name=b weight=2"));
+	assert_string_equal(s.address, "unix:/run/a weight  x/sock");
+	assert_string_equal(s.name, "b");
+	assert_int_equal(s.weight, 2);
 	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
 		assert_non_null(server_parse(&s, wrong[i]));
 }

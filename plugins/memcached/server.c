@@ -7,6 +7,8 @@
 
 #include "address.h"
 
+#define DEFAULT_PORT ":11211"
+
 static bool
 begins(const char *word, size_t len, const char *with)
 {
@@ -39,10 +41,29 @@ read_word(struct server *s, const char *word, size_t len)
 	return NULL;
 }
 
+/* A path may have spaces in it. */
+static size_t
+address_len(const char *text)
+{
+	size_t len = strlen(text);
+	const char *space;
+
+	if (strncmp(text, "unix:", 5) != 0)
+		return strcspn(text, " ");
+	for (space = strchr(text, ' '); space != NULL; space = strchr(space + 1, ' '))
+		if (strncmp(space, " weight=", 8) == 0 || strncmp(space, " name=", 6) == 0) {
+			len = (size_t)(space - text);
+			break;
+		}
+	while (len > 0 && text[len - 1] == ' ')
+		len--;
+	return len;
+}
+
 const char *
 server_parse(struct server *s, const char *text)
 {
-	size_t len = strcspn(text, " ");
+	size_t len = address_len(text);
 	const char *fault = NULL;
 
 	*s = (struct server){ .weight = 1 };
@@ -54,4 +75,14 @@ server_parse(struct server *s, const char *text)
 		fault = read_word(s, text, len);
 	}
 	return fault != NULL ? fault : address_fault(s->address);
+}
+
+void
+server_called(const struct server *s, char name[SERVER_TEXT_MAX])
+{
+	size_t len = strlen(s->address), tail = strlen(DEFAULT_PORT);
+
+	strcpy(name, s->name[0] != '\0' ? s->name : s->address);
+	if (s->name[0] == '\0' && len > tail && strcmp(name + len - tail, DEFAULT_PORT) == 0)
+		name[len - tail] = '\0';
 }

@@ -17,4 +17,7 @@ struct server {
 /* NULL, or what is wrong with the text; the string is static. */
 const char *server_parse(struct server *s, const char *text);
 
+/* What it is called on a ring: its name, else its address, without ":11211". */
+void server_called(const struct server *s, char name[SERVER_TEXT_MAX]);
+
 #endif

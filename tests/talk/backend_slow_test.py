@@ -104,6 +104,24 @@ def test_an_answer_that_comes_too_late_while_others_come_is_nobodys_and_the_conn
         assert (number(rend, "disconnects"), number(rend, "get.TIMEOUT")) == (0, 1), rend.stats("nodes")
 
 
+def test_a_value_that_does_not_end_keeps_nobody_waiting_for_ever():
+    def drip(conn, request):
+        if request.key != "bad":
+            return None
+        conn.send(b"VA 1000000 f0 O%s\r\n" % request.opaque)
+        while True:  # until the connection is closed
+            conn.send(b"d")
+            time.sleep(0.02)
+
+    quick = 'request_timeout = "200ms"; connect_timeout = "20s"; retry_max = "200ms";'
+    with ScriptedBackend(drip) as b, Rend(beside(b.server, quick), workers=1) as rend, rend.client() as c:
+        wait_for("a value", lambda: served(c))
+        before = number(rend, "downs")
+        c.ask(b"get bad\r\n", TIMEOUT)
+        wait_for("it to be taken for down", lambda: said(c, b"get none\r\n") and number(rend, "downs") > before)
+        wait_for("another connection", lambda: heard(c, b"get back\r\n") == b"VALUE back 0 1\r\nx\r\nEND\r\n")
+
+
 def test_a_silence_that_may_last_keeps_what_is_late_in_line():
     go = threading.Event()
 

@@ -409,10 +409,11 @@ listeners = ( {{ policy = "main"; }} );
 
 def test_a_server_is_exclusive_to_one_block():
     with Folder() as f:
-        for other, refused in (("exclusive = true;", True), ("", False)):
+        for server, other, refused in (("127.0.0.1:1", "exclusive = true;", True), ("127.0.0.1:1", "", False),
+                                       ("127.0.0.1:1 weight=2 name=x", "exclusive = true;", True), ("127.0.0.1:11 name=x", "exclusive = true;", False)):
             f.write("a.conf", f"""handlers = {{
     own = {{ plugin = "memcached"; servers = [ "127.0.0.1:1" ]; exclusive = true; }};
-    too = {{ plugin = "memcached"; servers = [ "127.0.0.1:1" ]; {other} }}; all = {{ plugin = "inmem"; }}; }};
+    too = {{ plugin = "memcached"; servers = [ "{server}" ]; {other} }}; all = {{ plugin = "inmem"; }}; }};
 policies = {{ main = {{ plugin = "l1l2"; l1 = "own"; l2 = "all"; }}; other = {{ plugin = "l1l2"; l1 = "too"; l2 = "all"; }}; }};
 listeners = ( {{ policy = "main"; }}, {{ port = 5; policy = "other"; }} );
 """)

@@ -8,8 +8,9 @@ import socket
 import threading
 
 import harness
-from backends import DOWN, TcpMemcached, said
+from backends import DOWN, QUICK, TcpMemcached, said
 from harness import Client, Memcached, Process, Rend, wait_for
+from scripted_backend import SILENCE, ScriptedBackend
 
 PATIENT = harness.PATIENT + ' retry_max = "200ms";'
 NUTCRACKER = shutil.which("nutcracker", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/bin")
@@ -128,9 +129,7 @@ def same_places(count, key_hash, weights=None, names=False, more="", nutcracker_
 
 
 def test_keys_are_where_twemproxy_has_them():
-    if not NUTCRACKER:
-        print("     no nutcracker is installed: nothing was compared", flush=True)
-        return
+    assert NUTCRACKER, "no nutcracker is installed (./dev packages)"
     for count, key_hash in ((2, "md5"), (3, "fnv1a_64"), (5, "one_at_a_time"), (4, "murmur"), (3, "jenkins"), (3, "hsieh"), (3, "crc16"), (3, "crc32")):
         same_places(count, key_hash)
     same_places(4, "fnv1a_64", weights=(1, 2, 3, 10))
@@ -147,11 +146,26 @@ def test_keys_with_a_tag_are_together():
                 assert len(owners) == 1, owners
 
 
+def test_a_prefix_that_is_not_hashed():
+    """A key is where libmemcached has it, which leaves the prefix out."""
+    keys = [key(i) for i in range(40)]
+    with Several(Memcached, 3, "-t", "1") as servers:
+        with Rend(pool([s.server for s in servers], 'hash_skip = "p:";')) as rend, rend.client() as c:
+            fill(c, keys + [b"p:"])
+            bare = {k: s for s in servers for k in hits(Client(s.path), keys)}
+            fill(c, [b"p:" + k for k in keys])
+            found = {k[2:]: s for s in servers for k in hits(Client(s.path), [b"p:" + k for k in keys])}
+            assert found == bare and len(set(bare.values())) > 1
+
+
 def test_names_and_weights_that_cannot_be_are_refused():
     for servers, more, sentence in ((("h:1", "h:1"), "", "is there twice"), (("h:1 name=a", "h:2 name=a"), "", "another one is called a, too"),
+                                    (("h:11211", "i:1 name=h"), "", "another one is called h, too"),
+                                    (("i:1 name=h", "h:11211"), "", "another one is called h, too"),
                                     (("h:1 weight=0", "h:2"), "", "weight= is a number"),
                                     (("h:1 wait=3", "h:2"), "", "weight=NUMBER and name=NAME"), (("h:1 weight=2", "h:2"), 'hash = "ketama";', "no weights"),
                                     (("h:1", "h:2"), 'hash = "evcache";', "needs name="), (("h:1", "h:2"), 'hash_tag = "{";', "two characters"),
+                                    (tuple(f"h:{i + 1}" for i in range(65)), "exclusive = true;", "servers: are 65; with exclusive there may be 64"),
                                     (("h:1", "h:2"), 'exclusive = true; failure_mode = "next";', "needs failure_mode"),
                                     (("h:1", "h"), "", "needs a port")):
         rend = Rend(pool(servers, more))
@@ -285,6 +299,36 @@ def test_another_one_for_what_is_down():
         assert hits(c, mine) == set(mine[1:])
 
 
+def test_one_link_of_a_server_is_away():
+    """As when one thread of a memcached hangs: what becomes of the keys that go over it is failure_mode's to say, too."""
+    keys = [key(i) for i in range(60)]
+    for mode in ("miss", "next"):
+        way, well = {}, []
+
+        def misbehave(conn, request):
+            if request.is_probe:
+                return None if not well or conn in well else SILENCE
+            way[request.key.encode()] = conn
+            return None
+
+        with ScriptedBackend(misbehave) as a, ScriptedBackend() as b:
+            conf = pool([a.server, b.server], f'failure_mode = "{mode}"; links = 2;').replace(PATIENT, QUICK)
+            with Rend(conf, workers=1) as rend, rend.client() as c:
+                wait_for("all links", lambda: number(rend, "back.links_up") == 4)
+                fill(c, keys)
+                first = way[min(way)]
+                mine = [k for k in keys if way.get(k) is first]
+                others = [k for k in keys if k not in mine]
+                assert mine and set(way.values()) > {first}
+                well.extend(conn for conn in a.connections if conn is not first)
+                first.close()
+                wait_for("the link to be down", lambda: said(c, b"get %s\r\n" % mine[0]) == b"END\r\n")
+                assert hits(c, keys) == set(others)
+                for k in mine:
+                    c.ask(b"set %s 0 0 %d\r\n%s\r\n" % (k, len(k), k), DOWN if mode == "miss" else b"STORED\r\n")
+                assert hits(c, keys) == set(others if mode == "miss" else keys)
+
+
 def test_a_first_tier_of_several_needs_errors():
     """A copy that could not be dropped would be there again when its server is."""
     with Several(Memcached, 3) as servers:
@@ -309,13 +353,163 @@ listeners = ( {{ port = 0; policy = "main"; }} );
                 assert hits(a, keys) and hits(b, keys)
 
 
+# ---- a first tier of several, of which one is away ----
+
+AWAY_TOO_LONG = 4097  # what is in doubt when all keys of one server are
+
+
+def tier(servers, l2, policy="", hot="", timeout="60s"):
+    listed = ", ".join(f'"{s.server}"' for s in servers)
+    return f"""
+handlers = {{ hot = {{ plugin = "memcached"; servers = [ {listed} ]; request_timeout = "{timeout}"; connect_timeout = "60s"; retry_max = "200ms"; {hot} }};
+             all = {{ plugin = "memcached"; servers = [ "{l2.server}" ]; {PATIENT} }}; }};
+policies = {{ main = {{ plugin = "l1l2"; l1 = "hot"; l2 = "all"; {policy} }}; }};
+listeners = ( {{ port = 0; policy = "main"; }} );
+"""
+
+
+def number(rend, name):
+    return int(rend.stats("nodes")[name])
+
+
+def of(server, name):
+    with Client(server.path) as c:
+        return int(c.stats()[name])
+
+
+def put(client, keys, value):
+    for k in keys:
+        client.ask(b"set %s 0 0 %d\r\n%s\r\n" % (k, len(value), value), b"STORED\r\n")
+
+
+def got(client, keys, value):
+    for k in keys:
+        client.ask(b"get %s\r\n" % k, b"VALUE %s 0 %d\r\n%s\r\nEND\r\n" % (k, len(value), value))
+
+
+def answered_by_l1(rend):
+    return int(rend.stats("policy")["main.get.l1.yes"])
+
+
+def hot_there(rend, client, servers, keys, value):
+    """They come to these servers, and are answered from there."""
+    def all_hot():
+        got(client, keys, value)
+        return sum(len(hot(s, keys)) for s in servers) == len(keys)
+
+    wait_for("them to be hot", all_hot)
+    before = answered_by_l1(rend)
+    got(client, keys, value)
+    assert answered_by_l1(rend) == before + len(keys)
+
+
+def hot(server, keys):
+    """Those of which it has a copy, not an empty item that somebody has left."""
+    with Client(server.path) as c:
+        words = {k: c.say(b"mg %s f\r\n" % k).line().split() for k in keys}
+    return {k for k in keys if words[k][0] == b"HD" and b"W" not in words[k] and b"Z" not in words[k]}
+
+
+def ticks(rend):
+    """A second and more passes by rend's clock, as long as so many pauses are."""
+    tries = number(rend, "hot.connect_errors") + 25
+    wait_for("it to be tried again and again", lambda: number(rend, "hot.connect_errors") >= tries)
+
+
+def test_copies_are_hits_while_one_server_of_theirs_is_away():
+    """It is stopped, so it comes back with old values.  Writes go on meanwhile, also a flush_all, which it does not hear."""
+    keys = [key(i) for i in range(60)]
+    with Several(Memcached, 3, "-t", "1") as servers, Memcached("-t", "1") as all_:
+        conf = tier(servers, all_, 'when_l1_away = "go_on"; l1_max_ttl = "1000s";', "max_timeouts = 1;", timeout="2s")
+        with Rend(conf, workers=1) as rend, rend.client() as c:
+            put(c, keys, b"old")
+            hot_there(rend, c, servers, keys, b"old")
+            owner = {k: s for s in servers for k in hot(s, keys)}
+            victim = servers[1]
+            others = [k for k in keys if owner[k] is not victim]
+            well = [s for s in servers if s is not victim]
+            mine = [k for k in keys if owner[k] is victim]
+            assert mine and others
+            victim.send_signal(signal.SIGSTOP)
+
+            def known():
+                got(c, mine[:1], b"old")
+                return rend.said("hot: backend .* is down")
+
+            wait_for("it to be known", known)
+            c.ask(b"flush_all\r\n", b"OK\r\n")
+            wait_for("the others to be believed again", lambda: number(rend, "hot.in_doubt") == AWAY_TOO_LONG)
+            put(c, keys, b"new")
+            hot_there(rend, c, well, others, b"new")
+            got(c, mine, b"new")
+            victim.send_signal(signal.SIGCONT)
+            got(c, keys, b"new")
+            wait_for("it to be believed", lambda: number(rend, "hot.in_doubt") == 0)
+            got(c, keys, b"new")
+            hot_there(rend, c, servers, keys, b"new")
+
+
+def test_what_cannot_be_said_to_a_server_is_not_done_in_the_second_tier():
+    keys = [key(i) for i in range(60)]
+    for policy in ("", 'when_l1_away = "l2";', 'publish = true;'):
+        with Several(Memcached, 3, "-t", "1") as servers, Memcached("-t", "1") as all_, Client(all_.path) as direct:
+            with Rend(tier(servers, all_, policy), workers=1) as rend, rend.client() as c:
+                put(c, keys, b"1")
+                hot_there(rend, c, servers, keys, b"1")
+                victim = servers[1]
+                mine = sorted(hot(victim, keys))
+                others = sorted(set(keys) - set(mine))
+                assert mine and others
+                victim.end(signal.SIGKILL)
+                wait_for("it to be known", lambda: rend.said("hot: backend .* is down"))
+                for _ in range(10):
+                    c.ask(b"incr %s 1\r\n" % mine[0], DOWN)
+                for change in (b"set %s 0 0 1\r\n9\r\n", b"delete %s\r\n", b"touch %s 0\r\n", b"append %s 0 0 1\r\n9\r\n"):
+                    c.ask(change % mine[0], DOWN)
+                c.ask(b"flush_all\r\n", DOWN)
+                got(direct, keys, b"1")
+                for k in others[:10]:
+                    c.ask(b"incr %s 1\r\n" % k, b"2\r\n")
+                got(c, others[:10], b"2")
+                got(c, others[10:], b"1")
+                if "l2" in policy:
+                    got(c, mine, b"1")
+                else:
+                    c.ask(b"get %s\r\n" % mine[0], DOWN)
+                victim.restart()
+                wait_for("it to be asked again", lambda: said(c, b"incr %s 1\r\n" % mine[0]) != DOWN)
+                assert direct.say(b"get %s\r\n" % mine[0]).until(b"END\r\n").endswith(b"\r\n2\r\nEND\r\n")
+                got(c, mine[:1], b"2")
+
+
+def test_only_who_is_back_is_flushed():
+    keys = [key(i) for i in range(60)]
+    with Several(Memcached, 3, "-t", "1") as servers, Memcached("-t", "1") as all_:
+        victim, well = servers[1], [servers[0], servers[2]]
+        victim.end(signal.SIGKILL)
+        with Rend(tier(servers, all_, hot="exclusive = true;"), workers=1) as rend, rend.client() as c:
+            # All was in doubt, because it began.
+            wait_for("the others to be believed", lambda: number(rend, "hot.in_doubt") == AWAY_TOO_LONG)
+            put(c, keys, b"1")
+            got(c, keys, b"1")
+            others = [k for s in well for k in hot(s, keys)]
+            assert others
+            hot_there(rend, c, well, others, b"1")
+            flushes = [of(s, "cmd_flush") for s in well]
+            ticks(rend)
+            assert [of(s, "cmd_flush") for s in well] == flushes == [1, 1]
+            assert number(rend, "hot.in_doubt") == AWAY_TOO_LONG
+            victim.restart()
+            wait_for("it to be believed", lambda: number(rend, "hot.in_doubt") == 0)
+            hot_there(rend, c, servers, keys, b"1")
+            assert [of(s, "cmd_flush") for s in servers] == [1, 1, 1]
+
+
 # ---- behind a proxy ----
 
 
 def test_three_rends_behind_a_twemproxy():
-    if not NUTCRACKER:
-        print("     no nutcracker is installed: nothing was tried", flush=True)
-        return
+    assert NUTCRACKER, "no nutcracker is installed (./dev packages)"
     keys = [key(i) for i in range(300)]
     with Rend() as a, Rend() as b, Rend() as c:
         rends = [a, b, c]

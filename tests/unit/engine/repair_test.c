@@ -10,7 +10,7 @@ static struct repair *repair;
 static int
 begin(void **state)
 {
-	repair = repair_new("hot", false);
+	repair = repair_new("hot", 1, false);
 	return repair == NULL;
 }
 
@@ -32,7 +32,7 @@ hash_of(uint64_t n)
 static void
 nothing_is_in_doubt_at_first(void **state)
 {
-	assert_false(repair_doubts(repair, 7));
+	assert_false(repair_doubts(repair, 7, 0));
 	assert_int_equal(repair_now(repair), 0);
 	repair_made(repair, 7, repair_mark(repair));
 	repair_made_all(repair, repair_mark(repair));
@@ -42,17 +42,17 @@ nothing_is_in_doubt_at_first(void **state)
 static void
 a_key_is_in_doubt_until_a_delete_is_answered(void **state)
 {
-	repair_lost(repair, hash_of(1));
-	repair_lost(repair, hash_of(1));
-	repair_lost(repair, hash_of(3));
-	assert_true(repair_doubts(repair, hash_of(1)));
-	assert_false(repair_doubts(repair, hash_of(2)));
+	repair_lost(repair, hash_of(1), 0);
+	repair_lost(repair, hash_of(1), 0);
+	repair_lost(repair, hash_of(3), 0);
+	assert_true(repair_doubts(repair, hash_of(1), 0));
+	assert_false(repair_doubts(repair, hash_of(2), 0));
 	assert_int_equal(repair_now(repair), 2);
 	assert_int_equal(repair_total(repair), 3);
 	repair_made(repair, hash_of(2), repair_mark(repair));
 	repair_made(repair, hash_of(1), repair_mark(repair));
-	assert_false(repair_doubts(repair, hash_of(1)));
-	assert_true(repair_doubts(repair, hash_of(3)));
+	assert_false(repair_doubts(repair, hash_of(1), 0));
+	assert_true(repair_doubts(repair, hash_of(3), 0));
 	repair_made(repair, hash_of(3), repair_mark(repair));
 	assert_int_equal(repair_now(repair), 0);
 }
@@ -63,17 +63,17 @@ an_earlier_delete_answers_for_no_later_one(void **state)
 {
 	uint64_t mark = repair_mark(repair);
 
-	repair_lost(repair, 7);
+	repair_lost(repair, 7, 0);
 	repair_made(repair, 7, mark);
-	assert_true(repair_doubts(repair, 7));
+	assert_true(repair_doubts(repair, 7, 0));
 	mark = repair_mark(repair);
-	repair_lost(repair, 7);
+	repair_lost(repair, 7, 0);
 	repair_made(repair, 7, mark);
-	assert_true(repair_doubts(repair, 7));
+	assert_true(repair_doubts(repair, 7, 0));
 	repair_made_all(repair, mark);
-	assert_true(repair_doubts(repair, 7));
+	assert_true(repair_doubts(repair, 7, 0));
 	repair_made(repair, 7, repair_mark(repair));
-	assert_false(repair_doubts(repair, 7));
+	assert_false(repair_doubts(repair, 7, 0));
 }
 
 static void
@@ -82,20 +82,20 @@ a_flush_answers_for_all_before_it(void **state)
 	uint64_t mark;
 
 	for (uint64_t n = 0; n < 100; n++)
-		repair_lost(repair, hash_of(n));
+		repair_lost(repair, hash_of(n), 0);
 	mark = repair_mark(repair);
-	repair_lost(repair, hash_of(200));
-	repair_lost(repair, hash_of(50));
+	repair_lost(repair, hash_of(200), 0);
+	repair_lost(repair, hash_of(50), 0);
 	repair_made_all(repair, mark);
 	assert_int_equal(repair_now(repair), 2);
 	for (uint64_t n = 0; n < 100; n++)
-		assert_int_equal(repair_doubts(repair, hash_of(n)), n == 50);
-	assert_true(repair_doubts(repair, hash_of(200)));
+		assert_int_equal(repair_doubts(repair, hash_of(n), 0), n == 50);
+	assert_true(repair_doubts(repair, hash_of(200), 0));
 	/* The places are free again. */
 	for (uint64_t n = 1000; n < 1000 + REPAIR_MAX - 2; n++)
-		repair_lost(repair, hash_of(n));
+		repair_lost(repair, hash_of(n), 0);
 	assert_int_equal(repair_now(repair), REPAIR_MAX);
-	assert_false(repair_doubts(repair, hash_of(999)));
+	assert_false(repair_doubts(repair, hash_of(999), 0));
 }
 
 static void
@@ -104,50 +104,115 @@ too_many_are_all(void **state)
 	uint64_t mark;
 
 	for (uint64_t n = 0; n < REPAIR_MAX; n++)
-		repair_lost(repair, hash_of(n));
-	assert_false(repair_doubts(repair, hash_of(REPAIR_MAX)));
-	repair_lost(repair, hash_of(3));
-	assert_false(repair_doubts(repair, hash_of(REPAIR_MAX)));
+		repair_lost(repair, hash_of(n), 0);
+	assert_false(repair_doubts(repair, hash_of(REPAIR_MAX), 0));
+	repair_lost(repair, hash_of(3), 0);
+	assert_false(repair_doubts(repair, hash_of(REPAIR_MAX), 0));
 	mark = repair_mark(repair);
-	repair_lost(repair, hash_of(REPAIR_MAX));
-	assert_true(repair_doubts(repair, hash_of(REPAIR_MAX + 1)));
+	repair_lost(repair, hash_of(REPAIR_MAX), 0);
+	assert_true(repair_doubts(repair, hash_of(REPAIR_MAX + 1), 0));
 	assert_int_equal(repair_now(repair), REPAIR_MAX + 1);
 	/* One key does not help, nor a flush that was sent before. */
 	repair_made(repair, hash_of(1), repair_mark(repair));
-	assert_true(repair_doubts(repair, hash_of(1)));
+	assert_true(repair_doubts(repair, hash_of(1), 0));
 	repair_made_all(repair, mark);
-	assert_true(repair_doubts(repair, hash_of(1)));
+	assert_true(repair_doubts(repair, hash_of(1), 0));
 	mark = repair_mark(repair);
-	repair_lost(repair, hash_of(5));
+	repair_lost(repair, hash_of(5), 0);
 	repair_made_all(repair, mark);
-	assert_true(repair_doubts(repair, hash_of(1)));
+	assert_true(repair_doubts(repair, hash_of(1), 0));
 	repair_made_all(repair, repair_mark(repair));
 	assert_int_equal(repair_now(repair), 0);
-	assert_false(repair_doubts(repair, hash_of(5)));
-	repair_lost(repair, hash_of(5));
-	assert_true(repair_doubts(repair, hash_of(5)) && !repair_doubts(repair, hash_of(1)));
+	assert_false(repair_doubts(repair, hash_of(5), 0));
+	repair_lost(repair, hash_of(5), 0);
+	assert_true(repair_doubts(repair, hash_of(5), 0) && !repair_doubts(repair, hash_of(1), 0));
 }
 
 static void
 a_flush_that_is_lost_leaves_all_in_doubt(void **state)
 {
-	repair_lost(repair, 7);
+	repair_lost(repair, 7, 0);
 	repair_lost_all(repair);
-	assert_true(repair_doubts(repair, 8));
+	assert_true(repair_doubts(repair, 8, 0));
 	repair_made_all(repair, repair_mark(repair));
-	assert_false(repair_doubts(repair, 7));
+	assert_false(repair_doubts(repair, 7, 0));
 }
 
 static void
 who_knows_nothing_doubts_all(void **state)
 {
-	struct repair *r = repair_new("hot", true);
+	struct repair *r = repair_new("hot", 1, true);
 
-	assert_true(repair_doubts(r, 7));
+	assert_true(repair_doubts(r, 7, 0));
 	repair_made(r, 7, repair_mark(r));
-	assert_true(repair_doubts(r, 7));
+	assert_true(repair_doubts(r, 7, 0));
 	repair_made_all(r, repair_mark(r));
-	assert_false(repair_doubts(r, 7));
+	assert_false(repair_doubts(r, 7, 0));
+	repair_free(&r);
+}
+
+/* ---- several parts ---- */
+
+#define PARTS 3
+
+/* What a part does not answer costs the others nothing. */
+static void
+a_part_has_too_many(void **state)
+{
+	struct repair *r = repair_new("hot", PARTS, false);
+	uint64_t mark;
+
+	repair_lost(r, hash_of(5000), 0);
+	for (uint64_t n = 0; n < REPAIR_MAX; n++)
+		repair_lost(r, hash_of(n), 1);
+	assert_int_equal(repair_now(r), REPAIR_MAX + 2);
+	assert_true(repair_doubts(r, hash_of(6000), 1));
+	assert_true(repair_doubts(r, hash_of(5000), 0));
+	assert_false(repair_doubts(r, hash_of(6000), 0));
+	assert_false(repair_doubts(r, hash_of(6000), 2));
+	/* There is room again, for keys of the others. */
+	for (uint64_t n = 0; n < REPAIR_MAX - 1; n++)
+		repair_lost(r, hash_of(7000 + n), 2);
+	assert_int_equal(repair_now(r), 2 * REPAIR_MAX + 1);
+	assert_false(repair_doubts(r, hash_of(6000), 2));
+	/* One more, of whatever part: it is the one with the most keys that pays. */
+	repair_lost(r, hash_of(6001), 0);
+	assert_true(repair_doubts(r, hash_of(6000), 2));
+	assert_true(repair_doubts(r, hash_of(6001), 0) && repair_doubts(r, hash_of(5000), 0));
+	assert_false(repair_doubts(r, hash_of(6000), 0));
+	/* A flush_all of one is none of another. */
+	mark = repair_mark(r);
+	repair_lost(r, hash_of(1), 1);
+	repair_made_part(r, 1, mark);
+	repair_made_part(r, 2, mark);
+	assert_true(repair_doubts(r, hash_of(6000), 1));
+	assert_false(repair_doubts(r, hash_of(6000), 2));
+	assert_true(repair_doubts(r, hash_of(5000), 0));
+	repair_made_part(r, 1, repair_mark(r));
+	assert_false(repair_doubts(r, hash_of(6000), 1));
+	assert_int_equal(repair_now(r), 2);
+	repair_made_part(r, 0, repair_mark(r));
+	assert_int_equal(repair_now(r), 0);
+	repair_free(&r);
+}
+
+static void
+parts_are_believed_one_by_one(void **state)
+{
+	struct repair *r = repair_new("hot", PARTS, true);
+
+	assert_int_equal(repair_now(r), PARTS * (REPAIR_MAX + 1));
+	for (uint32_t part = 0; part < PARTS; part++) {
+		for (uint32_t i = 0; i < PARTS; i++)
+			assert_int_equal(repair_doubts(r, 7, i), i >= part);
+		repair_made_part(r, part, repair_mark(r));
+	}
+	assert_int_equal(repair_now(r), 0);
+	repair_lost_all(r);
+	repair_made_part(r, 1, repair_mark(r));
+	assert_true(repair_doubts(r, 7, 0) && !repair_doubts(r, 7, 1) && repair_doubts(r, 7, 2));
+	repair_made_all(r, repair_mark(r));
+	assert_int_equal(repair_now(r), 0);
 	repair_free(&r);
 }
 
@@ -160,13 +225,13 @@ lose_and_repair(void *arg)
 	uint64_t own = hash_of((uint64_t)(uintptr_t)arg + 10);
 
 	for (int i = 0; i < 3000; i++) {
-		repair_lost(repair, own);
-		if (!repair_doubts(repair, own))
+		repair_lost(repair, own, 0);
+		if (!repair_doubts(repair, own, 0))
 			return "a key that was lost is believed";
-		repair_lost(repair, 1);
+		repair_lost(repair, 1, 0);
 		repair_made(repair, 1, repair_mark(repair));
 		repair_made(repair, own, repair_mark(repair));
-		if (repair_doubts(repair, own))
+		if (repair_doubts(repair, own, 0))
 			return "a key that was deleted is not believed";
 	}
 	return NULL;
@@ -201,6 +266,8 @@ main(void)
 		TEST(too_many_are_all),
 		TEST(a_flush_that_is_lost_leaves_all_in_doubt),
 		TEST(who_knows_nothing_doubts_all),
+		TEST(a_part_has_too_many),
+		TEST(parts_are_believed_one_by_one),
 		TEST(threads_share_it),
 	};
 

@@ -55,10 +55,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	while (t != NULL) {
 		struct task *next = t->next;
 
-		if (rend_op_given_up(t->op))
-			task_end(t, REND_TIMEOUT);
-		else
-			t->resume(t);
+		t->resume(t);
 		t = next;
 	}
 }

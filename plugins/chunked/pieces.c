@@ -168,6 +168,15 @@ ask_next(struct task *t, const struct name *name)
 	return true;
 }
 
+/* Its time may be over.  Whoever has begun to write clears away what it leaves. */
+static void
+resumed(struct task *t)
+{
+	if (rend_op_given_up(t->op))
+		fail(t, REND_TIMEOUT);
+	pump(t);
+}
+
 static void
 pump(struct task *t)
 {
@@ -186,7 +195,7 @@ pump(struct task *t)
 	if (p->out > 0)
 		return;
 	if (wants_more(p)) {
-		task_later(t, t->in->out < OUT_MOST, pump);
+		task_later(t, t->in->out < OUT_MOST, resumed);
 		return;
 	}
 	if (p->missing && p->what != PIECES_DELETE)

@@ -195,6 +195,10 @@ look(struct task *t)
 {
 	struct rend_op *kid;
 
+	if (rend_op_given_up(t->op)) {
+		task_end(t, REND_TIMEOUT);
+		return;
+	}
 	if (!rend_guard_holds(t->op)) {
 		task_end(t, REND_NOT_STORED);
 		return;

@@ -43,7 +43,6 @@ task_later(struct task *t, bool at_once, task_f *resume)
 	const struct timeval soon = { .tv_usec = at_once ? 0 : WAIT_US };
 	struct instance *in = t->in;
 
-	/* Whether its time is over is looked at when it is resumed: many may end, each through the one before. */
 	if (in->timer == NULL) {
 		task_end(t, REND_BUSY);
 		return;

@@ -88,7 +88,10 @@ struct task *task_begin(struct instance *in, struct rend_op *op);
 /* Answers the op.  The task is gone. */
 void task_end(struct task *t, enum rend_status status);
 
-/* resume(t) in a later turn: at once, or when others had time to get on.  Ends the task if its time is over, or if it never can go on. */
+/*
+ * resume(t) in a later turn: at once, or when others had time to get on.  Whether its time is over, resume() looks: it may have something to clear
+ * away.  Ends the task if it never can go on.
+ */
 void task_later(struct task *t, bool at_once, task_f *resume);
 
 /* ---- the meta's key ---- */

@@ -157,16 +157,60 @@ describe(struct task *t)
 	return true;
 }
 
+/* What is asked of one key is carried out in order, as long as there is the same connection: if it is not there now, it will not be. */
+static void
+claim_looked(struct task *t, struct rend_op *kid)
+{
+	enum rend_status status = (enum rend_status)t->pieces.status, looked = (enum rend_status)kid->status;
+
+	if (looked != REND_OK) {
+		rend_op_free(&kid);
+		t->claimed = rend_outcome(looked) == REND_FAIL && t->cas != 0;
+		if (t->claimed)
+			give_back(t, status); /* it has a version that we know, if it is there */
+		else
+			task_end(t, status);
+		return;
+	}
+	meta_found(t, kid);
+	if (!meta_claimed(t) || memcmp(t->was.token, t->is.token, sizeof t->is.token) != 0) {
+		task_end(t, status);
+		return;
+	}
+	t->claimed = true;
+	t->cas = (kid->item.have & REND_WANT_CAS) ? kid->item.cas : 0;
+	t->link = kid->item.link;
+	write_pieces(t);
+}
+
+/* It was not answered, and would keep everybody away until it goes by itself. */
+static void
+claim_look(struct task *t, enum rend_status status)
+{
+	struct rend_op *kid = meta_kid(t, REND_GET);
+
+	t->pieces.status = (uint8_t)status;
+	if (kid == NULL) {
+		task_end(t, status);
+		return;
+	}
+	kid->ask.want = REND_WANT_VALUE | REND_WANT_CAS | REND_WANT_NO_WIN;
+	meta_ask(t, kid, claim_looked);
+}
+
 static void
 claim_answered(struct task *t, struct rend_op *kid)
 {
 	enum rend_status status = (enum rend_status)kid->status;
 
-	t->cas = kid->item.cas;
+	if (status == REND_OK)
+		t->cas = kid->item.cas;
 	rend_op_free(&kid);
 	if (status == REND_OK) {
 		t->claimed = true;
 		write_pieces(t);
+	} else if (rend_ambiguous(status)) {
+		claim_look(t, status);
 	} else if (t->resume != NULL && (status == REND_EXISTS || status == REND_MISS || status == REND_NOT_STORED) &&
 		   rend_guard_holds(t->op)) {
 		t->resume(t);
@@ -208,6 +252,7 @@ claim(struct task *t, struct rend_op *kid, task_f *refused)
 	kid->ask.cas_new = t->op->ask.cas_new != 0 ? version_of_its_own(t->is.token) : 0;
 	kid->ask.want = REND_WANT_CAS;
 	kid->guard = t->op->guard;
+	t->cas = kid->ask.cas_new;
 	t->resume = refused;
 	meta_ask(t, kid, claim_answered);
 }

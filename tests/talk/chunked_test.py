@@ -531,6 +531,42 @@ def test_a_piece_that_could_not_be_written_leaves_no_meta():
             hit(c, b"k", value(5000))
 
 
+def is_claim(request):
+    return request.verb == "ms" and request.key.endswith("-meta") and len(request.body) == 40 and request.body[16:20] == bytes(4)
+
+
+def test_a_claim_that_is_not_answered_keeps_nobody_away():
+    """It is there all the same, and who made it looks for it."""
+    late = {"claim": False, "look": False}
+    hang = set()
+
+    # Each connection does what it is asked, and answers no more from then on.
+    def misbehave(conn, request):
+        if late["claim"] and is_claim(request):
+            late["claim"] = False
+            hang.add(conn)
+        elif late["look"] and request.verb == "mg" and request.key == "n-meta":
+            hang.add(conn)
+        if conn not in hang:
+            return None
+        with b.lock:
+            b.truth(request)
+        return SILENCE
+
+    with ScriptedBackend(misbehave, sets_cas=True) as b, Rend(over_memcached(b.server, waits=QUICK), workers=1) as rend, rend.client() as c:
+        wait_for("the backend to be used", lambda: said(c, b"set n 0 0 1\r\n5\r\n") == b"STORED\r\n")
+        late["claim"] = True
+        c.ask(b"incr n 1\r\n", b"6\r\n")
+        hit(c, b"n", b"6")
+        # Nobody says whether it is there: one whose version is known is taken out.
+        late.update(claim=True, look=True)
+        c.ask(b"ms n 2 MR E99\r\n10\r\n", b"SERVER_ERROR backend timeout\r\n")
+        late["look"] = False
+        wait_for("it to be taken out", lambda: "n-meta" not in b.values)
+        wait_for("the backend to be used again", lambda: said(c, b"add n 0 0 1\r\n1\r\n") == b"STORED\r\n")
+        c.ask(b"incr n 1\r\n", b"2\r\n")
+
+
 # ---- over others, and below them ----
 
 

@@ -147,9 +147,10 @@ meta_young(const struct task *t)
 {
 	bool claimed = t->was.written == 0;
 	int64_t since = claimed ? t->was.exptime : t->was.written, now = rend_wall();
+	int64_t span = claimed ? LAYOUT_CLAIM : YOUNG;
 
-	/* Clocks of two machines differ a little. */
-	return since - YOUNG <= now && since + (claimed ? LAYOUT_CLAIM : YOUNG) > now;
+	/* Clocks of two machines differ. */
+	return since - span <= now && since + span > now;
 }
 
 static void

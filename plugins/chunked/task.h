@@ -115,7 +115,8 @@ bool meta_claimed(const struct task *t); /* write.c: its value is only being wri
 
 /*
  * Is what lacks its pieces perhaps only being written: is it a claim that is not older than claims get, or has the original written it just now?
- * Then nobody takes it out.  Of one that says it was written in time to come nobody knows, so it is not.
+ * Then nobody takes it out.  Clocks may
+ * differ by as much; what says it was written in time further to come is not.
  */
 bool meta_young(const struct task *t);
 

@@ -472,6 +472,11 @@ def test_a_claim_is_a_miss_and_nobody_makes_it_stay():
             s.original.put(KEY + b"-meta", claim_of(5000, now, 60), 0, 60)
             s.c.ask(touch % KEY, b"NOT_FOUND\r\n" if touch.startswith(b"touch") else b"EN\r\n" if touch.startswith(b"mg") else b"END\r\n")
             store(s.c, KEY, b"1", verb=b"add", answer=b"NOT_STORED\r\n")
+        # Clocks of two machines differ.
+        for since in (now + 50, now - 20):
+            s.original.put(KEY + b"-meta", claim_of(5000, since, 60), 0, 60)
+            miss(s.c, KEY)
+            assert s.original.get(KEY + b"-meta") is not None, since - now
         # One that is older than claims get, and has no end: the next read takes it out.
         for since in (now - 61, now + 3600):
             s.original.put(KEY + b"-meta", claim_of(5000, since, 0))

@@ -44,6 +44,7 @@ struct instance {
 	struct event *timer; /* NULL: this worker has no loop */
 	struct task *later;  /* tasks to resume when it runs out */
 	uint32_t out;	     /* pieces that the handler beneath has been asked for */
+	uint32_t sharing;    /* tasks that are asking for pieces */
 	struct tokens tokens;
 	struct line line;
 };

@@ -9,7 +9,7 @@ import threading
 import time
 
 import harness
-from backends import QUICK, SLOW, SOON, said
+from backends import QUICK, SLOW, SOON, heard, said
 from harness import Client, Memcached, Rend, wait_for
 from scripted_backend import SILENCE, ScriptedBackend
 
@@ -458,6 +458,45 @@ def test_pieces_of_many_clients_are_bounded():
         for key in keys:
             s.c.hear(b"VALUE %s 0 %d\r\n%s\r\n" % (key, len(body), body))
         s.c.hear(b"END\r\n")
+
+
+def give(backend, key, body, written=1, skip=()):
+    """A ScriptedBackend has this value, in pieces."""
+    size, token = data_size(key), os.urandom(TOKEN)
+    count = -(-len(body) // size)
+    with backend.lock:
+        backend._store(key.decode() + "-meta", struct.pack(">6I", len(body), 0, count, size, written, 0) + token, 0)
+        for i in range(count):
+            if i not in skip:
+                backend._store(f"{key.decode()}-{i}", token + body[i * size:(i + 1) * size].ljust(size, b"\0"), 0)
+
+
+def test_a_small_value_does_not_wait_for_a_large_one():
+    gate, pieces = threading.Event(), 3000
+    body = value(data_size(b"big")) * pieces
+    small = b"VALUE small 0 1\r\nx\r\nEND\r\n"
+
+    def misbehave(conn, request):
+        if request.key == "big-10":
+            gate.wait(harness.PATIENCE)
+
+    with ScriptedBackend(misbehave, sets_cas=True) as b, Rend(over_memcached(b.server, "window = 4096;"), fields='item_size_max = "8MiB";', workers=1) as rend, \
+            rend.client() as c, rend.client() as other:
+        def under_way(count):
+            wait_for(f"{count} requests", lambda: rend.stats("nodes")["below.in_flight"] == str(count))
+
+        give(b, b"big", body)
+        give(b, b"small", b"x")
+        wait_for("the backend to be used", lambda: heard(other, b"get small\r\n") == small)
+        c.say(b"get big\r\n")
+        under_way(1024)
+        other.say(b"get small\r\n")
+        under_way(1025)
+        gate.set()
+        other.hear(small)
+        c.hear(b"VALUE big 0 %d\r\n%s\r\nEND\r\n" % (len(body), body))
+        asked = [r.key for r in b.requests]
+        assert asked.index(f"big-{pieces - 1}") > len(asked) - 1 - asked[::-1].index("small-0")
 
 
 def claim_of(length, since, ttl):

@@ -29,6 +29,7 @@ chunked_open(void **store, const void *conf, struct rend_node *self, struct rend
 		return rend_error(err, "no memory");
 	c->magic = CHUNKED_MAGIC;
 	c->conf = conf;
+	c->unsure = (rend_node_can(c->conf->over) & REND_MISS_MAY_BE_AWAY) != 0;
 	c->missing = rend_counter_new(self, "missing", "Values that were not there because a piece of them was not.");
 	c->mixed = rend_counter_new(
 	    self, "mixed", "Values that were not there because a piece of them belonged to another one.");
@@ -136,7 +137,7 @@ static uint32_t
 chunked_promises(const void *conf)
 {
 	return rend_node_can(((const struct chunked_conf *)conf)->over) &
-	       (REND_CAN_GUARD | REND_CAN_LEASE | REND_CAN_EXCLUDE | REND_FORGETS);
+	       (REND_CAN_GUARD | REND_CAN_LEASE | REND_CAN_EXCLUDE | REND_FORGETS | REND_MISS_MAY_BE_AWAY);
 }
 
 static const struct rend_handler chunked = {

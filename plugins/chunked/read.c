@@ -57,7 +57,7 @@ broken(struct task *t)
 {
 	if (++t->tries >= TRIES)
 		not_whole(t);
-	else if ((t->found->item.have & REND_WANT_CAS) && !meta_young(t))
+	else if ((t->found->item.have & REND_WANT_CAS) && meta_dead(t))
 		meta_take_out(t, taken_out);
 	else if (t->pieces.mixed && t->tries == 1)
 		read_begin(t); /* whoever wrote has perhaps written the meta since */

@@ -151,6 +151,8 @@ read(struct task *t)
 		task_end(t, (enum rend_status)t->pieces.status);
 	else if (pieces_broken(&t->pieces) && (meta_young(t) || t->tries > 0))
 		again(t);
+	else if (pieces_broken(&t->pieces) && !meta_dead(t))
+		task_end(t, joins(t) ? REND_NOT_STORED : REND_MISS); /* as a get would say */
 	else if (pieces_broken(&t->pieces))
 		meta_take_out(t, again);
 	else if (t->was.pieces > 0 && !assembly_take(&t->assembly, &t->was, &old))

@@ -153,6 +153,12 @@ meta_young(const struct task *t)
 	return since - span <= now && since + span > now;
 }
 
+bool
+meta_dead(const struct task *t)
+{
+	return !meta_young(t) && (meta_claimed(t) || !t->in->store->unsure);
+}
+
 static void
 taken_out(struct task *t, struct rend_op *kid)
 {

@@ -32,6 +32,7 @@ struct chunked {
 	unsigned magic;
 #define CHUNKED_MAGIC 0xc4a9ced1U
 	const struct chunked_conf *conf;
+	bool unsure; /* a piece that is not there may only be away */
 	struct rend_counter *missing, *mixed, *taken_out, *waits;
 };
 
@@ -120,6 +121,9 @@ bool meta_claimed(const struct task *t); /* write.c: its value is only being wri
  * differ by as much; what says it was written in time further to come is not.
  */
 bool meta_young(const struct task *t);
+
+/* May what was found without its pieces be taken out?  Not while it is young, nor where pieces may only be away. */
+bool meta_dead(const struct task *t);
 
 /* Takes out what was found without its pieces, if it is still that one, and goes on. */
 void meta_take_out(struct task *t, task_f *resume);

@@ -499,6 +499,27 @@ def test_a_small_value_does_not_wait_for_a_large_one():
         assert asked.index(f"big-{pieces - 1}") > len(asked) - 1 - asked[::-1].index("small-0")
 
 
+def test_pieces_that_are_away_are_there_again():
+    """A pool may answer that there is nothing where it only cannot ask: then nothing is given up because of it."""
+    body = value(20 * 1000)
+    whole = b"VALUE k 0 %d\r\n%s\r\nEND\r\n" % (len(body), body)
+    for mode in ("miss", "next"):
+        with ScriptedBackend(sets_cas=True) as a, ScriptedBackend(sets_cas=True) as b:
+            pool = over(f'plugin = "memcached"; servers = [ "{a.server}", "{b.server}" ]; failure_mode = "{mode}"; {SLOW}')
+            with Rend(pool, workers=1) as rend, rend.client() as c:
+                wait_for("the backends to be used", lambda: said(c, b"set k 0 0 %d\r\n%s\r\n" % (len(body), body)) == b"STORED\r\n")
+                stays, goes = (a, b) if "k-meta" in a.values else (b, a)
+                assert goes.values, stays.values.keys()
+                meta, flags, cas = stays.values["k-meta"]
+                stays.values["k-meta"] = meta[:16] + struct.pack(">I", 1) + meta[20:], flags, cas  # written long ago
+                goes.__exit__()
+                wait_for("it to be away", lambda: heard(c, b"get k\r\n") == b"END\r\n")
+                store(c, b"k", b"x", verb=b"append", answer=b"NOT_STORED\r\n")
+                miss(c, b"k")
+                goes.__enter__()
+                wait_for("it to be back", lambda: heard(c, b"get k\r\n") == whole)
+
+
 def claim_of(length, since, ttl):
     """What a writer that died left behind."""
     return struct.pack(">6I", length, 0, -(-length // 1090), 1090, 0, since) + os.urandom(16)

@@ -159,6 +159,38 @@ meta_dead(const struct task *t)
 	return !meta_young(t) && (meta_claimed(t) || !t->in->store->unsure);
 }
 
+/* Classic text knows no delete on a condition.  What is stored on one, and is gone at once, is the same. */
+static void
+drop_answered(struct task *t, struct rend_op *kid)
+{
+	struct rend_op *set;
+
+	if (kid->status == REND_UNSUPPORTED && kid->verb == REND_DELETE && (set = meta_kid(t, REND_SET)) != NULL) {
+		set->ask = kid->ask;
+		set->item.exptime = 1;
+		rend_op_free(&kid);
+		meta_ask(t, set, drop_answered);
+		return;
+	}
+	t->dropped(t, kid);
+}
+
+void
+meta_drop(struct task *t, uint64_t cas, uint64_t link, task_answer_f *dropped)
+{
+	struct rend_op *kid = meta_kid(t, REND_DELETE);
+
+	if (kid == NULL) {
+		task_end(t, REND_NO_MEMORY);
+		return;
+	}
+	kid->ask.mode = REND_IF_CAS;
+	kid->ask.cas = cas;
+	kid->ask.link = link;
+	t->dropped = dropped;
+	meta_ask(t, kid, drop_answered);
+}
+
 static void
 taken_out(struct task *t, struct rend_op *kid)
 {
@@ -171,15 +203,6 @@ taken_out(struct task *t, struct rend_op *kid)
 void
 meta_take_out(struct task *t, task_f *resume)
 {
-	struct rend_op *kid = meta_kid(t, REND_DELETE);
-
-	if (kid == NULL) {
-		task_end(t, REND_NO_MEMORY);
-		return;
-	}
-	kid->ask.mode = REND_IF_CAS;
-	kid->ask.cas = t->found->item.cas;
-	kid->ask.link = t->found->item.link;
 	t->resume = resume;
-	meta_ask(t, kid, taken_out);
+	meta_drop(t, t->found->item.cas, t->found->item.link, taken_out);
 }

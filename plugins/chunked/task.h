@@ -76,7 +76,7 @@ struct task {
 	uint64_t link;	 /* over which that version is good: op.h's leases */
 	uint64_t number; /* incr, decr: what becomes of it */
 	/* what it waits for */
-	task_answer_f *answered;
+	task_answer_f *answered, *dropped;
 	task_f *resume;
 	struct task *next; /* of instance.later, or of those behind another in line */
 	/* append and so on: see line.h */
@@ -124,6 +124,9 @@ bool meta_young(const struct task *t);
 
 /* May what was found without its pieces be taken out?  Not while it is young, nor where pieces may only be away. */
 bool meta_dead(const struct task *t);
+
+/* Takes out the meta if it has this version. */
+void meta_drop(struct task *t, uint64_t cas, uint64_t link, task_answer_f *dropped);
 
 /* Takes out what was found without its pieces, if it is still that one, and goes on. */
 void meta_take_out(struct task *t, task_f *resume);

@@ -29,19 +29,15 @@ gave_back(struct task *t, struct rend_op *kid)
 static void
 give_back(struct task *t, enum rend_status status)
 {
-	struct rend_op *kid = meta_kid(t, REND_DELETE);
+	struct rend_op *kid;
 
 	t->pieces.status = (uint8_t)status;
-	if (kid == NULL) {
+	if (t->claimed && t->cas != 0)
+		meta_drop(t, t->cas, t->link, gave_back);
+	else if ((kid = meta_kid(t, REND_DELETE)) != NULL)
+		meta_ask(t, kid, gave_back);
+	else
 		task_end(t, status);
-		return;
-	}
-	if (t->claimed && t->cas != 0) {
-		kid->ask.mode = REND_IF_CAS;
-		kid->ask.cas = t->cas;
-		kid->ask.link = t->link;
-	}
-	meta_ask(t, kid, gave_back);
 }
 
 static void
@@ -157,33 +153,46 @@ describe(struct task *t)
 	return true;
 }
 
+/* Is what was found the claim?  Then its version is known, too, if there are any. */
+static bool
+is_ours(struct task *t, struct rend_op *found)
+{
+	meta_found(t, found);
+	if (!meta_claimed(t) || memcmp(t->was.token, t->is.token, sizeof t->is.token) != 0)
+		return false;
+	t->claimed = true;
+	t->cas = (found->item.have & REND_WANT_CAS) ? found->item.cas : 0;
+	t->link = found->item.link;
+	return true;
+}
+
 /* What is asked of one key is carried out in order, as long as there is the same connection: if it is not there now, it will not be. */
 static void
 claim_looked(struct task *t, struct rend_op *kid)
 {
 	enum rend_status status = (enum rend_status)t->pieces.status, looked = (enum rend_status)kid->status;
+	bool failed = rend_outcome(looked) == REND_FAIL;
 
-	if (looked != REND_OK) {
+	if (looked == REND_OK && is_ours(t, kid)) {
+		write_pieces(t);
+		return;
+	}
+	if (looked != REND_OK)
 		rend_op_free(&kid);
-		t->claimed = rend_outcome(looked) == REND_FAIL && t->cas != 0;
-		if (t->claimed)
-			give_back(t, status); /* it has a version that we know, if it is there */
-		else
-			task_end(t, status);
-		return;
-	}
-	meta_found(t, kid);
-	if (!meta_claimed(t) || memcmp(t->was.token, t->is.token, sizeof t->is.token) != 0) {
+	if (status == REND_OK && failed) {
+		t->claimed = true;
+		give_back(t, looked);
+	} else if (status == REND_OK) {
+		stored(t, 0); /* and overtaken */
+	} else if (failed && t->cas != 0) {
+		t->claimed = true; /* perhaps, and its version is known */
+		give_back(t, status);
+	} else {
 		task_end(t, status);
-		return;
 	}
-	t->claimed = true;
-	t->cas = (kid->item.have & REND_WANT_CAS) ? kid->item.cas : 0;
-	t->link = kid->item.link;
-	write_pieces(t);
 }
 
-/* It was not answered, and would keep everybody away until it goes by itself. */
+/* It was not answered, and would keep everybody away until it goes by itself; or it was, and not said which version it has. */
 static void
 claim_look(struct task *t, enum rend_status status)
 {
@@ -191,7 +200,7 @@ claim_look(struct task *t, enum rend_status status)
 
 	t->pieces.status = (uint8_t)status;
 	if (kid == NULL) {
-		task_end(t, status);
+		task_end(t, REND_NO_MEMORY);
 		return;
 	}
 	kid->ask.want = REND_WANT_VALUE | REND_WANT_CAS | REND_WANT_NO_WIN;
@@ -206,10 +215,10 @@ claim_answered(struct task *t, struct rend_op *kid)
 	if (status == REND_OK)
 		t->cas = kid->item.cas;
 	rend_op_free(&kid);
-	if (status == REND_OK) {
+	if (status == REND_OK && t->cas != 0) {
 		t->claimed = true;
 		write_pieces(t);
-	} else if (rend_ambiguous(status)) {
+	} else if (status == REND_OK || rend_ambiguous(status)) {
 		claim_look(t, status);
 	} else if (t->resume != NULL && (status == REND_EXISTS || status == REND_MISS || status == REND_NOT_STORED) &&
 		   rend_guard_holds(t->op)) {

@@ -632,6 +632,57 @@ def test_a_claim_that_is_not_answered_keeps_nobody_away():
         c.ask(b"incr n 1\r\n", b"2\r\n")
 
 
+class Classic(ScriptedBackend):
+    """Understands classic text only."""
+
+    def __init__(self, misbehave):
+        super().__init__(misbehave, meta=False)
+
+    def text_add(self, r):
+        return b"NOT_STORED\r\n" if r.key in self.values else self.text_set(r)
+
+    def text_replace(self, r):
+        return self.text_set(r) if r.key in self.values else b"NOT_STORED\r\n"
+
+    def text_cas(self, r):
+        answer = super().text_cas(r)
+        if answer == b"STORED\r\n" and r.words[3].startswith(b"-"):
+            del self.values[r.key]
+        return answer
+
+
+def test_in_classic_text_nobody_wins_over_what_came_after_his_claim():
+    between, full = {"on": False}, {"on": False}
+
+    def misbehave(conn, request):
+        if full["on"] and request.verb == "set" and request.key == "k-2":
+            return b"SERVER_ERROR out of memory storing object\r\n"
+        if between["on"] and request.key == "n-meta" and request.verb in ("cas", "replace") and request.body[16:20] != bytes(4):
+            between["on"] = False
+            give(b, b"n", b"other")
+        return None
+
+    with Classic(misbehave) as b, Rend(over_memcached(b.server), workers=1) as rend, rend.client() as c:
+        wait_for("the backend to be used", lambda: said(c, b"set n 0 0 1\r\n5\r\n") == b"STORED\r\n")
+        c.ask(b"incr n 1\r\n", b"6\r\n")
+        hit(c, b"n", b"6")
+        between["on"] = True
+        c.ask(b"incr n 1\r\n", b"7\r\n")
+        assert not between["on"]
+        hit(c, b"n", b"other")
+        # What is taken out on a condition.
+        full["on"] = True
+        answer = said(c, b"add k 0 0 5000\r\n%s\r\n" % value(5000))
+        assert answer.startswith(b"SERVER_ERROR"), answer
+        full["on"] = False
+        store(c, b"k", value(5000), verb=b"add")
+        give(b, b"k", value(5000), skip=(2,))
+        b.values.pop("k-2")
+        miss(c, b"k")
+        store(c, b"k", value(5000), verb=b"add")
+        hit(c, b"k", value(5000))
+
+
 # ---- over others, and below them ----
 
 

@@ -8,13 +8,41 @@
  * replace, a version, a lease; append and incr) must not touch the pieces of what it does not replace.  So it begins with a claim: the new
  * meta, that says of itself that its pieces are not there yet (`written` is 0) and goes by itself after a while, is stored on that
  * condition.  The last meta is stored only if the claim is still there.  If it is not, somebody has overwritten or deleted what is then
- * taken for stored.
+ * taken for stored.  A claim that was not answered, or with no version, is looked for: it has our token.
  *
  * Who has begun to write pieces and cannot end takes out the meta: what it was of is not whole any more.
  */
 #include <string.h>
 
 #include "task.h"
+
+/* ---- looking for a claim ---- */
+
+static void
+look_for_it(struct task *t, task_answer_f *looked)
+{
+	struct rend_op *kid = meta_kid(t, REND_GET);
+
+	if (kid == NULL) {
+		task_end(t, REND_NO_MEMORY);
+		return;
+	}
+	kid->ask.want = REND_WANT_VALUE | REND_WANT_CAS | REND_WANT_NO_WIN;
+	meta_ask(t, kid, looked);
+}
+
+/* Is what was found the claim?  Then its version is known, too, if there are any. */
+static bool
+is_ours(struct task *t, struct rend_op *found)
+{
+	meta_found(t, found);
+	if (!meta_claimed(t) || memcmp(t->was.token, t->is.token, sizeof t->is.token) != 0)
+		return false;
+	t->claimed = true;
+	t->cas = (found->item.have & REND_WANT_CAS) ? found->item.cas : 0;
+	t->link = found->item.link;
+	return true;
+}
 
 /* ---- the end ---- */
 
@@ -25,6 +53,30 @@ gave_back(struct task *t, struct rend_op *kid)
 	task_end(t, (enum rend_status)t->pieces.status);
 }
 
+static void
+looked_to_give_back(struct task *t, struct rend_op *kid)
+{
+	if (kid->status == REND_OK && is_ours(t, kid)) {
+		meta_drop(t, t->cas, t->link, gave_back);
+		return;
+	}
+	if (kid->status != REND_OK)
+		rend_op_free(&kid);
+	task_end(t, (enum rend_status)t->pieces.status);
+}
+
+/* The connection over which its version was good may be gone. */
+static void
+gave_claim_back(struct task *t, struct rend_op *kid)
+{
+	if (kid->status != REND_NOT_STORED || t->link == 0) {
+		gave_back(t, kid);
+		return;
+	}
+	rend_op_free(&kid);
+	look_for_it(t, looked_to_give_back);
+}
+
 /* A set that failed leaves nothing older, either. */
 static void
 give_back(struct task *t, enum rend_status status)
@@ -33,7 +85,7 @@ give_back(struct task *t, enum rend_status status)
 
 	t->pieces.status = (uint8_t)status;
 	if (t->claimed && t->cas != 0)
-		meta_drop(t, t->cas, t->link, gave_back);
+		meta_drop(t, t->cas, t->link, gave_claim_back);
 	else if ((kid = meta_kid(t, REND_DELETE)) != NULL)
 		meta_ask(t, kid, gave_back);
 	else
@@ -153,19 +205,6 @@ describe(struct task *t)
 	return true;
 }
 
-/* Is what was found the claim?  Then its version is known, too, if there are any. */
-static bool
-is_ours(struct task *t, struct rend_op *found)
-{
-	meta_found(t, found);
-	if (!meta_claimed(t) || memcmp(t->was.token, t->is.token, sizeof t->is.token) != 0)
-		return false;
-	t->claimed = true;
-	t->cas = (found->item.have & REND_WANT_CAS) ? found->item.cas : 0;
-	t->link = found->item.link;
-	return true;
-}
-
 /* What is asked of one key is carried out in order, as long as there is the same connection: if it is not there now, it will not be. */
 static void
 claim_looked(struct task *t, struct rend_op *kid)
@@ -196,15 +235,8 @@ claim_looked(struct task *t, struct rend_op *kid)
 static void
 claim_look(struct task *t, enum rend_status status)
 {
-	struct rend_op *kid = meta_kid(t, REND_GET);
-
 	t->pieces.status = (uint8_t)status;
-	if (kid == NULL) {
-		task_end(t, REND_NO_MEMORY);
-		return;
-	}
-	kid->ask.want = REND_WANT_VALUE | REND_WANT_CAS | REND_WANT_NO_WIN;
-	meta_ask(t, kid, claim_looked);
+	look_for_it(t, claim_looked);
 }
 
 static void

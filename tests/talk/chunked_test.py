@@ -632,6 +632,27 @@ def test_a_claim_that_is_not_answered_keeps_nobody_away():
         c.ask(b"incr n 1\r\n", b"2\r\n")
 
 
+def test_a_claim_whose_connection_is_gone_is_given_back():
+    cut = {"on": False}
+
+    def misbehave(conn, request):
+        if cut["on"] and request.verb == "ms" and request.key == "n-0":
+            cut["on"] = False
+            conn.close()
+            return SILENCE
+        return None
+
+    # The versions are the backend's own, and good over the connection that brought them.
+    with ScriptedBackend(misbehave) as b, Rend(over_memcached(b.server), workers=1) as rend, rend.client() as c:
+        wait_for("the backend to be used", lambda: said(c, b"set n 0 0 1\r\n5\r\n") == b"STORED\r\n")
+        cut["on"] = True
+        answer = said(c, b"incr n 1\r\n")
+        assert answer.startswith(b"SERVER_ERROR"), answer
+        assert "n-meta" not in b.values
+        store(c, b"n", b"1", verb=b"add")
+        c.ask(b"incr n 1\r\n", b"2\r\n")
+
+
 class Classic(ScriptedBackend):
     """Understands classic text only."""
 

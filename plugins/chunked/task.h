@@ -57,7 +57,8 @@ struct task {
 	unsigned magic;
 #define TASK_MAGIC 0x7a5c0b1eU
 	uint8_t tries;
-	bool claimed; /* the meta is ours, and says that its pieces are being written */
+	bool took_out; /* append and so on: a meta without its pieces, once */
+	bool claimed;  /* the meta is ours, and says that its pieces are being written */
 	struct instance *in;
 	struct rend_op *op;
 	struct rend_op *found; /* the meta's kid, with the item as it was found; NULL: not looked yet */

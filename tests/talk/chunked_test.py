@@ -653,6 +653,24 @@ def test_a_claim_whose_connection_is_gone_is_given_back():
         c.ask(b"incr n 1\r\n", b"2\r\n")
 
 
+def test_an_incr_that_was_overtaken_by_what_is_not_whole():
+    """It takes that out, and does not wait for its pieces."""
+    between = {"on": False}
+
+    def misbehave(conn, request):
+        if between["on"] and is_claim(request):
+            between["on"] = False
+            give(b, b"n", value(3000), skip=(1,))
+        return None
+
+    with ScriptedBackend(misbehave, sets_cas=True) as b, Rend(over_memcached(b.server), workers=1) as rend, rend.client() as c:
+        wait_for("the backend to be used", lambda: said(c, b"set n 0 0 1\r\n5\r\n") == b"STORED\r\n")
+        between["on"] = True
+        c.ask(b"incr n 1\r\n", b"NOT_FOUND\r\n")
+        assert not between["on"]
+        store(c, b"n", b"1", verb=b"add")
+
+
 class Classic(ScriptedBackend):
     """Understands classic text only."""
 

@@ -57,6 +57,7 @@ struct task {
 	unsigned magic;
 #define TASK_MAGIC 0x7a5c0b1eU
 	uint8_t tries;
+	bool won;      /* get: who fills it, as a look before this one was told */
 	bool took_out; /* append and so on: a meta without its pieces, once */
 	bool claimed;  /* the meta is ours, and says that its pieces are being written */
 	struct instance *in;

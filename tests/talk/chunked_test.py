@@ -671,6 +671,31 @@ def test_an_incr_that_was_overtaken_by_what_is_not_whole():
         store(c, b"n", b"1", verb=b"add")
 
 
+def test_who_has_won_is_told_so_after_a_second_look():
+    """The backend says it once, and then to others that somebody has."""
+    asked = {"meta": 0, "piece": 0}
+
+    def misbehave(conn, request):
+        if request.verb != "mg" or request.key not in ("n-meta", "n-0"):
+            return None
+        which = "meta" if request.key == "n-meta" else "piece"
+        asked[which] += 1
+        with b.lock:
+            line, rest = b.truth(request).split(b"\r\n", 1)
+        if which == "meta":
+            line += b" W" if asked["meta"] == 1 else b" Z"
+        elif asked["piece"] == 1:
+            rest = b"another's token!" + rest[TOKEN:]
+        return line + b"\r\n" + rest
+
+    with ScriptedBackend(misbehave, sets_cas=True) as b, Rend(over_memcached(b.server), workers=1) as rend, rend.client() as c:
+        give(b, b"n", b"5", written=int(time.time()))
+        wait_for("the backend to be used", lambda: said(c, b"mg none v\r\n") == b"EN\r\n")
+        c.ask(b"mg n v R30\r\n", b"VA 1 W\r\n5\r\n")
+        assert asked == {"meta": 2, "piece": 2}, asked
+        c.ask(b"mg n v R30\r\n", b"VA 1 Z\r\n5\r\n")
+
+
 class Classic(ScriptedBackend):
     """Understands classic text only."""
 

@@ -46,19 +46,34 @@ chunked_close(void *store)
 	free(store);
 }
 
+/* All that are on the list; they may come back to it. */
 static void
-on_timer(evutil_socket_t fd, short what, void *arg)
+resume_all(struct task **list)
 {
-	struct instance *in = arg;
-	struct task *t = in->later;
+	struct task *t = *list;
 
-	in->later = NULL;
+	*list = NULL;
 	while (t != NULL) {
 		struct task *next = t->next;
 
 		t->resume(t);
 		t = next;
 	}
+}
+
+static void
+on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	resume_all(&((struct instance *)arg)->later);
+}
+
+static void
+chunked_tick(void *inst)
+{
+	struct instance *in = inst;
+
+	REND_CHECK(in, CHUNKED_INSTANCE_MAGIC);
+	resume_all(&in->resting);
 }
 
 static int
@@ -82,17 +97,24 @@ chunked_attach(void **inst, void *store, struct rend_worker *worker, struct rend
 }
 
 static void
+end_all(struct task **list)
+{
+	while (*list != NULL) {
+		struct task *t = *list;
+
+		*list = t->next;
+		task_end(t, REND_TIMEOUT);
+	}
+}
+
+static void
 chunked_detach(void *inst)
 {
 	struct instance *in = inst;
 
 	REND_CHECK(in, CHUNKED_INSTANCE_MAGIC);
-	while (in->later != NULL) {
-		struct task *t = in->later;
-
-		in->later = t->next;
-		task_end(t, REND_TIMEOUT);
-	}
+	end_all(&in->resting);
+	end_all(&in->later); /* whose lines the others were in */
 	if (in->timer != NULL)
 		event_free(in->timer);
 	free(in);
@@ -152,6 +174,7 @@ static const struct rend_handler chunked = {
 	.attach = chunked_attach,
 	.detach = chunked_detach,
 	.any = chunked_ask,
+	.tick = chunked_tick,
 	.up = chunked_up,
 	.promises = chunked_promises,
 };

@@ -54,6 +54,14 @@ task_later(struct task *t, bool at_once, task_f *resume)
 		event_add(in->timer, &soon);
 }
 
+void
+task_rest(struct task *t, task_f *resume)
+{
+	t->resume = resume;
+	t->next = t->in->resting;
+	t->in->resting = t;
+}
+
 /* ---- the meta's key ---- */
 
 struct rend_op *

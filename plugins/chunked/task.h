@@ -42,10 +42,11 @@ struct instance {
 #define CHUNKED_INSTANCE_MAGIC 0xc4a9ced2U
 	struct chunked *store;
 	struct rend_worker *worker;
-	struct event *timer; /* NULL: this worker has no loop */
-	struct task *later;  /* tasks to resume when it runs out */
-	uint32_t out;	     /* pieces that the handler beneath has been asked for */
-	uint32_t sharing;    /* tasks that are asking for pieces */
+	struct event *timer;  /* NULL: this worker has no loop */
+	struct task *later;   /* tasks to resume when it runs out */
+	struct task *resting; /* ... at the next tick */
+	uint32_t out;	      /* pieces that the handler beneath has been asked for */
+	uint32_t sharing;     /* tasks that are asking for pieces */
 	struct tokens tokens;
 	struct line line;
 };
@@ -56,7 +57,7 @@ typedef void task_answer_f(struct task *t, struct rend_op *kid);
 struct task {
 	unsigned magic;
 #define TASK_MAGIC 0x7a5c0b1eU
-	uint8_t tries;
+	uint8_t tries, sought;
 	bool won;      /* get: who fills it, as a look before this one was told */
 	bool took_out; /* append and so on: a meta without its pieces, once */
 	bool claimed;  /* the meta is ours, and says that its pieces are being written */
@@ -80,7 +81,7 @@ struct task {
 	/* what it waits for */
 	task_answer_f *answered, *dropped;
 	task_f *resume;
-	struct task *next; /* of instance.later, or of those behind another in line */
+	struct task *next; /* of instance.later or resting, or of those behind another in line */
 	/* append and so on: see line.h */
 	bool in_line;
 	struct task *beside, *behind;
@@ -97,6 +98,9 @@ void task_end(struct task *t, enum rend_status status);
  * away.  Ends the task if it never can go on.
  */
 void task_later(struct task *t, bool at_once, task_f *resume);
+
+/* The same at the next tick, within about a second: when what is beneath may be there again. */
+void task_rest(struct task *t, task_f *resume);
 
 /* ---- the meta's key ---- */
 

@@ -16,6 +16,8 @@
 
 #include "task.h"
 
+#define SEEKS 2 /* for a claim that is to be taken out, about a second apart */
+
 /* ---- looking for a claim ---- */
 
 static void
@@ -53,28 +55,56 @@ gave_back(struct task *t, struct rend_op *kid)
 	task_end(t, (enum rend_status)t->pieces.status);
 }
 
+static void seek(struct task *t);
+static void give_back(struct task *t, enum rend_status status);
+
+/* What is not taken out would keep others away for a minute; a connection that broke, and with it the version, is there again sooner. */
 static void
-looked_to_give_back(struct task *t, struct rend_op *kid)
+seek_later(struct task *t)
 {
-	if (kid->status == REND_OK && is_ours(t, kid)) {
-		meta_drop(t, t->cas, t->link, gave_back);
-		return;
-	}
-	if (kid->status != REND_OK)
-		rend_op_free(&kid);
-	task_end(t, (enum rend_status)t->pieces.status);
+	if (t->sought++ < SEEKS)
+		task_rest(t, seek);
+	else
+		task_end(t, (enum rend_status)t->pieces.status);
 }
 
-/* The connection over which its version was good may be gone. */
 static void
 gave_claim_back(struct task *t, struct rend_op *kid)
 {
-	if (kid->status != REND_NOT_STORED || t->link == 0) {
+	bool open = rend_outcome((enum rend_status)kid->status) == REND_FAIL || kid->status == REND_NOT_STORED;
+
+	if (!open) {
 		gave_back(t, kid);
 		return;
 	}
 	rend_op_free(&kid);
-	look_for_it(t, looked_to_give_back);
+	seek_later(t);
+}
+
+static void
+sought(struct task *t, struct rend_op *kid)
+{
+	enum rend_status status = (enum rend_status)kid->status;
+
+	if (status == REND_OK && is_ours(t, kid)) {
+		give_back(t, (enum rend_status)t->pieces.status);
+		return;
+	}
+	if (status != REND_OK)
+		rend_op_free(&kid);
+	if (rend_outcome(status) == REND_FAIL)
+		seek_later(t);
+	else
+		task_end(t, (enum rend_status)t->pieces.status);
+}
+
+static void
+seek(struct task *t)
+{
+	if (rend_op_given_up(t->op))
+		task_end(t, REND_TIMEOUT);
+	else
+		look_for_it(t, sought);
 }
 
 /* A set that failed leaves nothing older, either. */
@@ -218,17 +248,20 @@ claim_looked(struct task *t, struct rend_op *kid)
 	}
 	if (looked != REND_OK)
 		rend_op_free(&kid);
-	if (status == REND_OK && failed) {
-		t->claimed = true;
-		give_back(t, looked);
-	} else if (status == REND_OK) {
-		stored(t, 0); /* and overtaken */
-	} else if (failed && t->cas != 0) {
-		t->claimed = true; /* perhaps, and its version is known */
-		give_back(t, status);
-	} else {
-		task_end(t, status);
+	if (!failed) {
+		if (status == REND_OK)
+			stored(t, 0); /* and overtaken */
+		else
+			task_end(t, status);
+		return;
 	}
+	if (status == REND_OK)
+		t->pieces.status = (uint8_t)looked;
+	t->claimed = true; /* perhaps */
+	if (t->cas != 0)
+		give_back(t, status);
+	else
+		seek_later(t);
 }
 
 /* It was not answered, and would keep everybody away until it goes by itself; or it was, and not said which version it has. */

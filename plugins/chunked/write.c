@@ -62,7 +62,7 @@ static void give_back(struct task *t, enum rend_status status);
 static void
 seek_later(struct task *t)
 {
-	if (t->sought++ < SEEKS)
+	if (t->sought++ < SEEKS && !rend_op_given_up(t->op))
 		task_rest(t, seek);
 	else
 		task_end(t, (enum rend_status)t->pieces.status);

@@ -19,7 +19,7 @@ targets=("$@")
 make_targets() {
     if ! [ $dir/config.status -nt configure ]; then
         mkdir -p $dir && (cd $dir && ../../configure --quiet CC=clang --enable-werror \
-            --enable-sanitize=address,undefined,fuzzer-no-link CFLAGS='-O1 -g') || return
+            --enable-sanitize=address,undefined,fuzzer-no-link CFLAGS='-O1 -g1') || return
     fi
     make -C $dir --no-print-directory -j"$(nproc)" "${targets[@]/#/tests/fuzz/fuzz_}"
 }

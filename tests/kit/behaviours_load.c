@@ -71,6 +71,7 @@ same_key(struct seat *s)
 
 #define MODEL_KEYS 12
 #define MODEL_LEN  64
+#define WALK	   3000
 
 struct model {
 	bool there;
@@ -108,7 +109,7 @@ walk(struct seat *s)
 		REND_PREPEND, REND_DELETE };
 	uint64_t dice = 42;
 
-	for (int i = 0; i < 20000; i++) {
+	for (int i = 0; i < WALK; i++) {
 		unsigned verb = verbs[roll(&dice, sizeof verbs / sizeof *verbs)], k = roll(&dice, MODEL_KEYS);
 		struct model *m = &model[k];
 		char key[8], p[16];
@@ -143,7 +144,7 @@ walk(struct seat *s)
 /* ---- two workers ---- */
 
 #define LOAD_KEYS 200
-#define LOAD_OPS  15000
+#define LOAD_OPS  6000
 
 /* A value says which key it belongs to, how long it is, and who wrote it; its bytes follow from that. */
 static size_t
@@ -220,7 +221,7 @@ load_second(struct seat *s)
 	load(s, 2);
 }
 
-#define SUM 3000
+#define SUM 1000
 
 static void
 sum_half(struct seat *s)
@@ -258,7 +259,7 @@ once(const struct handler_kit *kit, bool use)
 	if (r == NULL || rig_make(r, kit, 1, &err) != 0 || rig_open(r, &err) != 0)
 		rig_fail("open() said: %s", err.text);
 	seat_enter(&r->seats[0]);
-	for (int i = 0; use && i < 200; i++) {
+	for (int i = 0; use && i < 30; i++) {
 		snprintf(key, sizeof key, "key-%d", i);
 		if (rig_has(r, REND_SET))
 			store(&r->seats[0], REND_SET, key, i % 2 ? "a value" : key);
@@ -285,7 +286,7 @@ open_close(const struct handler_kit *kit)
 static void
 no_leak(const struct handler_kit *kit)
 {
-	enum { WINDOWS = 20, ROUNDS = 40, SLACK = 24 };
+	enum { WINDOWS = 20, ROUNDS = 20, SLACK = 24 };
 	size_t before = 0, after = 0;
 
 	for (int w = 0; w < WINDOWS; w++) {

@@ -97,13 +97,12 @@ inmem_evicting_later(void **state)
 	inmem("memory=1MiB", true);
 }
 
-#ifndef __SANITIZE_THREAD__
-static void
-inmem_inline(void **state)
-{
-	inmem(NULL, false);
-}
+/* Sanitizers see the same code in those that are left, which take long enough. */
+#if !defined __SANITIZE_THREAD__ && !defined __SANITIZE_ADDRESS__
+#define PLAIN
+#endif
 
+#ifdef PLAIN
 static void
 inmem_later(void **state)
 {
@@ -114,6 +113,14 @@ static void
 inmem_evicting(void **state)
 {
 	inmem("memory=1MiB", false);
+}
+#endif
+
+#ifndef __SANITIZE_THREAD__
+static void
+inmem_inline(void **state)
+{
+	inmem(NULL, false);
 }
 
 static void
@@ -158,7 +165,9 @@ ssd_by_default(void **state)
 {
 	ssd(folder("TMPDIR", "/tmp"), false, "segment=512KiB");
 }
+#endif
 
+#ifdef PLAIN
 /*
  * Each change waits for a sync, and flushes nothing by itself.  The kit makes ten thousand changes one after the other, so how long that takes is
  * the disk's: ten milliseconds each are too much already.  What the kit asks is who is answered, and with what: it needs a sync to be waited for,
@@ -208,7 +217,7 @@ mnemonic(bool later, const char *more)
 }
 
 /* Under sanitizers once: most of the time that takes is RocksDB's. */
-#if !defined __SANITIZE_THREAD__ && !defined __SANITIZE_ADDRESS__
+#ifdef PLAIN
 static void
 mnemonic_by_default(void **state)
 {
@@ -329,15 +338,17 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-#ifndef __SANITIZE_THREAD__ /* the threads do the same in those that are left, which take long enough */
-		cmocka_unit_test(inmem_inline),
+#ifdef PLAIN
 		cmocka_unit_test(inmem_later),
 		cmocka_unit_test(inmem_evicting),
+#endif
+#ifndef __SANITIZE_THREAD__
+		cmocka_unit_test(inmem_inline),
 		cmocka_unit_test(inmem_full),
 #endif
 		cmocka_unit_test(inmem_evicting_later),
 #ifdef WITH_MNEMONIC
-#if !defined __SANITIZE_THREAD__ && !defined __SANITIZE_ADDRESS__
+#ifdef PLAIN
 		cmocka_unit_test(mnemonic_by_default),
 #endif
 		cmocka_unit_test(mnemonic_later_merging),
@@ -345,6 +356,8 @@ main(void)
 #ifdef WITH_SSD
 #ifndef __SANITIZE_THREAD__
 		cmocka_unit_test(ssd_by_default),
+#endif
+#ifdef PLAIN
 		cmocka_unit_test(ssd_always),
 #endif
 		cmocka_unit_test(ssd_later_by_threads),

@@ -24,10 +24,12 @@ way() {
 }
 
 # Under ThreadSanitizer the way with the most that waits for others: the three besides have no more threads.
-if ! grep -q __tsan_init "$tool"; then
-    way
+if ! grep -qE '__(tsan|asan)_init' "$tool"; then
     way --later
     way -o stripes=1 -o readers=single
+fi
+if ! grep -q __tsan_init "$tool"; then
+    way
 fi
 way --later -o stripes=1 -o readers=single
 echo "$passed passed, $failed failed"

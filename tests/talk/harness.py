@@ -289,7 +289,7 @@ class Client:
             except socket.timeout:
                 raise AssertionError(f"expected {expected[:200]!r}, heard only {self.heard[:200]!r}") from None
         got, self.heard = self.heard[:len(expected)], self.heard[len(expected):]
-        assert got == expected, difference(expected, got)
+        assert got == expected, difference(expected, got + self.heard)
         return self
 
     def ask(self, question, answer):

@@ -101,6 +101,9 @@ enum {
 	 * rend_guard_holds() before it sends a mutation that uses a lease, and answers NOT_STORED if that says no.  Only beside REND_CAN_LEASE.
 	 */
 	REND_CAN_EXCLUDE = 1 << 5,
+	/* Of one block, as its options say: what it cannot reach it answers MISS for, or asks another place about.  Who finds less here than there should
+	 * be must not take the rest of it away: it may be there again in a moment.  Since 1.1. */
+	REND_MISS_MAY_BE_AWAY = 1 << 6,
 };
 
 /* What one node lets in.  Zero means the core's default. */

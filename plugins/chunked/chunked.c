@@ -29,6 +29,7 @@ chunked_open(void **store, const void *conf, struct rend_node *self, struct rend
 		return rend_error(err, "no memory");
 	c->magic = CHUNKED_MAGIC;
 	c->conf = conf;
+	c->unsure = (rend_node_can(c->conf->over) & REND_MISS_MAY_BE_AWAY) != 0;
 	c->missing = rend_counter_new(self, "missing", "Values that were not there because a piece of them was not.");
 	c->mixed = rend_counter_new(
 	    self, "mixed", "Values that were not there because a piece of them belonged to another one.");
@@ -45,22 +46,34 @@ chunked_close(void *store)
 	free(store);
 }
 
+/* All that are on the list; they may come back to it. */
 static void
-on_timer(evutil_socket_t fd, short what, void *arg)
+resume_all(struct task **list)
 {
-	struct instance *in = arg;
-	struct task *t = in->later;
+	struct task *t = *list;
 
-	in->later = NULL;
+	*list = NULL;
 	while (t != NULL) {
 		struct task *next = t->next;
 
-		if (rend_op_given_up(t->op))
-			task_end(t, REND_TIMEOUT);
-		else
-			t->resume(t);
+		t->resume(t);
 		t = next;
 	}
+}
+
+static void
+on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	resume_all(&((struct instance *)arg)->later);
+}
+
+static void
+chunked_tick(void *inst)
+{
+	struct instance *in = inst;
+
+	REND_CHECK(in, CHUNKED_INSTANCE_MAGIC);
+	resume_all(&in->resting);
 }
 
 static int
@@ -84,17 +97,24 @@ chunked_attach(void **inst, void *store, struct rend_worker *worker, struct rend
 }
 
 static void
+end_all(struct task **list)
+{
+	while (*list != NULL) {
+		struct task *t = *list;
+
+		*list = t->next;
+		task_end(t, REND_TIMEOUT);
+	}
+}
+
+static void
 chunked_detach(void *inst)
 {
 	struct instance *in = inst;
 
 	REND_CHECK(in, CHUNKED_INSTANCE_MAGIC);
-	while (in->later != NULL) {
-		struct task *t = in->later;
-
-		in->later = t->next;
-		task_end(t, REND_TIMEOUT);
-	}
+	end_all(&in->resting);
+	end_all(&in->later); /* whose lines the others were in */
 	if (in->timer != NULL)
 		event_free(in->timer);
 	free(in);
@@ -139,7 +159,7 @@ static uint32_t
 chunked_promises(const void *conf)
 {
 	return rend_node_can(((const struct chunked_conf *)conf)->over) &
-	       (REND_CAN_GUARD | REND_CAN_LEASE | REND_CAN_EXCLUDE | REND_FORGETS);
+	       (REND_CAN_GUARD | REND_CAN_LEASE | REND_CAN_EXCLUDE | REND_FORGETS | REND_MISS_MAY_BE_AWAY);
 }
 
 static const struct rend_handler chunked = {
@@ -154,6 +174,7 @@ static const struct rend_handler chunked = {
 	.attach = chunked_attach,
 	.detach = chunked_detach,
 	.any = chunked_ask,
+	.tick = chunked_tick,
 	.up = chunked_up,
 	.promises = chunked_promises,
 };

@@ -21,7 +21,7 @@
 /* Bytes that the original leaves for a memcached's own item, beside the key. */
 #define LAYOUT_OVERHEAD 71
 
-/* Seconds that a claim (written 0) counts; longer than an op may take. */
+/* Seconds that a claim (written 0) counts; longer than an op may take, by as much as the clock of who reads it may be ahead. */
 #define LAYOUT_CLAIM 60
 
 struct meta {

@@ -3,6 +3,10 @@
  *
  *	0 ... asked and answered ... | out: at most `window` | next ... count
  *
+ * All values of a worker share OUT_MOST pieces, each an equal part of them.  One that comes later has little at first: one piece, which it may
+ * always ask for, so that it never waits for another value to end; and as answers to the others come in, they ask for no more until they have
+ * their part.
+ *
  * A handler that answers at once would let a large value keep its worker for long, so after some such answers the rest waits for the next turn.
  */
 #include <string.h>
@@ -10,7 +14,7 @@
 #include "task.h"
 
 #define AT_ONCE	 512  /* pieces in one turn */
-#define OUT_MOST 1024 /* pieces of all tasks of a worker: the handler beneath has a bound, too, and would be busy */
+#define OUT_MOST 1024 /* pieces of all tasks of a worker, beside one of each: the handler beneath has a bound, too */
 
 static void pump(struct task *t);
 
@@ -144,6 +148,16 @@ wants_more(const struct pieces *p)
 	return p->next < p->count && p->status == REND_OK && !pieces_broken(p);
 }
 
+/* May it have one more out? */
+static bool
+has_room(const struct task *t)
+{
+	const struct instance *in = t->in;
+	uint32_t out = t->pieces.out, window = (uint32_t)in->store->conf->window;
+
+	return out == 0 || (out < window && out < OUT_MOST / in->sharing && in->out < OUT_MOST);
+}
+
 /* Asks one more.  true: it has answered already. */
 static bool
 ask_next(struct task *t, const struct name *name)
@@ -168,11 +182,19 @@ ask_next(struct task *t, const struct name *name)
 	return true;
 }
 
+/* Its time may be over.  Whoever has begun to write clears away what it leaves. */
+static void
+resumed(struct task *t)
+{
+	if (rend_op_given_up(t->op))
+		fail(t, REND_TIMEOUT);
+	pump(t);
+}
+
 static void
 pump(struct task *t)
 {
 	struct pieces *p = &t->pieces;
-	uint32_t window = (uint32_t)t->in->store->conf->window;
 	unsigned at_once = 0;
 	struct name name;
 
@@ -180,15 +202,16 @@ pump(struct task *t)
 		return;
 	p->pumping = true;
 	name_of(&name, t->op->key, t->op->keylen);
-	while (wants_more(p) && p->out < window && t->in->out < OUT_MOST && at_once < AT_ONCE)
+	while (wants_more(p) && has_room(t) && at_once < AT_ONCE)
 		at_once += ask_next(t, &name);
 	p->pumping = false;
 	if (p->out > 0)
 		return;
 	if (wants_more(p)) {
-		task_later(t, t->in->out < OUT_MOST, pump);
+		task_later(t, true, resumed);
 		return;
 	}
+	t->in->sharing--;
 	if (p->missing && p->what != PIECES_DELETE)
 		rend_count(t->in->store->missing, 1);
 	else if (p->mixed)
@@ -200,6 +223,7 @@ void
 pieces_run(struct task *t, enum pieces_what what, uint32_t count, void (*over)(struct task *t))
 {
 	t->pieces = (struct pieces){ .what = (uint8_t)what, .status = REND_OK, .count = count, .over = over };
+	t->in->sharing++;
 	if (what == PIECES_READ && count > 0 && !assembly_begin(&t->assembly, &t->was))
 		fail(t, REND_NO_MEMORY);
 	if (what == PIECES_WRITE) {

@@ -13,7 +13,7 @@ answer(struct task *t)
 	uint32_t want = t->op->ask.want, have = from->have & want;
 
 	to->flags = from->flags;
-	to->signs = from->signs;
+	to->signs = t->won ? (from->signs & ~(uint32_t)REND_SENT) | REND_WON : from->signs;
 	to->link = from->link;
 	to->last_access = from->last_access;
 	if (have & REND_WANT_EXPTIME)
@@ -57,7 +57,7 @@ broken(struct task *t)
 {
 	if (++t->tries >= TRIES)
 		not_whole(t);
-	else if ((t->found->item.have & REND_WANT_CAS) && !meta_young(t))
+	else if ((t->found->item.have & REND_WANT_CAS) && meta_dead(t))
 		meta_take_out(t, taken_out);
 	else if (t->pieces.mixed && t->tries == 1)
 		read_begin(t); /* whoever wrote has perhaps written the meta since */
@@ -91,6 +91,7 @@ found(struct task *t, struct rend_op *kid)
 		return;
 	}
 	meta_found(t, kid);
+	t->won |= (kid->item.signs & REND_WON) != 0; /* of an item it is said once, and there may be another look */
 	if (meta_claimed(t))
 		broken(t);
 	else if (meta_empty(t) || (kid->item.have & REND_WANT_VALUE) == 0)

@@ -98,7 +98,7 @@ touch_meta(struct task *t)
 {
 	if (t->pieces.status != REND_OK)
 		task_end(t, (enum rend_status)t->pieces.status);
-	else if (t->pieces.missing && (t->found->item.have & REND_WANT_CAS) && !meta_young(t) && t->tries++ == 0)
+	else if (t->pieces.missing && (t->found->item.have & REND_WANT_CAS) && meta_dead(t) && t->tries++ == 0)
 		meta_take_out(t, touch_begin);
 	else if (t->pieces.missing)
 		task_end(t, REND_MISS);

@@ -142,6 +142,14 @@ make_of(struct task *t, struct rend_value *old)
 	write_made(t, REND_SET, was->cas, ask->link != 0 ? ask->link : was->link, again);
 }
 
+/* Not again and again: whoever writes the same value all the time would never get to its end. */
+static void
+take_out(struct task *t)
+{
+	t->took_out = true;
+	meta_take_out(t, again);
+}
+
 static void
 read(struct task *t)
 {
@@ -149,10 +157,12 @@ read(struct task *t)
 
 	if (t->pieces.status != REND_OK)
 		task_end(t, (enum rend_status)t->pieces.status);
-	else if (pieces_broken(&t->pieces) && (meta_young(t) || t->tries > 0))
+	else if (pieces_broken(&t->pieces) && (meta_young(t) || t->took_out))
 		again(t);
+	else if (pieces_broken(&t->pieces) && !meta_dead(t))
+		task_end(t, joins(t) ? REND_NOT_STORED : REND_MISS); /* as a get would say */
 	else if (pieces_broken(&t->pieces))
-		meta_take_out(t, again);
+		take_out(t);
 	else if (t->was.pieces > 0 && !assembly_take(&t->assembly, &t->was, &old))
 		task_end(t, REND_NO_MEMORY);
 	else
@@ -195,6 +205,10 @@ look(struct task *t)
 {
 	struct rend_op *kid;
 
+	if (rend_op_given_up(t->op)) {
+		task_end(t, REND_TIMEOUT);
+		return;
+	}
 	if (!rend_guard_holds(t->op)) {
 		task_end(t, REND_NOT_STORED);
 		return;

@@ -43,7 +43,6 @@ task_later(struct task *t, bool at_once, task_f *resume)
 	const struct timeval soon = { .tv_usec = at_once ? 0 : WAIT_US };
 	struct instance *in = t->in;
 
-	/* Whether its time is over is looked at when it is resumed: many may end, each through the one before. */
 	if (in->timer == NULL) {
 		task_end(t, REND_BUSY);
 		return;
@@ -53,6 +52,14 @@ task_later(struct task *t, bool at_once, task_f *resume)
 	in->later = t;
 	if (at_once || !event_pending(in->timer, EV_TIMEOUT, NULL))
 		event_add(in->timer, &soon);
+}
+
+void
+task_rest(struct task *t, task_f *resume)
+{
+	t->resume = resume;
+	t->next = t->in->resting;
+	t->in->resting = t;
 }
 
 /* ---- the meta's key ---- */
@@ -148,9 +155,48 @@ meta_young(const struct task *t)
 {
 	bool claimed = t->was.written == 0;
 	int64_t since = claimed ? t->was.exptime : t->was.written, now = rend_wall();
+	int64_t span = claimed ? LAYOUT_CLAIM : YOUNG;
 
-	/* Clocks of two machines differ a little. */
-	return since - YOUNG <= now && since + (claimed ? LAYOUT_CLAIM : YOUNG) > now;
+	/* Clocks of two machines differ. */
+	return since - span <= now && since + span > now;
+}
+
+bool
+meta_dead(const struct task *t)
+{
+	return !meta_young(t) && (meta_claimed(t) || !t->in->store->unsure);
+}
+
+/* Classic text knows no delete on a condition.  What is stored on one, and is gone at once, is the same. */
+static void
+drop_answered(struct task *t, struct rend_op *kid)
+{
+	struct rend_op *set;
+
+	if (kid->status == REND_UNSUPPORTED && kid->verb == REND_DELETE && (set = meta_kid(t, REND_SET)) != NULL) {
+		set->ask = kid->ask;
+		set->item.exptime = 1;
+		rend_op_free(&kid);
+		meta_ask(t, set, drop_answered);
+		return;
+	}
+	t->dropped(t, kid);
+}
+
+void
+meta_drop(struct task *t, uint64_t cas, uint64_t link, task_answer_f *dropped)
+{
+	struct rend_op *kid = meta_kid(t, REND_DELETE);
+
+	if (kid == NULL) {
+		task_end(t, REND_NO_MEMORY);
+		return;
+	}
+	kid->ask.mode = REND_IF_CAS;
+	kid->ask.cas = cas;
+	kid->ask.link = link;
+	t->dropped = dropped;
+	meta_ask(t, kid, drop_answered);
 }
 
 static void
@@ -165,15 +211,6 @@ taken_out(struct task *t, struct rend_op *kid)
 void
 meta_take_out(struct task *t, task_f *resume)
 {
-	struct rend_op *kid = meta_kid(t, REND_DELETE);
-
-	if (kid == NULL) {
-		task_end(t, REND_NO_MEMORY);
-		return;
-	}
-	kid->ask.mode = REND_IF_CAS;
-	kid->ask.cas = t->found->item.cas;
-	kid->ask.link = t->found->item.link;
 	t->resume = resume;
-	meta_ask(t, kid, taken_out);
+	meta_drop(t, t->found->item.cas, t->found->item.link, taken_out);
 }

@@ -32,6 +32,7 @@ struct chunked {
 	unsigned magic;
 #define CHUNKED_MAGIC 0xc4a9ced1U
 	const struct chunked_conf *conf;
+	bool unsure; /* a piece that is not there may only be away */
 	struct rend_counter *missing, *mixed, *taken_out, *waits;
 };
 
@@ -41,9 +42,11 @@ struct instance {
 #define CHUNKED_INSTANCE_MAGIC 0xc4a9ced2U
 	struct chunked *store;
 	struct rend_worker *worker;
-	struct event *timer; /* NULL: this worker has no loop */
-	struct task *later;  /* tasks to resume when it runs out */
-	uint32_t out;	     /* pieces that the handler beneath has been asked for */
+	struct event *timer;  /* NULL: this worker has no loop */
+	struct task *later;   /* tasks to resume when it runs out */
+	struct task *resting; /* ... at the next tick */
+	uint32_t out;	      /* pieces that the handler beneath has been asked for */
+	uint32_t sharing;     /* tasks that are asking for pieces */
 	struct tokens tokens;
 	struct line line;
 };
@@ -54,8 +57,10 @@ typedef void task_answer_f(struct task *t, struct rend_op *kid);
 struct task {
 	unsigned magic;
 #define TASK_MAGIC 0x7a5c0b1eU
-	uint8_t tries;
-	bool claimed; /* the meta is ours, and says that its pieces are being written */
+	uint8_t tries, sought;
+	bool won;      /* get: who fills it, as a look before this one was told */
+	bool took_out; /* append and so on: a meta without its pieces, once */
+	bool claimed;  /* the meta is ours, and says that its pieces are being written */
 	struct instance *in;
 	struct rend_op *op;
 	struct rend_op *found; /* the meta's kid, with the item as it was found; NULL: not looked yet */
@@ -74,9 +79,9 @@ struct task {
 	uint64_t link;	 /* over which that version is good: op.h's leases */
 	uint64_t number; /* incr, decr: what becomes of it */
 	/* what it waits for */
-	task_answer_f *answered;
+	task_answer_f *answered, *dropped;
 	task_f *resume;
-	struct task *next; /* of instance.later, or of those behind another in line */
+	struct task *next; /* of instance.later or resting, or of those behind another in line */
 	/* append and so on: see line.h */
 	bool in_line;
 	struct task *beside, *behind;
@@ -88,8 +93,14 @@ struct task *task_begin(struct instance *in, struct rend_op *op);
 /* Answers the op.  The task is gone. */
 void task_end(struct task *t, enum rend_status status);
 
-/* resume(t) in a later turn: at once, or when others had time to get on.  Ends the task if its time is over, or if it never can go on. */
+/*
+ * resume(t) in a later turn: at once, or when others had time to get on.  Whether its time is over, resume() looks: it may have something to clear
+ * away.  Ends the task if it never can go on.
+ */
 void task_later(struct task *t, bool at_once, task_f *resume);
+
+/* The same at the next tick, within about a second: when what is beneath may be there again. */
+void task_rest(struct task *t, task_f *resume);
 
 /* ---- the meta's key ---- */
 
@@ -112,9 +123,16 @@ bool meta_claimed(const struct task *t); /* write.c: its value is only being wri
 
 /*
  * Is what lacks its pieces perhaps only being written: is it a claim that is not older than claims get, or has the original written it just now?
- * Then nobody takes it out.  Of one that says it was written in time to come nobody knows, so it is not.
+ * Then nobody takes it out.  Clocks may
+ * differ by as much; what says it was written in time further to come is not.
  */
 bool meta_young(const struct task *t);
+
+/* May what was found without its pieces be taken out?  Not while it is young, nor where pieces may only be away. */
+bool meta_dead(const struct task *t);
+
+/* Takes out the meta if it has this version. */
+void meta_drop(struct task *t, uint64_t cas, uint64_t link, task_answer_f *dropped);
 
 /* Takes out what was found without its pieces, if it is still that one, and goes on. */
 void meta_take_out(struct task *t, task_f *resume);

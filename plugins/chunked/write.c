@@ -8,13 +8,43 @@
  * replace, a version, a lease; append and incr) must not touch the pieces of what it does not replace.  So it begins with a claim: the new
  * meta, that says of itself that its pieces are not there yet (`written` is 0) and goes by itself after a while, is stored on that
  * condition.  The last meta is stored only if the claim is still there.  If it is not, somebody has overwritten or deleted what is then
- * taken for stored.
+ * taken for stored.  A claim that was not answered, or with no version, is looked for: it has our token.
  *
  * Who has begun to write pieces and cannot end takes out the meta: what it was of is not whole any more.
  */
 #include <string.h>
 
 #include "task.h"
+
+#define SEEKS 2 /* for a claim that is to be taken out, about a second apart */
+
+/* ---- looking for a claim ---- */
+
+static void
+look_for_it(struct task *t, task_answer_f *looked)
+{
+	struct rend_op *kid = meta_kid(t, REND_GET);
+
+	if (kid == NULL) {
+		task_end(t, REND_NO_MEMORY);
+		return;
+	}
+	kid->ask.want = REND_WANT_VALUE | REND_WANT_CAS | REND_WANT_NO_WIN;
+	meta_ask(t, kid, looked);
+}
+
+/* Is what was found the claim?  Then its version is known, too, if there are any. */
+static bool
+is_ours(struct task *t, struct rend_op *found)
+{
+	meta_found(t, found);
+	if (!meta_claimed(t) || memcmp(t->was.token, t->is.token, sizeof t->is.token) != 0)
+		return false;
+	t->claimed = true;
+	t->cas = (found->item.have & REND_WANT_CAS) ? found->item.cas : 0;
+	t->link = found->item.link;
+	return true;
+}
 
 /* ---- the end ---- */
 
@@ -25,23 +55,71 @@ gave_back(struct task *t, struct rend_op *kid)
 	task_end(t, (enum rend_status)t->pieces.status);
 }
 
+static void seek(struct task *t);
+static void give_back(struct task *t, enum rend_status status);
+
+/* What is not taken out would keep others away for a minute; a connection that broke, and with it the version, is there again sooner. */
+static void
+seek_later(struct task *t)
+{
+	if (t->sought++ < SEEKS && !rend_op_given_up(t->op))
+		task_rest(t, seek);
+	else
+		task_end(t, (enum rend_status)t->pieces.status);
+}
+
+static void
+gave_claim_back(struct task *t, struct rend_op *kid)
+{
+	bool open = rend_outcome((enum rend_status)kid->status) == REND_FAIL || kid->status == REND_NOT_STORED;
+
+	if (!open) {
+		gave_back(t, kid);
+		return;
+	}
+	rend_op_free(&kid);
+	seek_later(t);
+}
+
+static void
+sought(struct task *t, struct rend_op *kid)
+{
+	enum rend_status status = (enum rend_status)kid->status;
+
+	if (status == REND_OK && is_ours(t, kid)) {
+		give_back(t, (enum rend_status)t->pieces.status);
+		return;
+	}
+	if (status != REND_OK)
+		rend_op_free(&kid);
+	if (rend_outcome(status) == REND_FAIL)
+		seek_later(t);
+	else
+		task_end(t, (enum rend_status)t->pieces.status);
+}
+
+static void
+seek(struct task *t)
+{
+	if (rend_op_given_up(t->op))
+		task_end(t, REND_TIMEOUT);
+	else
+		look_for_it(t, sought);
+}
+
 /* A set that failed leaves nothing older, either. */
 static void
 give_back(struct task *t, enum rend_status status)
 {
-	struct rend_op *kid = meta_kid(t, REND_DELETE);
+	struct rend_op *kid;
 
 	t->pieces.status = (uint8_t)status;
-	if (kid == NULL) {
+	if (t->claimed && t->cas != 0)
+		meta_drop(t, t->cas, t->link, gave_claim_back);
+	else if ((kid = meta_kid(t, REND_DELETE)) != NULL)
+		meta_ask(t, kid, gave_back);
+	else
 		task_end(t, status);
-		return;
-	}
-	if (t->claimed && t->cas != 0) {
-		kid->ask.mode = REND_IF_CAS;
-		kid->ask.cas = t->cas;
-		kid->ask.link = t->link;
-	}
-	meta_ask(t, kid, gave_back);
 }
 
 static void
@@ -157,16 +235,56 @@ describe(struct task *t)
 	return true;
 }
 
+/* What is asked of one key is carried out in order, as long as there is the same connection: if it is not there now, it will not be. */
+static void
+claim_looked(struct task *t, struct rend_op *kid)
+{
+	enum rend_status status = (enum rend_status)t->pieces.status, looked = (enum rend_status)kid->status;
+	bool failed = rend_outcome(looked) == REND_FAIL;
+
+	if (looked == REND_OK && is_ours(t, kid)) {
+		write_pieces(t);
+		return;
+	}
+	if (looked != REND_OK)
+		rend_op_free(&kid);
+	if (!failed) {
+		if (status == REND_OK)
+			stored(t, 0); /* and overtaken */
+		else
+			task_end(t, status);
+		return;
+	}
+	if (status == REND_OK)
+		t->pieces.status = (uint8_t)looked;
+	t->claimed = true; /* perhaps */
+	if (t->cas != 0)
+		give_back(t, status);
+	else
+		seek_later(t);
+}
+
+/* It was not answered, and would keep everybody away until it goes by itself; or it was, and not said which version it has. */
+static void
+claim_look(struct task *t, enum rend_status status)
+{
+	t->pieces.status = (uint8_t)status;
+	look_for_it(t, claim_looked);
+}
+
 static void
 claim_answered(struct task *t, struct rend_op *kid)
 {
 	enum rend_status status = (enum rend_status)kid->status;
 
-	t->cas = kid->item.cas;
+	if (status == REND_OK)
+		t->cas = kid->item.cas;
 	rend_op_free(&kid);
-	if (status == REND_OK) {
+	if (status == REND_OK && t->cas != 0) {
 		t->claimed = true;
 		write_pieces(t);
+	} else if (status == REND_OK || rend_ambiguous(status)) {
+		claim_look(t, status);
 	} else if (t->resume != NULL && (status == REND_EXISTS || status == REND_MISS || status == REND_NOT_STORED) &&
 		   rend_guard_holds(t->op)) {
 		t->resume(t);
@@ -208,6 +326,7 @@ claim(struct task *t, struct rend_op *kid, task_f *refused)
 	kid->ask.cas_new = t->op->ask.cas_new != 0 ? version_of_its_own(t->is.token) : 0;
 	kid->ask.want = REND_WANT_CAS;
 	kid->guard = t->op->guard;
+	t->cas = kid->ask.cas_new;
 	t->resume = refused;
 	meta_ask(t, kid, claim_answered);
 }

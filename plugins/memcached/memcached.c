@@ -110,7 +110,7 @@ memcached_promises(const void *arg)
 
 	/* Who looks for a copy, or drops one, has to hear that it could not: else an old one may be there when the server is. */
 	if (conf->failure_mode != FAILURE_ERROR)
-		return 0;
+		return REND_MISS_MAY_BE_AWAY;
 	return REND_CAN_LEASE | (conf->exclusive ? REND_CAN_EXCLUDE : 0);
 }
 

@@ -9,7 +9,7 @@ import threading
 import time
 
 import harness
-from backends import QUICK, SLOW, SOON, said
+from backends import QUICK, SLOW, SOON, heard, said
 from harness import Client, Memcached, Rend, wait_for
 from scripted_backend import SILENCE, ScriptedBackend
 
@@ -460,6 +460,66 @@ def test_pieces_of_many_clients_are_bounded():
         s.c.hear(b"END\r\n")
 
 
+def give(backend, key, body, written=1, skip=()):
+    """A ScriptedBackend has this value, in pieces."""
+    size, token = data_size(key), os.urandom(TOKEN)
+    count = -(-len(body) // size)
+    with backend.lock:
+        backend._store(key.decode() + "-meta", struct.pack(">6I", len(body), 0, count, size, written, 0) + token, 0)
+        for i in range(count):
+            if i not in skip:
+                backend._store(f"{key.decode()}-{i}", token + body[i * size:(i + 1) * size].ljust(size, b"\0"), 0)
+
+
+def test_a_small_value_does_not_wait_for_a_large_one():
+    gate, pieces = threading.Event(), 3000
+    body = value(data_size(b"big")) * pieces
+    small = b"VALUE small 0 1\r\nx\r\nEND\r\n"
+
+    def misbehave(conn, request):
+        if request.key == "big-10":
+            gate.wait(harness.PATIENCE)
+
+    with ScriptedBackend(misbehave, sets_cas=True) as b, Rend(over_memcached(b.server, "window = 4096;"), fields='item_size_max = "8MiB";', workers=1) as rend, \
+            rend.client() as c, rend.client() as other:
+        def under_way(count):
+            wait_for(f"{count} requests", lambda: rend.stats("nodes")["below.in_flight"] == str(count))
+
+        give(b, b"big", body)
+        give(b, b"small", b"x")
+        wait_for("the backend to be used", lambda: heard(other, b"get small\r\n") == small)
+        c.say(b"get big\r\n")
+        under_way(1024)
+        other.say(b"get small\r\n")
+        under_way(1025)
+        gate.set()
+        other.hear(small)
+        c.hear(b"VALUE big 0 %d\r\n%s\r\nEND\r\n" % (len(body), body))
+        asked = [r.key for r in b.requests]
+        assert asked.index(f"big-{pieces - 1}") > len(asked) - 1 - asked[::-1].index("small-0")
+
+
+def test_pieces_that_are_away_are_there_again():
+    """A pool may answer that there is nothing where it only cannot ask: then nothing is given up because of it."""
+    body = value(20 * 1000)
+    whole = b"VALUE k 0 %d\r\n%s\r\nEND\r\n" % (len(body), body)
+    for mode in ("miss", "next"):
+        with ScriptedBackend(sets_cas=True) as a, ScriptedBackend(sets_cas=True) as b:
+            pool = over(f'plugin = "memcached"; servers = [ "{a.server}", "{b.server}" ]; failure_mode = "{mode}"; {SLOW}')
+            with Rend(pool, workers=1) as rend, rend.client() as c:
+                wait_for("the backends to be used", lambda: said(c, b"set k 0 0 %d\r\n%s\r\n" % (len(body), body)) == b"STORED\r\n")
+                stays, goes = (a, b) if "k-meta" in a.values else (b, a)
+                assert goes.values, stays.values.keys()
+                meta, flags, cas = stays.values["k-meta"]
+                stays.values["k-meta"] = meta[:16] + struct.pack(">I", 1) + meta[20:], flags, cas  # written long ago
+                goes.__exit__()
+                wait_for("it to be away", lambda: heard(c, b"get k\r\n") == b"END\r\n")
+                store(c, b"k", b"x", verb=b"append", answer=b"NOT_STORED\r\n")
+                miss(c, b"k")
+                goes.__enter__()
+                wait_for("it to be back", lambda: heard(c, b"get k\r\n") == whole)
+
+
 def claim_of(length, since, ttl):
     """What a writer that died left behind."""
     return struct.pack(">6I", length, 0, -(-length // 1090), 1090, 0, since) + os.urandom(16)
@@ -472,6 +532,11 @@ def test_a_claim_is_a_miss_and_nobody_makes_it_stay():
             s.original.put(KEY + b"-meta", claim_of(5000, now, 60), 0, 60)
             s.c.ask(touch % KEY, b"NOT_FOUND\r\n" if touch.startswith(b"touch") else b"EN\r\n" if touch.startswith(b"mg") else b"END\r\n")
             store(s.c, KEY, b"1", verb=b"add", answer=b"NOT_STORED\r\n")
+        # Clocks of two machines differ.
+        for since in (now + 50, now - 20):
+            s.original.put(KEY + b"-meta", claim_of(5000, since, 60), 0, 60)
+            miss(s.c, KEY)
+            assert s.original.get(KEY + b"-meta") is not None, since - now
         # One that is older than claims get, and has no end: the next read takes it out.
         for since in (now - 61, now + 3600):
             s.original.put(KEY + b"-meta", claim_of(5000, since, 0))
@@ -529,6 +594,157 @@ def test_a_piece_that_could_not_be_written_leaves_no_meta():
             miss(c, b"k")
             store(c, b"k", value(5000), verb=b"add")
             hit(c, b"k", value(5000))
+
+
+def is_claim(request):
+    return request.verb == "ms" and request.key.endswith("-meta") and len(request.body) == 40 and request.body[16:20] == bytes(4)
+
+
+def test_a_claim_that_is_not_answered_keeps_nobody_away():
+    """It is there all the same, and who made it looks for it."""
+    late = {"claim": False, "look": False}
+    hang = set()
+
+    # Each connection does what it is asked, and answers no more from then on.
+    def misbehave(conn, request):
+        if late["claim"] and is_claim(request):
+            late["claim"] = False
+            hang.add(conn)
+        elif late["look"] and request.verb == "mg" and request.key == "n-meta":
+            hang.add(conn)
+        if conn not in hang:
+            return None
+        with b.lock:
+            b.truth(request)
+        return SILENCE
+
+    with ScriptedBackend(misbehave, sets_cas=True) as b, Rend(over_memcached(b.server, waits=QUICK), workers=1) as rend, rend.client() as c:
+        wait_for("the backend to be used", lambda: said(c, b"set n 0 0 1\r\n5\r\n") == b"STORED\r\n")
+        late["claim"] = True
+        c.ask(b"incr n 1\r\n", b"6\r\n")
+        hit(c, b"n", b"6")
+        # Nobody says whether it is there: one whose version is known is taken out.
+        late.update(claim=True, look=True)
+        c.ask(b"ms n 2 MR E99\r\n10\r\n", b"SERVER_ERROR backend timeout\r\n")
+        late["look"] = False
+        wait_for("it to be taken out", lambda: "n-meta" not in b.values)
+        wait_for("the backend to be used again", lambda: said(c, b"add n 0 0 1\r\n1\r\n") == b"STORED\r\n")
+        c.ask(b"incr n 1\r\n", b"2\r\n")
+
+
+def test_a_claim_whose_connection_is_gone_is_given_back():
+    cut = {"on": False}
+
+    def misbehave(conn, request):
+        if cut["on"] and request.verb == "ms" and request.key == "n-0":
+            cut["on"] = False
+            conn.close()
+            return SILENCE
+        return None
+
+    # The versions are the backend's own, and good over the connection that brought them.
+    with ScriptedBackend(misbehave) as b, Rend(over_memcached(b.server), workers=1) as rend, rend.client() as c:
+        wait_for("the backend to be used", lambda: said(c, b"set n 0 0 1\r\n5\r\n") == b"STORED\r\n")
+        cut["on"] = True
+        answer = said(c, b"incr n 1\r\n")
+        assert answer.startswith(b"SERVER_ERROR"), answer
+        assert "n-meta" not in b.values
+        store(c, b"n", b"1", verb=b"add")
+        c.ask(b"incr n 1\r\n", b"2\r\n")
+
+
+def test_an_incr_that_was_overtaken_by_what_is_not_whole():
+    """It takes that out, and does not wait for its pieces."""
+    between = {"on": False}
+
+    def misbehave(conn, request):
+        if between["on"] and is_claim(request):
+            between["on"] = False
+            give(b, b"n", value(3000), skip=(1,))
+        return None
+
+    with ScriptedBackend(misbehave, sets_cas=True) as b, Rend(over_memcached(b.server), workers=1) as rend, rend.client() as c:
+        wait_for("the backend to be used", lambda: said(c, b"set n 0 0 1\r\n5\r\n") == b"STORED\r\n")
+        between["on"] = True
+        c.ask(b"incr n 1\r\n", b"NOT_FOUND\r\n")
+        assert not between["on"]
+        store(c, b"n", b"1", verb=b"add")
+
+
+def test_who_has_won_is_told_so_after_a_second_look():
+    """The backend says it once, and then to others that somebody has."""
+    asked = {"meta": 0, "piece": 0}
+
+    def misbehave(conn, request):
+        if request.verb != "mg" or request.key not in ("n-meta", "n-0"):
+            return None
+        which = "meta" if request.key == "n-meta" else "piece"
+        asked[which] += 1
+        with b.lock:
+            line, rest = b.truth(request).split(b"\r\n", 1)
+        if which == "meta":
+            line += b" W" if asked["meta"] == 1 else b" Z"
+        elif asked["piece"] == 1:
+            rest = b"another's token!" + rest[TOKEN:]
+        return line + b"\r\n" + rest
+
+    with ScriptedBackend(misbehave, sets_cas=True) as b, Rend(over_memcached(b.server), workers=1) as rend, rend.client() as c:
+        give(b, b"n", b"5", written=int(time.time()))
+        wait_for("the backend to be used", lambda: said(c, b"mg none v\r\n") == b"EN\r\n")
+        c.ask(b"mg n v R30\r\n", b"VA 1 W\r\n5\r\n")
+        assert asked == {"meta": 2, "piece": 2}, asked
+        c.ask(b"mg n v R30\r\n", b"VA 1 Z\r\n5\r\n")
+
+
+class Classic(ScriptedBackend):
+    """Understands classic text only."""
+
+    def __init__(self, misbehave):
+        super().__init__(misbehave, meta=False)
+
+    def text_add(self, r):
+        return b"NOT_STORED\r\n" if r.key in self.values else self.text_set(r)
+
+    def text_replace(self, r):
+        return self.text_set(r) if r.key in self.values else b"NOT_STORED\r\n"
+
+    def text_cas(self, r):
+        answer = super().text_cas(r)
+        if answer == b"STORED\r\n" and r.words[3].startswith(b"-"):
+            del self.values[r.key]
+        return answer
+
+
+def test_in_classic_text_nobody_wins_over_what_came_after_his_claim():
+    between, full = {"on": False}, {"on": False}
+
+    def misbehave(conn, request):
+        if full["on"] and request.verb == "set" and request.key == "k-2":
+            return b"SERVER_ERROR out of memory storing object\r\n"
+        if between["on"] and request.key == "n-meta" and request.verb in ("cas", "replace") and request.body[16:20] != bytes(4):
+            between["on"] = False
+            give(b, b"n", b"other")
+        return None
+
+    with Classic(misbehave) as b, Rend(over_memcached(b.server), workers=1) as rend, rend.client() as c:
+        wait_for("the backend to be used", lambda: said(c, b"set n 0 0 1\r\n5\r\n") == b"STORED\r\n")
+        c.ask(b"incr n 1\r\n", b"6\r\n")
+        hit(c, b"n", b"6")
+        between["on"] = True
+        c.ask(b"incr n 1\r\n", b"7\r\n")
+        assert not between["on"]
+        hit(c, b"n", b"other")
+        # What is taken out on a condition.
+        full["on"] = True
+        answer = said(c, b"add k 0 0 5000\r\n%s\r\n" % value(5000))
+        assert answer.startswith(b"SERVER_ERROR"), answer
+        full["on"] = False
+        store(c, b"k", value(5000), verb=b"add")
+        give(b, b"k", value(5000), skip=(2,))
+        b.values.pop("k-2")
+        miss(c, b"k")
+        store(c, b"k", value(5000), verb=b"add")
+        hit(c, b"k", value(5000))
 
 
 # ---- over others, and below them ----

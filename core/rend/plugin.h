@@ -290,7 +290,7 @@ struct rend_handler {
  *	1.0	the first that is promised
  *	1.1	rend_hash().  rend_counter_read(), rend_counter_step() and rend_counter_print().  rend_op_child_key(), rend_node_can(), rend_node_up(): a handler over another one that asks for other keys; promises() may
  *		say all that `can` may.  REND_WANT_UNDER_WAY, for handlers in which a write takes several steps.  rend_handler.parts, part, reaches and REND_ONLY_PART, for
- *		handlers of which a part may be away
+ *		handlers of which a part may be away.  REND_MISS_MAY_BE_AWAY
  */
 #define REND_ABI_MAGIC 0x72656e64U
 #define REND_ABI_MAJOR 1

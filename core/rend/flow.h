@@ -80,7 +80,7 @@ struct rend_step {
 	uint8_t lease;	/* enum rend_lease */
 	/*
 	 * A delete or flush_all of tier 0.  If it is not answered, what tier 0 has of this key (of all keys) is in doubt, until a later such row
-	 * is answered: rend_flow_doubt().  When too many keys are, all are, until a flush_all is answered, which the engine sends.
+	 * is answered: rend_flow_doubt().  When too many keys are, all of the part that has the most of them are, until it has answered a flush_all, which the engine sends.
 	 */
 	bool repair;
 	/* Instead of tier and verb: a decision, not an op, and never the answer.  Worker's thread. */

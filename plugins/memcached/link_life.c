@@ -364,6 +364,9 @@ look_for_silence(struct link *l)
 	}
 	if (l->heard + limit < next)
 		next = l->heard + limit;
+	/* A value that drips is no silence: it is looked at again. */
+	if (l->answer.stage == ANSWER_BODY && now + conf->request_timeout < next)
+		next = now + conf->request_timeout;
 	l->watching = true;
 	link_set_timer(l, next - now + MS);
 }

@@ -118,7 +118,8 @@ def test_a_value_that_does_not_end_keeps_nobody_waiting_for_ever():
         wait_for("a value", lambda: served(c))
         before = number(rend, "downs")
         c.ask(b"get bad\r\n", TIMEOUT)
-        wait_for("it to be taken for down", lambda: said(c, b"get none\r\n") and number(rend, "downs") > before)
+        # Should it be taken for silent, on a machine that is slow, and be made again, it drips again.
+        wait_for("it to be taken for down", lambda: said(c, b"get bad\r\n") and number(rend, "downs") > before)
         wait_for("another connection", lambda: heard(c, b"get back\r\n") == b"VALUE back 0 1\r\nx\r\nEND\r\n")
 
 

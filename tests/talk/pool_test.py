@@ -420,7 +420,7 @@ def test_copies_are_hits_while_one_server_of_theirs_is_away():
     """It is stopped, so it comes back with old values.  Writes go on meanwhile, also a flush_all, which it does not hear."""
     keys = [key(i) for i in range(60)]
     with Several(Memcached, 3, "-t", "1") as servers, Memcached("-t", "1") as all_:
-        conf = tier(servers, all_, 'when_l1_away = "go_on"; l1_max_ttl = "1000s";', "max_timeouts = 1;", timeout="2s")
+        conf = tier(servers, all_, 'when_l1_away = "go_on"; l1_max_ttl = "1000s";', "max_timeouts = 3;", timeout="2s")
         with Rend(conf, workers=1) as rend, rend.client() as c:
             put(c, keys, b"old")
             hot_there(rend, c, servers, keys, b"old")
@@ -438,7 +438,7 @@ def test_copies_are_hits_while_one_server_of_theirs_is_away():
 
             wait_for("it to be known", known)
             c.ask(b"flush_all\r\n", b"OK\r\n")
-            wait_for("the others to be believed again", lambda: number(rend, "hot.in_doubt") == AWAY_TOO_LONG)
+            wait_for("the others to be believed again", lambda: AWAY_TOO_LONG <= number(rend, "hot.in_doubt") < 2 * AWAY_TOO_LONG)
             put(c, keys, b"new")
             hot_there(rend, c, well, others, b"new")
             got(c, mine, b"new")

@@ -46,6 +46,7 @@ void
 bin_reset(struct bin *b)
 {
 	b->damaged = false;
+	b->changed = 0;
 	b->opened = b->written = b->logged = b->mend_until = b->mend_at = b->pause = 0;
 	__atomic_store_n(&b->state, BIN_OPEN, __ATOMIC_RELEASE);
 }
@@ -152,10 +153,17 @@ bin_leave(struct bin *b)
 	pthread_rwlock_unlock(&b->use);
 }
 
-bool
-bin_is_closed(const struct bin *b)
+void
+bin_change(struct bin *b)
 {
-	return __atomic_load_n(&b->closed, __ATOMIC_ACQUIRE) != 0;
+	__atomic_store_n(&b->changed, 1, __ATOMIC_RELEASE);
+}
+
+bool
+bin_is_behind(const struct bin *b)
+{
+	return __atomic_load_n(&b->changed, __ATOMIC_ACQUIRE) != 0 &&
+	       __atomic_load_n(&b->closed, __ATOMIC_ACQUIRE) == 0;
 }
 
 static bool

@@ -41,6 +41,7 @@ struct bin {
 	struct rocks *db;     /* NULL: closed */
 	int state;	      /* enum bin_state, atomic */
 	int closed;	      /* 1: it was not opened, or bin_close() has done what it can; atomic */
+	int changed;	      /* 1: something was written to it in this life of the store; atomic */
 	bool damaged;	      /* how it failed: its files are put aside, not removed */
 	uint64_t opened;      /* ns: when it was open again; 0: it never failed */
 	uint64_t written;     /* while it is shut and closed: the last that was written to it, as RocksDB counts */
@@ -67,8 +68,11 @@ int bin_open(struct bin *b, bool *damaged, char why[WHY_MAX]);
 /* At an end.  Nobody uses it.  false: what it had is not shown after the next start, since some of it would be older than what was answered. */
 bool bin_close(struct bin *b);
 
-/* Has that been done, or is there nothing to do?  Any thread. */
-bool bin_is_closed(const struct bin *b);
+/* Something is about to be written to it.  The bin's writer. */
+void bin_change(struct bin *b);
+
+/* Should the process end now, would its files have something older than what was answered, if it has no log?  Any thread. */
+bool bin_is_behind(const struct bin *b);
 
 /* Any thread. */
 enum bin_state bin_state(const struct bin *b);

@@ -32,6 +32,7 @@ close_bins(void *arg)
 	struct closing all[BINS_MOST];
 	unsigned n = m->plan.bins;
 
+	rocks_hurry(m->common, n);
 	sweeper_end(&m->sweeper);
 	for (unsigned i = 0; i < n; i++) {
 		all[i] = (struct closing){ .bin = &m->bins[i] };
@@ -83,10 +84,8 @@ stop_bins(struct mnemonic *m, uint64_t deadline)
 {
 	if (!m->closes) {
 		m->closing = 1;
-		if (pthread_create(&m->closer, NULL, close_bins, m) != 0) {
-			close_bins(m);
-			return true;
-		}
+		if (pthread_create(&m->closer, NULL, close_bins, m) != 0)
+			return false; /* nobody waits for a disk without a deadline */
 	}
 	m->closes = true;
 	if (!await(&m->closing, deadline))
@@ -118,11 +117,15 @@ note(void *arg)
 {
 	struct mnemonic *m = arg;
 	bool those[BINS_MOST];
+	unsigned n = 0;
 
-	for (unsigned i = 0; i < m->plan.bins; i++)
-		those[i] = !bin_is_closed(&m->bins[i]);
-	if (versions_raise_those(&m->versions, those) == 0)
-		__atomic_store_n(&m->noting, 0, __ATOMIC_RELEASE);
+	for (unsigned i = 0; i < m->plan.bins; i++) {
+		those[i] = bin_is_behind(&m->bins[i]);
+		n += those[i];
+	}
+	m->emptied = n;
+	m->noted = n == 0 || versions_raise_those(&m->versions, those) == 0;
+	__atomic_store_n(&m->noting, 0, __ATOMIC_RELEASE);
 	return NULL;
 }
 
@@ -130,23 +133,25 @@ note(void *arg)
 static void
 begin_empty(struct mnemonic *m)
 {
-	unsigned n = 0;
 	pthread_t thread;
-	bool noted;
+	bool over;
 
-	for (unsigned i = 0; i < m->plan.bins; i++)
-		n += !bin_is_closed(&m->bins[i]);
 	m->noting = 1;
-	noted = pthread_create(&thread, NULL, note, m) == 0;
-	if (noted) {
+	over = pthread_create(&thread, NULL, note, m) == 0;
+	if (over) {
 		pthread_detach(thread);
-		noted = await(&m->noting, rend_now() + NOTE_NS);
+		over = await(&m->noting, rend_now() + NOTE_NS);
 	}
-	rend_log(REND_LOG_ERROR,
-	    noted ? "mnemonic: %u of %u bins of %s were not written in time, and have no log: they begin empty"
-		  : "mnemonic: %u of %u bins of %s were not written in time, and have no log, nor could that be noted: "
-		    "what they have may be older than what was answered",
-	    n, m->plan.bins, m->folder.path);
+	if (!over || !m->noted)
+		rend_log(REND_LOG_ERROR,
+		    "mnemonic: of the %u bins of %s some were not written in time, and have no log, nor could that be "
+		    "noted: what they "
+		    "have may be older than what was answered",
+		    m->plan.bins, m->folder.path);
+	else if (m->emptied > 0)
+		rend_log(REND_LOG_ERROR,
+		    "mnemonic: %u of %u bins of %s were not written in time, and have no log: they begin empty",
+		    m->emptied, m->plan.bins, m->folder.path);
 }
 
 static void
@@ -162,7 +167,7 @@ closer_give_up(struct mnemonic *m)
 	static int given_up; /* atomic: there may be others */
 
 	rend_log(REND_LOG_ERROR, "mnemonic: the disk of %s does not answer", m->folder.path);
-	if (m->plan.rocks.wal == ROCKS_WAL_OFF && m->numbered && m->conf->keep)
+	if (m->plan.rocks.wal == ROCKS_WAL_OFF && m->numbered)
 		begin_empty(m);
 	gauges_end(m);
 	/* Threads of RocksDB wait for the disk.  When the process ends RocksDB would wait for them, for ever, so it is not asked. */

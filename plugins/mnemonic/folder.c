@@ -132,7 +132,7 @@ has(const struct folder *f, const char *name)
 bool
 folder_is_lost(const struct folder *f)
 {
-	return has(f, "STATE") && !has(f, "NEW");
+	return (has(f, "STATE") || has(f, "bin.000")) && !has(f, "NEW");
 }
 
 int

@@ -4,7 +4,7 @@
  *	LOCK		held while somebody has it; says who
  *	LABEL		how it was made: lines of text that never change
  *	STATE		versions.h
- *	NEW		while it is made: one that has a STATE, and neither this nor a LABEL, has lost that
+ *	NEW		while it is made: one that has a STATE or a bin, and neither this nor a LABEL, has lost that
  *	bin.000 ...	a database each
  */
 #ifndef MNEMONIC_FOLDER_H

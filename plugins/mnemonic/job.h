@@ -58,6 +58,8 @@ struct mnemonic {
 	bool closes;	  /* by the closer */
 	uint64_t closing; /* 1: it is at it; atomic */
 	uint64_t noting;  /* 1: it is not noted yet which bins begin empty; atomic */
+	unsigned emptied; /* then: how many do, */
+	bool noted;	  /* and whether the next start knows */
 	pthread_t closer;
 
 	pthread_mutex_t lock;	    /* of what follows */

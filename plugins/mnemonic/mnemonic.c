@@ -104,7 +104,7 @@ take_folder(struct mnemonic *m, struct plan *plan, struct label *label, struct r
 	made = folder_label(&m->folder, label, err);
 	if (made == 0 && m->conf->keep && folder_is_lost(&m->folder))
 		made = rend_error(err,
-		    "%s has a STATE and no LABEL: nobody knows how it was made.  Put that back; or empty the folder, "
+		    "%s has a store and no LABEL: nobody knows how it was made.  Put that back; or empty the folder, "
 		    "and it begins anew",
 		    m->folder.path);
 	if (made >= 0 && plan_make(plan, m->conf, made && m->conf->keep ? label : NULL, m->folder.path, err) == 0)
@@ -346,8 +346,8 @@ reopen(void *store, struct rend_error *err)
 	}
 	if (start(m, fresh, err) == 0)
 		return 0;
-	if (!closer_stop(m, rend_now() + LET_GO))
-		closer_give_up(m);
+	/* What does not end in time stays open, for the next that asks. */
+	closer_stop(m, rend_now() + LET_GO);
 	return -1;
 }
 

@@ -53,6 +53,10 @@ struct rocks;
 int rocks_common_new(struct rocks_common **cp, const struct rocks_options *o, char why[WHY_MAX]);
 void rocks_common_free(struct rocks_common **cp);
 
+/* At an end: so many databases may write a file at once from now on, each by a thread of its own, so that one which hangs keeps none of the
+ * others.  Of the whole process, as `jobs` is. */
+void rocks_hurry(struct rocks_common *c, unsigned databases);
+
 /* Bytes in the shared cache, and those of them that are in use right now. */
 uint64_t rocks_cache_usage(const struct rocks_common *c);
 uint64_t rocks_cache_pinned(const struct rocks_common *c);

@@ -147,6 +147,12 @@ add_unnamed(struct rocks_common *c, rocksdb_options_t *base, char why[WHY_MAX])
 	return rocks_status_of(err, why) == ROCKS_OK ? 0 : -1;
 }
 
+void
+rocks_hurry(struct rocks_common *c, unsigned databases)
+{
+	rocksdb_env_set_high_priority_background_threads(c->env, (int)databases);
+}
+
 int
 rocks_common_new(struct rocks_common **cp, const struct rocks_options *o, char why[WHY_MAX])
 {

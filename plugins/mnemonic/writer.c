@@ -206,6 +206,7 @@ write_some(struct writer *w, struct rocks_batch *b, struct job *queue)
 		return;
 	open = bin_enter(bin);
 	if (open) {
+		bin_change(bin);
 		/* Should it be open again since they were gathered, and empty, their versions are below its floor. */
 		if (current)
 			status = rocks_write(bin->db, b, why);

@@ -186,11 +186,14 @@ def test_it_ends_all_the_same():
 def test_a_bin_without_a_log_that_is_not_written_begins_empty():
     """At an end that has no more time: nothing older takes the place of what was answered.  The others are written meanwhile."""
     path = folder()
-    settled = conf(path).replace("bins = 1", "bins = 2").replace('wal = "sync"', 'wal = "off"').replace("jobs = 2", "jobs = 4")
+    settled = conf(path).replace("bins = 1", "bins = 2").replace('wal = "sync"', 'wal = "off"')
+    # Time for the other one; and none for two that hang.
+    patient = settled.replace('drain_timeout = "200ms"', 'drain_timeout = "20s"')
     with Hanging(settled) as rend, rend.client() as c:
         put(c, 1)
-    for hangs, says in ((os.path.join(path, "bin.000"), "1 of 2 bins of .*: they begin empty"), ("", "2 of 2 bins of .* nor could that be noted")):
-        with Hanging(settled) as rend, rend.client() as c:
+    for text, hangs, says in ((patient, os.path.join(path, "bin.000"), "1 of 2 bins of .*: they begin empty"),
+                              (settled, "", "of the 2 bins of .* nor could that be noted")):
+        with Hanging(text) as rend, rend.client() as c:
             put(c, 2)
             rend.hang(hangs)
             rend.send_signal(signal.SIGTERM)

@@ -329,8 +329,12 @@ def test_a_label_that_is_gone():
         assert not os.path.exists(path + "/NEW")
     os.rename(path + "/LABEL", path + "/kept")
     said = refused(conf(path))
-    assert f"{path} has a STATE and no LABEL: nobody knows how it was made" in said, said
+    assert f"{path} has a store and no LABEL: nobody knows how it was made" in said, said
+    os.rename(path + "/STATE", path + "/kept-too")
+    said = refused(conf(path))
+    assert f"{path} has a store and no LABEL" in said, said
     os.rename(path + "/kept", path + "/LABEL")
+    os.rename(path + "/kept-too", path + "/STATE")
     with Rend(conf(path)) as rend, rend.client() as c:
         assert found(c) == dict.fromkeys(range(KEYS), 1)
     os.unlink(path + "/LABEL")

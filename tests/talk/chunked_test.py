@@ -653,6 +653,38 @@ def test_a_claim_whose_connection_is_gone_is_given_back():
         c.ask(b"incr n 1\r\n", b"2\r\n")
 
 
+def test_a_claim_that_another_server_does_not_have_is_not_overtaken():
+    """A pool that asks the next server instead hears of no claim there: the write is not answered as if it was done."""
+    for mode in ("error", "miss", "next"):
+        away = {"last": False, "all": False}
+
+        def misbehave(conn, request):
+            if request.key != "n-meta":
+                return None
+            if away["last"] and request.verb == "ms" and not is_claim(request):
+                away.update(last=False, all=True)
+            if not away["all"]:
+                return None
+            opaque = b" O" + request.opaque if request.opaque else b""
+            return (b"EN" if request.verb == "mg" else b"NF") + opaque + b"\r\n"
+
+        with ScriptedBackend(misbehave, sets_cas=True) as b, \
+                Rend(over_memcached(b.server, waits=f'failure_mode = "{mode}"; {SLOW}'), workers=1) as rend, rend.client() as c:
+            wait_for("the backend to be used", lambda: said(c, b"set n 0 0 1\r\n5\r\n") == b"STORED\r\n")
+            away["last"] = True
+            if mode == "error":
+                c.ask(b"incr n 1\r\n", b"6\r\n")
+                continue
+            c.say(b"incr n 1\r\n")
+            wait_for("the last meta", lambda: away["all"])
+            wait_for("it to be given back", lambda: [r.verb for r in b.requests if r.key == "n-meta"][-1] != "ms")
+            away["all"] = False
+            answer = c.line()
+            assert answer.startswith(b"SERVER_ERROR"), (mode, answer)
+            assert "n-meta" not in b.values, mode
+            store(c, b"n", b"1", verb=b"add")
+
+
 def test_an_incr_that_was_overtaken_by_what_is_not_whole():
     """It takes that out, and does not wait for its pieces."""
     between = {"on": False}

@@ -60,6 +60,7 @@ struct task {
 	uint8_t tries, sought;
 	bool won;      /* get: who fills it, as a look before this one was told */
 	bool took_out; /* append and so on: a meta without its pieces, once */
+	bool looked;   /* for the claim, once, when its connection was gone before the end */
 	bool claimed;  /* the meta is ours, and says that its pieces are being written */
 	struct instance *in;
 	struct rend_op *op;

@@ -161,6 +161,46 @@ stored(struct task *t, uint64_t cas)
 	task_end(t, REND_OK);
 }
 
+static void last(struct task *t);
+
+/* It was there, and is not now: overwritten, deleted, or gone with all that the backend had. */
+static void
+last_looked(struct task *t, struct rend_op *kid)
+{
+	enum rend_status looked = (enum rend_status)kid->status;
+
+	if (looked == REND_OK && is_ours(t, kid)) {
+		last(t);
+		return;
+	}
+	if (looked != REND_OK)
+		rend_op_free(&kid);
+	if (in_doubt(t, looked))
+		give_back(t, REND_LOST);
+	else
+		stored(t, t->cas);
+}
+
+/* The version is good over a connection that is gone, so nobody was asked: the claim may be there, with a version that is good over the new one. */
+static bool
+is_cut_off(const struct task *t, enum rend_status status)
+{
+	return t->claimed && t->cas != 0 && status == REND_NOT_STORED && t->op->ask.link == 0 &&
+	       rend_guard_holds(t->op);
+}
+
+/* Once. */
+static void
+look_again(struct task *t)
+{
+	if (t->looked || rend_op_given_up(t->op)) {
+		give_back(t, REND_LOST);
+		return;
+	}
+	t->looked = true;
+	look_for_it(t, last_looked);
+}
+
 static void
 last_answered(struct task *t, struct rend_op *kid)
 {
@@ -175,6 +215,8 @@ last_answered(struct task *t, struct rend_op *kid)
 		stored(t, cas);
 	else if (overtaken)
 		stored(t, t->cas);
+	else if (is_cut_off(t, status))
+		look_again(t);
 	else if (t->claimed &&
 		 (status == REND_MISS || (t->cas == 0 && status == REND_NOT_STORED && rend_guard_holds(t->op))))
 		give_back(t, REND_LOST); /* perhaps another server was asked */

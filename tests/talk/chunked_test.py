@@ -685,6 +685,36 @@ def test_a_claim_that_another_server_does_not_have_is_not_overtaken():
             store(c, b"n", b"1", verb=b"add")
 
 
+def test_a_claim_whose_connection_was_made_again_is_written_over():
+    """The version is good over the connection that brought it; the piece is at another server, and comes to its end."""
+    cut = {"key": None, "hold": threading.Event()}
+
+    def misbehave(conn, request):
+        if cut["key"] and request.verb == "ms" and request.key == cut["key"] + "-0":
+            cut["key"] = None
+            cut["hold"].wait(harness.PATIENCE)
+        return None
+
+    with ScriptedBackend(misbehave) as a, ScriptedBackend(misbehave) as b:
+        pool = over(f'plugin = "memcached"; servers = [ "{a.server}", "{b.server}" ]; retry_min = "5ms"; {SLOW}')
+        with Rend(pool, workers=1) as rend, rend.client() as c, rend.client(1) as raw:
+            for n in range(100):
+                key = f"n{n}"
+                wait_for("the backends to be used", lambda: said(c, b"set %s 0 0 1\r\n5\r\n" % key.encode()) == b"STORED\r\n")
+                if (key + "-meta" in a.values) != (key + "-0" in a.values):
+                    break
+            keeps = a if key + "-meta" in a.values else b
+            cut["key"] = key
+            c.say(b"incr %s 1\r\n" % key.encode())
+            wait_for("the piece", lambda: cut["key"] is None)
+            keeps.cut()
+            raw_get = b"mg %s-meta s\r\n" % key.encode()
+            wait_for("the connection to be made again", lambda: said(raw, raw_get).startswith(b"HD"))
+            cut["hold"].set()
+            c.hear(b"6\r\n")
+            hit(c, key.encode(), b"6")
+
+
 def test_an_incr_that_was_overtaken_by_what_is_not_whole():
     """It takes that out, and does not wait for its pieces."""
     between = {"on": False}

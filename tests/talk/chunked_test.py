@@ -643,12 +643,14 @@ def test_a_claim_whose_connection_is_gone_is_given_back():
         return None
 
     # The versions are the backend's own, and good over the connection that brought them.
-    with ScriptedBackend(misbehave) as b, Rend(over_memcached(b.server), workers=1) as rend, rend.client() as c:
+    with ScriptedBackend(misbehave) as b, \
+            Rend(over_memcached(b.server, waits='retry_min = "5ms"; ' + SLOW), workers=1) as rend, rend.client() as c:
         wait_for("the backend to be used", lambda: said(c, b"set n 0 0 1\r\n5\r\n") == b"STORED\r\n")
         cut["on"] = True
         answer = said(c, b"incr n 1\r\n")
         assert answer.startswith(b"SERVER_ERROR"), answer
-        assert "n-meta" not in b.values
+        wait_for("it to be given back", lambda: "n-meta" not in b.values)
+        wait_for("the backend to be used again", lambda: said(c, b"get other\r\n") == b"END\r\n")
         store(c, b"n", b"1", verb=b"add")
         c.ask(b"incr n 1\r\n", b"2\r\n")
 
@@ -751,8 +753,8 @@ def test_who_has_won_is_told_so_after_a_second_look():
         return line + b"\r\n" + rest
 
     with ScriptedBackend(misbehave, sets_cas=True) as b, Rend(over_memcached(b.server), workers=1) as rend, rend.client() as c:
-        give(b, b"n", b"5", written=int(time.time()))
         wait_for("the backend to be used", lambda: said(c, b"mg none v\r\n") == b"EN\r\n")
+        give(b, b"n", b"5", written=int(time.time()) + 4)  # young for some seconds, however slow the machine
         c.ask(b"mg n v R30\r\n", b"VA 1 W\r\n5\r\n")
         assert asked == {"meta": 2, "piece": 2}, asked
         c.ask(b"mg n v R30\r\n", b"VA 1 Z\r\n5\r\n")

@@ -209,6 +209,8 @@ pump(struct task *t)
 	p->pumping = false;
 	if (p->out > 0)
 		return;
+	if (wants_more(p) && t->in->timer == NULL)
+		fail(t, REND_BUSY); /* there is no next turn */
 	if (wants_more(p)) {
 		task_later(t, true, resumed);
 		return;

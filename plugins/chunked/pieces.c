@@ -3,9 +3,10 @@
  *
  *	0 ... asked and answered ... | out: at most `window` | next ... count
  *
- * All values of a worker share OUT_MOST pieces, each an equal part of them.  One that comes later has little at first: one piece, which it may
- * always ask for, so that it never waits for another value to end; and as answers to the others come in, they ask for no more until they have
- * their part.
+ * All values of a worker share OUT_MOST pieces.  While half of them are free nobody is held back, so a large value does not go slowly because
+ * of many small ones that need little of their part; of the other half each has an equal part of the whole.  One that comes later has little
+ * at first: one piece, which it may always ask for, so that it never waits for another value to end; and as answers to the others come in,
+ * they ask for no more until they have their part.
  *
  * A handler that answers at once would let a large value keep its worker for long, so after some such answers the rest waits for the next turn.
  */
@@ -155,7 +156,8 @@ has_room(const struct task *t)
 	const struct instance *in = t->in;
 	uint32_t out = t->pieces.out, window = (uint32_t)in->store->conf->window;
 
-	return out == 0 || (out < window && out < OUT_MOST / in->sharing && in->out < OUT_MOST);
+	return out == 0 ||
+	       (out < window && in->out < OUT_MOST && (in->out < OUT_MOST / 2 || out < OUT_MOST / in->sharing));
 }
 
 /* Asks one more.  true: it has answered already. */
@@ -207,6 +209,8 @@ pump(struct task *t)
 	p->pumping = false;
 	if (p->out > 0)
 		return;
+	if (wants_more(p) && t->in->timer == NULL)
+		fail(t, REND_BUSY); /* there is no next turn */
 	if (wants_more(p)) {
 		task_later(t, true, resumed);
 		return;

@@ -60,6 +60,7 @@ struct task {
 	uint8_t tries, sought;
 	bool won;      /* get: who fills it, as a look before this one was told */
 	bool took_out; /* append and so on: a meta without its pieces, once */
+	bool looked;   /* for the claim, once, when its connection was gone before the end */
 	bool claimed;  /* the meta is ours, and says that its pieces are being written */
 	struct instance *in;
 	struct rend_op *op;
@@ -123,8 +124,7 @@ bool meta_claimed(const struct task *t); /* write.c: its value is only being wri
 
 /*
  * Is what lacks its pieces perhaps only being written: is it a claim that is not older than claims get, or has the original written it just now?
- * Then nobody takes it out.  Clocks may
- * differ by as much; what says it was written in time further to come is not.
+ * Then nobody takes it out.  Clocks may differ by as much (a minute, or 5 seconds); what says it was written in time further to come is not.
  */
 bool meta_young(const struct task *t);
 

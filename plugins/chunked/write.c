@@ -20,6 +20,23 @@
 
 /* ---- looking for a claim ---- */
 
+/*
+ * A claim that is not there: was it overwritten or deleted?  Where a miss may only say that another server was asked, nobody knows, and it may be there
+ * yet.
+ */
+static bool
+gone(const struct task *t, enum rend_status status)
+{
+	return status == REND_MISS && !t->in->store->unsure;
+}
+
+/* What became of the claim is open. */
+static bool
+in_doubt(const struct task *t, enum rend_status status)
+{
+	return rend_outcome(status) == REND_FAIL || (status == REND_MISS && !gone(t, status));
+}
+
 static void
 look_for_it(struct task *t, task_answer_f *looked)
 {
@@ -71,13 +88,15 @@ seek_later(struct task *t)
 static void
 gave_claim_back(struct task *t, struct rend_op *kid)
 {
-	bool open = rend_outcome((enum rend_status)kid->status) == REND_FAIL || kid->status == REND_NOT_STORED;
+	enum rend_status status = (enum rend_status)kid->status;
 
-	if (!open) {
+	if (!in_doubt(t, status) && status != REND_NOT_STORED) {
 		gave_back(t, kid);
 		return;
 	}
 	rend_op_free(&kid);
+	if (status == REND_MISS)
+		t->pieces.status = REND_LOST;
 	seek_later(t);
 }
 
@@ -92,7 +111,9 @@ sought(struct task *t, struct rend_op *kid)
 	}
 	if (status != REND_OK)
 		rend_op_free(&kid);
-	if (rend_outcome(status) == REND_FAIL)
+	if (status == REND_MISS && in_doubt(t, status))
+		t->pieces.status = REND_LOST;
+	if (in_doubt(t, status))
 		seek_later(t);
 	else
 		task_end(t, (enum rend_status)t->pieces.status);
@@ -140,19 +161,65 @@ stored(struct task *t, uint64_t cas)
 	task_end(t, REND_OK);
 }
 
+static void last(struct task *t);
+
+/* It was there, and is not now: overwritten, deleted, or gone with all that the backend had. */
+static void
+last_looked(struct task *t, struct rend_op *kid)
+{
+	enum rend_status looked = (enum rend_status)kid->status;
+
+	if (looked == REND_OK && is_ours(t, kid)) {
+		last(t);
+		return;
+	}
+	if (looked != REND_OK)
+		rend_op_free(&kid);
+	if (in_doubt(t, looked))
+		give_back(t, REND_LOST);
+	else
+		stored(t, t->cas);
+}
+
+/* The version is good over a connection that is gone, so nobody was asked: the claim may be there, with a version that is good over the new one. */
+static bool
+is_cut_off(const struct task *t, enum rend_status status)
+{
+	return t->claimed && t->cas != 0 && status == REND_NOT_STORED && t->op->ask.link == 0 &&
+	       rend_guard_holds(t->op);
+}
+
+/* Once. */
+static void
+look_again(struct task *t)
+{
+	if (t->looked || rend_op_given_up(t->op)) {
+		give_back(t, REND_LOST);
+		return;
+	}
+	t->looked = true;
+	look_for_it(t, last_looked);
+}
+
 static void
 last_answered(struct task *t, struct rend_op *kid)
 {
 	enum rend_status status = (enum rend_status)kid->status;
 	uint64_t cas = kid->item.cas;
-	bool overtaken = t->claimed && (t->cas != 0 ? status == REND_EXISTS || status == REND_MISS
-						    : status == REND_NOT_STORED && rend_guard_holds(t->op));
+	bool overtaken = t->claimed &&
+			 (t->cas != 0 ? status == REND_EXISTS || gone(t, status)
+				      : status == REND_NOT_STORED && gone(t, REND_MISS) && rend_guard_holds(t->op));
 
 	rend_op_free(&kid);
 	if (status == REND_OK)
 		stored(t, cas);
 	else if (overtaken)
 		stored(t, t->cas);
+	else if (is_cut_off(t, status))
+		look_again(t);
+	else if (t->claimed &&
+		 (status == REND_MISS || (t->cas == 0 && status == REND_NOT_STORED && rend_guard_holds(t->op))))
+		give_back(t, REND_LOST); /* perhaps another server was asked */
 	else
 		give_back(t, status);
 }
@@ -240,7 +307,7 @@ static void
 claim_looked(struct task *t, struct rend_op *kid)
 {
 	enum rend_status status = (enum rend_status)t->pieces.status, looked = (enum rend_status)kid->status;
-	bool failed = rend_outcome(looked) == REND_FAIL;
+	bool failed = in_doubt(t, looked);
 
 	if (looked == REND_OK && is_ours(t, kid)) {
 		write_pieces(t);
@@ -255,11 +322,11 @@ claim_looked(struct task *t, struct rend_op *kid)
 			task_end(t, status);
 		return;
 	}
-	if (status == REND_OK)
-		t->pieces.status = (uint8_t)looked;
+	if (status == REND_OK || looked == REND_MISS)
+		t->pieces.status = looked == REND_MISS ? REND_LOST : (uint8_t)looked;
 	t->claimed = true; /* perhaps */
 	if (t->cas != 0)
-		give_back(t, status);
+		give_back(t, (enum rend_status)t->pieces.status);
 	else
 		seek_later(t);
 }

@@ -643,14 +643,76 @@ def test_a_claim_whose_connection_is_gone_is_given_back():
         return None
 
     # The versions are the backend's own, and good over the connection that brought them.
-    with ScriptedBackend(misbehave) as b, Rend(over_memcached(b.server), workers=1) as rend, rend.client() as c:
+    with ScriptedBackend(misbehave) as b, \
+            Rend(over_memcached(b.server, waits='retry_min = "5ms"; ' + SLOW), workers=1) as rend, rend.client() as c:
         wait_for("the backend to be used", lambda: said(c, b"set n 0 0 1\r\n5\r\n") == b"STORED\r\n")
         cut["on"] = True
         answer = said(c, b"incr n 1\r\n")
         assert answer.startswith(b"SERVER_ERROR"), answer
-        assert "n-meta" not in b.values
+        wait_for("it to be given back", lambda: "n-meta" not in b.values)
+        wait_for("the backend to be used again", lambda: said(c, b"get other\r\n") == b"END\r\n")
         store(c, b"n", b"1", verb=b"add")
         c.ask(b"incr n 1\r\n", b"2\r\n")
+
+
+def test_a_claim_that_another_server_does_not_have_is_not_overtaken():
+    """A pool that asks the next server instead hears of no claim there: the write is not answered as if it was done."""
+    for mode in ("error", "miss", "next"):
+        away = {"last": False, "all": False}
+
+        def misbehave(conn, request):
+            if request.key != "n-meta":
+                return None
+            if away["last"] and request.verb == "ms" and not is_claim(request):
+                away.update(last=False, all=True)
+            if not away["all"]:
+                return None
+            if request.verb == "md":
+                away["all"] = False  # it is there again when it is looked for
+            opaque = b" O" + request.opaque if request.opaque else b""
+            return (b"EN" if request.verb == "mg" else b"NF") + opaque + b"\r\n"
+
+        with ScriptedBackend(misbehave, sets_cas=True) as b, \
+                Rend(over_memcached(b.server, waits=f'failure_mode = "{mode}"; {SLOW}'), workers=1) as rend, rend.client() as c:
+            wait_for("the backend to be used", lambda: said(c, b"set n 0 0 1\r\n5\r\n") == b"STORED\r\n")
+            away["last"] = True
+            if mode == "error":
+                c.ask(b"incr n 1\r\n", b"6\r\n")
+                continue
+            answer = said(c, b"incr n 1\r\n")
+            assert answer.startswith(b"SERVER_ERROR"), (mode, answer)
+            assert not away["last"] and not away["all"] and "n-meta" not in b.values, (mode, away)
+            store(c, b"n", b"1", verb=b"add")
+
+
+def test_a_claim_whose_connection_was_made_again_is_written_over():
+    """The version is good over the connection that brought it; the piece is at another server, and comes to its end."""
+    cut = {"key": None, "hold": threading.Event()}
+
+    def misbehave(conn, request):
+        if cut["key"] and request.verb == "ms" and request.key == cut["key"] + "-0":
+            cut["key"] = None
+            cut["hold"].wait(harness.PATIENCE)
+        return None
+
+    with ScriptedBackend(misbehave) as a, ScriptedBackend(misbehave) as b:
+        pool = over(f'plugin = "memcached"; servers = [ "{a.server}", "{b.server}" ]; retry_min = "5ms"; {SLOW}')
+        with Rend(pool, workers=1) as rend, rend.client() as c, rend.client(1) as raw:
+            for n in range(100):
+                key = f"n{n}"
+                wait_for("the backends to be used", lambda: said(c, b"set %s 0 0 1\r\n5\r\n" % key.encode()) == b"STORED\r\n")
+                if (key + "-meta" in a.values) != (key + "-0" in a.values):
+                    break
+            keeps = a if key + "-meta" in a.values else b
+            cut["key"] = key
+            c.say(b"incr %s 1\r\n" % key.encode())
+            wait_for("the piece", lambda: cut["key"] is None)
+            keeps.cut()
+            raw_get = b"mg %s-meta s\r\n" % key.encode()
+            wait_for("the connection to be made again", lambda: said(raw, raw_get).startswith(b"HD"))
+            cut["hold"].set()
+            c.hear(b"6\r\n")
+            hit(c, key.encode(), b"6")
 
 
 def test_an_incr_that_was_overtaken_by_what_is_not_whole():
@@ -689,8 +751,8 @@ def test_who_has_won_is_told_so_after_a_second_look():
         return line + b"\r\n" + rest
 
     with ScriptedBackend(misbehave, sets_cas=True) as b, Rend(over_memcached(b.server), workers=1) as rend, rend.client() as c:
-        give(b, b"n", b"5", written=int(time.time()))
         wait_for("the backend to be used", lambda: said(c, b"mg none v\r\n") == b"EN\r\n")
+        give(b, b"n", b"5", written=int(time.time()) + 4)  # young for some seconds, however slow the machine
         c.ask(b"mg n v R30\r\n", b"VA 1 W\r\n5\r\n")
         assert asked == {"meta": 2, "piece": 2}, asked
         c.ask(b"mg n v R30\r\n", b"VA 1 Z\r\n5\r\n")

@@ -145,8 +145,7 @@ begin_empty(struct mnemonic *m)
 	if (!over || !m->noted)
 		rend_log(REND_LOG_ERROR,
 		    "mnemonic: of the %u bins of %s some were not written in time, and have no log, nor could that be "
-		    "noted: what they "
-		    "have may be older than what was answered",
+		    "noted: what they have may be older than what was answered",
 		    m->plan.bins, m->folder.path);
 	else if (m->emptied > 0)
 		rend_log(REND_LOG_ERROR,

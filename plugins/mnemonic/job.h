@@ -65,8 +65,8 @@ struct mnemonic {
 	pthread_mutex_t lock;	    /* of what follows */
 	struct instance *instances; /* all there ever were */
 
-	pthread_rwlock_t
-	    counting; /* of what follows: a thread that the disk keeps may come back when the core has freed it */
+	/* Of what follows: a thread that the disk keeps may come back when the core has freed it. */
+	pthread_rwlock_t counting;
 	struct {
 #define MNEMONIC_COUNT(name, doc) struct rend_counter *name;
 		MNEMONIC_COUNTS(MNEMONIC_COUNT)
